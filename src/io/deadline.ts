@@ -1,0 +1,31 @@
+import type { Clock } from "./clock.ts";
+
+/** A wait took longer than it was given. `message` says what was waited for. */
+export class DeadlineError extends Error {
+  override name = "DeadlineError";
+  readonly code = "deadline";
+}
+
+/**
+ * Waits for `promise`, but for `ms` milliseconds at most. The work behind the promise goes on; its
+ * owner ends it.
+ *
+ * @throws {DeadlineError} saying `Waited N s for WHAT`.
+ */
+export async function withDeadline<T>(
+  clock: Clock,
+  ms: number,
+  what: string,
+  promise: Promise<T>,
+): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const cancel = clock.after(
+    ms,
+    () => reject(new DeadlineError(`Waited ${(ms / 1000).toFixed(1)} s for ${what}`)),
+  );
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    cancel();
+  }
+}

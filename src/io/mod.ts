@@ -1,0 +1,11 @@
+/**
+ * Small pieces without a protocol that every layer may use.
+ *
+ * @module
+ */
+export * from "./byte_pipe.ts";
+export * from "./clock.ts";
+export * from "./deadline.ts";
+export * from "./log.ts";
+export * from "./task_group.ts";
+export * from "./text.ts";

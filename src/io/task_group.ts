@@ -1,0 +1,35 @@
+/**
+ * Owns background tasks: nothing it started outlives it, and no failure goes unseen.
+ * The first failure aborts `signal`; `join` waits for all tasks and throws that failure.
+ */
+export class TaskGroup {
+  readonly #controller = new AbortController();
+  readonly #tasks = new Set<Promise<void>>();
+  #failure: { error: unknown } | undefined;
+
+  /** Aborted when a task failed or `cancel` was called. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** Starts a task; the group waits for it in `join`. */
+  spawn(task: () => Promise<void>): void {
+    const running = task().catch((error) => {
+      this.#failure ??= { error };
+      if (!this.#controller.signal.aborted) this.#controller.abort(error);
+    }).finally(() => this.#tasks.delete(running));
+    this.#tasks.add(running);
+  }
+
+  /** Tells all tasks to end; their errors after this are not failures of the group. */
+  cancel(reason: unknown): void {
+    this.#failure ??= { error: undefined };
+    if (!this.#controller.signal.aborted) this.#controller.abort(reason);
+  }
+
+  /** Waits until every task has ended, those started meanwhile included. */
+  async join(): Promise<void> {
+    while (this.#tasks.size > 0) await Promise.all(this.#tasks);
+    if (this.#failure?.error !== undefined) throw this.#failure.error;
+  }
+}

@@ -1,0 +1,21 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { readFull, UnexpectedEndError, writeAll } from "../../src/io/mod.ts";
+import { memoryPipe } from "../support/memory_pipe.ts";
+
+Deno.test("what is written at one end is read at the other, through a buffer of one byte", async () => {
+  const [a, b] = memoryPipe({ capacity: 1 });
+  const sent = Uint8Array.from([1, 2, 3, 4, 5]);
+  const writing = writeAll(a, sent);
+  const got = new Uint8Array(5);
+  assertEquals(await readFull(b, got), true);
+  await writing;
+  assertEquals(got, sent);
+});
+
+Deno.test("an end in the middle of what was expected is an error, an end before it is not", async () => {
+  const [a, b] = memoryPipe();
+  await writeAll(a, Uint8Array.of(1));
+  await a.closeWrite();
+  await assertRejects(() => readFull(b, new Uint8Array(2)), UnexpectedEndError, "1 of 2");
+  assertEquals(await readFull(b, new Uint8Array(2)), false);
+});

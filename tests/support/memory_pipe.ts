@@ -1,0 +1,129 @@
+import type { BytePipe } from "../../src/io/mod.ts";
+
+/**
+ * Two connected pipes in memory. Each direction holds at most `capacity` bytes, so a writer whose
+ * peer does not read waits, as on a socket; `chunk` says how many bytes a read or write moves at
+ * most, so that tests can hand bytes over one at a time.
+ */
+export function memoryPipe(
+  options: { capacity?: number; chunk?: () => number } = {},
+): [MemoryPipeEnd, MemoryPipeEnd] {
+  const capacity = options.capacity ?? 65536;
+  const chunk = options.chunk ?? (() => Infinity);
+  const forth = new Direction(capacity, chunk);
+  const back = new Direction(capacity, chunk);
+  return [new MemoryPipeEnd(back, forth), new MemoryPipeEnd(forth, back)];
+}
+
+/** One end of a memory pipe. */
+export class MemoryPipeEnd implements BytePipe {
+  readonly #incoming: Direction;
+  readonly #outgoing: Direction;
+  #closed = false;
+
+  constructor(incoming: Direction, outgoing: Direction) {
+    this.#incoming = incoming;
+    this.#outgoing = outgoing;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  read(into: Uint8Array): Promise<number | null> {
+    return this.#incoming.read(into);
+  }
+
+  write(from: Uint8Array): Promise<number> {
+    return this.#outgoing.write(from);
+  }
+
+  closeWrite(): Promise<void> {
+    this.#outgoing.end();
+    return Promise.resolve();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#incoming.abandon(new Deno.errors.BadResource("Bad resource ID"));
+    this.#outgoing.end();
+  }
+
+  /** Both directions fail from now on, at both ends, as after a TCP RST. */
+  cut(): void {
+    const reset = new Deno.errors.ConnectionReset("Connection reset by peer (in memory)");
+    this.#incoming.abandon(reset);
+    this.#outgoing.abandon(reset);
+  }
+}
+
+class Direction {
+  readonly #capacity: number;
+  readonly #chunk: () => number;
+  #held: Uint8Array[] = [];
+  #size = 0;
+  #ended = false;
+  #failure: Error | undefined;
+  #wake: (() => void)[] = [];
+
+  constructor(capacity: number, chunk: () => number) {
+    this.#capacity = capacity;
+    this.#chunk = chunk;
+  }
+
+  async read(into: Uint8Array): Promise<number | null> {
+    while (true) {
+      if (this.#failure) throw this.#failure;
+      const first = this.#held[0];
+      if (first) {
+        const n = Math.min(first.length, into.length, Math.max(1, this.#chunk()));
+        into.set(first.subarray(0, n));
+        if (n === first.length) this.#held.shift();
+        else this.#held[0] = first.subarray(n);
+        this.#size -= n;
+        this.#changed();
+        return n;
+      }
+      if (this.#ended) return null;
+      await this.#change();
+    }
+  }
+
+  async write(from: Uint8Array): Promise<number> {
+    if (from.length === 0) return 0;
+    while (true) {
+      if (this.#failure) throw this.#failure;
+      if (this.#ended) throw new Deno.errors.BrokenPipe("Broken pipe (in memory)");
+      const room = this.#capacity - this.#size;
+      if (room > 0) {
+        const n = Math.min(room, from.length, Math.max(1, this.#chunk()));
+        this.#held.push(from.slice(0, n));
+        this.#size += n;
+        this.#changed();
+        return n;
+      }
+      await this.#change();
+    }
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.#changed();
+  }
+
+  abandon(failure: Error): void {
+    this.#failure ??= failure;
+    this.#changed();
+  }
+
+  #change(): Promise<void> {
+    return new Promise((resolve) => this.#wake.push(resolve));
+  }
+
+  #changed(): void {
+    const wake = this.#wake;
+    this.#wake = [];
+    for (const resolve of wake) resolve();
+  }
+}
