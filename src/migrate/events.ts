@@ -1,0 +1,80 @@
+/**
+ * What a migration tells while it runs: one union for the bar, the plain lines and `--json`.
+ * Sizes are bytes, rates bytes per second, durations milliseconds, `eta` seconds or `null`.
+ *
+ * @module
+ */
+
+/** The steps of a migration as its user sees them. */
+export type Phase = "prepare" | "mirror" | "ram" | "switchover" | "handover" | "done";
+
+/** Which of the two ends. */
+export type Side = "source" | "destination";
+
+/** How far one disk's mirror is. */
+export interface DiskProgress {
+  readonly name: string;
+  readonly transferred: number;
+  readonly total: number;
+  /** In step with the source: every further guest write goes to both. */
+  readonly ready: boolean;
+}
+
+/** How far the guest's memory is. */
+export interface RamProgress {
+  readonly transferred: number;
+  readonly remaining: number;
+  readonly total: number;
+  /** Bytes of memory the guest changes each second. */
+  readonly dirtyRate: number;
+  /** How many times memory was gone through. */
+  readonly iteration: number;
+}
+
+/** The first cause of a failure, in words. */
+export interface ReportedError {
+  /** A stable word for scripts, in kebab case. */
+  readonly code: string;
+  readonly message: string;
+  readonly side: Side;
+}
+
+/** How a migration ended; see the exit codes. */
+export type Outcome = "migrated" | "failed" | "cancelled" | "unknown";
+
+/** Everything that is reported; `--json` prints each as a line with `time` added. */
+export type MigrationEvent =
+  | { readonly event: "listening"; readonly address: string }
+  | { readonly event: "phase"; readonly phase: Phase }
+  | {
+    readonly event: "progress";
+    readonly phase: Phase;
+    readonly disks: readonly DiskProgress[];
+    readonly ram: RamProgress | null;
+    readonly rate: number;
+    readonly eta: number | null;
+  }
+  | {
+    readonly event: "link";
+    readonly state: "up" | "down";
+    /** Which attempt to reconnect this is; 0 when the link has just gone. */
+    readonly attempt: number;
+    /** Seconds until the session is given up; `null` while the link is up. */
+    readonly graceLeft: number | null;
+  }
+  | { readonly event: "warning"; readonly code: string; readonly message: string }
+  | {
+    readonly event: "result";
+    readonly outcome: Outcome;
+    /** QEMU's own figure; `null` when it did not get that far. */
+    readonly downtimeMs: number | null;
+    /** From STOP at the source to RESUME at the destination. */
+    readonly pauseMs: number | null;
+    readonly totalMs: number;
+    /** Bytes that crossed the tunnel, both directions. */
+    readonly bytes: number;
+    readonly error: ReportedError | null;
+  };
+
+/** Where events go. Must not throw and must not wait. */
+export type Report = (event: MigrationEvent) => void;
