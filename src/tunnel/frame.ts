@@ -1,0 +1,260 @@
+/**
+ * Frames from and to bytes. Pure: no sockets, no timers.
+ *
+ * @module
+ */
+import { ProtocolError } from "./errors.ts";
+import * as limits from "./limits.ts";
+import * as wire from "./wire.ts";
+
+/** The fixed part of a frame. */
+export interface FrameHeader {
+  readonly length: number;
+  readonly type: number;
+  readonly flags: number;
+  readonly stream: number;
+}
+
+/** Writes a header into the first 12 bytes of `frame`. */
+export function putHeader(
+  frame: Uint8Array,
+  length: number,
+  type: number,
+  flags: number,
+  stream: number,
+): void {
+  frame[0] = length >>> 24;
+  frame[1] = length >>> 16;
+  frame[2] = length >>> 8;
+  frame[3] = length;
+  frame[4] = type;
+  frame[5] = flags;
+  frame[6] = 0;
+  frame[7] = 0;
+  frame[8] = stream >>> 24;
+  frame[9] = stream >>> 16;
+  frame[10] = stream >>> 8;
+  frame[11] = stream;
+}
+
+/** Makes a whole frame of a payload. */
+export function frameOf(type: number, stream: number, payload: Uint8Array, flags = 0): Uint8Array {
+  const frame = new Uint8Array(wire.HEADER_LENGTH + payload.length);
+  putHeader(frame, payload.length, type, flags, stream);
+  frame.set(payload, wire.HEADER_LENGTH);
+  return frame;
+}
+
+/** Makes a frame whose payload is one u64: ACK and CREDIT. */
+export function u64Frame(type: number, stream: number, value: number): Uint8Array {
+  const frame = new Uint8Array(wire.HEADER_LENGTH + 8);
+  putHeader(frame, 8, type, 0, stream);
+  putU64(frame, wire.HEADER_LENGTH, value);
+  return frame;
+}
+
+/** Makes a GOAWAY or REFUSE: a code and a reason, cut to the limit. */
+export function codeFrame(type: number, code: number, reason: string): Uint8Array {
+  const text = reasonBytes(reason);
+  const payload = new Uint8Array(2 + text.length);
+  new DataView(payload.buffer).setUint16(0, code);
+  payload.set(text, 2);
+  return frameOf(type, 0, payload);
+}
+
+/** Makes a RESET. */
+export function resetFrame(
+  stream: number,
+  code: number,
+  finalOffset: number,
+  reason: string,
+): Uint8Array {
+  const text = reasonBytes(reason);
+  const payload = new Uint8Array(wire.REASON_OFFSET_IN_RESET + text.length);
+  new DataView(payload.buffer).setUint16(0, code);
+  putU64(payload, 2, finalOffset);
+  payload.set(text, wire.REASON_OFFSET_IN_RESET);
+  return frameOf(wire.RESET, stream, payload);
+}
+
+/** Writes a safe integer as u64. */
+export function putU64(into: Uint8Array, at: number, value: number): void {
+  const view = new DataView(into.buffer, into.byteOffset + at, 8);
+  view.setUint32(0, Math.floor(value / 2 ** 32));
+  view.setUint32(4, value >>> 0);
+}
+
+/**
+ * Reads a u64 that must be a safe integer.
+ *
+ * @throws {ProtocolError} when it is 2^53 or more.
+ */
+export function getU64(from: Uint8Array, at: number): number {
+  const view = new DataView(from.buffer, from.byteOffset + at, 8);
+  const value = view.getUint32(0) * 2 ** 32 + view.getUint32(4);
+  if (!Number.isSafeInteger(value)) {
+    throw new ProtocolError(`Got a count of 2^53 or more where bytes are counted`);
+  }
+  return value;
+}
+
+/** A reason as bytes, cut at a character so that it fits MAX_REASON. */
+function reasonBytes(reason: string): Uint8Array {
+  const into = new Uint8Array(limits.MAX_REASON);
+  const { written } = new TextEncoder().encodeInto(reason, into);
+  return into.subarray(0, written);
+}
+
+/** What the payload of each type may measure, and where it may stand. */
+const RULES: Readonly<
+  Record<number, { min: number; max: number; flags: number; stream: "zero" | "any" | "not-zero" }>
+> = {
+  [wire.HELLO]: rule(wire.HELLO_LENGTH),
+  [wire.AUTH]: rule(wire.PROOF_LENGTH),
+  [wire.RESUME]: rule(wire.RESUME_LENGTH),
+  [wire.RESUMED]: rule(wire.RESUMED_LENGTH),
+  [wire.REFUSE]: { min: 2, max: 2 + limits.MAX_REASON, flags: 0, stream: "zero" },
+  [wire.ACK]: rule(8),
+  [wire.PING]: rule(8),
+  [wire.PONG]: rule(8),
+  [wire.DATA]: { min: 0, max: limits.MAX_DATA, flags: wire.FLAG_FIN, stream: "any" },
+  [wire.CREDIT]: { min: 8, max: 8, flags: 0, stream: "any" },
+  [wire.RESET]: {
+    min: wire.REASON_OFFSET_IN_RESET,
+    max: wire.REASON_OFFSET_IN_RESET + limits.MAX_REASON,
+    flags: 0,
+    stream: "not-zero",
+  },
+  [wire.GOAWAY]: { min: 2, max: 2 + limits.MAX_REASON, flags: 0, stream: "zero" },
+};
+
+function rule(length: number) {
+  return { min: length, max: length, flags: 0, stream: "zero" } as const;
+}
+
+/**
+ * Reads a header and holds it against the rules of its type.
+ *
+ * @throws {ProtocolError} naming what is wrong; nothing was allocated by then.
+ */
+export function parseHeader(bytes: Uint8Array): FrameHeader {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, wire.HEADER_LENGTH);
+  const header = {
+    length: view.getUint32(0),
+    type: view.getUint8(4),
+    flags: view.getUint8(5),
+    stream: view.getUint32(8),
+  };
+  const expected = RULES[header.type];
+  if (!expected) throw new ProtocolError(`Got a frame of unknown type ${header.type}`);
+  if (header.length < expected.min || header.length > expected.max) {
+    const range = expected.min === expected.max
+      ? `${expected.min}`
+      : `${expected.min} to ${expected.max}`;
+    throw new ProtocolError(
+      `Got a frame of type ${header.type} with ${header.length} bytes, expected ${range}`,
+    );
+  }
+  if ((header.flags & ~expected.flags) !== 0) {
+    throw new ProtocolError(`Got a frame of type ${header.type} with flags ${header.flags}`);
+  }
+  if (view.getUint16(6) !== 0) {
+    throw new ProtocolError(`Got a frame whose reserved bits are ${view.getUint16(6)}, expected 0`);
+  }
+  if (expected.stream === "zero" && header.stream !== 0) {
+    throw new ProtocolError(`Got a frame of type ${header.type} on stream ${header.stream}`);
+  }
+  if (expected.stream === "not-zero" && header.stream === 0) {
+    throw new ProtocolError(`Got a frame of type ${header.type} on stream 0`);
+  }
+  return header;
+}
+
+/** Who gets the frames out of a parser. */
+export interface FrameSink {
+  /** A DATA frame begins. */
+  dataBegin(header: FrameHeader): void;
+  /** Some of its payload; `bytes` is a view into what was pushed. May be called many times. */
+  dataPiece(header: FrameHeader, bytes: Uint8Array): void;
+  /** The DATA frame is complete. */
+  dataEnd(header: FrameHeader): void;
+  /** Any other frame, whole; `payload` is valid during the call only. */
+  control(header: FrameHeader, payload: Uint8Array): void;
+}
+
+/**
+ * Cuts a byte stream into frames. DATA payloads are handed on in the pieces in which they came,
+ * without a copy; all other payloads are small and handed on whole.
+ */
+export class FrameParser {
+  readonly #sink: FrameSink;
+  readonly #head = new Uint8Array(wire.HEADER_LENGTH);
+  #headLength = 0;
+  #header: FrameHeader | undefined;
+  #left = 0;
+  readonly #control = new Uint8Array(limits.MAX_CONTROL);
+  #controlLength = 0;
+
+  constructor(sink: FrameSink) {
+    this.#sink = sink;
+  }
+
+  /** True between two frames, where a stream may end. */
+  get atBoundary(): boolean {
+    return this.#header === undefined && this.#headLength === 0;
+  }
+
+  /**
+   * Takes bytes as they came from the connection.
+   *
+   * @throws {ProtocolError} when a header breaks the rules; the parser is of no use then.
+   */
+  push(bytes: Uint8Array): void {
+    let at = 0;
+    while (at < bytes.length) {
+      if (this.#header === undefined) {
+        let head: Uint8Array;
+        if (this.#headLength === 0 && bytes.length - at >= wire.HEADER_LENGTH) {
+          head = bytes.subarray(at, at + wire.HEADER_LENGTH);
+          at += wire.HEADER_LENGTH;
+        } else {
+          const n = Math.min(wire.HEADER_LENGTH - this.#headLength, bytes.length - at);
+          this.#head.set(bytes.subarray(at, at + n), this.#headLength);
+          this.#headLength += n;
+          at += n;
+          if (this.#headLength < wire.HEADER_LENGTH) return;
+          head = this.#head;
+        }
+        this.#headLength = 0;
+        this.#begin(parseHeader(head));
+        continue;
+      }
+      const n = Math.min(this.#left, bytes.length - at);
+      const piece = bytes.subarray(at, at + n);
+      at += n;
+      this.#left -= n;
+      if (this.#header.type === wire.DATA) {
+        this.#sink.dataPiece(this.#header, piece);
+      } else {
+        this.#control.set(piece, this.#controlLength);
+        this.#controlLength += n;
+      }
+      if (this.#left === 0) this.#end();
+    }
+  }
+
+  #begin(header: FrameHeader): void {
+    this.#header = header;
+    this.#left = header.length;
+    this.#controlLength = 0;
+    if (header.type === wire.DATA) this.#sink.dataBegin(header);
+    if (header.length === 0) this.#end();
+  }
+
+  #end(): void {
+    const header = this.#header!;
+    this.#header = undefined;
+    if (header.type === wire.DATA) this.#sink.dataEnd(header);
+    else this.#sink.control(header, this.#control.subarray(0, this.#controlLength));
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * Every bound of the tunnel in one place. Sizes in bytes, times in milliseconds.
+ *
+ * @module
+ */
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+/** Largest DATA payload that is accepted, and that is sent. */
+export const MAX_DATA = 256 * KiB;
+/** Smallest value that a peer may name as its largest DATA payload. */
+export const MIN_MAX_DATA = 4 * KiB;
+/** Longest text of a RESET, GOAWAY or REFUSE. */
+export const MAX_REASON = 512;
+/** Largest payload of any frame that is not DATA (GOAWAY, RESET, REFUSE with the longest reason). */
+export const MAX_CONTROL = 10 + MAX_REASON;
+/** Streams that may be open at a time, opened by one end. */
+export const MAX_STREAMS = 256;
+/** Credit that every new stream starts with. */
+export const FIRST_WINDOW = 1 * MiB;
+/** Window of a stream that has shown that its reader keeps up. */
+export const STREAM_WINDOW = 16 * MiB;
+/** What all windows together should not exceed; with many streams each gets its share. */
+export const ALL_WINDOWS = 128 * MiB;
+/** A stream's window is never below this, however many there are. */
+export const MIN_WINDOW = 256 * KiB;
+/** Window of stream 0, the RPC. */
+export const RPC_WINDOW = 256 * KiB;
+/** Bytes sent and not yet acknowledged; also the size of the replay buffer. */
+export const IN_FLIGHT = 8 * MiB;
+/**
+ * Control frames a peer may leave unacknowledged on top of the in-flight cap. Each answers bytes
+ * that the peer sent, so only a peer that reads and never acknowledges gets here.
+ */
+export const MAX_UNACKED_CONTROL = 1 * MiB;
+/** Received bytes after which an acknowledgement is owed at once. */
+export const ACK_EVERY = 256 * KiB;
+/** How long a smaller amount may wait for its acknowledgement. */
+export const ACK_DELAY_MS = 5;
+/** Size of the buffers the connection is read into. */
+export const READ_BUFFER = 256 * KiB;
+/** Read buffers that slow streams may pin; past that their bytes are copied. */
+export const MAX_PINNED_READ_BUFFERS = 64;
+/** A piece smaller than this is copied out of the read buffer. */
+export const MIN_PINNED_PIECE = 32 * KiB;
+/** Frames up to this size are gathered into one write. */
+export const GATHER_FRAME = 16 * KiB;
+/** Size of the buffer that small frames are gathered in. */
+export const GATHER_BUFFER = 64 * KiB;
+/** Frames a stream may have waiting for the connection. */
+export const FRAMES_AHEAD = 2;
+/** Preface, HELLO, proof: all of it must be through after this. */
+export const HANDSHAKE_MS = 10_000;
+/** Connections that may be in their handshake at a time. */
+export const MAX_HANDSHAKES = 16;
+/** Text that a login shell may print before the preface on stdio. */
+export const MAX_BANNER = 64 * KiB;
+/** Silence after which a PING is sent. */
+export const PING_AFTER_MS = 5_000;
+/** Silence, or a write without progress, after which the connection is dead. */
+export const DEAD_AFTER_MS = 15_000;
+/** How long a session outlives its connection. */
+export const GRACE_MS = 60_000;
+/** Longest grace that a peer may name: one day. */
+export const MAX_GRACE_MS = 86_400_000;
+/** First and longest wait between two attempts to reconnect. */
+export const RECONNECT_FIRST_MS = 100;
+export const RECONNECT_LONGEST_MS = 5_000;
+/** How long a clean end may take. */
+export const CLOSE_MS = 10_000;
+/** Shortest secret that is taken. */
+export const MIN_SECRET = 16;
+/** Longest secret that is taken. */
+export const MAX_SECRET = 4 * KiB;
