@@ -3,6 +3,7 @@
  *
  * @module
  */
+export * from "./acceptor.ts";
 export * from "./byte_pipe.ts";
 export * from "./clock.ts";
 export * from "./deadline.ts";

@@ -40,6 +40,8 @@ export interface Resumed {
   readonly kind: "resumed";
   /** Bytes of ours that the other end has. */
   readonly peerReceived: number;
+  /** Number of this connection within the session. */
+  readonly epoch: number;
 }
 
 /** What the listening end must be able to say of a session that somebody wants to resume. */
@@ -107,7 +109,7 @@ export async function resumeSession(
       refusal: "wrong-secret",
     });
   }
-  return { kind: "resumed", peerReceived: getU64(peerNumbers, 0) };
+  return { kind: "resumed", peerReceived: getU64(peerNumbers, 0), epoch };
 }
 
 /**
@@ -163,10 +165,11 @@ async function answerResume(
   if (!sameProof(request.subarray(16), proof)) {
     return await refuse(pipe, "wrong-secret", "That is not this session's key");
   }
+  const epoch = getU64(numbers, 0);
   const peerReceived = getU64(numbers, 8);
   let received: number;
   try {
-    received = await session.fence(getU64(numbers, 0), peerReceived);
+    received = await session.fence(epoch, peerReceived);
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
     return await refuse(pipe, "bad-resume", error.message);
@@ -175,7 +178,7 @@ async function answerResume(
   putU64(answer, 0, received);
   answer.set(await resumeProof(key, "listening", hash, answer.slice(0, 8)), 8);
   await writeAll(pipe, frameOf(wire.RESUMED, 0, answer));
-  return { kind: "resumed", peerReceived, session };
+  return { kind: "resumed", peerReceived, epoch, session };
 }
 
 interface Exchange {

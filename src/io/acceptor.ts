@@ -1,0 +1,18 @@
+import type { BytePipe } from "./byte_pipe.ts";
+
+/** Something that listens: a bound TCP port or UNIX socket. Whoever made it closes it. */
+export interface Acceptor {
+  /** Where it can be reached, as an address such as `tcp://127.0.0.1:7450`. */
+  readonly address: string;
+  /**
+   * The next connection; the caller owns it.
+   *
+   * @returns `undefined` once the acceptor is closed.
+   */
+  accept(): Promise<BytePipe | undefined>;
+  /** Stops listening and removes what was bound. Connections that were accepted stay. */
+  close(): void;
+}
+
+/** Makes a new connection; the caller owns it. Gives up when the signal is aborted. */
+export type Dial = (signal: AbortSignal) => Promise<BytePipe>;

@@ -1,0 +1,177 @@
+import { type BytePipe, type Clock, messageOf } from "../io/mod.ts";
+import type { ReadBuffer, ReadBufferPool } from "./buffers.ts";
+import { ConnectionError, ProtocolError } from "./errors.ts";
+import { FrameParser, type FrameSink } from "./frame.ts";
+
+/** What a connection needs of its session. None of it may wait. */
+export interface LinkHost extends FrameSink {
+  readonly readBuffers: ReadBufferPool;
+  /** The buffer in which the pieces of the following `dataPiece` calls lie. */
+  reading(buffer: ReadBuffer): void;
+  /** The next bytes to write, valid until the next call; `undefined` when there is nothing. */
+  nextOutput(): Uint8Array | undefined;
+  /** Nothing was heard for a while: a PING is wanted. */
+  pingWanted(): void;
+  /** The peer broke the protocol; the host says what it has to say and ends the link. */
+  faulted(error: ProtocolError): void;
+}
+
+/** How silence is judged, ms. */
+export interface Liveness {
+  readonly pingAfterMs: number;
+  readonly deadAfterMs: number;
+}
+
+/**
+ * One connection under a session: the loop that reads, which waits for nothing but the socket, the
+ * loop that writes, and the watch over both. Owns the pipe.
+ */
+export class Link {
+  readonly #pipe: BytePipe;
+  readonly #host: LinkHost;
+  readonly #clock: Clock;
+  readonly #liveness: Liveness;
+  readonly parser: FrameParser;
+  #cause: Error | undefined;
+  #wakeWriter: (() => void) | undefined;
+  #endCause: Error | undefined;
+  #heard = false;
+  #silentMs = 0;
+  #writes = 0;
+  #writing = false;
+  #writesSeen = 0;
+  #stuckMs = 0;
+  #bytesRead = 0;
+  #bytesWritten = 0;
+  #stopWatch: () => void = () => {};
+  /** Resolves, once both loops have ended, with the reason. Never rejects. */
+  readonly over: Promise<Error>;
+
+  constructor(pipe: BytePipe, host: LinkHost, clock: Clock, liveness: Liveness) {
+    this.#pipe = pipe;
+    this.#host = host;
+    this.#clock = clock;
+    this.#liveness = liveness;
+    this.parser = new FrameParser(host);
+    this.#watch();
+    this.over = Promise.all([this.#readLoop(), this.#writeLoop()]).then(() => {
+      this.#stopWatch();
+      return this.#cause!;
+    });
+  }
+
+  get bytesRead(): number {
+    return this.#bytesRead;
+  }
+
+  get bytesWritten(): number {
+    return this.#bytesWritten;
+  }
+
+  /** There may be something to write. */
+  wake(): void {
+    const wake = this.#wakeWriter;
+    this.#wakeWriter = undefined;
+    wake?.();
+  }
+
+  /** Ends the connection at once; `over` resolves with the first cause given. */
+  close(cause: Error): void {
+    if (this.#cause) return;
+    this.#cause = cause;
+    this.#pipe.close();
+    this.wake();
+  }
+
+  /** Ends the connection when all that the host has to say is written. */
+  closeAfterOutput(cause: Error): void {
+    this.#endCause = cause;
+    this.wake();
+  }
+
+  async #readLoop(): Promise<void> {
+    const pool = this.#host.readBuffers;
+    try {
+      while (!this.#cause) {
+        const buffer = pool.take();
+        try {
+          const n = await this.#pipe.read(buffer.bytes);
+          if (n === null) {
+            const where = this.parser.atBoundary ? "" : " in the middle of a frame";
+            throw new ConnectionError(`The other end closed the connection${where}`);
+          }
+          this.#heard = true;
+          this.#bytesRead += n;
+          // A link that was ended meanwhile must not deliver: its numbers are settled.
+          if (this.#cause) return;
+          this.#host.reading(buffer);
+          this.parser.push(buffer.bytes.subarray(0, n));
+        } finally {
+          buffer.release();
+        }
+      }
+    } catch (error) {
+      if (error instanceof ProtocolError && !this.#cause) this.#host.faulted(error);
+      else this.close(asLinkError(error));
+    }
+  }
+
+  async #writeLoop(): Promise<void> {
+    try {
+      while (!this.#cause) {
+        const out = this.#host.nextOutput();
+        if (out === undefined) {
+          if (this.#endCause) return this.close(this.#endCause);
+          await new Promise<void>((resolve) => this.#wakeWriter = resolve);
+          continue;
+        }
+        this.#writing = true;
+        let done = 0;
+        while (done < out.length) {
+          done += await this.#pipe.write(done === 0 ? out : out.subarray(done));
+          this.#writes++;
+        }
+        this.#writing = false;
+        this.#bytesWritten += out.length;
+      }
+    } catch (error) {
+      this.close(asLinkError(error));
+    }
+  }
+
+  /**
+   * Silence is counted in ticks of a timer, not in time that passed: a process that was stopped for
+   * a while does not blame its peer for it.
+   */
+  #watch(): void {
+    const { pingAfterMs, deadAfterMs } = this.#liveness;
+    const tick = Math.max(10, Math.min(500, pingAfterMs / 4));
+    const onTick = () => {
+      if (this.#cause) return;
+      const before = this.#silentMs;
+      this.#silentMs = this.#heard ? 0 : before + tick;
+      this.#heard = false;
+      const stuck = this.#writing && this.#writes === this.#writesSeen;
+      this.#stuckMs = stuck ? this.#stuckMs + tick : 0;
+      this.#writesSeen = this.#writes;
+      if (this.#silentMs >= deadAfterMs) {
+        return this.close(
+          new ConnectionError(`Nothing was heard from the other end for ${deadAfterMs / 1000} s`),
+        );
+      }
+      if (this.#stuckMs >= deadAfterMs) {
+        return this.close(
+          new ConnectionError(`The other end took no bytes for ${deadAfterMs / 1000} s`),
+        );
+      }
+      if (before < pingAfterMs && this.#silentMs >= pingAfterMs) this.#host.pingWanted();
+      this.#stopWatch = this.#clock.after(tick, onTick);
+    };
+    this.#stopWatch = this.#clock.after(tick, onTick);
+  }
+}
+
+function asLinkError(error: unknown): Error {
+  if (error instanceof ProtocolError || error instanceof ConnectionError) return error;
+  return new ConnectionError(messageOf(error), { cause: error });
+}

@@ -1,0 +1,22 @@
+/**
+ * One session between two ends, one connection under it at a time, many byte streams in it.
+ * The protocol is specified in docs/tunnel-protocol.md.
+ *
+ * @module
+ */
+export { type ConnectOptions, connectSession } from "./connect.ts";
+export {
+  ConnectionError,
+  ProtocolError,
+  SessionError,
+  type SessionErrorCode,
+  StreamResetError,
+} from "./errors.ts";
+export type { Local } from "./handshake.ts";
+export * as limits from "./limits.ts";
+export type { Liveness } from "./link.ts";
+export { type ServeOptions, SessionServer } from "./serve.ts";
+export { type LinkChange, Session, type SessionState } from "./session.ts";
+export { splice, type SpliceResult } from "./splice.ts";
+export { connectTcp, connectUnix, listenTcp, listenUnix, stdioPipe } from "./transports/mod.ts";
+export { TunnelStream } from "./stream.ts";

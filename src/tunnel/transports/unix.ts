@@ -1,0 +1,54 @@
+import type { Acceptor, BytePipe } from "../../io/mod.ts";
+import { acceptFrom, dialled } from "./_accept.ts";
+
+/**
+ * Connects to a UNIX socket.
+ *
+ * @throws {Error} naming the path and why: no such file, no permission, nobody listening.
+ */
+export function connectUnix(path: string, signal?: AbortSignal): Promise<BytePipe> {
+  return dialled(`unix://${path}`, Deno.connect({ transport: "unix", path }), signal);
+}
+
+/**
+ * Listens on a UNIX socket that only this user may use (mode 0600), and removes it when closed. A
+ * socket file that nobody listens on any more is replaced.
+ *
+ * @throws {Error} naming the path, when it can't be had.
+ */
+export async function listenUnix(path: string): Promise<Acceptor> {
+  let listener: Deno.UnixListener;
+  try {
+    await removeStale(path);
+    const before = Deno.umask(0o177);
+    try {
+      listener = Deno.listen({ transport: "unix", path });
+    } finally {
+      Deno.umask(before);
+    }
+  } catch (error) {
+    throw new Error(`Can't listen on unix://${path}: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+  return acceptFrom(listener, `unix://${path}`, {
+    cleanUp: () => {
+      try {
+        Deno.removeSync(path);
+      } catch {
+        // Removed by somebody else, with the whole folder perhaps.
+      }
+    },
+  });
+}
+
+/** Removes a socket file whose listener is gone; any other file is left alone. */
+async function removeStale(path: string): Promise<void> {
+  const info = await Deno.lstat(path).catch(() => undefined);
+  if (!info?.isSocket) return;
+  try {
+    (await Deno.connect({ transport: "unix", path })).close();
+  } catch (error) {
+    if (error instanceof Deno.errors.ConnectionRefused) await Deno.remove(path);
+  }
+}

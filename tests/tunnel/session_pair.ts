@@ -1,0 +1,60 @@
+import { silentLogger, systemClock } from "../../src/io/mod.ts";
+import type { BytePipe, Clock } from "../../src/io/mod.ts";
+import { answerHandshake, type Local, openSession } from "../../src/tunnel/handshake.ts";
+import type { Liveness } from "../../src/tunnel/link.ts";
+import { Session } from "../../src/tunnel/session.ts";
+import { memoryPipe } from "../support/memory_pipe.ts";
+
+export interface PairOptions {
+  readonly secret?: Uint8Array;
+  readonly graceMs?: number;
+  readonly clock?: Clock;
+  readonly capacity?: number;
+  readonly chunk?: () => number;
+  readonly inFlight?: number;
+  readonly liveness?: Liveness;
+  readonly pipes?: [BytePipe, BytePipe];
+}
+
+/** What both ends of a test bring to a handshake. */
+export function localOf(options: PairOptions): Local {
+  return { secret: options.secret, graceMs: options.graceMs ?? 0, version: "1.0.0" };
+}
+
+/** Two sessions, joined in memory, with the real handshake. */
+export async function sessionPair(
+  options: PairOptions = {},
+): Promise<{ connecting: Session; listening: Session; pipes: [BytePipe, BytePipe] }> {
+  const pipes = options.pipes ?? memoryPipe({
+    capacity: options.capacity ?? 65536,
+    ...(options.chunk ? { chunk: options.chunk } : {}),
+  });
+  const local = localOf(options);
+  const [a, b] = await Promise.all([
+    openSession(pipes[0], local),
+    answerHandshake(pipes[1], local, () => undefined),
+  ]);
+  if (b.kind !== "opened") throw new Error("expected a new session");
+  const common = {
+    graceMs: local.graceMs,
+    clock: options.clock ?? systemClock,
+    log: silentLogger,
+    ...(options.inFlight ? { inFlight: options.inFlight } : {}),
+    ...(options.liveness ? { liveness: options.liveness } : {}),
+  };
+  const connecting = new Session({
+    ...common,
+    role: "connecting",
+    identity: a.identity,
+    peer: a.peer,
+  });
+  const listening = new Session({
+    ...common,
+    role: "listening",
+    identity: b.identity,
+    peer: b.peer,
+  });
+  connecting.attach(pipes[0], 0, 0);
+  listening.attach(pipes[1], 0, 0);
+  return { connecting, listening, pipes };
+}

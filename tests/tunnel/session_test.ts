@@ -1,0 +1,78 @@
+import { assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import { type BytePipe, writeAll } from "../../src/io/mod.ts";
+import { StreamResetError } from "../../src/tunnel/errors.ts";
+import { sessionPair } from "./session_pair.ts";
+
+async function readAll(pipe: BytePipe): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  const into = new Uint8Array(100_000);
+  let n: number | null;
+  while ((n = await pipe.read(into)) !== null) parts.push(into.slice(0, n));
+  const whole = new Uint8Array(parts.reduce((sum, p) => sum + p.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+function pattern(length: number, seed = 1): Uint8Array {
+  const bytes = new Uint8Array(length);
+  let x = seed;
+  for (let i = 0; i < length; i++) bytes[i] = (x = (x * 1103515245 + 12345) >>> 0) >>> 16;
+  return bytes;
+}
+
+Deno.test("bytes cross in both directions and each end is passed on by itself", async () => {
+  const { connecting, listening } = await sessionPair();
+  const a = connecting.open();
+  const b = listening.accept(a.id);
+  const forth = pattern(3_000_000);
+  const back = pattern(1_000_000, 7);
+  const sending = writeAll(a, forth).then(() => a.closeWrite());
+  assertEquals(await readAll(b), forth);
+  await sending;
+  const answering = writeAll(b, back).then(() => b.closeWrite());
+  assertEquals(await readAll(a), back);
+  await answering;
+  await Promise.all([a.ended, b.ended]);
+  assertEquals(await Promise.all([connecting.close(), listening.close()]), [undefined, undefined]);
+});
+
+Deno.test("a reset reaches the other end with its reason and leaves the session alone", async () => {
+  const { connecting, listening } = await sessionPair();
+  const a = connecting.open();
+  const b = listening.accept(a.id);
+  const reading = b.read(new Uint8Array(10));
+  a.reset("read-failed", "disk on fire");
+  const error = await assertRejects(() => reading, StreamResetError, "disk on fire");
+  assertEquals(error.by, "peer");
+  const c = connecting.open();
+  const d = listening.accept(c.id);
+  await writeAll(c, pattern(10));
+  await c.closeWrite();
+  assertEquals(await readAll(d), pattern(10));
+  await d.closeWrite();
+  assertEquals(await connecting.close(), undefined);
+});
+
+Deno.test("a reader that stops holds up its own stream alone", async () => {
+  const { connecting, listening } = await sessionPair();
+  const slow = connecting.open();
+  listening.accept(slow.id);
+  let written = 0;
+  const stuck = (async () => {
+    while (true) written += await slow.write(new Uint8Array(65536));
+  })();
+  stuck.catch(() => {});
+  const quick = connecting.open();
+  const other = listening.accept(quick.id);
+  const bytes = pattern(5_000_000);
+  writeAll(quick, bytes).then(() => quick.closeWrite());
+  assertEquals(await readAll(other), bytes);
+  assertEquals(written <= 1024 * 1024 + 2 * 65536, true);
+  connecting.abort("test over", "stopped");
+  assertInstanceOf(await stuck.catch((e) => e), Error);
+  await listening.ended;
+});
