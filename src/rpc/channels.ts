@@ -1,0 +1,177 @@
+/**
+ * Streams with a name: `openTunnel` from both sides. A channel is what the serving end is willing
+ * to connect a stream to; nothing else is reachable through the tunnel.
+ *
+ * @module
+ */
+import { type Acceptor, type BytePipe, type Logger, messageOf, TaskGroup } from "../io/mod.ts";
+import { type Session, splice, type SpliceResult, type TunnelStream } from "../tunnel/mod.ts";
+import { RpcError, type RpcPeer } from "./peer.ts";
+
+/** How long the other end may take to connect a stream, ms. */
+export const OPEN_MS = 30_000;
+
+/**
+ * Opens a stream to `channel` at the other end.
+ *
+ * @throws {RpcError} with the other end's reason when it can't or won't connect it.
+ */
+export async function openChannel(
+  session: Session,
+  rpc: RpcPeer,
+  channel: string,
+  signal?: AbortSignal,
+): Promise<TunnelStream> {
+  const stream = session.open();
+  try {
+    await rpc.call("openTunnel", { stream: stream.id, channel }, {
+      timeoutMs: OPEN_MS,
+      ...(signal ? { signal } : {}),
+    });
+    return stream;
+  } catch (error) {
+    const failure = error instanceof Error ? error : new Error(String(error));
+    // Refused: the other end knows of no such stream. Else it may still come: tell it.
+    if (error instanceof RpcError) session.abandon(stream, failure);
+    else stream.reset("cancelled", failure.message);
+    throw error;
+  }
+}
+
+/** A stream that was joined to a socket has ended. */
+export interface ChannelEnd extends SpliceResult {
+  readonly channel: string;
+}
+
+/** Connects streams that the other end asks for; the `openTunnel` handler of the serving end. */
+export class ChannelServer {
+  readonly #session: Session;
+  readonly #dials = new Map<string, () => Promise<BytePipe>>();
+  readonly #tasks = new TaskGroup();
+  readonly #onEnd: (end: ChannelEnd) => void;
+
+  constructor(session: Session, onEnd: (end: ChannelEnd) => void = () => {}) {
+    this.#session = session;
+    this.#onEnd = onEnd;
+  }
+
+  /** Makes `channel` reachable: each stream to it is joined to a pipe that `dial` makes. */
+  serve(channel: string, dial: () => Promise<BytePipe>): void {
+    this.#dials.set(channel, dial);
+  }
+
+  /** Answers `openTunnel`. The stream is registered first, so that a reset of it finds it. */
+  async open(params: { stream: number; channel: string }): Promise<Record<never, never>> {
+    const { channel } = params;
+    const stream = this.#session.accept(params.stream);
+    try {
+      const dial = this.#dials.get(channel);
+      if (!dial) {
+        const known = [...this.#dials.keys()].join(", ") || "none";
+        throw new RpcError("unknown-channel", `Got channel "${channel}", served here: ${known}`);
+      }
+      const pipe = await dial();
+      if (stream.failure) {
+        pipe.close();
+        throw stream.failure;
+      }
+      this.#tasks.spawn(async () => this.#onEnd({ channel, ...await splice(stream, pipe) }));
+      return {};
+    } catch (error) {
+      const failure = error instanceof Error ? error : new Error(messageOf(error));
+      this.#session.abandon(stream, failure);
+      throw error;
+    }
+  }
+
+  /** Waits until every joined stream has ended. */
+  async join(): Promise<void> {
+    await this.#tasks.join();
+  }
+}
+
+/**
+ * Opens a stream to `channel` for each connection that comes in, and joins the two. Owns the
+ * acceptor.
+ */
+export class ChannelListener {
+  readonly #acceptor: Acceptor;
+  readonly #open: (channel: string) => Promise<TunnelStream>;
+  readonly #channel: string;
+  readonly #log: Logger;
+  readonly #tasks = new TaskGroup();
+  readonly #onEnd: (end: ChannelEnd) => void;
+  readonly #pipes = new Set<BytePipe>();
+  #closed = false;
+  #count = 0;
+
+  constructor(
+    acceptor: Acceptor,
+    channel: string,
+    options: {
+      readonly open: (channel: string) => Promise<TunnelStream>;
+      readonly log: Logger;
+      readonly onEnd?: (end: ChannelEnd) => void;
+    },
+  ) {
+    this.#acceptor = acceptor;
+    this.#channel = channel;
+    this.#open = options.open;
+    this.#log = options.log;
+    this.#onEnd = options.onEnd ?? (() => {});
+    this.#tasks.spawn(() => this.#acceptLoop());
+  }
+
+  /** Connections accepted so far. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Connections that are joined to a stream now, or about to be. */
+  get active(): number {
+    return this.#pipes.size;
+  }
+
+  /** Stops listening. Joined streams go on. */
+  stop(): void {
+    this.#acceptor.close();
+  }
+
+  /** Stops listening, cuts what is joined, waits until all has ended. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.stop();
+    for (const pipe of this.#pipes) pipe.close();
+    await this.#tasks.join();
+  }
+
+  /** Waits until all has ended; `stop` must have been called, or nothing ends. */
+  async join(): Promise<void> {
+    await this.#tasks.join();
+  }
+
+  async #acceptLoop(): Promise<void> {
+    while (true) {
+      const pipe = await this.#acceptor.accept();
+      if (!pipe) return;
+      this.#count++;
+      this.#pipes.add(pipe);
+      this.#tasks.spawn(() => this.#serve(pipe));
+    }
+  }
+
+  async #serve(pipe: BytePipe): Promise<void> {
+    const channel = this.#channel;
+    try {
+      const stream = await this.#open(channel);
+      this.#onEnd({ channel, ...await splice(stream, pipe) });
+    } catch (error) {
+      pipe.close();
+      const failure = error instanceof Error ? error : new Error(messageOf(error));
+      if (!this.#closed) this.#log.log("warning", `channel ${channel}: ${failure.message}`);
+      this.#onEnd({ channel, sent: 0, received: 0, error: failure });
+    } finally {
+      this.#pipes.delete(pipe);
+    }
+  }
+}

@@ -1,0 +1,14 @@
+/**
+ * Typed calls between the two ends of a session, and streams with a name.
+ *
+ * @module
+ */
+export { type ChannelEnd, ChannelListener, ChannelServer, openChannel } from "./channels.ts";
+export { type Handlers, RpcError, RpcPeer } from "./peer.ts";
+export type {
+  DiskDescription,
+  GuestDescription,
+  Params,
+  ProcedureName,
+  Result,
+} from "./procedures.ts";

@@ -1,0 +1,86 @@
+/**
+ * The calls between the two ends: names, parameters, results. Sizes in bytes, times in ms.
+ *
+ * @module
+ */
+import {
+  flag,
+  integer,
+  list,
+  nullable,
+  object,
+  type Schema,
+  text,
+  type TypeOf,
+  word,
+} from "./schema.ts";
+
+const name = text(256);
+const message = text(4096);
+
+const guest = object({
+  uuid: nullable(text(64)),
+  name: nullable(name),
+  /** Machine type, such as `pc-q35-7.2`. */
+  machine: text(128),
+  vcpus: integer(1, 65536),
+  ramBytes: integer(),
+});
+
+const disk = object({
+  name,
+  /** Virtual size, bytes. */
+  sizeBytes: integer(),
+  /** Image format at that end, such as `raw`; the two ends may differ. */
+  format: text(64),
+});
+
+/** Every procedure with the shape of its parameters and of its result. */
+export const procedures = {
+  /**
+   * Source to destination: what is coming. The destination checks its QEMU against it, and unless
+   * `checkOnly`, starts its NBD server with one export a disk. Refuses with code `refused`.
+   */
+  prepare: {
+    params: object({ guest, disks: list(disk, 1024), checkOnly: flag }),
+    result: object({
+      qemuVersion: text(128),
+      /** In the order of the disks that were asked for; empty when only checked. */
+      exports: list(object({ disk: name, exportName: text(1024) }), 1024),
+      warnings: list(message, 64),
+    }),
+  },
+  /** Either way: join the stream of this id to what is called `channel` at the other end. */
+  openTunnel: {
+    params: object({ stream: integer(1, 2 ** 32 - 1), channel: text(64) }),
+    result: object({}),
+  },
+  /**
+   * Source to destination, once the source's QEMU has said `completed`: the guest is yours. Answered
+   * when the guest runs there, or stands paused where `run` is false. Asking again is harmless.
+   */
+  finish: {
+    params: object({ run: flag }),
+    result: object({ status: text(64) }),
+  },
+  /** Source to destination: nothing will come of it; undo everything. Never after `finish`. */
+  abort: {
+    params: object({ reason: message }),
+    result: object({}),
+  },
+  /** Either way: how far are you, and what does your QEMU say of its guest? */
+  status: {
+    params: object({}),
+    result: object({
+      state: word("waiting", "prepared", "finishing", "finished", "failed"),
+      /** QEMU's own run state, such as `inmigrate` or `running`; `null` when it does not answer. */
+      guest: nullable(text(64)),
+    }),
+  },
+} as const satisfies Record<string, { params: Schema<unknown>; result: Schema<unknown> }>;
+
+export type ProcedureName = keyof typeof procedures;
+export type Params<P extends ProcedureName> = TypeOf<(typeof procedures)[P]["params"]>;
+export type Result<P extends ProcedureName> = TypeOf<(typeof procedures)[P]["result"]>;
+export type GuestDescription = TypeOf<typeof guest>;
+export type DiskDescription = TypeOf<typeof disk>;
