@@ -8,5 +8,6 @@ export * from "./byte_pipe.ts";
 export * from "./clock.ts";
 export * from "./deadline.ts";
 export * from "./log.ts";
+export * from "./states.ts";
 export * from "./task_group.ts";
 export * from "./text.ts";

@@ -1,4 +1,12 @@
-import { type BytePipe, type Clock, type Logger, messageOf, printable } from "../io/mod.ts";
+import {
+  type BytePipe,
+  type Clock,
+  type Logger,
+  messageOf,
+  type Moves,
+  printable,
+  States,
+} from "../io/mod.ts";
 import { type FrameBuffer, FrameBufferPool, type ReadBuffer, ReadBufferPool } from "./buffers.ts";
 import {
   codeName,
@@ -21,7 +29,7 @@ import * as wire from "./wire.ts";
 /** `up`: a connection carries it. `down`: it waits for the next one. `ended`: for good. */
 export type SessionState = "up" | "down" | "ended";
 
-const MOVES: Readonly<Record<SessionState, readonly SessionState[]>> = {
+const MOVES: Moves<SessionState> = {
   up: ["down", "ended"],
   down: ["up", "ended"],
   ended: [],
@@ -64,11 +72,10 @@ export class Session implements StreamHost, LinkHost, Resumable {
   readonly readBuffers: ReadBufferPool = new ReadBufferPool();
 
   readonly #clock: Clock;
-  readonly #log: Logger;
   readonly #cap: number;
   readonly #liveness: Liveness;
   readonly #frameBuffers = new FrameBufferPool();
-  #state: SessionState = "down";
+  readonly #states: States<SessionState>;
   #link: Link | undefined;
   #epoch = 0;
   #linkListeners = new Set<(change: LinkChange) => void>();
@@ -120,7 +127,7 @@ export class Session implements StreamHost, LinkHost, Resumable {
     this.peer = options.peer;
     this.graceMs = Math.min(options.graceMs, options.peer.graceMs);
     this.#clock = options.clock;
-    this.#log = options.log;
+    this.#states = new States<SessionState>("session", "down", MOVES, options.log);
     this.#cap = options.inFlight ?? limits.IN_FLIGHT;
     this.#liveness = options.liveness ??
       { pingAfterMs: limits.PING_AFTER_MS, deadAfterMs: limits.DEAD_AFTER_MS };
@@ -129,7 +136,7 @@ export class Session implements StreamHost, LinkHost, Resumable {
   }
 
   get state(): SessionState {
-    return this.#state;
+    return this.#states.current;
   }
 
   /** How many connections it took so far; 1 when none was lost. */
@@ -184,7 +191,7 @@ export class Session implements StreamHost, LinkHost, Resumable {
    * @throws {ProtocolError} when that can't be served; the session is over then.
    */
   attach(pipe: BytePipe, peerReceived: number, epoch: number): void {
-    if (this.#state !== "down" || epoch !== this.#epoch) {
+    if (this.state !== "down" || epoch !== this.#epoch) {
       pipe.close();
       return;
     }
@@ -199,7 +206,7 @@ export class Session implements StreamHost, LinkHost, Resumable {
     // Credit is absolute, acknowledgements are cumulative: what was owed is owed once more.
     this.#ackDue = this.#received > 0;
     this.#stopGrace();
-    this.#setState("up");
+    this.#states.to("up");
     this.#connections++;
     const link = new Link(pipe, this, this.#clock, this.#liveness);
     this.#link = link;
@@ -222,7 +229,7 @@ export class Session implements StreamHost, LinkHost, Resumable {
         `Connection ${epoch} of this session comes after connection ${this.#epoch}`,
       );
     }
-    if (this.#state === "ended") throw new ProtocolError("The session is over");
+    if (this.state === "ended") throw new ProtocolError("The session is over");
     this.#epoch = epoch;
     await this.detach(new ConnectionError("A newer connection took over"));
     if (peerReceived < this.#replay.acked || peerReceived > this.#replay.end) {
@@ -246,7 +253,7 @@ export class Session implements StreamHost, LinkHost, Resumable {
     this.#bytesBefore += link.bytesRead + link.bytesWritten;
     this.#link = undefined;
     this.#held = undefined;
-    if (this.#state === "ended") return;
+    if (this.state === "ended") return;
     if (this.#current !== undefined) {
       const { header, delivered } = this.#current === this.#partial?.header
         ? this.#partial
@@ -261,7 +268,7 @@ export class Session implements StreamHost, LinkHost, Resumable {
     } else if (this.graceMs === 0) {
       this.#end(new SessionError("lost", `The connection was lost: ${cause.message}`, { cause }));
     } else {
-      this.#setState("down");
+      this.#states.to("down");
       this.#stopGrace = this.#clock.after(this.graceMs, () => {
         const seconds = this.graceMs / 1000;
         this.#end(
@@ -320,7 +327,7 @@ export class Session implements StreamHost, LinkHost, Resumable {
   }
 
   #checkOpenable(): void {
-    if (this.#state === "ended" || this.#goaway !== "none") {
+    if (this.state === "ended" || this.#goaway !== "none") {
       throw new SessionError("closed", "The session is ending, no stream can be opened");
     }
   }
@@ -671,7 +678,7 @@ export class Session implements StreamHost, LinkHost, Resumable {
    * @returns why it did not end cleanly, or `undefined`.
    */
   async close(deadlineMs: number = limits.CLOSE_MS): Promise<SessionError | undefined> {
-    if (this.#state !== "ended") {
+    if (this.state !== "ended") {
       if (this.#goaway === "none") this.#goaway = "wanted";
       this.wake();
       const cancel = this.#clock.after(
@@ -699,7 +706,7 @@ export class Session implements StreamHost, LinkHost, Resumable {
   }
 
   #abort(error: SessionError, code: wire.GoawayCode, reason: string): void {
-    if (this.#state === "ended") return;
+    if (this.state === "ended") return;
     const link = this.#link;
     this.#fatal = codeFrame(wire.GOAWAY, wire.GOAWAY_CODES[code], reason);
     this.#finish(error);
@@ -717,14 +724,14 @@ export class Session implements StreamHost, LinkHost, Resumable {
 
   /** The session is over and its connection is closed. */
   #end(error: SessionError | undefined): void {
-    if (this.#state === "ended") return;
+    if (this.state === "ended") return;
     const link = this.#link;
     this.#finish(error);
     link?.close(error ?? new ConnectionError("The session ended"));
   }
 
   #finish(error: SessionError | undefined): void {
-    this.#setState("ended");
+    this.#states.to("ended");
     this.#stopGrace();
     this.#stopPace?.();
     this.#stopAck?.();
@@ -735,14 +742,6 @@ export class Session implements StreamHost, LinkHost, Resumable {
     this.#streams.clear();
     this.#linkListeners.clear();
     this.#ended.resolve(error);
-  }
-
-  #setState(next: SessionState): void {
-    if (!MOVES[this.#state].includes(next)) {
-      throw new Error(`A session can't go from ${this.#state} to ${next}`);
-    }
-    if (this.#log.debugEnabled) this.#log.log("debug", `session: ${this.#state} -> ${next}`);
-    this.#state = next;
   }
 
   #tellLink(change: LinkChange): void {

@@ -1,0 +1,62 @@
+import { messageOf } from "../io/mod.ts";
+import { RpcError } from "../rpc/mod.ts";
+import { SessionError } from "../tunnel/mod.ts";
+import type { ReportedError, Side } from "./events.ts";
+
+/**
+ * What a failure means for the guest: `refused`, nothing was touched; `failed` and `cancelled`, it
+ * still runs at the source; `unknown`, nobody can tell at the moment.
+ */
+export type FailureKind = "refused" | "failed" | "cancelled" | "unknown";
+
+/** Why a migration did not come about, in words, with the side that it came from. */
+export class MigrationError extends Error {
+  override name = "MigrationError";
+  readonly kind: FailureKind;
+  /** A stable word for scripts, in kebab case. */
+  readonly code: string;
+  readonly side: Side;
+
+  constructor(
+    kind: FailureKind,
+    code: string,
+    side: Side,
+    message: string,
+    options?: { readonly cause?: unknown },
+  ) {
+    super(message, options);
+    this.kind = kind;
+    this.code = code;
+    this.side = side;
+  }
+
+  /** As it is reported. */
+  get reported(): ReportedError {
+    return { code: this.code, message: this.message, side: this.side };
+  }
+}
+
+/** Several reasons as one refusal; each on a line of its own where there is more than one. */
+export function refusal(code: string, side: Side, problems: readonly string[]): MigrationError {
+  return new MigrationError("refused", code, side, problems.join("; "));
+}
+
+/** Any error as a failure of this side, unless it says of itself that it is something else. */
+export function asMigrationError(error: unknown, side: Side): MigrationError {
+  if (error instanceof MigrationError) return error;
+  const other = side === "source" ? "destination" : "source";
+  if (error instanceof RpcError) {
+    const kind = error.code === "refused" ? "refused" : "failed";
+    return new MigrationError(kind, error.code, other, error.message, { cause: error });
+  }
+  if (error instanceof SessionError) {
+    if (error.code === "refused") {
+      const code = error.refusal ?? "refused";
+      return new MigrationError("refused", code, other, error.message, { cause: error });
+    }
+    const from = error.code === "ended-by-peer" ? other : side;
+    const code = error.code === "unreachable" ? "unreachable" : "connection-lost";
+    return new MigrationError("failed", code, from, error.message, { cause: error });
+  }
+  return new MigrationError("failed", "failed", side, messageOf(error), { cause: error });
+}
