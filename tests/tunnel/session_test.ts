@@ -1,28 +1,8 @@
 import { assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
-import { type BytePipe, writeAll } from "../../src/io/mod.ts";
+import { writeAll } from "../../src/io/mod.ts";
 import { StreamResetError } from "../../src/tunnel/errors.ts";
+import { pattern, readAll } from "../support/bytes.ts";
 import { sessionPair } from "./session_pair.ts";
-
-async function readAll(pipe: BytePipe): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
-  const into = new Uint8Array(100_000);
-  let n: number | null;
-  while ((n = await pipe.read(into)) !== null) parts.push(into.slice(0, n));
-  const whole = new Uint8Array(parts.reduce((sum, p) => sum + p.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
-}
-
-function pattern(length: number, seed = 1): Uint8Array {
-  const bytes = new Uint8Array(length);
-  let x = seed;
-  for (let i = 0; i < length; i++) bytes[i] = (x = (x * 1103515245 + 12345) >>> 0) >>> 16;
-  return bytes;
-}
 
 Deno.test("bytes cross in both directions and each end is passed on by itself", async () => {
   const { connecting, listening } = await sessionPair();

@@ -1,0 +1,115 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { ProtocolError } from "../../src/tunnel/errors.ts";
+import { Pacer } from "../../src/tunnel/pacer.ts";
+import { ReplayBuffer } from "../../src/tunnel/replay.ts";
+import { Scheduler } from "../../src/tunnel/scheduler.ts";
+
+function replayOf(...lengths: number[]): { replay: ReplayBuffer; freed: number[] } {
+  const replay = new ReplayBuffer();
+  const freed: number[] = [];
+  lengths.forEach((n, i) => {
+    replay.push(new Uint8Array(n).fill(i), () => freed.push(i));
+    replay.takeNext();
+  });
+  return { replay, freed };
+}
+
+Deno.test("replay: an acknowledgement frees whole frames, once, in order", () => {
+  const { replay, freed } = replayOf(10, 20, 30);
+  assertEquals(replay.inFlight, 60);
+  assertEquals(replay.ack(30), true);
+  assertEquals(freed, [0, 1]);
+  assertEquals(replay.ack(30), false);
+  assertEquals(replay.ack(10), false);
+  assertEquals(freed, [0, 1]);
+  assertEquals(replay.inFlight, 30);
+});
+
+Deno.test("replay: an acknowledgement past what was sent, or inside a frame, is a fault", () => {
+  assertThrows(() => replayOf(10).replay.ack(11), ProtocolError, "only 10 were sent");
+  assertThrows(() => replayOf(10, 10).replay.ack(15), ProtocolError, "inside a frame");
+  const { replay } = replayOf(10);
+  replay.push(new Uint8Array(5));
+  assertThrows(() => replay.ack(15), ProtocolError, "only 10 were sent");
+});
+
+Deno.test("replay: after a rewind the rest goes out again in the same order", () => {
+  const { replay } = replayOf(10, 20, 30);
+  replay.rewind(10);
+  replay.push(new Uint8Array(40));
+  const lengths = [];
+  while (replay.hasNext) lengths.push(replay.takeNext()!.length);
+  assertEquals(lengths, [20, 30, 40]);
+  assertThrows(() => replay.rewind(5), ProtocolError, "acknowledged 10");
+});
+
+Deno.test("replay: thousands of frames leave nothing behind", () => {
+  const { replay, freed } = replayOf();
+  for (let i = 0; i < 10_000; i++) {
+    replay.push(new Uint8Array(1), () => freed.push(i));
+    replay.takeNext();
+    if (i % 7 === 0) replay.ack(i + 1);
+  }
+  replay.ack(10_000);
+  assertEquals(freed.length, 10_000);
+  assertEquals(replay.inFlight, 0);
+});
+
+class Source {
+  constructor(public name: string, public frames: number[]) {}
+  get nextFrameLength(): number {
+    return this.frames[0] ?? 0;
+  }
+}
+
+Deno.test("scheduler: streams with small and large frames get the same bytes", () => {
+  const scheduler = new Scheduler<Source>(1000);
+  const small = new Source("small", Array(4000).fill(100));
+  const large = new Source("large", Array(400).fill(1000));
+  scheduler.ready(small);
+  scheduler.ready(large);
+  const sent = { small: 0, large: 0 } as Record<string, number>;
+  for (let i = 0; i < 2200; i++) {
+    const source = scheduler.next()!;
+    const length = source.frames.shift()!;
+    scheduler.sent(source, length);
+    sent[source.name]! += length;
+  }
+  assertEquals(Math.abs(sent.small! - sent.large!) <= 2000, true, JSON.stringify(sent));
+});
+
+Deno.test("scheduler: nothing to send is nobody's turn, and a removed stream gets none", () => {
+  const scheduler = new Scheduler<Source>(1000);
+  assertEquals(scheduler.next(), undefined);
+  const a = new Source("a", [10]);
+  const b = new Source("b", [10]);
+  scheduler.ready(a);
+  scheduler.ready(a);
+  scheduler.ready(b);
+  scheduler.remove(a);
+  assertEquals(scheduler.next()?.name, "b");
+  b.frames = [];
+  assertEquals(scheduler.next(), undefined);
+});
+
+Deno.test("pacer: over a second no more passes than the rate and one frame", () => {
+  const pacer = new Pacer();
+  pacer.setRate(1_000_000, 0);
+  let sent = 0;
+  let now = 0;
+  while (now < 1000) {
+    const wait = pacer.wait(now);
+    if (wait > 0) now += wait;
+    else {
+      pacer.spend(65536);
+      sent += 65536;
+    }
+  }
+  assertEquals(sent >= 950_000 && sent <= 1_100_000, true, `${sent}`);
+});
+
+Deno.test("pacer: without a rate nobody waits", () => {
+  const pacer = new Pacer();
+  pacer.spend(1e12);
+  assertEquals(pacer.wait(0), 0);
+});
