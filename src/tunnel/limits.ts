@@ -67,6 +67,8 @@ export const MAX_GRACE_MS = 86_400_000;
 /** First and longest wait between two attempts to reconnect. */
 export const RECONNECT_FIRST_MS = 100;
 export const RECONNECT_LONGEST_MS = 5_000;
+/** How long an end that is done waits for the other one to come back and hear of it. */
+export const LINGER_MS = 5_000;
 /** How long a clean end may take. */
 export const CLOSE_MS = 10_000;
 /** Shortest secret that is taken. */

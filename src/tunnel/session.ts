@@ -263,24 +263,38 @@ export class Session implements StreamHost, LinkHost, Resumable {
     }
     if (cause instanceof ProtocolError) {
       this.#end(new SessionError("protocol-error", cause.message, { cause }));
-    } else if (this.#peerGoaway && this.#goaway === "sent") {
+    } else if (this.#bothSaidDone && this.#replay.acked >= this.#goawayEnd) {
       this.#end(undefined);
     } else if (this.graceMs === 0) {
-      this.#end(new SessionError("lost", `The connection was lost: ${cause.message}`, { cause }));
+      this.#end(
+        this.#bothSaidDone
+          ? undefined
+          : new SessionError("lost", `The connection was lost: ${cause.message}`, { cause }),
+      );
     } else {
-      this.#states.to("down");
-      this.#stopGrace = this.#clock.after(this.graceMs, () => {
-        const seconds = this.graceMs / 1000;
-        this.#end(
-          new SessionError(
-            "lost",
-            `The connection was lost (${cause.message}) and did not come back within ${seconds} s`,
-            { cause },
-          ),
-        );
-      });
+      this.#waitForLink(cause);
       this.#tellLink({ state: "down", cause });
     }
+  }
+
+  /**
+   * Both ends have said that they are done: each has all that the other sent. Only the other end's
+   * knowledge of that may still be on its way.
+   */
+  get #bothSaidDone(): boolean {
+    return this.#peerGoaway && this.#goaway === "sent";
+  }
+
+  #waitForLink(cause: Error): void {
+    this.#states.to("down");
+    const done = this.#bothSaidDone;
+    const waitMs = done ? Math.min(this.graceMs, limits.LINGER_MS) : this.graceMs;
+    this.#stopGrace = this.#clock.after(waitMs, () => {
+      if (done) return this.#end(undefined);
+      const reason = `The connection was lost (${cause.message}) and did not come back ` +
+        `within ${waitMs / 1000} s`;
+      this.#end(new SessionError("lost", reason, { cause }));
+    });
   }
 
   // Streams
@@ -697,7 +711,7 @@ export class Session implements StreamHost, LinkHost, Resumable {
 
   /** For the connecting end: there is no way back to the other end. */
   giveUp(reason: string, cause: unknown): void {
-    this.#end(new SessionError("lost", reason, { cause }));
+    this.#end(this.#bothSaidDone ? undefined : new SessionError("lost", reason, { cause }));
   }
 
   /** Ends the session now and tells the other end why, if it can be told within a second. */
@@ -717,7 +731,7 @@ export class Session implements StreamHost, LinkHost, Resumable {
   }
 
   #checkCleanEnd(): void {
-    if (this.#goaway === "sent" && this.#peerGoaway && this.#replay.acked >= this.#goawayEnd) {
+    if (this.#bothSaidDone && this.#replay.acked >= this.#goawayEnd) {
       this.#end(undefined);
     }
   }

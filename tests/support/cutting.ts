@@ -1,0 +1,82 @@
+import type { Acceptor, BytePipe, Clock } from "../../src/io/mod.ts";
+import { memoryPipe, type MemoryPipeEnd } from "./memory_pipe.ts";
+
+/** A clock on which everything takes a hundredth of its time. */
+export const hurriedClock: Clock = {
+  now: () => performance.now() * 100,
+  after(ms, callback) {
+    const id = setTimeout(callback, ms / 100);
+    return () => clearTimeout(id);
+  },
+};
+
+/** Where a connection is cut: after so many bytes written by one of its ends. */
+export interface Cut {
+  readonly by: "connecting" | "listening";
+  readonly after: number;
+}
+
+/**
+ * A network in memory: `dial` makes a connection that `acceptor` accepts. The n-th connection is
+ * cut where `cutOf(n)` says, counting from 0.
+ */
+export function memoryNetwork(
+  cutOf: (connection: number) => Cut | undefined = () => undefined,
+  options: { capacity?: number } = {},
+): { dial: () => Promise<BytePipe>; acceptor: Acceptor; connections: () => number } {
+  const waiting: BytePipe[] = [];
+  let wake: (() => void) | undefined;
+  let closed = false;
+  let count = 0;
+  return {
+    connections: () => count,
+    dial() {
+      if (closed) return Promise.reject(new Error("connection refused (in memory)"));
+      const cut = cutOf(count++);
+      const [a, b] = memoryPipe({ capacity: options.capacity ?? 65536 });
+      waiting.push(cut?.by === "listening" ? new CutPipe(b, cut.after) : b);
+      wake?.();
+      return Promise.resolve(cut?.by === "connecting" ? new CutPipe(a, cut.after) : a);
+    },
+    acceptor: {
+      address: "memory",
+      async accept() {
+        while (waiting.length === 0) {
+          if (closed) return undefined;
+          await new Promise<void>((resolve) => wake = resolve);
+        }
+        return waiting.shift();
+      },
+      close() {
+        closed = true;
+        wake?.();
+      },
+    },
+  };
+}
+
+/** Passes `left` written bytes on and cuts the connection at the next one. */
+class CutPipe implements BytePipe {
+  #left: number;
+  constructor(readonly inner: MemoryPipeEnd, left: number) {
+    this.#left = left;
+  }
+  read(into: Uint8Array): Promise<number | null> {
+    return this.inner.read(into);
+  }
+  async write(from: Uint8Array): Promise<number> {
+    if (this.#left === 0) {
+      this.inner.cut();
+      throw new Deno.errors.ConnectionReset("cut by the test");
+    }
+    const n = await this.inner.write(from.subarray(0, this.#left));
+    this.#left -= n;
+    return n;
+  }
+  closeWrite(): Promise<void> {
+    return this.inner.closeWrite();
+  }
+  close(): void {
+    this.inner.close();
+  }
+}

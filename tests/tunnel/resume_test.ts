@@ -1,0 +1,182 @@
+import { assertEquals, assertInstanceOf, assertRejects, assertStringIncludes } from "@std/assert";
+import { silentLogger, writeAll } from "../../src/io/mod.ts";
+import { connectSession } from "../../src/tunnel/connect.ts";
+import { SessionError } from "../../src/tunnel/errors.ts";
+import { SessionServer } from "../../src/tunnel/serve.ts";
+import type { Session } from "../../src/tunnel/session.ts";
+import { concat, pattern, randomOf, readAll } from "../support/bytes.ts";
+import { type Cut, hurriedClock, memoryNetwork } from "../support/cutting.ts";
+
+interface World {
+  readonly connecting: Session;
+  readonly listening: Session;
+  readonly server: SessionServer;
+  readonly connections: () => number;
+}
+
+async function world(
+  cutOf: (n: number) => Cut | undefined = () => undefined,
+  options: { graceMs?: number; capacity?: number; inFlight?: number } = {},
+): Promise<World> {
+  const network = memoryNetwork(cutOf, options);
+  const local = {
+    secret: pattern(32, 9),
+    graceMs: options.graceMs ?? 600_000,
+    version: "1.0.0",
+  };
+  const accepted = Promise.withResolvers<Session>();
+  const common = {
+    local,
+    clock: hurriedClock,
+    log: silentLogger,
+    ...(options.inFlight ? { inFlight: options.inFlight } : {}),
+  };
+  const server = new SessionServer(network.acceptor, {
+    ...common,
+    handshakeMs: 60_000,
+    onSession: accepted.resolve,
+  });
+  try {
+    const connecting = await connectSession({
+      ...common,
+      dial: network.dial,
+      connectMs: 60_000,
+      mayReconnect: true,
+      random: () => 0,
+    });
+    return {
+      connecting,
+      listening: await accepted.promise,
+      server,
+      connections: network.connections,
+    };
+  } catch (error) {
+    await server.close();
+    throw error;
+  }
+}
+
+/** A small conversation that uses every kind of sequenced frame; returns what arrived. */
+async function converse({ connecting, listening, server }: World): Promise<string[]> {
+  const a = connecting.open();
+  const b = listening.accept(a.id);
+  const c = listening.open();
+  const d = connecting.accept(c.id);
+  const given = connecting.open();
+  const up = listening.accept(given.id);
+  const arrived = Promise.all([
+    readAll(b),
+    readAll(a),
+    readAll(d),
+    up.read(new Uint8Array(9)).catch((e) => e),
+  ]);
+  await writeAll(a, pattern(150, 1));
+  await a.closeWrite();
+  await writeAll(b, pattern(40, 2));
+  await writeAll(b, pattern(50, 3));
+  await b.closeWrite();
+  await c.closeWrite();
+  await d.closeWrite();
+  given.reset("cancelled", "not wanted");
+  const [forth, back, empty, reset] = await arrived;
+  const ends = await Promise.all([connecting.close(600_000), listening.ended]);
+  await server.close();
+  return [forth.join(), back.join(), empty.join(), String(reset), String(ends)];
+}
+
+const EXPECTED = [
+  pattern(150, 1).join(),
+  concat([pattern(40, 2), pattern(50, 3)]).join(),
+  "",
+  "StreamResetError: not wanted",
+  ",",
+];
+
+Deno.test("a session that is cut after any byte, either way, delivers the same streams", async () => {
+  const whole = await world();
+  assertEquals(await converse(whole), EXPECTED);
+  for (const by of ["connecting", "listening"] as const) {
+    for (let after = 124; after < 900; after++) {
+      // The connection that comes next is cut as well, somewhere in its handshake or soon after.
+      const cuts: Cut[] = [{ by, after }, {
+        by: after % 2 ? by : "connecting",
+        after: after * 7 % 260,
+      }];
+      let cut: World;
+      try {
+        cut = await world((n) => cuts[n]);
+      } catch (error) {
+        assertInstanceOf(error, SessionError);
+        assertEquals(after < 124 + 44, true, `${by} ${after}: ${error.message}`);
+        continue;
+      }
+      assertEquals(await converse(cut), EXPECTED, `cut by ${by} after ${after} bytes`);
+      if (cut.connections() === 1) break;
+    }
+  }
+});
+
+Deno.test("fifty cuts in one transfer lose, repeat and reorder nothing", async () => {
+  const seed = 4711;
+  const random = randomOf(seed);
+  const cut = await world(
+    (n) =>
+      n < 50
+        ? {
+          by: random() < 0.5 ? "connecting" : "listening",
+          after: 300 + Math.floor(random() * 60_000),
+        }
+        : undefined,
+    { inFlight: 100_000, capacity: 8192 },
+  );
+  const a = cut.connecting.open();
+  const b = cut.listening.accept(a.id);
+  const forth = pattern(1_500_000, 5);
+  const back = pattern(1_200_000, 6);
+  writeAll(a, forth).then(() => a.closeWrite());
+  writeAll(b, back).then(() => b.closeWrite());
+  const [atB, atA] = await Promise.all([readAll(b), readAll(a)]);
+  assertEquals(atB.length, forth.length, `seed ${seed}`);
+  assertEquals(atB.every((x, i) => x === forth[i]), true, `seed ${seed}`);
+  assertEquals(
+    atA.every((x, i) => x === back[i]) && atA.length === back.length,
+    true,
+    `seed ${seed}`,
+  );
+  assertEquals(cut.connections() > 50, true, `${cut.connections()} connections`);
+  assertEquals(await cut.connecting.close(600_000), undefined);
+  await cut.server.close();
+});
+
+Deno.test("when the grace is over, both ends end with the cause and every stream with it", async () => {
+  const cut = await world(
+    (n) => n === 0 ? { by: "connecting", after: 1000 } : { by: "connecting", after: 0 },
+    {
+      graceMs: 3000,
+    },
+  );
+  const a = cut.connecting.open();
+  const b = cut.listening.accept(a.id);
+  const reading = assertRejects(() => readAll(b), SessionError, "did not come back within 3 s");
+  const error = await assertRejects(async () => {
+    while (true) await a.write(new Uint8Array(100));
+  }, SessionError);
+  assertStringIncludes(error.message, "cut by the test");
+  await reading;
+  assertEquals((await cut.listening.ended)?.code, "lost");
+  await cut.server.close();
+});
+
+Deno.test("with no grace a lost connection ends the session at once", async () => {
+  const cut = await world((n) => n === 0 ? { by: "listening", after: 500 } : undefined, {
+    graceMs: 0,
+  });
+  const a = cut.connecting.open();
+  const b = cut.listening.accept(a.id);
+  await assertRejects(async () => {
+    while (true) await b.write(new Uint8Array(100));
+  }, SessionError);
+  assertEquals((await cut.connecting.ended)?.code, "lost");
+  assertEquals(cut.connections(), 1);
+  await cut.server.close();
+});
