@@ -1,0 +1,79 @@
+import type { QmpClient } from "./client.ts";
+import type { RawBlock } from "./commands.ts";
+import { QmpCommandError } from "./errors.ts";
+
+/** A disk of the guest, as `query-block` tells of it. */
+export interface Disk {
+  /** How it is named: its qdev id, else its device name, else its node name. */
+  readonly name: string;
+  /** Root node of its medium; empty without a medium. */
+  readonly nodeName: string;
+  /** Virtual size, bytes; 0 without a medium. */
+  readonly sizeBytes: number;
+  /** Image format, such as `raw` or `qcow2`; empty without a medium. */
+  readonly format: string;
+  readonly readOnly: boolean;
+  /** It has no medium, as a CD drive without a disc. */
+  readonly empty: boolean;
+  /** The device was told to share it with other guests (`share-rw=on`). */
+  readonly shared: boolean;
+}
+
+/**
+ * All disks of the guest: whatever a device is attached to.
+ *
+ * @throws {Error} when two of them have the same name.
+ */
+export async function listDisks(client: QmpClient): Promise<Disk[]> {
+  const disks: Disk[] = [];
+  for (const block of await client.execute("query-block", {})) {
+    // A medium that no device of the guest uses is not the guest's disk.
+    if (!block.qdev && !isPflash(block)) continue;
+    const name = diskName(block);
+    if (name === "") continue;
+    const inserted = block.inserted;
+    disks.push({
+      name,
+      nodeName: inserted?.["node-name"] ?? "",
+      sizeBytes: inserted?.image["virtual-size"] ?? 0,
+      format: inserted?.drv ?? "",
+      readOnly: inserted?.ro ?? false,
+      empty: inserted === undefined,
+      shared: inserted !== undefined && await isShared(client, block.qdev),
+    });
+  }
+  for (const { name } of disks) {
+    if (disks.filter((d) => d.name === name).length > 1) {
+      throw new Error(`Two disks of the guest are named "${name}"; give their devices ids`);
+    }
+  }
+  return disks;
+}
+
+/** `qdev` is an id, or a path such as `/machine/peripheral/vd0/virtio-backend` with the id in it. */
+function diskName(block: RawBlock): string {
+  const qdev = block.qdev ?? "";
+  if (qdev !== "" && !qdev.startsWith("/")) return qdev;
+  const peripheral = /^\/machine\/peripheral\/([^/]+)/.exec(qdev);
+  if (peripheral) return peripheral[1]!;
+  return block.device || block.inserted?.["node-name"] || "";
+}
+
+/** The drive of a flash device, an EFI variable store for one. */
+function isPflash(block: RawBlock): boolean {
+  return block.inserted !== undefined && /^pflash\d+$/.test(block.device);
+}
+
+async function isShared(client: QmpClient, qdev: string | undefined): Promise<boolean> {
+  if (!qdev) return false;
+  const id = qdev.startsWith("/")
+    ? /^(\/machine\/peripheral(?:-anon)?\/[^/]+)/.exec(qdev)?.[1]
+    : qdev;
+  if (!id) return false;
+  try {
+    return await client.execute("qom-get", { path: id, property: "share-rw" }) === true;
+  } catch (error) {
+    if (error instanceof QmpCommandError) return false;
+    throw error;
+  }
+}

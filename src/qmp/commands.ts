@@ -1,0 +1,145 @@
+/**
+ * The QMP commands that are used, with the members of their arguments and answers that are used.
+ * Source: QEMU's QMP reference (qapi/*.json). Sizes in bytes unless QEMU says otherwise.
+ *
+ * @module
+ */
+
+type Empty = Record<never, never>;
+
+/** An entry of `query-jobs` (JobInfo). */
+export interface RawJob {
+  readonly id: string;
+  readonly type: string;
+  readonly status: string;
+  readonly "current-progress": number;
+  readonly "total-progress": number;
+  readonly error?: string;
+}
+
+/** An entry of `query-block-jobs` (BlockJobInfo). */
+export interface RawBlockJob {
+  readonly device: string;
+  readonly type: string;
+  readonly len: number;
+  readonly offset: number;
+  readonly ready: boolean;
+  readonly status: string;
+}
+
+/** An entry of `query-block` (BlockInfo). */
+export interface RawBlock {
+  readonly device: string;
+  readonly qdev?: string;
+  readonly inserted?: {
+    readonly "node-name"?: string;
+    readonly ro: boolean;
+    readonly drv: string;
+    readonly file: string;
+    readonly image: { readonly "virtual-size": number };
+  };
+}
+
+/** The answer of `query-migrate` (MigrationInfo). */
+export interface RawMigration {
+  readonly status?: string;
+  readonly ram?: {
+    readonly transferred: number;
+    readonly remaining: number;
+    readonly total: number;
+    readonly "dirty-pages-rate"?: number;
+    readonly "page-size"?: number;
+    readonly "dirty-sync-count": number;
+    readonly mbps: number;
+  };
+  readonly downtime?: number;
+  readonly "expected-downtime"?: number;
+  readonly "total-time"?: number;
+  readonly "error-desc"?: string;
+  readonly "blocked-reasons"?: readonly string[];
+}
+
+/** Command name -> its arguments and its answer. */
+export interface Commands {
+  "query-version": {
+    args: Empty;
+    answer: {
+      readonly qemu: { readonly major: number; readonly minor: number; readonly micro: number };
+      readonly package: string;
+    };
+  };
+  "query-commands": { args: Empty; answer: readonly { readonly name: string }[] };
+  "query-status": { args: Empty; answer: { readonly status: string; readonly running: boolean } };
+  "query-uuid": { args: Empty; answer: { readonly UUID: string } };
+  "query-name": { args: Empty; answer: { readonly name?: string } };
+  "query-cpus-fast": { args: Empty; answer: readonly unknown[] };
+  "query-memory-size-summary": {
+    args: Empty;
+    answer: { readonly "base-memory": number; readonly "plugged-memory"?: number };
+  };
+  "qom-get": { args: { path: string; property: string }; answer: unknown };
+  "query-block": { args: Empty; answer: readonly RawBlock[] };
+  "query-jobs": { args: Empty; answer: readonly RawJob[] };
+  "query-block-jobs": { args: Empty; answer: readonly RawBlockJob[] };
+  "query-migrate": { args: Empty; answer: RawMigration };
+  "query-migrate-capabilities": {
+    args: Empty;
+    answer: readonly { readonly capability: string; readonly state: boolean }[];
+  };
+  "migrate-set-capabilities": {
+    args: { capabilities: readonly { capability: string; state: boolean }[] };
+    answer: Empty;
+  };
+  "query-migrate-parameters": { args: Empty; answer: Readonly<Record<string, unknown>> };
+  "migrate-set-parameters": { args: Readonly<Record<string, unknown>>; answer: Empty };
+  "migrate": { args: { uri: string }; answer: Empty };
+  "migrate-incoming": { args: { uri: string; "exit-on-error"?: boolean }; answer: Empty };
+  "migrate-continue": { args: { state: "pre-switchover" }; answer: Empty };
+  "migrate_cancel": { args: Empty; answer: Empty };
+  "nbd-server-start": {
+    args: { addr: { type: "unix"; data: { path: string } }; "max-connections"?: number };
+    answer: Empty;
+  };
+  "nbd-server-stop": { args: Empty; answer: Empty };
+  "block-export-add": {
+    args: { type: "nbd"; id: string; "node-name": string; name: string; writable: boolean };
+    answer: Empty;
+  };
+  "blockdev-add": {
+    args: {
+      driver: "nbd";
+      "node-name": string;
+      server: { type: "unix"; path: string };
+      export: string;
+      "reconnect-delay": number;
+      "detect-zeroes": "unmap" | "on" | "off";
+      discard: "unmap" | "ignore";
+    };
+    answer: Empty;
+  };
+  "blockdev-del": { args: { "node-name": string }; answer: Empty };
+  "blockdev-mirror": {
+    args: {
+      "job-id": string;
+      device: string;
+      target: string;
+      sync: "full" | "top";
+      "copy-mode": "background" | "write-blocking";
+      "on-source-error": "report";
+      "on-target-error": "report" | "stop";
+      "auto-dismiss": false;
+      speed?: number;
+    };
+    answer: Empty;
+  };
+  /** On a mirror that is ready, `force: false` ends it in step. */
+  "block-job-cancel": { args: { device: string; force: boolean }; answer: Empty };
+  "block-job-change": {
+    args: { id: string; type: "mirror"; "copy-mode": "write-blocking" };
+    answer: Empty;
+  };
+  "job-dismiss": { args: { id: string }; answer: Empty };
+  "stop": { args: Empty; answer: Empty };
+  "cont": { args: Empty; answer: Empty };
+  "quit": { args: Empty; answer: Empty };
+}

@@ -1,0 +1,31 @@
+/**
+ * A client of QEMU's machine protocol (QMP), and what it is used for: jobs, migration, disks.
+ *
+ * @module
+ */
+export { type Disk, listDisks } from "./block.ts";
+export {
+  type ExecuteOptions,
+  type OpenOptions,
+  type QemuVersion,
+  QmpClient,
+  type QmpEvent,
+} from "./client.ts";
+export type { Commands } from "./commands.ts";
+export {
+  QmpClosedError,
+  QmpCommandError,
+  QmpError,
+  type QmpErrorCode,
+  QmpTimeoutError,
+} from "./errors.ts";
+export { type JobInfo, queryBlockJobs, queryJobs } from "./jobs.ts";
+export { describeMachine, type Machine } from "./machine.ts";
+export {
+  type MigrationInfo,
+  MigrationSettings,
+  queryMigrate,
+  waitMigration,
+  type WaitMigrationOptions,
+  type WantedSettings,
+} from "./migration.ts";
