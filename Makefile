@@ -1,0 +1,21 @@
+# Thin: the work is in tools/. `make` alone says what there is.
+RUN = tools/bootstrap.sh && tools/deno.sh
+
+help: ## say what there is
+	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
+demo: ## migrate a running guest between two QEMUs, as a story
+	@$(RUN) run -A tools/demo.ts
+test: ## everything: check, pure tests, net tests, build, scenarios
+	@$(RUN) run -A tools/test.ts
+check: ## format, lint, types
+	@$(RUN) task check
+build: ## dist/vmferry, one file
+	@$(RUN) run -A tools/build.ts
+scenario: ## one story with real QEMUs: make scenario NAME=direct
+	@$(RUN) task scenario $(or $(NAME),--list)
+fuzz: ## random input to everything that parses what a peer sent: make fuzz SECONDS=60
+	@$(RUN) run -A tools/fuzz.ts $(SECONDS)
+clean: ## remove what was built or fetched into the project
+	rm -rf dist .tools
+
+.PHONY: help demo test check build scenario fuzz clean

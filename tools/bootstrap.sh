@@ -1,0 +1,74 @@
+#!/bin/sh
+# bootstrap.sh: bring what building and testing need, and nothing that is there already.
+#
+# Deno: $DENO, else a new enough `deno` on PATH, else version $pinned from npm into .tools/.
+# Debian packages: by apt where that is allowed, else a message that names them, and exit 1.
+set -eu
+cd "$(dirname "$0")/.."
+. tools/lib.sh
+
+fetch_deno() {
+  case $(uname -s)-$(uname -m) in
+    Linux-x86_64) package=@deno/linux-x64-glibc ;;
+    Linux-aarch64) package=@deno/linux-arm64-glibc ;;
+    *) fail "no Deno is known for $(uname -s) on $(uname -m): set DENO= to one of at least $oldest" ;;
+  esac
+  command -v npm >/dev/null || fail "Deno $oldest or newer is needed: set DENO=, or install npm"
+  say "fetching Deno $pinned"
+  mkdir -p .tools
+  tmp=$(mktemp -d .tools/fetch.XXXXXX)
+  trap 'rm -rf "$tmp"' EXIT
+  # npm refuses a package whose bytes are not those its registry lists.
+  (cd "$tmp" && npm pack --loglevel=error "$package@$pinned" >npm.log 2>&1) ||
+    fail "npm pack $package@$pinned: $(tail -n 3 "$tmp/npm.log")"
+  tar -xzf "$tmp"/*.tgz -C "$tmp"
+  chmod 755 "$tmp/package/deno"
+  mkdir -p "$(dirname "$own_deno")"
+  mv "$tmp/package/deno" "$own_deno"
+}
+
+# Downloads the modules that the code imports; the stamp says for which lock file that was done.
+cache_modules() {
+  stamp=.tools/cached-$(cat deno.lock deno.json tools/std/*.ts | cksum | tr ' ' -)
+  [ -e "$stamp" ] && return
+  say "fetching modules"
+  "$deno" cache --quiet tools/std/*.ts
+  mkdir -p .tools
+  rm -f .tools/cached-*
+  : >"$stamp"
+}
+
+install_packages() {
+  missing=
+  need() { command -v "$1" >/dev/null || missing="$missing $2"; }
+  PATH=$PATH:/usr/sbin:/sbin
+  need qemu-system-x86_64 qemu-system-x86
+  need qemu-img qemu-utils
+  need nbdkit nbdkit
+  need nbdcopy libnbd-bin
+  need socat socat
+  need ip iproute2
+  need ps procps
+  [ -n "$missing" ] || return 0
+  if [ "$(id -u)" = 0 ]; then
+    root=
+  elif sudo -n true 2>/dev/null; then
+    root="sudo -n"
+  else
+    fail "these Debian packages are needed:$missing
+Install them as root: apt-get install$missing"
+  fi
+  command -v apt-get >/dev/null || fail "there is no apt-get to install what Debian calls$missing"
+  say "installing$missing"
+  # shellcheck disable=SC2086 # both are lists
+  (
+    export DEBIAN_FRONTEND=noninteractive
+    $root apt-get update -q &&
+      $root apt-get install -q -y --no-install-recommends $missing
+  ) >.tools/apt.log 2>&1 </dev/null || fail "apt-get failed: $(tail -n 5 .tools/apt.log)"
+}
+
+mkdir -p .tools
+find_deno || { fetch_deno && find_deno; } || fail "$own_deno does not run"
+cache_modules
+install_packages
