@@ -1,0 +1,66 @@
+/**
+ * What an end's QEMU says of itself, and what of it stands in the way of a migration.
+ *
+ * @module
+ */
+import { describeMachine, type QmpClient, queryBlockJobs, queryMigrate } from "../qmp/mod.ts";
+import type { GuestDescription } from "../rpc/mod.ts";
+
+/** A guest and its QEMU's run state, such as `running`, `paused` or `inmigrate`. */
+export interface Guest {
+  readonly description: GuestDescription;
+  readonly status: string;
+}
+
+const NO_UUID = "00000000-0000-0000-0000-000000000000";
+
+/** Asks QEMU who it is. */
+export async function inspectGuest(qmp: QmpClient): Promise<Guest> {
+  const machine = await describeMachine(qmp);
+  return {
+    status: machine.status,
+    description: {
+      uuid: machine.uuid && machine.uuid !== NO_UUID ? machine.uuid : null,
+      name: machine.name ?? null,
+      machine: machine.machine,
+      vcpus: machine.vcpus,
+      ramBytes: machine.ramBytes,
+    },
+  };
+}
+
+/** Run states from which a guest can be migrated; the second kind arrives paused. */
+const MOVABLE = ["running", "paused", "prelaunch", "suspended"];
+
+/** Problems of the source, in words; an empty list when it can start. */
+export async function sourceProblems(qmp: QmpClient, guest: Guest): Promise<string[]> {
+  const problems: string[] = [];
+  if (!MOVABLE.includes(guest.status)) {
+    problems.push(`the guest is in state "${guest.status}", expected running or paused`);
+  }
+  const migration = await queryMigrate(qmp);
+  for (const reason of migration.blockedReasons) problems.push(`QEMU says: ${reason}`);
+  if (["setup", "active", "pre-switchover", "device", "cancelling"].includes(migration.status)) {
+    problems.push(`a migration is under way already (status "${migration.status}")`);
+  }
+  for (const job of await queryBlockJobs(qmp)) {
+    problems.push(`the block job "${job.device}" (${job.type}) is running`);
+  }
+  return problems;
+}
+
+/** Problems of the destination, in words; an empty list when it can receive. */
+export async function destinationProblems(qmp: QmpClient, guest: Guest): Promise<string[]> {
+  const problems: string[] = [];
+  if (guest.status !== "inmigrate") {
+    problems.push(
+      `QEMU is in state "${guest.status}", expected "inmigrate": start it with -incoming defer`,
+    );
+    return problems;
+  }
+  const { status } = await queryMigrate(qmp);
+  if (status !== "none") {
+    problems.push(`QEMU was given an incoming migration already (status "${status}")`);
+  }
+  return problems;
+}

@@ -1,0 +1,324 @@
+import { type Clock, type Logger, messageOf } from "../io/mod.ts";
+import { type JobInfo, QmpClient, QmpCommandError, queryJobs } from "../qmp/mod.ts";
+import { MigrationError } from "./errors.ts";
+import type { DiskProgress } from "./events.ts";
+
+/** One disk on its way: the job that copies it and the node it is copied to. */
+export interface Mirror {
+  /** The disk's name, as the user knows it. */
+  readonly name: string;
+  /** Node that is copied. */
+  readonly device: string;
+  readonly sizeBytes: number;
+  readonly exportName: string;
+  readonly jobId: string;
+  readonly targetNode: string;
+}
+
+export interface MirrorSetOptions {
+  readonly qmp: QmpClient;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly mirrors: readonly Mirror[];
+  /** UNIX socket that QEMU connects its NBD client to. */
+  readonly socketPath: string;
+  /** How long QEMU's NBD client waits for a lost server, s; 0 = a loss is an error at once. */
+  readonly reconnectDelay: number;
+  /** A mirror failed that should go on. Called once at most. */
+  readonly onFault: (error: MigrationError) => void;
+}
+
+/** How often the jobs are looked at when no event says that something changed, ms. */
+const POLL_MS = 500;
+/** How long finished mirrors may take to conclude, without progress, ms. */
+const CONCLUDE_MS = 30_000;
+
+/**
+ * The mirror jobs of a migration. Events say when to look; `query-jobs` says what is so.
+ * What `start` made, `finish` or `undo` removes.
+ */
+export class MirrorSet {
+  readonly #options: MirrorSetOptions;
+  readonly #qmp: QmpClient;
+  #jobs = new Map<string, JobInfo>();
+  readonly #failedOperation = new Map<string, string>();
+  readonly #nodes = new Set<string>();
+  readonly #started = new Set<string>();
+  #finishing = false;
+  #faulted = false;
+  #stopEvents: () => void = () => {};
+  #stopPoll: () => void = () => {};
+  #watching = false;
+  #looking: Promise<void> | undefined;
+  #lookAgain = false;
+  #waiters = new Set<() => void>();
+
+  constructor(options: MirrorSetOptions) {
+    this.#options = options;
+    this.#qmp = options.qmp;
+  }
+
+  /** How far each disk is, in the order given. */
+  get progress(): DiskProgress[] {
+    return this.#options.mirrors.map((mirror) => {
+      const job = this.#jobs.get(mirror.jobId);
+      return {
+        name: mirror.name,
+        transferred: job?.currentProgress ?? 0,
+        total: job?.totalProgress || mirror.sizeBytes,
+        ready: job?.status === "ready",
+      };
+    });
+  }
+
+  /** Adds the target nodes and starts the jobs. QEMU connects each target while we wait here. */
+  async start(signal: AbortSignal): Promise<void> {
+    const { mirrors, socketPath, reconnectDelay } = this.#options;
+    this.#watch();
+    for (const mirror of mirrors) {
+      signal.throwIfAborted();
+      await this.#attempt(mirror, "could not connect its target", async () => {
+        this.#nodes.add(mirror.targetNode);
+        await this.#qmp.execute("blockdev-add", {
+          driver: "nbd",
+          "node-name": mirror.targetNode,
+          server: { type: "unix", path: socketPath },
+          export: mirror.exportName,
+          "reconnect-delay": reconnectDelay,
+          // Zeroes stay holes at the destination; both options are needed for that.
+          "detect-zeroes": "unmap",
+          discard: "unmap",
+        }, { signal });
+      });
+    }
+    for (const mirror of mirrors) {
+      signal.throwIfAborted();
+      await this.#attempt(mirror, "could not be mirrored", async () => {
+        this.#started.add(mirror.jobId);
+        await this.#qmp.execute("blockdev-mirror", {
+          "job-id": mirror.jobId,
+          device: mirror.device,
+          target: mirror.targetNode,
+          sync: "full",
+          "copy-mode": "background",
+          "on-source-error": "report",
+          "on-target-error": "report",
+          "auto-dismiss": false,
+        }, { signal });
+      });
+    }
+    this.#look();
+  }
+
+  /** Waits until every disk is in step. */
+  async allReady(signal: AbortSignal): Promise<void> {
+    await this.#until(
+      () => this.#options.mirrors.every((m) => this.#jobs.get(m.jobId)?.status === "ready"),
+      signal,
+    );
+  }
+
+  /**
+   * Ends every mirror in step: the guest is stopped, what is left goes over, the target is flushed.
+   *
+   * @throws {MigrationError} when one was not in step or ended with an error.
+   */
+  async finish(signal: AbortSignal): Promise<void> {
+    const { mirrors } = this.#options;
+    await this.#lookNow();
+    for (const mirror of mirrors) {
+      const status = this.#jobs.get(mirror.jobId)?.status;
+      if (status !== "ready") throw this.#jobFault(mirror, `the mirror job is ${status ?? "gone"}`);
+    }
+    this.#finishing = true;
+    await Promise.all(mirrors.map((mirror) =>
+      // On a mirror that is ready this is the way to end it in step; job-cancel would be forced.
+      this.#qmp.execute("block-job-cancel", { device: mirror.jobId, force: false }, { signal })
+    ));
+    this.#look();
+    await this.#until(() => this.#allConcluded(), signal, CONCLUDE_MS);
+    for (const mirror of mirrors) {
+      const job = this.#jobs.get(mirror.jobId);
+      if (job?.error !== undefined) throw this.#jobFault(mirror, job.error);
+    }
+    this.#unwatch();
+    await Promise.all([...this.#started].map((id) => this.#qmp.execute("job-dismiss", { id })));
+    this.#started.clear();
+    await Promise.all(
+      [...this.#nodes].map((node) => this.#qmp.execute("blockdev-del", { "node-name": node })),
+    );
+    this.#nodes.clear();
+  }
+
+  /** Cancels what runs and removes what was added. Tolerates what is already gone. */
+  async undo(): Promise<void> {
+    this.#finishing = true;
+    await this.#tolerant(
+      [...this.#started].map((device) => ["block-job-cancel", { device, force: true }]),
+    );
+    this.#watch();
+    this.#look();
+    await this.#until(() => this.#allConcluded(), undefined, CONCLUDE_MS);
+    this.#unwatch();
+    await this.#tolerant([...this.#started].map((id) => ["job-dismiss", { id }]));
+    this.#started.clear();
+    await this.#tolerant(
+      [...this.#nodes].map((node) => ["blockdev-del", { "node-name": node }]),
+    );
+    this.#nodes.clear();
+  }
+
+  async #tolerant(commands: [string, Record<string, unknown>][]): Promise<void> {
+    await Promise.all(commands.map(async ([command, args]) => {
+      try {
+        await this.#qmp.executeUntyped(command, args);
+      } catch (error) {
+        if (!(error instanceof QmpCommandError)) throw error;
+        this.#options.log.log("debug", `undo: ${error.message}`);
+      }
+    }));
+  }
+
+  #allConcluded(): boolean {
+    return [...this.#started].every((id) => {
+      const job = this.#jobs.get(id);
+      return job === undefined || job.status === "concluded";
+    });
+  }
+
+  async #attempt(mirror: Mirror, what: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (!(error instanceof QmpCommandError)) throw error;
+      const message = `disk ${mirror.name} ${what}: ${error.message}`;
+      throw new MigrationError("failed", "mirror-failed", "source", message, { cause: error });
+    }
+  }
+
+  // Looking at the jobs
+
+  #watch(): void {
+    if (this.#watching) return;
+    this.#watching = true;
+    this.#stopEvents = this.#qmp.onEvent((event) => {
+      if (event.event === "BLOCK_JOB_ERROR") {
+        const { device, operation } = event.data as { device: string; operation: string };
+        if (!this.#failedOperation.has(device)) this.#failedOperation.set(device, operation);
+      } else if (event.event === "JOB_STATUS_CHANGE") {
+        this.#look();
+      }
+    });
+    const poll = () => {
+      this.#look();
+      this.#stopPoll = this.#options.clock.after(POLL_MS, poll);
+    };
+    this.#stopPoll = this.#options.clock.after(POLL_MS, poll);
+  }
+
+  #unwatch(): void {
+    this.#watching = false;
+    this.#stopEvents();
+    this.#stopPoll();
+  }
+
+  /** Asks for a look at the jobs; looks that are asked for meanwhile become one. */
+  #look(): void {
+    this.#lookAgain = true;
+    this.#looking ??= this.#lookLoop().finally(() => this.#looking = undefined);
+  }
+
+  async #lookNow(): Promise<void> {
+    await this.#looking;
+    this.#look();
+    await this.#looking;
+  }
+
+  async #lookLoop(): Promise<void> {
+    while (this.#lookAgain) {
+      this.#lookAgain = false;
+      try {
+        const jobs = await queryJobs(this.#qmp);
+        this.#jobs = new Map(jobs.map((job) => [job.id, job]));
+      } catch (error) {
+        // The QMP client's end is a fault of its own, told elsewhere.
+        this.#options.log.log("debug", `query-jobs: ${messageOf(error)}`);
+        break;
+      }
+      if (!this.#finishing) this.#checkRunning();
+      for (const wake of this.#waiters) wake();
+    }
+  }
+
+  #checkRunning(): void {
+    for (const mirror of this.#options.mirrors) {
+      if (!this.#started.has(mirror.jobId)) continue;
+      const job = this.#jobs.get(mirror.jobId);
+      if (job && job.status !== "concluded" && job.error === undefined) continue;
+      // Just started: the job is known from the next look on.
+      if (!job && !this.#seen(mirror.jobId)) continue;
+      if (this.#faulted) return;
+      this.#faulted = true;
+      this.#options.onFault(this.#jobFault(mirror, job?.error ?? "the mirror job is gone"));
+      return;
+    }
+    for (const id of this.#jobs.keys()) this.#everSeen.add(id);
+  }
+
+  readonly #everSeen = new Set<string>();
+  #seen(id: string): boolean {
+    return this.#everSeen.has(id);
+  }
+
+  #jobFault(mirror: Mirror, reason: string): MigrationError {
+    const operation = this.#failedOperation.get(mirror.jobId);
+    const [side, doing] = operation === "read"
+      ? ["source", "reading"] as const
+      : ["destination", "writing"] as const;
+    return new MigrationError(
+      "failed",
+      "mirror-failed",
+      side,
+      `${reason} while ${doing} disk ${mirror.name}`,
+    );
+  }
+
+  /** Waits until `condition` holds after a look; with `stallMs`, fails when nothing moves so long. */
+  async #until(
+    condition: () => boolean,
+    signal: AbortSignal | undefined,
+    stallMs?: number,
+  ): Promise<void> {
+    let moved = this.#options.clock.now();
+    let before = "";
+    while (!condition()) {
+      signal?.throwIfAborted();
+      const now = this.#options.clock.now();
+      const state = JSON.stringify([...this.#jobs.values()]);
+      if (state !== before) [before, moved] = [state, now];
+      if (stallMs !== undefined && now - moved > stallMs) {
+        throw new MigrationError(
+          "failed",
+          "mirror-stuck",
+          "source",
+          `The mirror jobs did not end within ${stallMs / 1000} s without any progress`,
+        );
+      }
+      await this.#nextLook(signal);
+    }
+  }
+
+  #nextLook(signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = () => {
+        this.#waiters.delete(wake);
+        signal?.removeEventListener("abort", wake);
+        cancel();
+        resolve();
+      };
+      const cancel = this.#options.clock.after(POLL_MS * 2, wake);
+      this.#waiters.add(wake);
+      signal?.addEventListener("abort", wake, { once: true });
+    });
+  }
+}

@@ -1,0 +1,19 @@
+/**
+ * The migration itself: what each end does, in which order, and how it is undone.
+ *
+ * @module
+ */
+export { DestinationMigration, type DestinationOptions } from "./destination.ts";
+export { asMigrationError, type FailureKind, MigrationError } from "./errors.ts";
+export type {
+  DiskProgress,
+  MigrationEvent,
+  Outcome,
+  Phase,
+  RamProgress,
+  Report,
+  ReportedError,
+  Side,
+} from "./events.ts";
+export type { DiskChoice } from "./plan.ts";
+export { type Migrated, type RunDir, SourceMigration, type SourceOptions } from "./source.ts";

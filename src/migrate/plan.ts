@@ -1,0 +1,136 @@
+/**
+ * Which disks go, and whether the two ends fit. Pure: facts in, problems in words out.
+ *
+ * @module
+ */
+import type { Disk } from "../qmp/mod.ts";
+import type { DiskDescription, GuestDescription } from "../rpc/mod.ts";
+
+/** A disk as an end may mirror it: writable, with a medium, and this guest's alone. */
+export function isMirrored(disk: Disk): boolean {
+  return !disk.empty && !disk.readOnly && !disk.shared;
+}
+
+/** Why a disk is not mirrored, in words. */
+function whyNot(disk: Disk): string {
+  if (disk.empty) return "it is empty";
+  if (disk.readOnly) return "it is read-only";
+  return "it is shared with other guests (share-rw=on)";
+}
+
+/** What selection came to: either disks or problems. */
+export interface Selection {
+  readonly disks: readonly Disk[];
+  readonly problems: readonly string[];
+}
+
+/** Picks the disks named in `wanted`, or every one that is mirrored where none is named. */
+export function selectDisks(disks: readonly Disk[], wanted: readonly string[]): Selection {
+  if (wanted.length === 0) return { disks: disks.filter(isMirrored), problems: [] };
+  const problems: string[] = [];
+  const chosen: Disk[] = [];
+  for (const name of wanted) {
+    const disk = disks.find((d) => d.name === name);
+    if (!disk) {
+      problems.push(`--disk ${name}: there is no such disk, there is ${listOf(disks)}`);
+    } else if (!isMirrored(disk)) {
+      problems.push(`--disk ${name}: it can't be mirrored, ${whyNot(disk)}`);
+    } else {
+      chosen.push(disk);
+    }
+  }
+  return { disks: chosen, problems };
+}
+
+/** A disk of the source and the one it goes to. */
+export interface DiskPair {
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly local: Disk;
+}
+
+/** A `--disk NAME` or `--disk NAME=LOCAL` of the receiving end. */
+export interface DiskChoice {
+  readonly name: string;
+  readonly local: string;
+}
+
+/**
+ * Finds the destination's disk for each of the source's and holds their sizes together. Both ends
+ * must come to the same set.
+ */
+export function matchDisks(
+  source: readonly DiskDescription[],
+  locals: readonly Disk[],
+  choices: readonly DiskChoice[],
+): { readonly pairs: readonly DiskPair[]; readonly problems: readonly string[] } {
+  const problems: string[] = [];
+  const pairs: DiskPair[] = [];
+  const used = new Set<Disk>();
+  for (const disk of source) {
+    const choice = choices.find((c) => c.name === disk.name);
+    if (choices.length > 0 && !choice) {
+      problems.push(`disk ${disk.name} of the source is not among those named with --disk`);
+      continue;
+    }
+    const localName = choice?.local ?? disk.name;
+    const local = locals.find((d) => d.name === localName);
+    if (!local) {
+      problems.push(
+        `disk ${disk.name} of the source has no counterpart: there is no disk ${localName}, ` +
+          `there is ${listOf(locals)}`,
+      );
+    } else if (!isMirrored(local)) {
+      problems.push(`disk ${disk.name} of the source can't go to ${localName}: ${whyNot(local)}`);
+    } else if (used.has(local)) {
+      problems.push(`disk ${localName} stands for two disks of the source`);
+    } else {
+      used.add(local);
+      const sizes = compareSizes(disk, local);
+      if (sizes) problems.push(sizes);
+      else pairs.push({ name: disk.name, sizeBytes: disk.sizeBytes, local });
+    }
+  }
+  for (const choice of choices) {
+    if (!source.some((d) => d.name === choice.name)) {
+      problems.push(`--disk ${choice.name}: the source sends no such disk`);
+    }
+  }
+  if (choices.length === 0) {
+    for (const local of locals.filter(isMirrored)) {
+      if (!used.has(local) && !source.some((d) => d.name === local.name)) {
+        problems.push(`disk ${local.name} has no counterpart at the source`);
+      }
+    }
+  }
+  return { pairs, problems };
+}
+
+function compareSizes(disk: DiskDescription, local: Disk): string | undefined {
+  if (local.sizeBytes === disk.sizeBytes) return undefined;
+  const smaller = local.sizeBytes < disk.sizeBytes;
+  const hint = smaller
+    ? "make it larger"
+    : `where the medium can't be of that size, give its raw node size=${disk.sizeBytes}`;
+  return `disk ${disk.name} has ${disk.sizeBytes} bytes at the source and ` +
+    `${local.sizeBytes} bytes at the destination: ${hint}`;
+}
+
+/** What of the two virtual machines does not fit; an empty list when all does. */
+export function compareGuests(source: GuestDescription, local: GuestDescription): string[] {
+  const problems: string[] = [];
+  const compare = (what: string, a: unknown, b: unknown, unit = "") => {
+    if (a !== b) {
+      problems.push(`the ${what} is ${a}${unit} at the source and ${b}${unit} at the destination`);
+    }
+  };
+  compare("machine type", source.machine, local.machine);
+  compare("number of vCPUs", source.vcpus, local.vcpus);
+  compare("size of the memory", source.ramBytes, local.ramBytes, " bytes");
+  if (source.uuid !== null && local.uuid !== null) compare("UUID", source.uuid, local.uuid);
+  return problems;
+}
+
+function listOf(disks: readonly Disk[]): string {
+  return disks.length === 0 ? "none" : disks.map((d) => d.name).join(", ");
+}

@@ -1,0 +1,78 @@
+import { type Clock, type Logger, messageOf } from "../io/mod.ts";
+import { type MigrationInfo, type QmpClient, queryMigrate, waitMigration } from "../qmp/mod.ts";
+import { MigrationError } from "./errors.ts";
+import type { RamProgress } from "./events.ts";
+
+/** How long the memory may take without a byte of progress, ms. */
+const STALL_MS = 120_000;
+/** States of a migration that is over. Every other one, known or not, means that it goes on. */
+const OVER = ["none", "completed", "failed", "cancelled"];
+
+/** The migration of memory and device state, as the source's QEMU does it. */
+export class Ram {
+  readonly #qmp: QmpClient;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  #started = false;
+
+  constructor(qmp: QmpClient, clock: Clock, log: Logger) {
+    this.#qmp = qmp;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  /** Starts it; QEMU connects to `uri`, such as `unix:/run/x/ram.sock`. */
+  async start(uri: string): Promise<void> {
+    this.#started = true;
+    await this.#qmp.execute("migrate", { uri });
+  }
+
+  /** How far it is; `null` before it has begun. */
+  async progress(): Promise<RamProgress | null> {
+    const { ram } = await queryMigrate(this.#qmp);
+    if (!ram) return null;
+    return {
+      transferred: ram.transferred,
+      remaining: ram.remaining,
+      total: ram.total,
+      dirtyRate: ram.dirtyRateBytes,
+      iteration: ram.iteration,
+    };
+  }
+
+  /** Waits until the guest is stopped for the switchover, with its disks still the source's. */
+  async preSwitchover(signal: AbortSignal): Promise<void> {
+    await this.#wait((info) => info.status === "pre-switchover", signal);
+  }
+
+  /** Lets QEMU go on from pre-switchover and waits until it has given everything away. */
+  async complete(signal: AbortSignal): Promise<void> {
+    await this.#qmp.execute("migrate-continue", { state: "pre-switchover" }, { signal });
+    await this.#wait((info) => info.status === "completed", signal);
+  }
+
+  /** Cancels it where it still goes on, and waits for its end. */
+  async undo(): Promise<void> {
+    if (!this.#started) return;
+    const { status } = await queryMigrate(this.#qmp);
+    if (OVER.includes(status)) return;
+    await this.#qmp.execute("migrate_cancel", {}).catch((error) => {
+      this.#log.log("debug", `migrate_cancel: ${messageOf(error)}`);
+    });
+    await waitMigration(this.#qmp, (info) => OVER.includes(info.status), {
+      stallMs: STALL_MS,
+      clock: this.#clock,
+    });
+  }
+
+  async #wait(until: (info: MigrationInfo) => boolean, signal: AbortSignal): Promise<void> {
+    const info = await waitMigration(
+      this.#qmp,
+      (info) => until(info) || OVER.includes(info.status),
+      { stallMs: STALL_MS, signal, clock: this.#clock },
+    );
+    if (until(info)) return;
+    const reason = info.errorDesc ?? `QEMU's migration ended with status "${info.status}"`;
+    throw new MigrationError("failed", "ram-failed", "source", `Memory: ${reason}`);
+  }
+}
