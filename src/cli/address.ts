@@ -1,0 +1,82 @@
+/**
+ * Addresses as they are typed: `tcp://HOST:PORT`, `unix:///PATH`.
+ *
+ * @module
+ */
+import { UsageError } from "./usage_error.ts";
+
+/** Where a tunnel listens or connects to. */
+export type Address =
+  | { readonly transport: "tcp"; readonly host: string; readonly port: number }
+  | { readonly transport: "unix"; readonly path: string };
+
+/** Longest path of a UNIX socket, bytes (sun_path without its end). */
+const MAX_SOCKET_PATH = 107;
+
+/**
+ * @param what names the argument in errors, such as `--listen`.
+ * @throws {UsageError} saying what is wrong with it.
+ */
+export function parseAddress(text: string, what: string): Address {
+  const match = /^([a-z]+):\/\/(.*)$/.exec(text);
+  if (!match) {
+    throw new UsageError(
+      `${what}: got "${text}", expected an address such as tcp://HOST:PORT or unix:///PATH`,
+    );
+  }
+  const [, scheme, rest = ""] = match;
+  if (scheme === "unix") return { transport: "unix", path: parseSocketPath(rest, what) };
+  if (scheme !== "tcp") {
+    throw new UsageError(`${what}: got "${scheme}://", expected tcp:// or unix://`);
+  }
+  const parts = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(.*))?$/.exec(rest);
+  if (!parts) {
+    throw new UsageError(
+      `${what}: got "${text}"; an IPv6 address stands in brackets, as in tcp://[::1]:7450`,
+    );
+  }
+  const host = parts[1] ?? parts[2] ?? "";
+  if (host === "") throw new UsageError(`${what}: "${text}" names no host`);
+  if (parts[3] === undefined || parts[3] === "") {
+    throw new UsageError(`${what}: "${text}" needs a port, as in tcp://${rest || "host"}:7450`);
+  }
+  const port = /^\d+$/.test(parts[3]) ? Number(parts[3]) : NaN;
+  if (!(port >= 0 && port <= 65535)) {
+    throw new UsageError(`${what}: got port "${parts[3]}", expected 0 to 65535`);
+  }
+  return { transport: "tcp", host, port };
+}
+
+/**
+ * The path of a UNIX socket.
+ *
+ * @throws {UsageError} when it is not absolute or longer than the kernel takes.
+ */
+export function parseSocketPath(path: string, what: string): string {
+  if (!path.startsWith("/") || path === "/") {
+    throw new UsageError(
+      `${what}: got path "${path}", expected an absolute one: unix:///run/x.sock`,
+    );
+  }
+  const length = new TextEncoder().encode(path).length;
+  if (length > MAX_SOCKET_PATH) {
+    throw new UsageError(
+      `${what}: the path has ${length} bytes, a UNIX socket's has ${MAX_SOCKET_PATH} at most`,
+    );
+  }
+  return path;
+}
+
+/** The address as text. */
+export function formatAddress(address: Address): string {
+  if (address.transport === "unix") return `unix://${address.path}`;
+  const host = address.host.includes(":") ? `[${address.host}]` : address.host;
+  return `tcp://${host}:${address.port}`;
+}
+
+/** True when nothing leaves this machine. */
+export function isLocal(address: Address): boolean {
+  if (address.transport === "unix") return true;
+  const host = address.host.toLowerCase().replace(/^::ffff:/, "");
+  return host === "localhost" || host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host);
+}

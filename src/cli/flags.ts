@@ -1,0 +1,143 @@
+/**
+ * Every flag of every command in one table: what it takes, where it goes, what the help says.
+ *
+ * @module
+ */
+
+/** The commands that take flags. */
+export type CommandName = "receive" | "migrate" | "forward" | "check";
+
+/** A flag. */
+export interface Flag {
+  readonly name: string;
+  /** What its value is called in the help; none for a switch. */
+  readonly value?: string;
+  /** May be given more than once. */
+  readonly many?: boolean;
+  readonly commands: readonly CommandName[];
+  readonly help: string;
+}
+
+const ALL: readonly CommandName[] = ["receive", "migrate", "forward", "check"];
+const LISTENING: readonly CommandName[] = ["receive", "forward"];
+
+export const FLAGS: readonly Flag[] = [
+  {
+    name: "qmp",
+    value: "PATH",
+    commands: ["receive", "migrate", "check"],
+    help: "UNIX socket of the QEMU's QMP monitor. One client at a time can use it.",
+  },
+  {
+    name: "listen",
+    value: "ADDRESS",
+    commands: LISTENING,
+    help: "Where to wait for the other end: tcp://HOST:PORT (port 0: a free one) or unix:///PATH.",
+  },
+  {
+    name: "stdio",
+    commands: LISTENING,
+    help: "Speak over standard input and output instead of listening.",
+  },
+  {
+    name: "disk",
+    value: "NAME",
+    many: true,
+    commands: ["receive", "migrate", "check"],
+    help: "Take this disk only; may be repeated. Named by its qdev id, else its device name, " +
+      "else its node name. With receive also NAME=LOCAL where the two ends name it differently. " +
+      "Default: every writable disk.",
+  },
+  {
+    name: "bandwidth",
+    value: "SIZE",
+    commands: ["migrate"],
+    help: "Bytes a second for disks and memory together, as 500M or 1.5G. Default: no limit.",
+  },
+  {
+    name: "max-downtime",
+    value: "MS",
+    commands: ["migrate"],
+    help: "How long the guest may stand still at the switchover. Default: 300.",
+  },
+  {
+    name: "timeout",
+    value: "SECONDS",
+    commands: ["receive", "migrate"],
+    help:
+      "migrate: give up and undo when it is not done by then. receive: give up when no source " +
+      "has come by then. Default: 0, never.",
+  },
+  {
+    name: "quit-source",
+    commands: ["migrate"],
+    help: "End the source's QEMU when the guest runs at the destination. Default: leave it paused.",
+  },
+  {
+    name: "run-dir",
+    value: "DIR",
+    commands: ["receive", "migrate"],
+    help: "Folder for the sockets that QEMU connects to. Default: vmferry in $XDG_RUNTIME_DIR, " +
+      "else /run/vmferry.",
+  },
+  {
+    name: "to",
+    value: "NAME=unix:///PATH",
+    many: true,
+    commands: ["forward"],
+    help: "With --listen: a socket here that the other end may reach by this name. Repeatable.",
+  },
+  {
+    name: "from",
+    value: "NAME=unix:///PATH",
+    many: true,
+    commands: ["forward"],
+    help: "With DESTINATION: listen here and carry each connection to NAME there. Repeatable.",
+  },
+  {
+    name: "once",
+    commands: ["forward"],
+    help: "End when the streams of a first round have ended. Default: run until told to stop.",
+  },
+  {
+    name: "secret-file",
+    value: "FILE",
+    commands: ALL,
+    help: "File with the secret that both ends must know, 16 bytes or more, readable by you alone.",
+  },
+  {
+    name: "insecure",
+    commands: ALL,
+    help: "Allow plain tcp beyond this machine: whoever is on the way can read and change it all.",
+  },
+  {
+    name: "grace",
+    value: "SECONDS",
+    commands: ["receive", "migrate", "forward"],
+    help: "How long a lost connection may take to come back. 0: not at all. Default: 60.",
+  },
+  {
+    name: "connect-timeout",
+    value: "SECONDS",
+    commands: ["migrate", "forward", "check"],
+    help: "How long to wait for the other end to answer. Default: 10.",
+  },
+  {
+    name: "in-flight",
+    value: "SIZE",
+    commands: ["receive", "migrate", "forward"],
+    help: "Bytes that may be under way unacknowledged; more for long fat links. Default: 8M.",
+  },
+  {
+    name: "json",
+    commands: ALL,
+    help: "Print one JSON object a line on standard output, for programs.",
+  },
+  { name: "quiet", commands: ALL, help: "Print no progress, only warnings and the end." },
+  { name: "verbose", commands: ALL, help: "Print what goes on inside, for finding faults." },
+];
+
+/** The flags of one command. */
+export function flagsOf(command: CommandName): readonly Flag[] {
+  return FLAGS.filter((flag) => flag.commands.includes(command));
+}
