@@ -312,6 +312,7 @@ function listenOf(given: Given): Address | "stdio" {
   const listen = given.one("listen");
   if (given.has("stdio")) {
     if (listen !== undefined) given.fail("--listen and --stdio exclude each other");
+    if (given.has("json")) given.fail("--json and --stdio both want standard output");
     return "stdio";
   }
   if (listen === undefined) given.fail(`${given.command} needs --listen ADDRESS or --stdio`);

@@ -23,7 +23,10 @@ export interface BytePipe {
 }
 
 /** Writes all of `bytes` to `pipe`. */
-export async function writeAll(pipe: BytePipe, bytes: Uint8Array): Promise<void> {
+export async function writeAll(
+  pipe: Pick<BytePipe, "write">,
+  bytes: Uint8Array,
+): Promise<void> {
   let done = 0;
   while (done < bytes.length) {
     done += await pipe.write(done === 0 ? bytes : bytes.subarray(done));

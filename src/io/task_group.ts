@@ -12,6 +12,11 @@ export class TaskGroup {
     return this.#controller.signal;
   }
 
+  /** Tasks that have not ended yet. */
+  get size(): number {
+    return this.#tasks.size;
+  }
+
   /** Starts a task; the group waits for it in `join`. */
   spawn(task: () => Promise<void>): void {
     const running = task().catch((error) => {

@@ -67,6 +67,7 @@ export class DestinationMigration {
   #incomingStarted = false;
   #finish: Promise<Result<"finish">> | undefined;
   #failure: MigrationError | undefined;
+  readonly #told = Promise.withResolvers<void>();
 
   constructor(options: DestinationOptions) {
     this.#options = options;
@@ -75,7 +76,7 @@ export class DestinationMigration {
     this.#undo = new UndoList(options.clock, options.log);
     options.qmp.closed.then((cause) => {
       const message = cause ? messageOf(cause) : "The QMP connection was closed";
-      return this.#fail(
+      return this.cancel(
         new MigrationError("failed", "destination-qemu-gone", "destination", message),
       );
     });
@@ -91,6 +92,16 @@ export class DestinationMigration {
     if (this.#failure) throw this.#failure;
   }
 
+  /** Resolves when the source has heard that the guest runs here. */
+  get told(): Promise<void> {
+    return this.#told.promise;
+  }
+
+  /** True once a source has come whose guest this one is to be. */
+  get hasSource(): boolean {
+    return this.#owner !== undefined;
+  }
+
   /** Bytes that crossed the tunnel, both directions. */
   get bytes(): number {
     return this.#owner?.bytes ?? 0;
@@ -102,9 +113,10 @@ export class DestinationMigration {
     if (problems.length > 0) throw refusal("destination-not-fit", "destination", problems);
   }
 
-  /** Ends it from this side, unless the guest is on its way to run here. */
+  /** Ends it from this side and tells the source, unless the guest is on its way to run here. */
   async cancel(reason: MigrationError): Promise<void> {
     await this.#fail(reason);
+    if (this.#failure === reason) this.#owner?.abort(reason.message, "stopped");
   }
 
   /** Serves a session that a source has opened. */
@@ -113,6 +125,7 @@ export class DestinationMigration {
     const channels = new ChannelServer(session, (end) => {
       if (end.error) log.log("debug", `channel ${end.channel}: ${end.error.message}`);
     });
+    let answeredFinished = false;
     const rpc = new RpcPeer(session.rpc, {
       clock,
       log,
@@ -121,13 +134,21 @@ export class DestinationMigration {
         prepare: (params) => this.#prepare(session, channels, params),
         openTunnel: (params) => channels.open(params),
         finish: (params) => this.#onFinish(session, params),
-        abort: ({ reason }) => this.#onAbort(session, reason),
-        status: () => this.#status(),
+        abort: (params) => this.#onAbort(session, params),
+        status: () => {
+          answeredFinished = this.#states.current === "finished";
+          return this.#status();
+        },
       },
     });
     session.ended.then(async (cause) => {
       await channels.join();
       await rpc.join();
+      const finished = this.#states.current === "finished";
+      // A clean end comes after the answer to whatever the source had asked.
+      if (!cause && (answeredFinished || (finished && session === this.#owner))) {
+        this.#told.resolve();
+      }
       if (session !== this.#owner) return;
       const error = cause
         ? asMigrationError(cause, "destination")
@@ -325,10 +346,14 @@ export class DestinationMigration {
 
   // Giving up
 
-  async #onAbort(session: Session, reason: string): Promise<Result<"abort">> {
+  async #onAbort(
+    session: Session,
+    { reason, cancelled }: Params<"abort">,
+  ): Promise<Result<"abort">> {
     if (session !== this.#owner) return {};
     if (this.#finish) throw new RpcError("failed", "The guest was handed over already");
-    await this.#fail(new MigrationError("failed", "aborted-by-source", "source", reason));
+    const kind = cancelled ? "cancelled" : "failed";
+    await this.#fail(new MigrationError(kind, "aborted-by-source", "source", reason));
     return {};
   }
 

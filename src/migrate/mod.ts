@@ -3,6 +3,7 @@
  *
  * @module
  */
+export { checkMigration, type CheckOptions, type CheckResult, type Problem } from "./check.ts";
 export { DestinationMigration, type DestinationOptions } from "./destination.ts";
 export { asMigrationError, type FailureKind, MigrationError } from "./errors.ts";
 export type {

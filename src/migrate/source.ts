@@ -260,8 +260,10 @@ export class SourceMigration {
   async #abortDestination(): Promise<void> {
     // Never once the destination has the guest.
     if (this.#states.current === "done" || this.#session?.state !== "up") return;
-    const reason = messageOf(this.#stop.signal.reason ?? "the source gave up");
-    await this.#rpc?.call("abort", { reason }, { timeoutMs: ABORT_MS });
+    const cause = this.#stop.signal.reason;
+    const reason = messageOf(cause ?? "The source gave up");
+    const cancelled = cause instanceof MigrationError && cause.kind === "cancelled";
+    await this.#rpc?.call("abort", { reason, cancelled }, { timeoutMs: ABORT_MS });
   }
 
   /** Looks at every export through the tunnel, so that a wrong one is a message and no failed job. */

@@ -60,6 +60,16 @@ export class ChannelServer {
     this.#dials.set(channel, dial);
   }
 
+  /** Nothing more can be reached; joined streams go on. */
+  stop(): void {
+    this.#dials.clear();
+  }
+
+  /** Streams that are joined now. */
+  get active(): number {
+    return this.#tasks.size;
+  }
+
   /** Answers `openTunnel`. The stream is registered first, so that a reset of it finds it. */
   async open(params: { stream: number; channel: string }): Promise<Record<never, never>> {
     const { channel } = params;

@@ -65,7 +65,7 @@ export const procedures = {
   },
   /** Source to destination: nothing will come of it; undo everything. Never after `finish`. */
   abort: {
-    params: object({ reason: message }),
+    params: object({ reason: message, cancelled: flag }),
     result: object({}),
   },
   /** Either way: how far are you, and what does your QEMU say of its guest? */

@@ -1,0 +1,45 @@
+import { systemClock } from "../../io/mod.ts";
+import { asMigrationError, checkMigration, MigrationError } from "../../migrate/mod.ts";
+import type { Command } from "../args.ts";
+import { checkSafety } from "../endpoint.ts";
+import { EXIT, type ExitCode } from "../exit_code.ts";
+import { openQmp } from "../open_qmp.ts";
+import type { Output } from "../output.ts";
+import { exitCodeOf, resultEvent } from "../result.ts";
+import { onSignals } from "../signals.ts";
+import { connector, localEnd } from "../tunnel_options.ts";
+
+type Options = Command & { readonly command: "check" };
+
+/** Says what would stand in the way of a migration. */
+export async function check(options: Options, output: Output): Promise<ExitCode> {
+  const { destination } = options;
+  const startedAt = systemClock.now();
+  const local = await localEnd(options);
+  if (destination) {
+    const warning = checkSafety(destination, options);
+    if (warning) output.report({ event: "warning", code: "not-encrypted", message: warning });
+  }
+  const stop = new AbortController();
+  using _signals = onSignals((name) =>
+    stop.abort(new MigrationError("cancelled", "cancelled", "source", `Cancelled by ${name}`))
+  );
+  try {
+    await using qmp = await openQmp(options.qmp, "source", output.log);
+    const result = await checkMigration({
+      qmp,
+      disks: options.disks,
+      connect: destination ? connector(destination, local, options, output) : undefined,
+      clock: systemClock,
+      log: output.log,
+      signal: stop.signal,
+    });
+    const disks = result.disks.map(({ name, sizeBytes, format }) => ({ name, sizeBytes, format }));
+    output.report({ event: "check", ...result, disks });
+    return result.problems.length === 0 ? EXIT.done : EXIT.refused;
+  } catch (error) {
+    const failure = asMigrationError(stop.signal.aborted ? stop.signal.reason : error, "source");
+    output.report(resultEvent({ startedAt, bytes: 0, error: failure }));
+    return exitCodeOf(failure);
+  }
+}

@@ -1,0 +1,78 @@
+import { systemClock, withDeadline } from "../../io/mod.ts";
+import { asMigrationError, DestinationMigration, MigrationError } from "../../migrate/mod.ts";
+import { connectUnix } from "../../tunnel/mod.ts";
+import type { Command } from "../args.ts";
+import { checkSafety, listenOn } from "../endpoint.ts";
+import { EXIT, type ExitCode } from "../exit_code.ts";
+import { openQmp } from "../open_qmp.ts";
+import type { Output } from "../output.ts";
+import { exitCodeOf, resultEvent } from "../result.ts";
+import { PrivateRunDir } from "../run_dir.ts";
+import { onSignals } from "../signals.ts";
+import { localEnd, sessionServer } from "../tunnel_options.ts";
+
+type Options = Command & { readonly command: "receive" };
+
+/** How long a source that lost its session may take to ask what became of its guest, ms. */
+const ASKED_MS = 60_000;
+
+/** The destination: serves one migration, ends when the guest runs here or nothing came of it. */
+export async function receive(options: Options, output: Output): Promise<ExitCode> {
+  const { report, log } = output;
+  const start = systemClock.now();
+  // The other end of a pipe can't come back: there is no process of ours to come back to.
+  const graceMs = options.listen === "stdio" ? 0 : options.graceMs;
+  const local = await localEnd({ ...options, graceMs });
+  const warning = options.listen === "stdio" ? undefined : checkSafety(options.listen, options);
+  if (warning) report({ event: "warning", code: "not-encrypted", message: warning });
+  let migration: DestinationMigration | undefined;
+  try {
+    await using qmp = await openQmp(options.qmp, "destination", log);
+    await using runDir = await PrivateRunDir.make(options.runDir);
+    migration = new DestinationMigration({
+      qmp,
+      runDir,
+      connectUnix,
+      removeFile: (path) => Deno.remove(path).catch(() => {}),
+      disks: options.disks,
+      report,
+      clock: systemClock,
+      log,
+    });
+    await migration.check();
+    const acceptor = await listenOn(options.listen);
+    const destination = migration;
+    using _signals = onSignals((name) => {
+      const message = `Cancelled by ${name} at the destination`;
+      destination.cancel(new MigrationError("cancelled", "cancelled", "destination", message));
+    });
+    const server = sessionServer(acceptor, local, options, output, (s) => destination.serve(s));
+    const stopTimer = options.timeoutMs === 0 ? () => {} : systemClock.after(
+      options.timeoutMs,
+      () => {
+        const message = `No source came within ${options.timeoutMs / 1000} s`;
+        if (destination.hasSource) return;
+        destination.cancel(new MigrationError("failed", "timeout", "destination", message));
+      },
+    );
+    try {
+      report({ event: "listening", address: acceptor.address });
+      await migration.outcome();
+      report(resultEvent({ startedAt: start, bytes: migration.bytes }));
+      await withDeadline(
+        systemClock,
+        options.listen === "stdio" ? 5000 : graceMs + ASKED_MS,
+        "the source to hear of it",
+        migration.told,
+      ).catch((error) => log.log("warning", error.message));
+    } finally {
+      stopTimer();
+      await server.close();
+    }
+    return EXIT.done;
+  } catch (error) {
+    const failure = asMigrationError(error, "destination");
+    report(resultEvent({ startedAt: start, bytes: migration?.bytes ?? 0, error: failure }));
+    return exitCodeOf(failure);
+  }
+}

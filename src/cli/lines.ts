@@ -1,0 +1,85 @@
+import type { Outcome, Phase } from "../migrate/mod.ts";
+import type { CliEvent } from "./events.ts";
+import { formatSeconds, formatSize } from "./size.ts";
+
+const PHASES: Readonly<Record<Phase, string>> = {
+  prepare: "preparing both ends",
+  mirror: "copying disks",
+  ram: "disks are in step, copying memory",
+  switchover: "guest stopped, finishing disks and memory",
+  handover: "handing the guest over",
+  done: "the guest is at the destination",
+};
+
+const WHERE: Readonly<Record<Outcome, string>> = {
+  migrated: "the guest runs at the destination",
+  failed: "the guest was not moved",
+  cancelled: "cancelled, the guest was not moved",
+  unknown: "OUTCOME UNKNOWN: do not start the guest anywhere before you know where it runs",
+};
+
+/** An event as a line for people; `undefined` when it is not worth one. Pure. */
+export function lineOf(event: CliEvent, quiet: boolean): string | undefined {
+  switch (event.event) {
+    case "listening":
+      return `vmferry: listening on ${event.address}`;
+    case "warning":
+      return `vmferry: warning: ${event.message}`;
+    case "result":
+      return resultLine(event);
+    case "check":
+      return checkLines(event);
+    case "link":
+      if (event.state === "up") return "vmferry: link: up again";
+      return `vmferry: link: down, retrying, ${formatSeconds(event.graceLeft ?? 0)} left`;
+    case "end":
+      if (event.error) return `vmferry: ${event.error.message}`;
+      return quiet ? undefined : `vmferry: ${event.streams} streams, ${formatSize(event.bytes)} ` +
+        `in ${(event.totalMs / 1000).toFixed(1)} s`;
+    case "stream":
+      if (event.error) return `vmferry: ${event.channel}: ${event.error}`;
+      return undefined;
+    case "phase":
+      return quiet ? undefined : `vmferry: ${PHASES[event.phase]}`;
+    case "progress":
+      return quiet ? undefined : progressLine(event);
+  }
+}
+
+function progressLine(event: CliEvent & { event: "progress" }): string {
+  const parts = event.disks.map((d) => `${d.name} ${percent(d.transferred, d.total)}`);
+  if (event.ram) parts.push(`memory ${formatSize(event.ram.remaining)} left`);
+  const eta = event.eta === null ? "" : `, ${formatSeconds(event.eta)} left`;
+  return `vmferry: ${parts.join(", ")}, ${formatSize(event.rate)}/s${eta}`;
+}
+
+/** A share in whole percent, rounded down: 100 % means all of it. */
+export function percent(part: number, whole: number): string {
+  return `${whole > 0 ? Math.floor(part / whole * 100) : 100} %`;
+}
+
+function resultLine(event: CliEvent & { event: "result" }): string {
+  const where = `vmferry: ${WHERE[event.outcome]}`;
+  if (event.error) {
+    return `vmferry: ${event.error.side}: ${event.error.message}\n${where}`;
+  }
+  const figures = [
+    `${formatSize(event.bytes)} in ${(event.totalMs / 1000).toFixed(1)} s`,
+    event.downtimeMs === null ? undefined : `downtime ${Math.round(event.downtimeMs)} ms`,
+    event.pauseMs === null ? undefined : `guest paused for ${Math.round(event.pauseMs)} ms`,
+  ];
+  return `${where}: ${figures.filter((f) => f !== undefined).join(", ")}`;
+}
+
+function checkLines(event: CliEvent & { event: "check" }): string {
+  const disks = event.disks.map((d) =>
+    `vmferry: disk ${d.name}: ${formatSize(d.sizeBytes)}, ${d.format}`
+  );
+  const warnings = event.warnings.map((w) => `vmferry: warning: ${w}`);
+  const problems = event.problems.map((p) => `vmferry: ${p.side}: ${p.message}`);
+  const verdict = problems.length === 0
+    ? "vmferry: nothing stands in the way"
+    : `vmferry: ${problems.length} ${problems.length === 1 ? "thing stands" : "things stand"} ` +
+      "in the way";
+  return [...disks, ...warnings, ...problems, verdict].join("\n");
+}

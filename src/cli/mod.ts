@@ -1,0 +1,52 @@
+/**
+ * The command line: arguments in, an exit code out.
+ *
+ * @module
+ */
+import { messageOf } from "../io/mod.ts";
+import { type Command, parseCommandLine } from "./args.ts";
+import { check } from "./commands/check.ts";
+import { forward } from "./commands/forward.ts";
+import { migrate } from "./commands/migrate.ts";
+import { receive } from "./commands/receive.ts";
+import { EXIT, type ExitCode } from "./exit_code.ts";
+import { helpText } from "./help.ts";
+import { Output } from "./output.ts";
+import { UsageError } from "./usage_error.ts";
+import { buildKind, VERSION } from "./version.ts";
+
+/** Runs the program. Never throws. */
+export async function run(args: readonly string[]): Promise<ExitCode> {
+  let output = new Output({ json: false, quiet: false, verbose: false });
+  try {
+    const command = parseCommandLine(args);
+    if ("json" in command) output = new Output(command);
+    return await carryOut(command, output);
+  } catch (error) {
+    output.line(`vmferry: ${messageOf(error)}`);
+    if (error instanceof UsageError) return EXIT.usage;
+    if (output.log.debugEnabled && error instanceof Error) output.line(error.stack ?? "");
+    return EXIT.failed;
+  } finally {
+    await output.close();
+  }
+}
+
+async function carryOut(command: Command, output: Output): Promise<ExitCode> {
+  switch (command.command) {
+    case "help":
+      output.answer(helpText(command.topic));
+      return EXIT.done;
+    case "version":
+      output.answer(`vmferry ${VERSION} (${buildKind()}, Deno ${Deno.version.deno})`);
+      return EXIT.done;
+    case "receive":
+      return await receive(command, output);
+    case "migrate":
+      return await migrate(command, output);
+    case "forward":
+      return await forward(command, output);
+    case "check":
+      return await check(command, output);
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * Where everything that a command has to say goes: JSON lines on standard output for programs,
+ * bars or plain lines on standard error for people.
+ *
+ * @module
+ */
+import type { Logger, LogLevel } from "../io/mod.ts";
+import type { CommonOptions } from "./args.ts";
+import type { CliEvent } from "./events.ts";
+import { LineWriter } from "./line_writer.ts";
+import { Bars } from "./bars.ts";
+import { lineOf } from "./lines.ts";
+
+const RANK: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warning: 2, error: 3 };
+/** Plain progress lines come no closer together than this, ms. */
+const PLAIN_PROGRESS_MS = 5000;
+
+export class Output {
+  readonly log: Logger;
+  readonly #stdout = new LineWriter(Deno.stdout);
+  readonly #stderr = new LineWriter(Deno.stderr);
+  readonly #options: Pick<CommonOptions, "json" | "quiet">;
+  readonly #bars: Bars | undefined;
+  #lastProgress = -Infinity;
+
+  constructor(options: Pick<CommonOptions, "json" | "quiet" | "verbose">) {
+    this.#options = options;
+    const least: LogLevel = options.verbose ? "debug" : "warning";
+    if (!options.json && !options.quiet && !options.verbose && Deno.stderr.isTerminal()) {
+      this.#bars = new Bars((text) => this.#stderr.write(text), columns);
+    }
+    this.log = {
+      debugEnabled: options.verbose,
+      log: (level, message) => {
+        if (RANK[level] >= RANK[least]) this.line(`vmferry: ${level}: ${message}`);
+      },
+    };
+  }
+
+  /** Tells of an event. Never waits. */
+  readonly report = (event: CliEvent): void => {
+    if (this.#options.json) {
+      const line = JSON.stringify({ ...event, time: new Date().toISOString() });
+      this.#stdout.write(line + "\n", event.event === "progress");
+      return;
+    }
+    if (event.event === "progress") {
+      if (this.#options.quiet) return;
+      if (this.#bars) return this.#bars.show(event);
+      const now = performance.now();
+      if (now - this.#lastProgress < PLAIN_PROGRESS_MS) return;
+      this.#lastProgress = now;
+    }
+    const line = lineOf(event, this.#options.quiet);
+    if (line !== undefined) this.line(line);
+  };
+
+  /** A line for people, on standard error. */
+  line(text: string): void {
+    if (this.#bars) this.#bars.above(text);
+    else this.#stderr.write(text + "\n");
+  }
+
+  /** Text that was asked for, on standard output: help, version. */
+  answer(text: string): void {
+    this.#stdout.write(text + "\n");
+  }
+
+  async close(): Promise<void> {
+    this.#bars?.end();
+    await Promise.all([this.#stdout.flush(), this.#stderr.flush()]);
+  }
+}
+
+function columns(): number {
+  try {
+    return Deno.consoleSize().columns;
+  } catch {
+    return 80;
+  }
+}

@@ -1,0 +1,67 @@
+import type { RunDir } from "../migrate/mod.ts";
+import { UsageError } from "./usage_error.ts";
+
+/** Longest path of a UNIX socket, bytes (sun_path without its end). */
+const MAX_SOCKET_PATH = 107;
+/** Longest name that is made in it. */
+const LONGEST_NAME = "control.sock";
+
+/** A folder of mode 0700 for one run's sockets; removed with all that is in it when disposed. */
+export class PrivateRunDir implements RunDir, AsyncDisposable {
+  readonly #path: string;
+  readonly #madeBase: string | undefined;
+
+  /**
+   * Makes one in `base`, else in `$XDG_RUNTIME_DIR/vmferry`, else in `/run/vmferry`.
+   *
+   * @throws {UsageError} when it can't be made there or its path leaves no room for a socket's name.
+   */
+  static async make(base: string | undefined): Promise<PrivateRunDir> {
+    const runtime = Deno.env.get("XDG_RUNTIME_DIR");
+    const parent = base ?? (runtime ? `${runtime}/vmferry` : "/run/vmferry");
+    const absolute = parent.startsWith("/") ? parent : `${Deno.cwd()}/${parent}`;
+    // What makeTempDir adds: a slash, the prefix, eight characters.
+    const length = new TextEncoder().encode(`${absolute}/run-xxxxxxxx/${LONGEST_NAME}`).length;
+    if (length > MAX_SOCKET_PATH) {
+      throw new UsageError(
+        `--run-dir: got "${absolute}", too long for the sockets in it: the path of a UNIX socket ` +
+          `has ${MAX_SOCKET_PATH} bytes at most, this would take ${length}`,
+      );
+    }
+    try {
+      const madeBase = await makeFolder(absolute);
+      const path = await Deno.makeTempDir({ dir: absolute, prefix: "run-" });
+      return new PrivateRunDir(path, madeBase ? absolute : undefined);
+    } catch (error) {
+      throw new UsageError(
+        `--run-dir: can't make a folder in ${absolute}: ${(error as Error).message}`,
+      );
+    }
+  }
+
+  private constructor(path: string, madeBase: string | undefined) {
+    this.#path = path;
+    this.#madeBase = madeBase;
+  }
+
+  path(name: string): string {
+    return `${this.#path}/${name}`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Deno.remove(this.#path, { recursive: true }).catch(() => {});
+    // Another run may be using it by now.
+    if (this.#madeBase) await Deno.remove(this.#madeBase).catch(() => {});
+  }
+}
+
+/** @returns whether it was not there before. */
+async function makeFolder(path: string): Promise<boolean> {
+  try {
+    await Deno.mkdir(path, { mode: 0o700 });
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.AlreadyExists) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,63 @@
+import { type Acceptor, type Clock, systemClock } from "../io/mod.ts";
+import { connectSession, type Local, type Session, SessionServer } from "../tunnel/mod.ts";
+import type { Address } from "./address.ts";
+import type { CommonOptions, TunnelOptions } from "./args.ts";
+import { dialer } from "./endpoint.ts";
+import { LinkEvents } from "./link_events.ts";
+import type { Output } from "./output.ts";
+import { readSecret } from "./secret.ts";
+import { VERSION } from "./version.ts";
+
+const clock: Clock = systemClock;
+
+/** This end of a tunnel, from the command line. */
+export async function localEnd(options: CommonOptions & TunnelOptions): Promise<Local> {
+  const { secretFile, graceMs } = options;
+  const secret = secretFile === undefined ? undefined : await readSecret(secretFile);
+  return { secret, graceMs, version: VERSION };
+}
+
+/** Makes sessions to `address`; each tells of its link. */
+export function connector(
+  address: Address,
+  local: Local,
+  options: TunnelOptions,
+  output: Output,
+): (signal: AbortSignal) => Promise<Session> {
+  return async (signal) => {
+    const link = new LinkEvents(output.report, clock);
+    const session = await connectSession({
+      dial: dialer(address),
+      local,
+      clock,
+      log: output.log,
+      connectMs: options.connectMs,
+      mayReconnect: true,
+      signal,
+      onAttempt: link.onAttempt,
+      ...(options.inFlight === undefined ? {} : { inFlight: options.inFlight }),
+    });
+    link.watch(session);
+    return session;
+  };
+}
+
+/** Serves sessions on `acceptor`, which it owns; each tells of its link. */
+export function sessionServer(
+  acceptor: Acceptor,
+  local: Local,
+  options: TunnelOptions,
+  output: Output,
+  onSession: (session: Session) => void,
+): SessionServer {
+  return new SessionServer(acceptor, {
+    local,
+    clock,
+    log: output.log,
+    ...(options.inFlight === undefined ? {} : { inFlight: options.inFlight }),
+    onSession(session) {
+      new LinkEvents(output.report, clock).watch(session);
+      onSession(session);
+    },
+  });
+}

@@ -1,0 +1,90 @@
+/**
+ * What can be known before a migration; changes nothing.
+ *
+ * @module
+ */
+import type { Clock, Logger } from "../io/mod.ts";
+import { type Disk, listDisks, type QmpClient } from "../qmp/mod.ts";
+import { RpcError, RpcPeer } from "../rpc/mod.ts";
+import type { Session } from "../tunnel/mod.ts";
+import type { Side } from "./events.ts";
+import { destinationProblems, inspectGuest, sourceProblems } from "./inspect.ts";
+import { isMirrored, selectDisks } from "./plan.ts";
+
+/** Something that stands in the way. */
+export interface Problem {
+  readonly side: Side;
+  readonly message: string;
+}
+
+/** What a check found. */
+export interface CheckResult {
+  /** What the QEMU that was asked can be in a migration. */
+  readonly role: Side;
+  /** The disks that would go or come. */
+  readonly disks: readonly Disk[];
+  readonly problems: readonly Problem[];
+  readonly warnings: readonly string[];
+}
+
+export interface CheckOptions {
+  readonly qmp: QmpClient;
+  /** Names of the disks to take; none = every one that can be mirrored. */
+  readonly disks: readonly string[];
+  /** Makes a session to the destination; none = only this end is looked at. */
+  readonly connect: ((signal: AbortSignal) => Promise<Session>) | undefined;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+}
+
+/** How long the destination may take to answer, ms. */
+const ANSWER_MS = 60_000;
+
+/**
+ * Looks at the QEMU behind `qmp`: as a destination when it waits for a migration and no other
+ * destination is named, else as a source; then asks the destination whether it would take it.
+ *
+ * @throws {SessionError} when the destination can't be reached or will not have us.
+ */
+export async function checkMigration(options: CheckOptions): Promise<CheckResult> {
+  const { qmp, connect } = options;
+  const guest = await inspectGuest(qmp);
+  const role: Side = guest.status === "inmigrate" && !connect ? "destination" : "source";
+  const selection = selectDisks(await listDisks(qmp), options.disks);
+  const found = role === "source"
+    ? await sourceProblems(qmp, guest)
+    : await destinationProblems(qmp, guest);
+  const problems: Problem[] = [...found, ...selection.problems]
+    .map((message) => ({ side: role, message }));
+  const warnings = (await listDisks(qmp)).filter((d) => !isMirrored(d) && !d.empty)
+    .map((d) => `disk ${d.name} would not be mirrored: it is read-only or shared`);
+  if (!connect) return { role, disks: selection.disks, problems, warnings };
+
+  const session = await connect(options.signal);
+  try {
+    const rpc = new RpcPeer(session.rpc, {
+      clock: options.clock,
+      log: options.log,
+      handlers: {},
+      onFault: (error) => session.abort(error.message, "protocol-error"),
+    });
+    const disks = selection.disks.map(({ name, sizeBytes, format }) => ({
+      name,
+      sizeBytes,
+      format,
+    }));
+    const answer = await rpc.call(
+      "prepare",
+      { guest: guest.description, disks, checkOnly: true },
+      { timeoutMs: ANSWER_MS, signal: options.signal },
+    );
+    warnings.push(...answer.warnings);
+  } catch (error) {
+    if (!(error instanceof RpcError) || error.code !== "refused") throw error;
+    problems.push({ side: "destination", message: error.message });
+  } finally {
+    await session.close();
+  }
+  return { role, disks: selection.disks, problems, warnings };
+}

@@ -1,0 +1,130 @@
+/**
+ * Runs scenarios: `deno task scenario NAME… | --all | --list [--repeat N] [--jobs N] [--keep]`.
+ * A row for each run, the logs of each failure, and `N passed, N failed` in the end.
+ *
+ * @module
+ */
+import { parseArgs } from "@std/cli/parse-args";
+import { type Scenario, ScenarioContext } from "./scenario.ts";
+
+const FOLDER = new URL("../", import.meta.url);
+
+/** All scenarios, by name. */
+async function scenarios(): Promise<Map<string, Scenario>> {
+  const found = new Map<string, Scenario>();
+  const files = [...Deno.readDirSync(FOLDER)].filter((f) =>
+    f.isFile && /^[a-z0-9_]+\.ts$/.test(f.name)
+  )
+    .map((f) => f.name).sort();
+  for (const file of files) {
+    const { scenario } = await import(new URL(file, FOLDER).href) as { scenario?: Scenario };
+    if (!scenario) throw new Error(`tests/scenarios/${file} exports no "scenario"`);
+    if (`${scenario.name}.ts` !== file) {
+      throw new Error(`tests/scenarios/${file} names its scenario "${scenario.name}"`);
+    }
+    found.set(scenario.name, scenario);
+  }
+  return found;
+}
+
+/** Runs one scenario once and prints its row. */
+async function runOne(scenario: Scenario, keep: boolean): Promise<boolean> {
+  const start = performance.now();
+  const dir = await Deno.makeTempDir({ prefix: "vmferry-" });
+  const controller = new AbortController();
+  const context = new ScenarioContext(dir, controller.signal);
+  running.add(context);
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    const reason = new Error(`Not done after ${scenario.timeoutMs / 1000} s`);
+    controller.abort(reason);
+    late.reject(reason);
+  }, scenario.timeoutMs);
+  let figures = "";
+  let failure: unknown;
+  try {
+    const run = scenario.run(context);
+    run.catch(() => {}); // one that fails after its time was up has been reported
+    figures = await Promise.race([run, late.promise]) ?? "";
+  } catch (error) {
+    failure = error ?? new Error("Threw nothing");
+  } finally {
+    clearTimeout(timer);
+  }
+  try {
+    await context[Symbol.asyncDispose]();
+  } catch (error) {
+    failure ??= error;
+  }
+  running.delete(context);
+  const seconds = ((performance.now() - start) / 1000).toFixed(1).padStart(6);
+  const row = `${failure ? "FAIL" : "ok  "} ${scenario.name.padEnd(24)} ${seconds} s  `;
+  console.log((row + (failure ? "" : figures)).trimEnd());
+  if (failure) {
+    console.log(`  ${failure instanceof Error ? failure.stack : failure}\n${context.report()}`);
+    if (keep) console.log(`  --- kept ${dir}`);
+  }
+  if (!(failure && keep)) await Deno.remove(dir, { recursive: true });
+  return failure === undefined;
+}
+
+const running = new Set<ScenarioContext>();
+
+async function main(): Promise<number> {
+  const args = parseArgs(Deno.args, {
+    boolean: ["all", "list", "keep"],
+    string: ["repeat", "jobs"],
+    unknown: (_arg, key) => {
+      if (key === undefined) return true;
+      throw new Error(`Unknown flag --${key}`);
+    },
+  });
+  const known = await scenarios();
+  if (args.list || (args._.length === 0 && !args.all)) {
+    for (const { name, about } of known.values()) console.log(`${name.padEnd(24)} ${about}`);
+    return args.list ? 0 : 2;
+  }
+  const names = args.all ? [...known.keys()] : args._.map(String);
+  const chosen = names.map((name) => {
+    const scenario = known.get(name);
+    if (!scenario) {
+      throw new Error(`No scenario "${name}"; there is ${[...known.keys()].join(", ")}`);
+    }
+    return scenario;
+  });
+  const queue = chosen.flatMap((scenario) =>
+    Array<Scenario>(count(args.repeat, "repeat")).fill(scenario)
+  );
+  let passed = 0;
+  let failed = 0;
+  const worker = async () => {
+    for (let next = queue.shift(); next; next = queue.shift()) {
+      if (await runOne(next, args.keep === true)) passed++;
+      else failed++;
+    }
+  };
+  await Promise.all(Array.from({ length: count(args.jobs, "jobs") }, worker));
+  console.log(`${passed} passed, ${failed} failed`);
+  return failed > 0 || passed === 0 ? 1 : 0;
+}
+
+function count(text: unknown, flag: string): number {
+  if (text === undefined) return 1;
+  const n = Number(text);
+  if (!Number.isInteger(n) || n < 1) throw new Error(`--${flag} is "${text}", expected 1 or more`);
+  return n;
+}
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  Deno.addSignalListener(signal, async () => {
+    await Promise.allSettled([...running].map((context) => context[Symbol.asyncDispose]()));
+    Deno.exit(130);
+  });
+}
+
+try {
+  Deno.exit(await main());
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  Deno.exit(2);
+}

@@ -1,0 +1,96 @@
+import { Qemu, type QemuOptions } from "./qemu.ts";
+import { Vmferry, type VmferryOptions } from "./vmferry.ts";
+
+/** A story with real QEMUs; `tests/scenarios/NAME.ts` exports it as `scenario`. */
+export interface Scenario {
+  /** As the file is called. */
+  readonly name: string;
+  /** What it shows, as a rule: "a guest crosses with its disks". */
+  readonly about: string;
+  readonly timeoutMs: number;
+  /**
+   * Throws when the rule does not hold.
+   *
+   * @returns figures worth printing, such as "pause 21 ms".
+   */
+  run(context: ScenarioContext): Promise<string | void>;
+}
+
+/** What has logs that explain a failure. */
+interface Logged {
+  readonly logs: readonly { title: string; text: string }[];
+}
+
+/** What a scenario works with: all that it starts here is ended when the scenario is. */
+export class ScenarioContext implements AsyncDisposable {
+  /** A folder of its own, with a short path, for images and sockets. */
+  readonly dir: string;
+  /** Aborted when the time is up. */
+  readonly signal: AbortSignal;
+  readonly #stack = new AsyncDisposableStack();
+  readonly #logged: Logged[] = [];
+  readonly #notes: string[] = [];
+  readonly #start = performance.now();
+
+  constructor(dir: string, signal: AbortSignal) {
+    this.dir = dir;
+    this.signal = signal;
+  }
+
+  /** Starts a QEMU in the scenario's folder. */
+  async qemu(options: Omit<QemuOptions, "dir">): Promise<Qemu> {
+    return this.use(await Qemu.start({ dir: this.dir, ...options }));
+  }
+
+  /** Starts a vmferry. */
+  vmferry(options: VmferryOptions): Vmferry {
+    return this.use(new Vmferry(options));
+  }
+
+  /** Gives `resource` to the scenario, which ends it, the last first. */
+  use<T extends Disposable | AsyncDisposable>(resource: T): T {
+    // What comes after the time was up is ended at once: nobody is left to do it later.
+    if (this.#stack.disposed) {
+      Promise.resolve(dispose(resource)).catch(() => {});
+      throw this.signal.reason ?? new Error("The scenario is over");
+    }
+    if ("logs" in resource) this.#logged.push(resource as unknown as Logged);
+    return this.#stack.use(resource);
+  }
+
+  /** A line for the report of a failure. */
+  note(line: string): void {
+    const seconds = ((performance.now() - this.#start) / 1000).toFixed(3);
+    this.#notes.push(`${seconds} ${line}`);
+  }
+
+  /** Everything that explains a failure. */
+  report(): string {
+    return [
+      { title: "steps", text: this.#notes.join("\n") },
+      ...this.#logged.flatMap((l) => l.logs),
+    ]
+      .filter(({ text }) => text.trim() !== "")
+      .map(({ title, text }) => `  --- ${title}\n${indent(text.trimEnd())}`)
+      .join("\n");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stack.disposeAsync();
+  }
+}
+
+/** Throws with every fault named, when there is one. */
+export function assertNone(faults: readonly string[]): void {
+  if (faults.length > 0) throw new Error(faults.join("\n"));
+}
+
+function dispose(resource: Disposable | AsyncDisposable): PromiseLike<void> | void {
+  return Symbol.asyncDispose in resource
+    ? resource[Symbol.asyncDispose]()
+    : resource[Symbol.dispose]();
+}
+
+function indent(text: string): string {
+  return text.replaceAll(/^/gm, "    ");
+}

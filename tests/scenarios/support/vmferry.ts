@@ -1,0 +1,129 @@
+import { systemClock, withDeadline } from "../../../src/io/mod.ts";
+import { endChild, Output } from "./output.ts";
+import { EventRecord } from "./waiting.ts";
+
+/** A line that `--json` prints: `event`, `time` and what belongs to that event. */
+export type JsonEvent = { readonly event: string; readonly time: string } & {
+  readonly [member: string]: unknown;
+};
+
+/** In the environment of vmferry and of whatever it starts, so that what it leaves is found. */
+export const MARK = "VMFERRY_SCENARIO";
+
+/** The program under test: `VMFERRY` from the environment, else what `make build` made. */
+export function vmferryPath(): string {
+  return Deno.env.get("VMFERRY") ??
+    new URL("../../../dist/vmferry", import.meta.url).pathname;
+}
+
+/** What a run of vmferry is given beside its arguments. */
+export interface VmferryOptions {
+  /** Names its part of the logs: `migrate`, `receive`. */
+  readonly name: string;
+  readonly args: readonly string[];
+  /** Added to the environment. */
+  readonly env?: { readonly [name: string]: string };
+}
+
+/** A vmferry process whose JSON events are recorded. Give it `--json`. */
+export class Vmferry implements AsyncDisposable {
+  readonly name: string;
+  /** What it printed on stdout, parsed. */
+  readonly events = new EventRecord<JsonEvent>();
+  /** Lines on stdout that are no JSON events. There should be none. */
+  readonly strayLines: string[] = [];
+  /** What is in the environment of its children under {@link MARK}. */
+  readonly mark = crypto.randomUUID();
+  readonly #child: Deno.ChildProcess;
+  readonly #stdout: Output;
+  readonly #stderr: Output;
+
+  constructor(options: VmferryOptions) {
+    this.name = options.name;
+    this.#child = new Deno.Command(vmferryPath(), {
+      args: [...options.args],
+      env: { ...options.env, [MARK]: this.mark },
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    this.#stderr = new Output(this.#child.stderr);
+    this.#stdout = new Output(this.#child.stdout, (line) => this.#onLine(line));
+    this.#stdout.ended.then(() => this.events.end(new Error(`${this.name}: vmferry ended`)));
+  }
+
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  get stderr(): string {
+    return this.#stderr.text;
+  }
+
+  /** For a failure's report. */
+  get logs(): { title: string; text: string }[] {
+    return [
+      { title: `${this.name}: vmferry's stderr`, text: this.#stderr.text },
+      { title: `${this.name}: vmferry's events`, text: lastLines(this.#stdout.text, 60) },
+    ];
+  }
+
+  /** The first event of a kind, past or to come. */
+  async waitEvent(
+    event: string,
+    matches: (event: JsonEvent) => boolean = () => true,
+    timeoutMs = 60_000,
+  ): Promise<JsonEvent> {
+    return await this.events.waitFor(
+      `${this.name}: the event "${event}"`,
+      (e) => e.event === event && matches(e),
+      timeoutMs,
+    );
+  }
+
+  /** Where a listening end can be reached, from its event `listening`. */
+  async address(): Promise<string> {
+    const { address } = await this.waitEvent("listening", undefined, 30_000);
+    if (typeof address !== "string") throw new Error(`Got ${address}, expected an address`);
+    return address;
+  }
+
+  /** Waits for the end; returns the exit code (128 + n after signal n). */
+  async exit(timeoutMs = 60_000): Promise<number> {
+    const status = await withDeadline(
+      systemClock,
+      timeoutMs,
+      `${this.name}: vmferry to end`,
+      this.#child.status,
+    );
+    await Promise.all([this.#stdout.ended, this.#stderr.ended]);
+    return status.code;
+  }
+
+  signal(name: Deno.Signal): void {
+    this.#child.kill(name);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await endChild(this.#child, 5000);
+    await Promise.all([this.#stdout.ended, this.#stderr.ended]);
+  }
+
+  #onLine(line: string): void {
+    let event: unknown;
+    try {
+      event = JSON.parse(line);
+    } catch { /* told below */ }
+    if (isEvent(event)) this.events.add(event);
+    else this.strayLines.push(line);
+  }
+}
+
+function isEvent(value: unknown): value is JsonEvent {
+  return typeof value === "object" && value !== null && "event" in value && "time" in value &&
+    typeof value.event === "string" && typeof value.time === "string";
+}
+
+function lastLines(text: string, lines: number): string {
+  return text.trimEnd().split("\n").slice(-lines).join("\n");
+}
