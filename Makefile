@@ -6,7 +6,7 @@ help: ## say what there is
 demo: ## migrate a running guest between two QEMUs, as a story
 	@$(RUN) run -A tools/demo.ts
 test: ## everything: check, pure tests, net tests, build, scenarios
-	@$(RUN) run -A tools/test.ts
+	@$(RUN) run -A tools/test.ts $(TIERS)
 check: ## format, lint, types
 	@$(RUN) task check
 build: ## dist/vmferry, one file

@@ -4,6 +4,8 @@
 # shellcheck disable=SC2034 # used where this is sourced
 pinned=2.9.6
 oldest=2.6.8
+# Sites with a certificate authority of their own have it in the system's store.
+export DENO_TLS_CA_STORE="${DENO_TLS_CA_STORE:-system,mozilla}"
 own_deno=$PWD/.tools/deno-$pinned/deno
 
 say() { echo "$(basename "$0"): $*" >&2; }

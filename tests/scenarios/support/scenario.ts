@@ -94,3 +94,15 @@ function dispose(resource: Disposable | AsyncDisposable): PromiseLike<void> | vo
 function indent(text: string): string {
   return text.replaceAll(/^/gm, "    ");
 }
+
+/** Waits for a vmferry to end and throws when its exit code is not `expected`. */
+export async function assertExit(
+  ferry: Vmferry,
+  expected: number,
+  timeoutMs?: number,
+): Promise<void> {
+  const code = await ferry.exit(timeoutMs);
+  if (code !== expected) {
+    throw new Error(`${ferry.name} ended with ${code}, expected ${expected}`);
+  }
+}

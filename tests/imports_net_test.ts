@@ -1,0 +1,77 @@
+import { assert, assertEquals } from "@std/assert";
+
+/** What each folder of src/ may import of the others. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  io: [],
+  qmp: ["io"],
+  nbd: ["io"],
+  tunnel: ["io"],
+  rpc: ["io", "tunnel"],
+  migrate: ["io", "qmp", "nbd", "rpc", "tunnel"],
+  cli: ["io", "qmp", "nbd", "rpc", "tunnel", "migrate"],
+};
+
+const SRC = new URL("../src/", import.meta.url).href;
+
+interface Module {
+  readonly specifier: string;
+  readonly dependencies?: readonly { readonly code?: Target; readonly type?: Target }[];
+}
+interface Target {
+  readonly specifier: string;
+}
+
+async function modules(): Promise<readonly Module[]> {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["info", "--json", new URL("../main.ts", import.meta.url).pathname],
+    env: { NO_COLOR: "1" },
+  }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  assertEquals(code, 0, text(stderr));
+  return (JSON.parse(text(stdout)) as { modules: Module[] }).modules;
+}
+
+function folderOf(specifier: string): string | undefined {
+  return specifier.startsWith(SRC) ? specifier.slice(SRC.length).split("/")[0] : undefined;
+}
+
+Deno.test("imports go one way, and into another folder only by its mod.ts", async () => {
+  const faults: string[] = [];
+  let seen = 0;
+  for (const { specifier, dependencies } of await modules()) {
+    const from = folderOf(specifier);
+    if (from === undefined) continue;
+    assert(from in MAY_IMPORT, `${specifier}: no rule for the folder ${from}`);
+    for (const { code, type } of dependencies ?? []) {
+      const target = (code ?? type)?.specifier;
+      const to = target && folderOf(target);
+      if (!target || !to || to === from) continue;
+      seen++;
+      const line = `${specifier.slice(SRC.length)} imports ${target.slice(SRC.length)}`;
+      if (!MAY_IMPORT[from]!.includes(to)) faults.push(`${line}: the wrong way`);
+      if (target !== `${SRC}${to}/mod.ts`) faults.push(`${line}: not by its mod.ts`);
+    }
+  }
+  assert(seen > 20, `only ${seen} imports were looked at`);
+  assertEquals(faults, []);
+});
+
+Deno.test("only transports, the command line and main.ts touch the system", async () => {
+  const faults: string[] = [];
+  let seen = 0;
+  for (const { specifier } of await modules()) {
+    const folder = folderOf(specifier);
+    if (folder === undefined || folder === "cli") continue;
+    if (specifier.startsWith(`${SRC}tunnel/transports/`)) continue;
+    seen++;
+    const text = await Deno.readTextFile(new URL(specifier));
+    for (const [i, line] of text.split("\n").entries()) {
+      const code = line.replace(/\/\/.*|^\s*\*.*|\/\*\*.*/, "");
+      if (/\bDeno\.(?!errors\b)/.test(code)) {
+        faults.push(`${specifier.slice(SRC.length)}:${i + 1}: ${line.trim()}`);
+      }
+    }
+  }
+  assert(seen > 20, `only ${seen} modules were looked at`);
+  assertEquals(faults, []);
+});

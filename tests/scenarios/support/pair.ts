@@ -1,0 +1,276 @@
+import {
+  differenceOutsideRing,
+  type GuestOptions,
+  type Image,
+  type ImageFormat,
+  makeEmptyImage,
+  makeImage,
+  type Ring,
+  verifyRing,
+} from "../guest/mod.ts";
+import {
+  filesIn,
+  hasNbdServer,
+  leftInQemu,
+  processesOf,
+  type QemuState,
+  qemuState,
+} from "./host.ts";
+import type { Disk, DiskBus, Qemu } from "./qemu.ts";
+import { assertNone, type ScenarioContext } from "./scenario.ts";
+import type { Vmferry } from "./vmferry.ts";
+
+export const MiB = 1024 * 1024;
+
+/** A disk on both sides. Sizes in bytes. */
+export interface PairDisk {
+  readonly from: ImageFormat;
+  readonly to: ImageFormat;
+  readonly bus?: DiskBus;
+  /** Default: as the source's. */
+  readonly destinationBytes?: number;
+  /** Its id at the destination; `null`: it is not there. Default: as at the source. */
+  readonly destinationId?: string | null;
+}
+
+export interface PairOptions {
+  readonly disks?: readonly PairDisk[];
+  /** Size of every disk of the source, bytes. Default 64 MiB. */
+  readonly bytes?: number;
+  readonly guest?: Partial<GuestOptions>;
+  readonly memoryMiB?: number;
+  /** The source is not running when the migration begins. */
+  readonly paused?: boolean;
+  /** The destination waits for a migration. Default true. */
+  readonly incoming?: boolean;
+  readonly sourceExtra?: readonly string[];
+  readonly destinationExtra?: readonly string[];
+}
+
+const TWO_DISKS: readonly PairDisk[] = [{ from: "raw", to: "raw" }, { from: "raw", to: "qcow2" }];
+
+/** Two QEMUs, one with a guest that counts on its disks, and what is left of them afterwards. */
+export class Pair {
+  readonly context: ScenarioContext;
+  readonly source: Qemu;
+  readonly destination: Qemu;
+  readonly ring: Ring;
+  /** Mode 0600, for `--secret-file`. */
+  readonly secretFile: string;
+  readonly #from: readonly Image[];
+  readonly #to: readonly Image[];
+  readonly #before: { source: QemuState; destination: QemuState };
+  readonly #ferries: Vmferry[] = [];
+  #wasPaused = false;
+
+  /** Makes the images, starts both QEMUs, waits until the guest counts. */
+  static async start(context: ScenarioContext, options: PairOptions = {}): Promise<Pair> {
+    const disks = options.disks ?? TWO_DISKS;
+    const bytes = options.bytes ?? 64 * MiB;
+    const ring = { start: 2048, length: 8192, runId: 0x5eed_0001_0000_0001n };
+    const guest: GuestOptions = {
+      ring,
+      disks: Math.min(2, disks.length),
+      waitUs: 1000,
+      ramPages: 2048,
+      ramStep: 2,
+      ...options.guest,
+    };
+    const from = disks.map((d, i) => image(context, `source-vd${i}`, d.from));
+    const to = disks.map((d, i) => image(context, `dest-vd${i}`, d.to));
+    for (const [i, path] of from.entries()) {
+      await makeImage(path, { bytes, seed: i + 1, ...(i === 0 ? { guest } : {}) });
+    }
+    const arriving: Disk[] = [];
+    for (const [i, path] of to.entries()) {
+      const disk = disks[i]!;
+      if (disk.destinationId === null) continue;
+      await makeEmptyImage(path, disk.destinationBytes ?? bytes);
+      arriving.push(attached(disk.destinationId ?? `vd${i}`, path, disk.bus));
+    }
+    const memoryMiB = options.memoryMiB ?? 128;
+    const source = await context.qemu({
+      name: "source",
+      disks: from.map((path, i) => attached(`vd${i}`, path, disks[i]!.bus)),
+      memoryMiB,
+      extra: options.sourceExtra ?? [],
+    });
+    const destination = await context.qemu({
+      name: "dest",
+      disks: arriving,
+      incoming: options.incoming ?? true,
+      memoryMiB,
+      extra: options.destinationExtra ?? [],
+    });
+    await source.waitCounter(200);
+    if (options.paused) await source.execute("stop");
+    const secretFile = `${context.dir}/secret`;
+    await Deno.writeTextFile(secretFile, `${crypto.randomUUID()}\n`, { mode: 0o600 });
+    for (const side of ["source", "dest"]) await Deno.mkdir(`${context.dir}/run-${side}`);
+    const before = { source: await qemuState(source), destination: await qemuState(destination) };
+    const pair = new Pair(context, source, destination, ring, secretFile, from, to, before);
+    pair.#wasPaused = options.paused ?? false;
+    return pair;
+  }
+
+  private constructor(
+    context: ScenarioContext,
+    source: Qemu,
+    destination: Qemu,
+    ring: Ring,
+    secretFile: string,
+    from: readonly Image[],
+    to: readonly Image[],
+    before: { source: QemuState; destination: QemuState },
+  ) {
+    this.context = context;
+    this.source = source;
+    this.destination = destination;
+    this.ring = ring;
+    this.secretFile = secretFile;
+    this.#from = from;
+    this.#to = to;
+    this.#before = before;
+  }
+
+  /** Starts `vmferry receive` on a free port, `listen` in its place. */
+  receive(extra: readonly string[] = [], listen = "tcp://127.0.0.1:0"): Vmferry {
+    return this.#start("receive", "run-dest", [
+      ...["--qmp", this.destination.qmpSocket, "--listen", listen],
+      ...this.#secretUnlessGiven(extra),
+    ]);
+  }
+
+  /** Starts `vmferry migrate`. */
+  migrate(address: string, extra: readonly string[] = []): Vmferry {
+    return this.#start("migrate", "run-source", [
+      ...["--qmp", this.source.qmpSocket],
+      ...this.#secretUnlessGiven(extra),
+      address,
+    ]);
+  }
+
+  /** Where the sockets of an end are made. */
+  runDir(side: "source" | "dest"): string {
+    return `${this.context.dir}/run-${side}`;
+  }
+
+  #start(command: string, runDir: string, args: readonly string[]): Vmferry {
+    const dir = `${this.context.dir}/${runDir}`;
+    const ferry = this.context.vmferry({
+      name: command,
+      args: [command, "--json", "--run-dir", dir, ...args],
+    });
+    this.#ferries.push(ferry);
+    return ferry;
+  }
+
+  #secretUnlessGiven(extra: readonly string[]): string[] {
+    if (extra.includes("--secret-file")) return [...extra];
+    return ["--secret-file", this.secretFile, ...extra];
+  }
+
+  /** How long the guest stood still, from the QEMUs' own clocks, ms. */
+  async pauseMs(): Promise<number> {
+    const [stop, resume] = await Promise.all([
+      this.source.events.waitFor("STOP at the source", (e) => e.event === "STOP"),
+      this.destination.events.waitFor("RESUME at the destination", (e) => e.event === "RESUME"),
+    ]);
+    return resume.timestampMs - stop.timestampMs;
+  }
+
+  /**
+   * The guest is at the destination and only there, has gone on counting, every write of it is on
+   * the destination's disks, the rest of the disks is the same, and nothing of ours is left.
+   * Ends both QEMUs.
+   */
+  async assertArrived(): Promise<void> {
+    const { source, destination } = this;
+    const expected = this.#wasPaused ? "paused" : "running";
+    const faults: string[] = [];
+    const status = await destination.status();
+    if (status !== expected) faults.push(`The destination is ${status}, expected ${expected}`);
+    const arrived = await destination.counter();
+    if (this.#wasPaused) await destination.execute("cont");
+    const last = await destination.waitCounter(arrived + 200);
+    if (!source.ended) {
+      const sourceStatus = await source.status();
+      if (sourceStatus !== "postmigrate") {
+        faults.push(`The source is ${sourceStatus}, expected postmigrate`);
+      }
+      const stood = await source.counter();
+      if (stood > arrived) faults.push(`The source counted to ${stood}, it arrived at ${arrived}`);
+      if (await hasNbdServer(source, this.context.dir)) {
+        faults.push("source: an NBD server is left");
+      }
+      faults.push(...leftInQemu("source", this.#before.source, await qemuState(source)));
+    }
+    if (await hasNbdServer(destination, this.context.dir)) {
+      faults.push("dest: an NBD server is left");
+    }
+    faults.push(...leftInQemu("dest", this.#before.destination, await qemuState(destination)));
+    faults.push(...await this.#leftOnHost());
+    assertNone(faults);
+
+    await Promise.all([source.quit(), destination.quit()]);
+    for (const [i, to] of this.#to.entries()) {
+      const from = this.#from[i]!;
+      if (i < 2) {
+        const report = await verifyRing(to, this.ring, i);
+        assertNone(report.faults);
+        if (report.highest < last - 2) {
+          throw new Error(`Disk ${i} ends at ${report.highest}, expected ${last - 2} or more`);
+        }
+      }
+      const difference = await differenceOutsideRing(from, to, this.ring);
+      if (difference) throw new Error(difference);
+    }
+  }
+
+  /** The guest still runs at the source (or stands there, if it stood), and nothing of ours is left. */
+  async assertStillAtSource(
+    options: { readonly destinationGone?: boolean } = {},
+  ): Promise<void> {
+    const { source, destination } = this;
+    const faults: string[] = [];
+    const expected = this.#wasPaused ? "paused" : "running";
+    const status = await source.status();
+    if (status !== expected) faults.push(`The source is ${status}, expected ${expected}`);
+    if (!this.#wasPaused) await source.waitCounter(await source.counter() + 100);
+    faults.push(...leftInQemu("source", this.#before.source, await qemuState(source)));
+    if (!options.destinationGone) {
+      const there = await destination.status();
+      if (there === "running") faults.push("The destination runs the guest too");
+      if (await hasNbdServer(destination, this.context.dir)) {
+        faults.push("dest: an NBD server is left");
+      }
+      faults.push(...leftInQemu("dest", this.#before.destination, await qemuState(destination)));
+    }
+    faults.push(...await this.#leftOnHost());
+    assertNone(faults);
+  }
+
+  async #leftOnHost(): Promise<string[]> {
+    const faults: string[] = [];
+    for (const side of ["source", "dest"] as const) {
+      for (const file of await filesIn(this.runDir(side))) {
+        faults.push(`${side}: left file ${file}`);
+      }
+    }
+    for (const ferry of this.#ferries) {
+      for (const process of await processesOf(ferry.mark)) {
+        faults.push(`${ferry.name}: left process ${process}`);
+      }
+      for (const line of ferry.strayLines) faults.push(`${ferry.name}: no JSON event: ${line}`);
+    }
+    return faults;
+  }
+}
+
+function image(context: ScenarioContext, name: string, format: ImageFormat): Image {
+  return { path: `${context.dir}/${name}.${format}`, format };
+}
+
+function attached(id: string, image: Image, bus: DiskBus | undefined): Disk {
+  return bus ? { id, image, bus } : { id, image };
+}

@@ -1,0 +1,44 @@
+#!/bin/sh
+# vmferry, packed: this script, and behind it a compressed archive with Deno and the program.
+# It is unpacked once into a folder of the user's cache that is named after its content.
+umask 077
+fail() {
+  echo "vmferry: $*" >&2
+  exit 1
+}
+# A folder of ours that nobody else can write to, made if need be.
+private() {
+  mkdir -p "$1" 2>/dev/null
+  [ -d "$1" ] && [ ! -L "$1" ] && [ -O "$1" ] && [ -w "$1" ] || return 1
+  case $(ls -ld "$1") in
+    d????-??-*) return 0 ;;
+  esac
+  return 1
+}
+cache=${XDG_CACHE_HOME:-${HOME:+$HOME/.cache}}
+private "${cache:-/nonexistent}/vmferry" || {
+  cache=${TMPDIR:-/tmp}/vmferry-$(id -u)
+  private "$cache" && private "$cache/vmferry" ||
+    fail "no private folder to unpack into: set XDG_CACHE_HOME to a folder of your own"
+}
+dir=$cache/vmferry/@ID@
+if [ ! -x "$dir/deno" ]; then
+  new=$(mktemp -d "$cache/vmferry/new.XXXXXX") || fail "can't write to $cache/vmferry"
+  trap 'rm -rf "$new"' EXIT
+  tail -n +@LINE@ "$0" | gzip -dc | tar -xf - -C "$new" && [ -s "$new/vmferry.js" ] ||
+    fail "could not unpack into $new: is the disk full, or this file cut short?"
+  # Whoever comes second finds the folder there and its own moved into it.
+  mv "$new" "$dir" 2>/dev/null
+  rm -rf "$dir/${new##*/}" "$new"
+  trap - EXIT
+fi
+private "$dir" || fail "$dir can be written to by others: remove it"
+# Nothing of the caller's settings for some other Deno may change this one.
+for name in $(env | sed -n 's/^\(DENO_[A-Za-z0-9_]*\)=.*/\1/p') NODE_OPTIONS; do
+  unset "$name"
+done
+export DENO_DIR="$dir/state" DENO_NO_UPDATE_CHECK=1
+[ -x "$dir/deno" ] || fail "$dir/deno can't be executed: is $cache mounted noexec?"
+exec "$dir/deno" run --quiet --no-config --no-lock --no-remote --no-npm @FLAGS@ \
+  "$dir/vmferry.js" "$@"
+exit 1

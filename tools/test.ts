@@ -1,0 +1,106 @@
+/**
+ * `make test`: every tier in order, a line with its time each, and `N passed, N failed` of all of
+ * them as the last line. `make test TIERS=check,pure` runs some of them.
+ *
+ * @module
+ */
+import { project } from "./run.ts";
+
+interface Tier {
+  readonly name: string;
+  /** Arguments for Deno. */
+  readonly args: readonly string[];
+  /** How its output tells what ran; without, the tier itself counts as one test. */
+  readonly counts?: RegExp;
+  readonly env?: Record<string, string>;
+}
+
+const files = testFiles();
+const DENO_TEST = /(\d+) passed(?: \([^)]*\))? \| (\d+) failed/;
+
+const TIERS: readonly Tier[] = [
+  { name: "check", args: ["task", "--quiet", "check"] },
+  {
+    name: "pure",
+    // No permission at all, and no question for one.
+    args: ["test", "--quiet", "--no-prompt", "--parallel", ...files.filter((f) => !isNet(f))],
+    counts: DENO_TEST,
+  },
+  {
+    name: "net",
+    args: ["test", "--quiet", "-A", "--parallel", ...files.filter(isNet)],
+    counts: DENO_TEST,
+  },
+  { name: "build", args: ["run", "-A", project("tools/build.ts")] },
+  {
+    name: "scenarios",
+    args: ["task", "--quiet", "scenario", "--all", "--jobs", "2"],
+    counts: /^(\d+) passed, (\d+) failed$/m,
+  },
+];
+
+const wanted = Deno.args[0]?.split(",") ?? TIERS.map((tier) => tier.name);
+for (const name of wanted) {
+  if (!TIERS.some((tier) => tier.name === name)) {
+    throw new Error(`There is no tier "${name}", there is ${TIERS.map((t) => t.name).join(", ")}`);
+  }
+}
+
+let passed = 0;
+let failed = 0;
+const summary: string[] = [];
+for (const tier of TIERS.filter((t) => wanted.includes(t.name))) {
+  const result = await runTier(tier);
+  passed += result.passed;
+  failed += result.failed;
+  summary.push(
+    `${tier.name.padEnd(10)} ${result.seconds.toFixed(1).padStart(6)} s  ` +
+      `${result.passed} passed, ${result.failed} failed`,
+  );
+  // Scenarios with a program that was not built tell nothing.
+  if (tier.name === "build" && result.failed > 0) break;
+}
+console.log(`\n${summary.map((line) => `  ${line}`).join("\n")}\n`);
+console.log(`${passed} passed, ${failed} failed`);
+Deno.exit(failed > 0 || passed === 0 ? 1 : 0);
+
+async function runTier(
+  tier: Tier,
+): Promise<{ passed: number; failed: number; seconds: number }> {
+  console.log(`--- ${tier.name}`);
+  const start = performance.now();
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [...tier.args],
+    cwd: project(""),
+    env: { NO_COLOR: "1", ...tier.env },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  let text = "";
+  const decoder = new TextDecoder();
+  for await (const chunk of child.stdout) {
+    await Deno.stdout.write(chunk);
+    text += decoder.decode(chunk, { stream: true });
+  }
+  const { success } = await child.status;
+  const seconds = (performance.now() - start) / 1000;
+  if (!tier.counts) return { passed: success ? 1 : 0, failed: success ? 0 : 1, seconds };
+  const counts = tier.counts.exec(text);
+  const ran = { passed: Number(counts?.[1] ?? 0), failed: Number(counts?.[2] ?? 0), seconds };
+  // A tier that ran nothing, or that failed beside its tests, is a failure too.
+  if (ran.passed + ran.failed === 0 || (!success && ran.failed === 0)) ran.failed++;
+  return ran;
+}
+
+function isNet(file: string): boolean {
+  return file.endsWith("_net_test.ts");
+}
+
+function testFiles(folder = "tests"): string[] {
+  return [...Deno.readDirSync(project(folder))].flatMap((entry) => {
+    const path = `${folder}/${entry.name}`;
+    if (entry.isDirectory) return testFiles(path);
+    return entry.name.endsWith("_test.ts") ? [path] : [];
+  }).sort();
+}
