@@ -4,7 +4,7 @@ RUN = tools/bootstrap.sh && tools/deno.sh
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
 demo: ## migrate a running guest between two QEMUs, as a story
-	@$(RUN) run -A tools/demo.ts
+	@$(RUN) run -A tools/build.ts && tools/deno.sh run -A tools/demo.ts
 test: ## everything: check, pure tests, net tests, build, scenarios
 	@$(RUN) run -A tools/test.ts $(TIERS)
 check: ## format, lint, types
