@@ -52,6 +52,8 @@ const MOVES: Moves<DestinationState> = {
 const LOAD_MS = 120_000;
 /** How long the guest may take to run after `cont`, ms. */
 const START_MS = 60_000;
+/** How long a source may take to leave once all is over, ms. */
+const LEAVE_MS = 5_000;
 
 /**
  * The destination's side of one migration. Serves the calls of one source after another until one
@@ -68,6 +70,7 @@ export class DestinationMigration {
   #finish: Promise<Result<"finish">> | undefined;
   #failure: MigrationError | undefined;
   readonly #told = Promise.withResolvers<void>();
+  readonly #sessions = new Set<Session>();
 
   constructor(options: DestinationOptions) {
     this.#options = options;
@@ -119,8 +122,19 @@ export class DestinationMigration {
     if (this.#failure === reason) this.#owner?.abort(reason.message, "stopped");
   }
 
+  /** Waits until the sources have heard how it ended and have left, but not for long. */
+  async leave(): Promise<void> {
+    const { clock } = this.#options;
+    await Promise.all([...this.#sessions].map(async (session) => {
+      await withDeadline(clock, LEAVE_MS, "the source to leave", session.ended).catch(() => {
+        session.abort(this.#failure?.message ?? "The migration is over", "stopped");
+      });
+    }));
+  }
+
   /** Serves a session that a source has opened. */
   serve(session: Session): void {
+    this.#sessions.add(session);
     const { clock, log } = this.#options;
     const channels = new ChannelServer(session, (end) => {
       if (end.error) log.log("debug", `channel ${end.channel}: ${end.error.message}`);
@@ -142,6 +156,7 @@ export class DestinationMigration {
       },
     });
     session.ended.then(async (cause) => {
+      this.#sessions.delete(session);
       await channels.join();
       await rpc.join();
       const finished = this.#states.current === "finished";

@@ -212,7 +212,7 @@ export class QmpClient implements AsyncDisposable {
       throw new QmpError(
         "no-greeting",
         `QEMU sent no greeting within ${greetingTimeoutMs / 1000} s: a QMP socket serves one ` +
-          "client at a time, and another one (libvirt?) seems to hold it",
+          "client at a time, and another client (libvirt?) seems to hold it",
       );
     }
     const offered = greeting.capabilities;

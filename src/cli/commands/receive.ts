@@ -67,6 +67,7 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
       ).catch((error) => log.log("warning", error.message));
     } finally {
       stopTimer();
+      await migration.leave();
       await server.close();
     }
     return EXIT.done;

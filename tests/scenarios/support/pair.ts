@@ -43,10 +43,13 @@ export interface PairOptions {
   readonly paused?: boolean;
   /** The destination waits for a migration. Default true. */
   readonly incoming?: boolean;
+  /** Folders for images of the destination, by the disk's number. Default: the scenario's. */
+  readonly destinationDirs?: { readonly [disk: number]: string };
   readonly sourceExtra?: readonly string[];
   readonly destinationExtra?: readonly string[];
 }
 
+const RING: Ring = { start: 2048, length: 8192, runId: 0x5eed_0001_0000_0001n };
 const TWO_DISKS: readonly PairDisk[] = [{ from: "raw", to: "raw" }, { from: "raw", to: "qcow2" }];
 
 /** Two QEMUs, one with a guest that counts on its disks, and what is left of them afterwards. */
@@ -67,7 +70,7 @@ export class Pair {
   static async start(context: ScenarioContext, options: PairOptions = {}): Promise<Pair> {
     const disks = options.disks ?? TWO_DISKS;
     const bytes = options.bytes ?? 64 * MiB;
-    const ring = { start: 2048, length: 8192, runId: 0x5eed_0001_0000_0001n };
+    const ring = options.guest?.ring ?? RING;
     const guest: GuestOptions = {
       ring,
       disks: Math.min(2, disks.length),
@@ -77,7 +80,10 @@ export class Pair {
       ...options.guest,
     };
     const from = disks.map((d, i) => image(context, `source-vd${i}`, d.from));
-    const to = disks.map((d, i) => image(context, `dest-vd${i}`, d.to));
+    const to = disks.map((d, i): Image => ({
+      path: `${options.destinationDirs?.[i] ?? context.dir}/dest-vd${i}.${d.to}`,
+      format: d.to,
+    }));
     for (const [i, path] of from.entries()) {
       await makeImage(path, { bytes, seed: i + 1, ...(i === 0 ? { guest } : {}) });
     }
@@ -229,7 +235,7 @@ export class Pair {
 
   /** The guest still runs at the source (or stands there, if it stood), and nothing of ours is left. */
   async assertStillAtSource(
-    options: { readonly destinationGone?: boolean } = {},
+    options: { readonly destinationGone?: boolean; readonly receiving?: boolean } = {},
   ): Promise<void> {
     const { source, destination } = this;
     const faults: string[] = [];
@@ -246,7 +252,8 @@ export class Pair {
       }
       faults.push(...leftInQemu("dest", this.#before.destination, await qemuState(destination)));
     }
-    faults.push(...await this.#leftOnHost());
+    // A receive that still waits has its folder and its process.
+    if (!options.receiving) faults.push(...await this.#leftOnHost());
     assertNone(faults);
   }
 

@@ -156,7 +156,8 @@ export class Qemu implements AsyncDisposable {
 
   /** Carries out a QMP command over the watching connection. */
   async execute<T>(command: string, args: object = {}): Promise<T> {
-    this.#note(`-> ${command} ${JSON.stringify(args)}`);
+    // Looks at the guest's memory, again and again, would push out what matters.
+    if (command !== "human-monitor-command") this.#note(`-> ${command} ${JSON.stringify(args)}`);
     try {
       return await this.#watch.executeUntyped(command, { ...args }) as T;
     } catch (error) {

@@ -106,3 +106,11 @@ export async function assertExit(
     throw new Error(`${ferry.name} ended with ${code}, expected ${expected}`);
   }
 }
+
+/** Waits for a vmferry to end and throws unless it refused (exit 3) with such a reason. */
+export async function assertRefused(ferry: Vmferry, reason: RegExp): Promise<void> {
+  await assertExit(ferry, 3, 20_000);
+  const last = ferry.events.entries.at(-1);
+  const text = JSON.stringify(last?.error ?? last?.problems ?? null).replaceAll('\\"', '"');
+  if (!reason.test(text)) throw new Error(`${ferry.name} said ${text}, expected ${reason}`);
+}

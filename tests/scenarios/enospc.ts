@@ -1,0 +1,35 @@
+import { Pair } from "./support/pair.ts";
+import { assertExit, type Scenario } from "./support/scenario.ts";
+
+/** A destination that runs out of space. */
+export const scenario: Scenario = {
+  name: "enospc",
+  about: "a full disk at the destination is told as such, and the guest goes on at the source",
+  timeoutMs: 120_000,
+  async run(context) {
+    const small = `${context.dir}/small`;
+    await Deno.mkdir(small);
+    await sh("mount", "-t", "tmpfs", "-o", "size=24m", "none", small);
+    context.use({ [Symbol.asyncDispose]: () => sh("umount", "-l", small) });
+    const pair = await Pair.start(context, { destinationDirs: { 1: small } });
+    const receive = pair.receive();
+    const migrate = pair.migrate(await receive.address());
+    await assertExit(migrate, 1);
+    await assertExit(receive, 1);
+    const { error } = await migrate.waitEvent("result") as unknown as {
+      error: { message: string; side: string };
+    };
+    if (error.side !== "destination" || !/No space left on device.*vd1/.test(error.message)) {
+      throw new Error(`Got ${JSON.stringify(error)}`);
+    }
+    await pair.assertStillAtSource();
+    return error.message;
+  },
+};
+
+async function sh(program: string, ...args: string[]): Promise<void> {
+  const { code, stderr } = await new Deno.Command(program, { args, stderr: "piped" }).output();
+  if (code !== 0) {
+    throw new Error(`${program} (as root): ${new TextDecoder().decode(stderr).trim()}`);
+  }
+}
