@@ -5,6 +5,7 @@ export type NbdErrorCode =
   | "unknown-export"
   | "refused"
   | "protocol-error"
+  | "read-failed"
   | "closed"
   | "timeout"
   | "size-mismatch"

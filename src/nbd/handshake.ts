@@ -16,6 +16,8 @@ export interface NbdExportInfo {
   readonly canTrim: boolean;
   readonly canWriteZeroes: boolean;
   readonly canMultiConn: boolean;
+  /** Reads are answered in chunks (NBD_OPT_STRUCTURED_REPLY). */
+  readonly structuredReplies: boolean;
   /** Block sizes, where the server told them. */
   readonly blockSizes:
     | { readonly minimum: number; readonly preferred: number; readonly maximum: number }
@@ -61,7 +63,17 @@ export async function negotiate(pipe: BytePipe, exportName: string): Promise<Nbd
   const clientFlags = new Uint8Array(4);
   view(clientFlags).setUint32(0, wire.FLAG_FIXED_NEWSTYLE | (noZeroes ? wire.FLAG_NO_ZEROES : 0));
   await writeAll(pipe, clientFlags);
-  return await go(pipe, name, exportName) ?? await byName(pipe, name, noZeroes);
+  const structuredReplies = await askStructuredReplies(pipe);
+  const info = await go(pipe, name, exportName) ?? await byName(pipe, name, noZeroes);
+  return { ...info, structuredReplies };
+}
+
+/** OPT_STRUCTURED_REPLY; a server that does not want it says so in whatever words. */
+async function askStructuredReplies(pipe: BytePipe): Promise<boolean> {
+  await sendOption(pipe, wire.OPT_STRUCTURED_REPLY, new Uint8Array());
+  const { type } = await optionReply(pipe, wire.OPT_STRUCTURED_REPLY);
+  if (type === wire.REP_ACK || type >= wire.REP_ERROR_BIT) return type === wire.REP_ACK;
+  throw new NbdError("protocol-error", `Got option reply ${type} to NBD_OPT_STRUCTURED_REPLY`);
 }
 
 /** OPT_GO; `undefined` when the server does not know it. */
@@ -69,14 +81,14 @@ async function go(
   pipe: BytePipe,
   name: Uint8Array,
   exportName: string,
-): Promise<NbdExportInfo | undefined> {
+): Promise<Described | undefined> {
   const data = new Uint8Array(4 + name.length + 4);
   view(data).setUint32(0, name.length);
   data.set(name, 4);
   view(data).setUint16(4 + name.length, 1);
   view(data).setUint16(6 + name.length, wire.INFO_BLOCK_SIZE);
   await sendOption(pipe, wire.OPT_GO, data);
-  let info: NbdExportInfo | undefined;
+  let info: Described | undefined;
   let blockSizes: NbdExportInfo["blockSizes"];
   for (let i = 0; i < MAX_INFOS; i++) {
     const reply = await optionReply(pipe, wire.OPT_GO);
@@ -109,7 +121,7 @@ async function go(
 }
 
 /** OPT_EXPORT_NAME, for servers that are older than OPT_GO; they can only hang up to refuse. */
-async function byName(pipe: BytePipe, name: Uint8Array, noZeroes: boolean): Promise<NbdExportInfo> {
+async function byName(pipe: BytePipe, name: Uint8Array, noZeroes: boolean): Promise<Described> {
   await sendOption(pipe, wire.OPT_EXPORT_NAME, name);
   let answer: DataView;
   try {
@@ -123,7 +135,9 @@ async function byName(pipe: BytePipe, name: Uint8Array, noZeroes: boolean): Prom
   return describe(answer.getBigUint64(0), answer.getUint16(8));
 }
 
-function describe(size: bigint, flags: number): NbdExportInfo {
+type Described = Omit<NbdExportInfo, "structuredReplies">;
+
+function describe(size: bigint, flags: number): Described {
   if (size > BigInt(Number.MAX_SAFE_INTEGER)) {
     throw new NbdError("protocol-error", `The export has ${size} bytes, which is over 2^53`);
   }

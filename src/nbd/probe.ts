@@ -1,14 +1,10 @@
-import {
-  type BytePipe,
-  type Clock,
-  messageOf,
-  systemClock,
-  withDeadline,
-  writeAll,
-} from "../io/mod.ts";
+import { type BytePipe, type Clock, messageOf, systemClock, withDeadline } from "../io/mod.ts";
 import { NbdError, NbdProbeError } from "./errors.ts";
 import { type NbdExportInfo, negotiate } from "./handshake.ts";
-import { CMD_DISC, REQUEST_MAGIC } from "./wire.ts";
+import { disconnect, readRange } from "./transmission.ts";
+
+/** Bytes that are read for a look, where the export's block size does not ask for more. */
+const FIRST_READ = 512;
 
 export interface ProbeOptions {
   /** The export must have exactly this many bytes. */
@@ -57,6 +53,9 @@ async function look(
   options: ProbeOptions,
 ): Promise<NbdExportInfo> {
   const info = await negotiate(pipe, exportName);
+  // A look at its first bytes: an export whose medium can't be read fails here and not in a job.
+  const length = Math.min(info.sizeBytes, Math.max(FIRST_READ, info.blockSizes?.minimum ?? 0));
+  if (length > 0) await readRange(pipe, { offset: 0, length, structured: info.structuredReplies });
   await disconnect(pipe);
   const { expectedSizeBytes, writable } = options;
   if (expectedSizeBytes !== undefined && info.sizeBytes !== expectedSizeBytes) {
@@ -69,18 +68,4 @@ async function look(
     throw new NbdProbeError("read-only", `NBD export "${exportName}" is read-only`);
   }
   return info;
-}
-
-/** Says goodbye (NBD_CMD_DISC) and waits for the server to hang up. */
-async function disconnect(pipe: BytePipe): Promise<void> {
-  const request = new Uint8Array(28);
-  const view = new DataView(request.buffer);
-  view.setUint32(0, REQUEST_MAGIC);
-  view.setUint16(6, CMD_DISC);
-  await writeAll(pipe, request);
-  await pipe.closeWrite();
-  const scrap = new Uint8Array(64);
-  while (await pipe.read(scrap) !== null) {
-    // A server has nothing to say any more; whatever comes is not looked at.
-  }
 }

@@ -19,6 +19,12 @@ export const IHAVEOPT = 0x49484156454f5054n;
 export const OLDSTYLE_MAGIC = 0x00420281861253n;
 export const OPTION_REPLY_MAGIC = 0x3e889045565a9n;
 export const REQUEST_MAGIC = 0x25609513;
+export const SIMPLE_REPLY_MAGIC = 0x67446698;
+export const CHUNK_MAGIC = 0x668e33ef;
+
+export const REQUEST_LENGTH = 28;
+export const SIMPLE_REPLY_LENGTH = 16;
+export const CHUNK_HEADER_LENGTH = 20;
 
 /** Handshake flags of the server, and the same bits from the client. */
 export const FLAG_FIXED_NEWSTYLE = 1;
@@ -28,6 +34,7 @@ export const FLAG_NO_ZEROES = 2;
 export const OPT_EXPORT_NAME = 1;
 export const OPT_ABORT = 2;
 export const OPT_GO = 7;
+export const OPT_STRUCTURED_REPLY = 8;
 
 /** Option replies; errors have the top bit. */
 export const REP_ACK = 1;
@@ -56,7 +63,27 @@ export const FLAG_SEND_WRITE_ZEROES = 1 << 6;
 export const FLAG_CAN_MULTI_CONN = 1 << 8;
 
 /** Request types. */
+export const CMD_READ = 0;
 export const CMD_DISC = 2;
+
+/** Structured reply chunks: the flag of the last one, and types; errors have the top bit. */
+export const CHUNK_FLAG_DONE = 1;
+export const CHUNK_NONE = 0;
+export const CHUNK_OFFSET_DATA = 1;
+export const CHUNK_OFFSET_HOLE = 2;
+export const CHUNK_ERROR_BIT = 0x8000;
+
+/** Error numbers of replies. */
+export const ERRORS: Readonly<Record<number, string>> = {
+  1: "Operation not permitted",
+  5: "Input/output error",
+  12: "Cannot allocate memory",
+  22: "Invalid argument",
+  28: "No space left on device",
+  75: "Value too large",
+  95: "Operation not supported",
+  108: "Server is shutting down",
+};
 
 /** Longest export name and longest string of any kind ("Protocol phases", strings). */
 export const MAX_STRING = 4096;
