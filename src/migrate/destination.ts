@@ -160,8 +160,9 @@ export class DestinationMigration {
       await channels.join();
       await rpc.join();
       const finished = this.#states.current === "finished";
-      // A clean end comes after the answer to whatever the source had asked.
-      if (!cause && (answeredFinished || (finished && session === this.#owner))) {
+      // An end that the source chose comes after the answer to whatever it had asked.
+      const left = !cause || cause.code === "ended-by-peer";
+      if (left && (answeredFinished || (finished && session === this.#owner))) {
         this.#told.resolve();
       }
       if (session !== this.#owner) return;

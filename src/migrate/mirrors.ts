@@ -120,12 +120,13 @@ export class MirrorSet {
 
   /**
    * Ends every mirror in step: the guest is stopped, what is left goes over, the target is flushed.
+   * The jobs and targets stay until `undo`: removing them would keep the guest waiting.
    *
    * @throws {MigrationError} when one was not in step or ended with an error.
    */
   async finish(signal: AbortSignal): Promise<void> {
     const { mirrors } = this.#options;
-    await this.#lookNow();
+    this.#jobs = byId(await queryJobs(this.#qmp));
     for (const mirror of mirrors) {
       const status = this.#jobs.get(mirror.jobId)?.status;
       if (status !== "ready") throw this.#jobFault(mirror, `the mirror job is ${status ?? "gone"}`);
@@ -142,12 +143,6 @@ export class MirrorSet {
       if (job?.error !== undefined) throw this.#jobFault(mirror, job.error);
     }
     this.#unwatch();
-    await Promise.all([...this.#started].map((id) => this.#qmp.execute("job-dismiss", { id })));
-    this.#started.clear();
-    await Promise.all(
-      [...this.#nodes].map((node) => this.#qmp.execute("blockdev-del", { "node-name": node })),
-    );
-    this.#nodes.clear();
   }
 
   /** Cancels what runs and removes what was added. Tolerates what is already gone. */
@@ -168,7 +163,7 @@ export class MirrorSet {
     this.#nodes.clear();
   }
 
-  async #tolerant(commands: [string, Record<string, unknown>][]): Promise<void> {
+  async #tolerant(commands: readonly [string, Record<string, unknown>][]): Promise<void> {
     await Promise.all(commands.map(async ([command, args]) => {
       try {
         await this.#qmp.executeUntyped(command, args);
@@ -228,18 +223,11 @@ export class MirrorSet {
     this.#looking ??= this.#lookLoop().finally(() => this.#looking = undefined);
   }
 
-  async #lookNow(): Promise<void> {
-    await this.#looking;
-    this.#look();
-    await this.#looking;
-  }
-
   async #lookLoop(): Promise<void> {
     while (this.#lookAgain) {
       this.#lookAgain = false;
       try {
-        const jobs = await queryJobs(this.#qmp);
-        this.#jobs = new Map(jobs.map((job) => [job.id, job]));
+        this.#jobs = byId(await queryJobs(this.#qmp));
       } catch (error) {
         // The QMP client's end is a fault of its own, told elsewhere.
         this.#options.log.log("debug", `query-jobs: ${messageOf(error)}`);
@@ -321,4 +309,8 @@ export class MirrorSet {
       signal?.addEventListener("abort", wake, { once: true });
     });
   }
+}
+
+function byId(jobs: readonly JobInfo[]): Map<string, JobInfo> {
+  return new Map(jobs.map((job) => [job.id, job]));
 }

@@ -17,7 +17,7 @@ import {
   type Result,
   RpcPeer,
 } from "../rpc/mod.ts";
-import type { Session } from "../tunnel/mod.ts";
+import type { Session, TunnelStream } from "../tunnel/mod.ts";
 import { asMigrationError, MigrationError, refusal } from "./errors.ts";
 import type { Phase, Report } from "./events.ts";
 import { handOver } from "./handover.ts";
@@ -193,7 +193,7 @@ export class SourceMigration {
     this.#states.to("done");
     const pauseMs = run && this.#stoppedAt !== undefined ? resumedAt - this.#stoppedAt : null;
     const downtimeMs = (await queryMigrate(this.#qmp)).downtimeMs ?? null;
-    await this.#endCleanly(session);
+    await this.#endCleanly();
     this.#options.report({ event: "phase", phase: "done" });
     return { downtimeMs, pauseMs, bytes: session.bytes };
   }
@@ -311,7 +311,7 @@ export class SourceMigration {
     exports: Result<"prepare">["exports"],
   ): Promise<MirrorSet> {
     const { clock, log } = this.#options;
-    const listener = await this.#listen(session, rpc, "nbd");
+    const listener = await this.#listen("nbd", () => openChannel(session, rpc, "nbd"));
     const mirrors = new MirrorSet({
       qmp: this.#qmp,
       clock,
@@ -337,7 +337,11 @@ export class SourceMigration {
 
   async #startRam(session: Session, rpc: RpcPeer): Promise<Ram> {
     const { clock, log, bandwidth, maxDowntimeMs } = this.#options;
-    const listener = await this.#listen(session, rpc, "ram");
+    // Opened before QEMU has anything to send: its destination then reads as fast as it writes,
+    // and is not still loading memory when the guest is stopped and the disks want their last word.
+    const stream = await openChannel(session, rpc, "ram", this.#stop.signal);
+    this.#undo.add("the memory's stream", () => Promise.resolve(stream.close()));
+    const listener = await this.#listen("ram", () => Promise.resolve(stream));
     const settings = new MigrationSettings(this.#qmp);
     this.#undo.add("QEMU's migration settings", async () => {
       await settings.restore();
@@ -354,15 +358,14 @@ export class SourceMigration {
   }
 
   async #listen(
-    session: Session,
-    rpc: RpcPeer,
     channel: string,
+    open: () => Promise<TunnelStream>,
   ): Promise<ChannelListener & { path: string }> {
     const path = this.#options.runDir.path(`${channel}.sock`);
     const acceptor = await this.#options.listen(path);
     const listener = new ChannelListener(acceptor, channel, {
-      open: (name) =>
-        openChannel(session, rpc, name).catch((error) => {
+      open: () =>
+        open().catch((error) => {
           // QEMU will only see a closed socket; this is the reason for it.
           this.#fault(error);
           throw error;
@@ -375,10 +378,8 @@ export class SourceMigration {
 
   // The end
 
-  async #endCleanly(session: Session): Promise<void> {
-    const error = await session.close();
-    if (error) this.#options.log.log("info", `the session's end: ${error.message}`);
-    // Sockets and settings go as after a failure; the destination keeps what it has.
+  async #endCleanly(): Promise<void> {
+    // Mirrors, sockets and settings go as after a failure; the destination keeps what it has.
     await this.#undo.run();
     if (!this.#options.quitSource) return;
     await this.#qmp.execute("quit", {}).catch((error) => {

@@ -18,13 +18,13 @@ export const MAX_CONTROL = 10 + MAX_REASON;
 /** Streams that may be open at a time, opened by one end. */
 export const MAX_STREAMS = 256;
 /** Credit that every new stream starts with. */
-export const FIRST_WINDOW = 1 * MiB;
-/** Window of a stream that has shown that its reader keeps up. */
+export const FIRST_WINDOW = 64 * KiB;
+/** Largest window of a stream whose reader keeps up with the connection. */
 export const STREAM_WINDOW = 16 * MiB;
 /** What all windows together should not exceed; with many streams each gets its share. */
 export const ALL_WINDOWS = 128 * MiB;
 /** A stream's window is never below this, however many there are. */
-export const MIN_WINDOW = 256 * KiB;
+export const MIN_WINDOW = 64 * KiB;
 /** Window of stream 0, the RPC. */
 export const RPC_WINDOW = 256 * KiB;
 /** Bytes sent and not yet acknowledged; also the size of the replay buffer. */
@@ -60,6 +60,10 @@ export const MAX_BANNER = 64 * KiB;
 export const PING_AFTER_MS = 5_000;
 /** Silence, or a write without progress, after which the connection is dead. */
 export const DEAD_AFTER_MS = 15_000;
+/** Round trip that is assumed until one was measured. */
+export const FIRST_RTT_MS = 1;
+/** Bytes moved after which the round trip is measured again. */
+export const RTT_PROBE_BYTES = 1 * MiB;
 /** How long a session outlives its connection. */
 export const GRACE_MS = 60_000;
 /** Longest grace that a peer may name: one day. */

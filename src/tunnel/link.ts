@@ -1,6 +1,7 @@
 import { type BytePipe, type Clock, messageOf } from "../io/mod.ts";
 import type { ReadBuffer, ReadBufferPool } from "./buffers.ts";
 import { ConnectionError, ProtocolError } from "./errors.ts";
+import * as limits from "./limits.ts";
 import { FrameParser, type FrameSink } from "./frame.ts";
 
 /** What a connection needs of its session. None of it may wait. */
@@ -43,6 +44,9 @@ export class Link {
   #stuckMs = 0;
   #bytesRead = 0;
   #bytesWritten = 0;
+  #bytesAtPing = 0;
+  #pingAt: number | undefined;
+  #rttMs: number | undefined;
   #stopWatch: () => void = () => {};
   /** Resolves, once both loops have ended, with the reason. Never rejects. */
   readonly over: Promise<Error>;
@@ -66,6 +70,24 @@ export class Link {
 
   get bytesWritten(): number {
     return this.#bytesWritten;
+  }
+
+  /** The shortest round trip so far, ms. */
+  get rttMs(): number {
+    return this.#rttMs ?? limits.FIRST_RTT_MS;
+  }
+
+  /** A PING goes out now. Of several on their way the first one counts. */
+  pingSent(): void {
+    this.#pingAt ??= this.#clock.now();
+  }
+
+  /** Its PONG is here. */
+  pongReceived(): void {
+    if (this.#pingAt === undefined) return;
+    const rtt = this.#clock.now() - this.#pingAt;
+    this.#pingAt = undefined;
+    this.#rttMs = Math.min(this.#rttMs ?? Infinity, rtt);
   }
 
   /** There may be something to write. */
@@ -164,7 +186,13 @@ export class Link {
           new ConnectionError(`The other end took no bytes for ${deadAfterMs / 1000} s`),
         );
       }
-      if (before < pingAfterMs && this.#silentMs >= pingAfterMs) this.#host.pingWanted();
+      const moved = this.#bytesRead + this.#bytesWritten - this.#bytesAtPing;
+      const silent = before < pingAfterMs && this.#silentMs >= pingAfterMs;
+      // Beside finding out silence, a PING now and then tells how long a round trip takes.
+      if (silent || moved >= limits.RTT_PROBE_BYTES) {
+        this.#bytesAtPing = this.#bytesRead + this.#bytesWritten;
+        this.#host.pingWanted();
+      }
       this.#stopWatch = this.#clock.after(tick, onTick);
     };
     this.#stopWatch = this.#clock.after(tick, onTick);

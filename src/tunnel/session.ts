@@ -205,6 +205,7 @@ export class Session implements StreamHost, LinkHost, Resumable {
     this.#held = undefined;
     // Credit is absolute, acknowledgements are cumulative: what was owed is owed once more.
     this.#ackDue = this.#received > 0;
+    this.#pingOwed = true;
     this.#stopGrace();
     this.#states.to("up");
     this.#connections++;
@@ -418,7 +419,15 @@ export class Session implements StreamHost, LinkHost, Resumable {
     this.#remove(stream);
   }
 
-  windowFor(stream: TunnelStream): number {
+  get rttMs(): number {
+    return this.#link?.rttMs ?? limits.FIRST_RTT_MS;
+  }
+
+  now(): number {
+    return this.#clock.now();
+  }
+
+  maxWindowFor(stream: TunnelStream): number {
     if (stream === this.rpc) return limits.RPC_WINDOW;
     const share = Math.floor(limits.ALL_WINDOWS / Math.max(1, this.#streams.size));
     return Math.min(limits.STREAM_WINDOW, Math.max(limits.MIN_WINDOW, share));
@@ -473,6 +482,7 @@ export class Session implements StreamHost, LinkHost, Resumable {
     if (this.#pingOwed) {
       add(frameOf(wire.PING, 0, new Uint8Array(8)));
       this.#pingOwed = false;
+      this.#link?.pingSent();
     }
     const room = out.length - wire.HEADER_LENGTH - 8;
     let frame: Uint8Array | undefined;
@@ -626,7 +636,7 @@ export class Session implements StreamHost, LinkHost, Resumable {
         this.#pongOwed = payload.slice();
         return this.wake();
       case wire.PONG:
-        return;
+        return this.#link?.pongReceived();
       case wire.CREDIT:
         return this.#lookup(header.stream)?.raiseSendLimit(getU64(payload, 0));
       case wire.RESET:

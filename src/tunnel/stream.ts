@@ -15,8 +15,12 @@ export interface StreamHost {
   owesReset(stream: TunnelStream, code: ResetCode, finalOffset: number, reason: string): void;
   /** Both directions are over and everything received was consumed. */
   streamDone(stream: TunnelStream): void;
-  /** How many bytes beyond what was consumed the peer may send on this stream now. */
-  windowFor(stream: TunnelStream): number;
+  /** How many bytes beyond what was consumed the peer may be allowed on this stream, at most. */
+  maxWindowFor(stream: TunnelStream): number;
+  /** Shortest round trip seen on the connection, ms. */
+  readonly rttMs: number;
+  /** The session's clock, ms. */
+  now(): number;
   /** The largest DATA payload that the peer accepts, bytes. */
   readonly peerMaxData: number;
   takeFrameBuffer(size: "small" | "large"): FrameBuffer;
@@ -61,6 +65,7 @@ export class TunnelStream implements BytePipe {
   #receiveLimit: number;
   #consumed = 0;
   #window: number;
+  #grantedAt: number;
   #pieces: Piece[] = [];
   #finReceived = false;
   #wakeReader: (() => void) | undefined;
@@ -75,6 +80,7 @@ export class TunnelStream implements BytePipe {
     this.#sendLimit = sendWindow;
     this.#receiveLimit = receiveWindow;
     this.#window = receiveWindow;
+    this.#grantedAt = host.now();
   }
 
   /** Bytes queued for sending so far. */
@@ -247,9 +253,16 @@ export class TunnelStream implements BytePipe {
     return n;
   }
 
-  /** For the session: the limit to tell the peer; it holds from now on. */
+  /**
+   * For the session: the limit to tell the peer; it holds from now on. The window doubles while the
+   * reader uses up half of it within a round trip, which means that the peer waits for credit;
+   * a reader that is slower than that has no use for more, it would only stand in a queue.
+   */
   grantCredit(): number {
-    this.#window = this.#host.windowFor(this);
+    const now = this.#host.now();
+    if (now - this.#grantedAt < this.#host.rttMs) this.#window *= 2;
+    this.#grantedAt = now;
+    this.#window = Math.min(this.#window, this.#host.maxWindowFor(this));
     this.#receiveLimit = Math.max(this.#receiveLimit, this.#consumed + this.#window);
     return this.#receiveLimit;
   }

@@ -131,8 +131,8 @@ Deno.test("fifty cuts in one transfer lose, repeat and reorder nothing", async (
   );
   const a = cut.connecting.open();
   const b = cut.listening.accept(a.id);
-  const forth = pattern(1_500_000, 5);
-  const back = pattern(1_200_000, 6);
+  const forth = pattern(2_500_000, 5);
+  const back = pattern(2_200_000, 6);
   writeAll(a, forth).then(() => a.closeWrite());
   writeAll(b, back).then(() => b.closeWrite());
   const [atB, atA] = await Promise.all([readAll(b), readAll(a)]);
