@@ -1,0 +1,28 @@
+import { assertEquals } from "@std/assert";
+import { silentLogger } from "../../src/io/mod.ts";
+import { UndoList } from "../../src/migrate/undo.ts";
+import { ManualClock } from "../support/manual_clock.ts";
+
+Deno.test("what was done is taken back last first; a step that fails or hangs keeps no other", async () => {
+  const clock = new ManualClock();
+  const undo = new UndoList(clock, silentLogger);
+  const done: string[] = [];
+  const step = (name: string, work: () => Promise<void> = () => Promise.resolve()) =>
+    undo.add(name, () => {
+      done.push(name);
+      return work();
+    });
+  step("first");
+  step("hanging", () => new Promise(() => {}));
+  step("failing", () => Promise.reject(new Error("already gone")));
+  step("last");
+  const running = undo.run();
+  await clock.advance(30_000);
+  assertEquals(await running, [
+    "failing: already gone",
+    "hanging: Waited 30.0 s for undoing: hanging",
+  ]);
+  assertEquals(done, ["last", "failing", "hanging", "first"]);
+  assertEquals(await undo.run(), [], "nothing is taken back twice");
+  assertEquals(clock.armed, 0);
+});

@@ -1,0 +1,36 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { LineSplitter } from "../../src/qmp/line_splitter.ts";
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+Deno.test("lines come out the same wherever the stream is split", () => {
+  const text = '{"a":"ü€😀"}\r\n\n{"b":1}\n';
+  const all = bytes(text);
+  const whole = [...new LineSplitter().push(all)];
+  assertEquals(whole, ['{"a":"ü€😀"}', "", '{"b":1}']);
+  for (let first = 0; first <= all.length; first++) {
+    for (let second = first; second <= all.length; second++) {
+      const splitter = new LineSplitter();
+      const lines = [
+        ...splitter.push(all.subarray(0, first)),
+        ...splitter.push(all.subarray(first, second)),
+        ...splitter.push(all.subarray(second)),
+      ];
+      assertEquals(lines, whole, `split at ${first} and ${second}`);
+    }
+  }
+});
+
+Deno.test("a line of the largest length is read, one byte more is refused", () => {
+  const line = bytes("0123456789");
+  const fed = (max: number) => {
+    const splitter = new LineSplitter();
+    return [
+      ...splitter.push(line.subarray(0, 4), max),
+      ...splitter.push(line.subarray(4), max),
+      ...splitter.push(bytes("\n"), max),
+    ];
+  };
+  assertEquals(fed(10), ["0123456789"]);
+  assertThrows(() => fed(9), RangeError, "more than 9 bytes");
+});

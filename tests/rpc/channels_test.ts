@@ -1,0 +1,81 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { type BytePipe, silentLogger, systemClock, writeAll } from "../../src/io/mod.ts";
+import { ChannelServer, openChannel, RpcError, RpcPeer } from "../../src/rpc/mod.ts";
+import { StreamResetError } from "../../src/tunnel/mod.ts";
+import { pattern, readAll } from "../support/bytes.ts";
+import { memoryPipe, type MemoryPipeEnd } from "../support/memory_pipe.ts";
+import { sessionPair } from "../tunnel/session_pair.ts";
+
+async function served(dials: Record<string, () => Promise<BytePipe>>) {
+  const { connecting, listening } = await sessionPair();
+  const channels = new ChannelServer(listening);
+  for (const [name, dial] of Object.entries(dials)) channels.serve(name, dial);
+  const options = { clock: systemClock, log: silentLogger, onFault: () => {} };
+  const rpc = new RpcPeer(connecting.rpc, { ...options, handlers: {} });
+  new RpcPeer(listening.rpc, { ...options, handlers: { openTunnel: (p) => channels.open(p) } });
+  return { connecting, rpc, channels };
+}
+
+/** A dial, and the far end of what it dialled. */
+function target(): { dial: () => Promise<BytePipe>; far: Promise<MemoryPipeEnd> } {
+  const far = Promise.withResolvers<MemoryPipeEnd>();
+  return {
+    far: far.promise,
+    dial() {
+      const [near, other] = memoryPipe();
+      far.resolve(other);
+      return Promise.resolve(near);
+    },
+  };
+}
+
+Deno.test("a channel carries bytes both ways and each end by itself", async () => {
+  const { dial, far } = target();
+  const { connecting, rpc, channels } = await served({ nbd: dial });
+  const stream = await openChannel(connecting, rpc, "nbd");
+  const there = pattern(300_000, 1);
+  const back = pattern(200_000, 2);
+  const end = await far;
+  const writing = writeAll(stream, there).then(() => stream.closeWrite());
+  assertEquals(await readAll(end), there);
+  await writing;
+  // The other direction is still open.
+  const answering = writeAll(end, back).then(() => end.closeWrite());
+  assertEquals(await readAll(stream), back);
+  await answering;
+  await channels.join();
+  assertEquals(await connecting.close(), undefined);
+});
+
+Deno.test("an unknown channel is refused with the names there are, the session goes on", async () => {
+  const { dial } = target();
+  const { connecting, rpc, channels } = await served({ nbd: dial, ram: dial });
+  const error = await assertRejects(() => openChannel(connecting, rpc, "etc"), RpcError);
+  assertEquals(error.message, 'Got channel "etc", served here: nbd, ram');
+  channels.stop();
+  await assertRejects(() => openChannel(connecting, rpc, "nbd"), RpcError, "served here: none");
+  assertEquals(await connecting.close(), undefined);
+});
+
+Deno.test("what can't be connected is an answer with the reason", async () => {
+  const dial = () => Promise.reject(new Error("Can't connect to unix:///x: Connection refused"));
+  const { connecting, rpc } = await served({ nbd: dial });
+  await assertRejects(() => openChannel(connecting, rpc, "nbd"), RpcError, "Connection refused");
+  assertEquals(await connecting.close(), undefined);
+});
+
+Deno.test("a socket that breaks is a reset with its reason, not an end", async () => {
+  const [near] = memoryPipe();
+  const broken: BytePipe = {
+    read: () => Promise.reject(new Error("Connection reset by peer")),
+    write: (b) => near.write(b),
+    closeWrite: () => near.closeWrite(),
+    close: () => near.close(),
+  };
+  const { connecting, rpc } = await served({ nbd: () => Promise.resolve(broken) });
+  const stream = await openChannel(connecting, rpc, "nbd");
+  const error = await assertRejects(() => readAll(stream), StreamResetError);
+  assertEquals([error.code, error.by], ["read-failed", "peer"]);
+  assertEquals(error.message.includes("Connection reset by peer"), true);
+  assertEquals(await connecting.close(), undefined);
+});
