@@ -29,7 +29,7 @@ export function parseAddress(text: string, what: string): Address {
   if (scheme !== "tcp") {
     throw new UsageError(`${what}: got "${scheme}://", expected tcp:// or unix://`);
   }
-  const parts = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(.*))?$/.exec(rest);
+  const parts = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::([^:]*))?$/.exec(rest);
   if (!parts) {
     throw new UsageError(
       `${what}: got "${text}"; an IPv6 address stands in brackets, as in tcp://[::1]:7450`,

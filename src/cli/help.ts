@@ -23,7 +23,7 @@ const ABOUT: Readonly<Record<CommandName, About>> = {
       "--qmp was started with -incoming defer and with the same devices as the source's.",
     examples: [
       "vmferry receive --qmp /run/vm1.qmp --listen tcp://0.0.0.0:7450 " +
-      "--secret-file /root/secret --insecure",
+      "--secret-file secret --insecure",
     ],
   },
   migrate: {
@@ -32,7 +32,7 @@ const ABOUT: Readonly<Record<CommandName, About>> = {
       "The source. Carries the running guest, memory and disks, to the vmferry that receives at " +
       "DESTINATION. Until the guest runs there it keeps running here.",
     examples: [
-      "vmferry migrate --qmp /run/vm1.qmp --secret-file /root/secret --insecure tcp://host2:7450",
+      "vmferry migrate --qmp /run/vm1.qmp --secret-file secret --insecure tcp://host2:7450",
     ],
   },
   forward: {

@@ -7,7 +7,9 @@ import { acceptFrom, dialled } from "./_accept.ts";
  * @throws {Error} naming the path and why: no such file, no permission, nobody listening.
  */
 export function connectUnix(path: string, signal?: AbortSignal): Promise<BytePipe> {
-  return dialled(`unix://${path}`, Deno.connect({ transport: "unix", path }), signal);
+  const connecting = Deno.connect({ transport: "unix", path })
+    .catch((error) => Promise.reject(new Error(explained(error), { cause: error })));
+  return dialled(`unix://${path}`, connecting, signal);
 }
 
 /**
@@ -27,7 +29,7 @@ export async function listenUnix(path: string): Promise<Acceptor> {
       Deno.umask(before);
     }
   } catch (error) {
-    throw new Error(`Can't listen on unix://${path}: ${(error as Error).message}`, {
+    throw new Error(`Can't listen on unix://${path}: ${explained(error)}`, {
       cause: error,
     });
   }
@@ -40,6 +42,12 @@ export async function listenUnix(path: string): Promise<Acceptor> {
       }
     },
   });
+}
+
+/** Deno keeps programs with narrow permissions out of the kernel's own file systems. */
+function explained(error: unknown): string {
+  if (!(error instanceof Deno.errors.NotCapable)) return (error as Error).message;
+  return "sockets under /dev, /proc and /sys are out of reach; use a path elsewhere, such as /run";
 }
 
 /** Removes a socket file whose listener is gone; any other file is left alone. */

@@ -1,0 +1,130 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { parseAddress } from "../../src/cli/address.ts";
+import { parseCommandLine } from "../../src/cli/args.ts";
+import { FLAGS } from "../../src/cli/flags.ts";
+import { helpText } from "../../src/cli/help.ts";
+import { formatSize, parseDuration, parseSize } from "../../src/cli/size.ts";
+import { UsageError } from "../../src/cli/usage_error.ts";
+
+const parse = (line: string) => parseCommandLine(line.split(" ").filter((w) => w !== ""));
+
+Deno.test("a migrate with everything is read as it was meant", () => {
+  assertEquals(
+    parse(
+      "migrate --qmp /q --disk vda --disk=vdb --bandwidth 1.5G --max-downtime 250 --timeout 2m " +
+        "--quit-source --secret-file /s --insecure --grace 0 --json tcp://[::1]:7450",
+    ),
+    {
+      command: "migrate",
+      qmp: "/q",
+      destination: { transport: "tcp", host: "::1", port: 7450 },
+      disks: ["vda", "vdb"],
+      bandwidth: 1.5 * 1024 ** 3,
+      maxDowntimeMs: 250,
+      timeoutMs: 120_000,
+      quitSource: true,
+      runDir: undefined,
+      json: true,
+      quiet: false,
+      verbose: false,
+      secretFile: "/s",
+      insecure: true,
+      graceMs: 0,
+      connectMs: 10_000,
+      inFlight: undefined,
+    },
+  );
+});
+
+Deno.test("a receive maps names, a forward names sockets", () => {
+  const receive = parse("receive --qmp /q --listen unix:///s --disk a --disk b=c");
+  assert(receive.command === "receive");
+  assertEquals(receive.disks, [{ name: "a", local: "a" }, { name: "b", local: "c" }]);
+  assertEquals(receive.listen, { transport: "unix", path: "/s" });
+  const to = parse("forward --stdio --to nbd=unix:///n --to ram=unix:///r --once");
+  assert(to.command === "forward");
+  assertEquals(to.mode, {
+    listen: "stdio",
+    to: [{ name: "nbd", path: "/n" }, { name: "ram", path: "/r" }],
+  });
+  assertEquals(to.once, true);
+});
+
+Deno.test("help and version are found wherever they stand", () => {
+  assertEquals(parse("--help"), { command: "help", topic: undefined });
+  assertEquals(parse("help migrate"), { command: "help", topic: "migrate" });
+  assertEquals(parse("migrate --help"), { command: "help", topic: "migrate" });
+  assertEquals(parse("receive --qmp /q -h"), { command: "help", topic: "receive" });
+  assertEquals(parse("--version"), { command: "version" });
+});
+
+const WRONG: readonly [string, string][] = [
+  ["", "No command was given"],
+  ["migrat --qmp /q", '"migrat" is no command; did you mean "migrate"?'],
+  ["migrate tcp://h:1", "needs --qmp"],
+  ["migrate --qmp /q", "needs a DESTINATION"],
+  ["migrate --qmp /q tcp://h:1 tcp://h:2", "one argument too many"],
+  ["migrate --qmp /q --bandwith 5M tcp://h:1", "did you mean --bandwidth?"],
+  ["migrate --qmp /q --bandwidth fast tcp://h:1", '--bandwidth: got "fast"'],
+  ["migrate --qmp /q --bandwidth 0 tcp://h:1", '--bandwidth: got "0"'],
+  ["migrate --qmp /q --qmp /r tcp://h:1", "--qmp was given 2 times"],
+  ["migrate --qmp /q --disk a --disk a tcp://h:1", '"a" was given twice'],
+  ["migrate --qmp /q --grace soon tcp://h:1", '--grace: got "soon"'],
+  ["migrate --qmp /q --quiet --verbose tcp://h:1", "exclude each other"],
+  ["migrate --qmp /q --listen tcp://h:1 tcp://h:1", "--listen is no flag of"],
+  ["migrate --qmp= tcp://h:1", "--qmp needs a value"],
+  ["migrate --qmp /q http://h:1", 'got "http://"'],
+  ["migrate --qmp /q tcp://h", "needs a port"],
+  ["migrate --qmp /q tcp://h:70000", 'got port "70000"'],
+  ["migrate --qmp /q tcp://::1:5", "in brackets"],
+  ["migrate --qmp /q unix://relative", "expected an absolute one"],
+  [`migrate --qmp /q unix:///${"x".repeat(107)}`, "108 bytes"],
+  ["receive --qmp /q", "needs --listen ADDRESS or --stdio"],
+  ["receive --qmp /q --listen tcp://h:1 --stdio", "exclude each other"],
+  ["receive --qmp /q --stdio --json", "both want standard output"],
+  ["receive --qmp /q --listen tcp://h:1 --disk a=b=c", "expected NAME or NAME=LOCAL"],
+  ["receive --qmp /q --listen tcp://h:1 tcp://h:1", "one argument too many"],
+  ["forward --to a=unix:///a --from b=unix:///b tcp://h:1", "--to belongs to the end"],
+  ["forward --listen tcp://h:1", "needs at least one --to"],
+  ["forward tcp://h:1", "needs at least one --from"],
+  ["forward --from a=unix:///a", "needs --listen ADDRESS or a DESTINATION"],
+  ["forward --listen tcp://h:1 --to a=/a", "expected NAME=unix:///PATH"],
+  ["forward --listen tcp://h:1 --to a=unix:///a tcp://h:1", "listens or connects"],
+];
+
+for (const [line, message] of WRONG) {
+  Deno.test(`wrong usage: vmferry ${line.slice(0, 60)}`, () => {
+    assertThrows(() => parse(line), UsageError, message);
+  });
+}
+
+Deno.test("each flag is in the help of its commands, and no line is too long for a terminal", () => {
+  for (const { name, commands } of FLAGS) {
+    for (const command of commands) {
+      assert(helpText(command).includes(`  --${name}`), `--${name} in the help of ${command}`);
+    }
+  }
+  for (const topic of [undefined, "receive", "migrate", "forward", "check"] as const) {
+    for (const line of helpText(topic).split("\n")) assert(line.length <= 100, line);
+  }
+});
+
+Deno.test("sizes are binary, as QEMU reads them", () => {
+  const read = ["1", "500M", "1.5G", "64KiB", "2mb", "1T"].map(parseSize);
+  assertEquals(read, [1, 500 * 2 ** 20, 1.5 * 2 ** 30, 65536, 2 ** 21, 2 ** 40]);
+  for (const wrong of ["", "0", "-1", "1X", "1e3", "M", "9999999T"]) {
+    assertEquals(parseSize(wrong), undefined, wrong);
+  }
+  assertEquals([0, 1023, 1536, 2 ** 30].map(formatSize), ["0 B", "1023 B", "1.50 KiB", "1.00 GiB"]);
+  assertEquals(["5", "1.5s", "250ms", "2m"].map((t) => parseDuration(t, "s")), [
+    ...[5000, 1500, 250, 120_000],
+  ]);
+});
+
+Deno.test("addresses say where, or what is wrong with them", () => {
+  assertEquals(parseAddress("tcp://host:0", "x"), { transport: "tcp", host: "host", port: 0 });
+  assertEquals(parseAddress("tcp://[fe80::1%25eth0]:1", "x"), {
+    ...{ transport: "tcp", host: "fe80::1%25eth0", port: 1 },
+  });
+  assertThrows(() => parseAddress("host:1", "--listen"), UsageError, "--listen: got");
+});

@@ -1,0 +1,79 @@
+import { assert, assertEquals } from "@std/assert";
+import { barLines } from "../../src/cli/bars.ts";
+import { LineWriter } from "../../src/cli/line_writer.ts";
+import { lineOf } from "../../src/cli/lines.ts";
+import { exitCodeOf } from "../../src/cli/result.ts";
+import { MigrationError } from "../../src/migrate/mod.ts";
+import { settle } from "../support/manual_clock.ts";
+
+const disk = (name: string, transferred: number) => ({
+  ...{ name, transferred, total: 1000, ready: transferred === 1000 },
+});
+const progress = (disks: number) => ({
+  event: "progress" as const,
+  phase: "mirror" as const,
+  disks: Array.from({ length: disks }, (_, i) => disk(`disk-with-a-long-name-${i}`, i * 25)),
+  ram: { transferred: 1, remaining: 2048, total: 4096, dirtyRate: 0, iteration: 3 },
+  rate: 1024 ** 2,
+  eta: 61,
+});
+
+Deno.test("no bar is wider than the terminal, however many disks there are", () => {
+  for (const disks of [0, 1, 16, 40]) {
+    for (const width of [40, 79, 200]) {
+      for (const line of barLines(progress(disks), width)) assert(line.length <= width, line);
+    }
+  }
+  assertEquals(barLines(progress(40), 100).length, 16 + 1 + 1 + 1);
+});
+
+Deno.test("a result is told with its figures, a failure with its cause, its side and the guest's place", () => {
+  const result = {
+    ...{ event: "result" as const, outcome: "migrated" as const, downtimeMs: 20.4 },
+    ...{ pauseMs: 25, totalMs: 1234, bytes: 2 ** 20, error: null },
+  };
+  assertEquals(
+    lineOf(result, true),
+    "vmferry: the guest runs at the destination: 1.00 MiB in 1.2 s, downtime 20 ms, guest paused " +
+      "for 25 ms",
+  );
+  const error = { code: "x", message: "No space left on device", side: "destination" as const };
+  assertEquals(
+    lineOf({ ...result, outcome: "failed", error }, true),
+    "vmferry: destination: No space left on device\nvmferry: the guest was not moved",
+  );
+  assertEquals(lineOf(progress(1), true), undefined);
+});
+
+Deno.test("exit codes follow what became of the guest", () => {
+  const code = (kind: "refused" | "failed" | "cancelled" | "unknown") =>
+    exitCodeOf(new MigrationError(kind, "x", "source", "y"));
+  assertEquals([code("failed"), code("refused"), code("unknown"), code("cancelled")], [1, 3, 4, 5]);
+});
+
+Deno.test("a reader that is slow misses progress, not the rest, and the order stays", async () => {
+  const written: string[] = [];
+  const gates: (() => void)[] = [];
+  const writer = new LineWriter({
+    write: (bytes) => {
+      written.push(new TextDecoder().decode(bytes));
+      return new Promise((resolve) => gates.push(() => resolve(bytes.length)));
+    },
+  });
+  writer.write("one\n");
+  writer.write("progress\n", true);
+  writer.write("two\n");
+  gates[0]!();
+  await settle();
+  gates[1]!();
+  await writer.flush();
+  assertEquals(written, ["one\n", "two\n"]);
+});
+
+Deno.test("a reader that has gone harms nobody", async () => {
+  const writer = new LineWriter({ write: () => Promise.reject(new Error("Broken pipe")) });
+  writer.write("one\n");
+  await writer.flush();
+  writer.write("two\n");
+  await writer.flush();
+});
