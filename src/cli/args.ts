@@ -23,6 +23,7 @@ export interface CommonOptions {
 export interface TunnelOptions {
   readonly graceMs: number;
   readonly connectMs: number;
+  readonly deadAfterMs: number;
   readonly inFlight: number | undefined;
 }
 
@@ -280,6 +281,10 @@ function tunnel(given: Given): TunnelOptions {
   return {
     graceMs: seconds(given, "grace", 60_000),
     connectMs: seconds(given, "connect-timeout", 10_000),
+    deadAfterMs: given.read("dead-after", (t) => {
+      const ms = parseDuration(t, "s");
+      return ms !== undefined && ms >= 1000 && ms <= 3_600_000 ? ms : undefined;
+    }, "seconds from 1 to 3600") ?? 15_000,
     inFlight: given.read("in-flight", (t) => {
       const size = parseSize(t);
       return size !== undefined && size >= 65536 ? size : undefined;

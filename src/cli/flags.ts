@@ -117,6 +117,13 @@ export const FLAGS: readonly Flag[] = [
     help: "How long a lost connection may take to come back. 0: not at all. Default: 60.",
   },
   {
+    name: "dead-after",
+    value: "SECONDS",
+    commands: ["receive", "migrate", "forward"],
+    help: "Silence, or a write that is stuck, after which the connection is taken for dead and a " +
+      "new one made. Default: 15.",
+  },
+  {
     name: "connect-timeout",
     value: "SECONDS",
     commands: ["migrate", "forward", "check"],

@@ -1,5 +1,11 @@
 import { type Acceptor, type Clock, systemClock } from "../io/mod.ts";
-import { connectSession, type Local, type Session, SessionServer } from "../tunnel/mod.ts";
+import {
+  connectSession,
+  type Liveness,
+  type Local,
+  type Session,
+  SessionServer,
+} from "../tunnel/mod.ts";
 import type { Address } from "./address.ts";
 import type { CommonOptions, TunnelOptions } from "./args.ts";
 import { dialer } from "./endpoint.ts";
@@ -15,6 +21,11 @@ export async function localEnd(options: CommonOptions & TunnelOptions): Promise<
   const { secretFile, graceMs } = options;
   const secret = secretFile === undefined ? undefined : await readSecret(secretFile);
   return { secret, graceMs, version: VERSION };
+}
+
+/** When a connection is taken for dead; it is asked for a sign of life in good time before. */
+function livenessOf({ deadAfterMs }: TunnelOptions): Liveness {
+  return { pingAfterMs: Math.floor(deadAfterMs / 3), deadAfterMs };
 }
 
 /** Makes sessions to `address`; each tells of its link. */
@@ -35,6 +46,7 @@ export function connector(
       mayReconnect: true,
       signal,
       onAttempt: link.onAttempt,
+      liveness: livenessOf(options),
       ...(options.inFlight === undefined ? {} : { inFlight: options.inFlight }),
     });
     link.watch(session);
@@ -54,6 +66,7 @@ export function sessionServer(
     local,
     clock,
     log: output.log,
+    liveness: livenessOf(options),
     ...(options.inFlight === undefined ? {} : { inFlight: options.inFlight }),
     onSession(session) {
       new LinkEvents(output.report, clock).watch(session);

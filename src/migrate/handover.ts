@@ -20,13 +20,13 @@ export interface HandoverOptions {
 const ANSWER_MS = 30_000;
 /** Pause between two questions, ms. */
 const ASK_AGAIN_MS = 500;
-/** How long we ask once the first session is dead, ms. */
-const ASK_MS = 60_000;
+/** How long we ask, at least, once the first session is dead, ms. */
+const ASK_AT_LEAST_MS = 5_000;
 
 /**
  * Gives the guest to the destination. Returns when the destination has said that it has it. Once
  * the question is out, silence means nothing: it is asked again, over the same session while that
- * lives, over fresh ones after that.
+ * lives, over fresh ones after that, for as long as the session's grace.
  *
  * @throws {MigrationError} code `not-started`: the destination says that it does not run the guest
  * and never will; kind `unknown`: no word could be had.
@@ -49,7 +49,7 @@ export async function handOver(options: HandoverOptions): Promise<void> {
     code: "asking-again",
     message: "The connection was lost after the guest was handed over; asking who runs it",
   });
-  const until = clock.now() + ASK_MS;
+  const until = clock.now() + Math.max(ASK_AT_LEAST_MS, session.graceMs);
   while (clock.now() < until) {
     try {
       if (await askStatus(options)) return;

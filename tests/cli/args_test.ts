@@ -31,6 +31,7 @@ Deno.test("a migrate with everything is read as it was meant", () => {
       insecure: true,
       graceMs: 0,
       connectMs: 10_000,
+      deadAfterMs: 15_000,
       inFlight: undefined,
     },
   );
@@ -70,6 +71,7 @@ const WRONG: readonly [string, string][] = [
   ["migrate --qmp /q --qmp /r tcp://h:1", "--qmp was given 2 times"],
   ["migrate --qmp /q --disk a --disk a tcp://h:1", '"a" was given twice'],
   ["migrate --qmp /q --grace soon tcp://h:1", '--grace: got "soon"'],
+  ["migrate --qmp /q --dead-after 0.1 tcp://h:1", "from 1 to 3600"],
   ["migrate --qmp /q --quiet --verbose tcp://h:1", "exclude each other"],
   ["migrate --qmp /q --listen tcp://h:1 tcp://h:1", "--listen is no flag of"],
   ["migrate --qmp= tcp://h:1", "--qmp needs a value"],

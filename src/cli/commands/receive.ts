@@ -13,8 +13,8 @@ import { localEnd, sessionServer } from "../tunnel_options.ts";
 
 type Options = Command & { readonly command: "receive" };
 
-/** How long a source that lost its session may take to ask what became of its guest, ms. */
-const ASKED_MS = 60_000;
+/** How long, at least, a source that lost its session may take to ask for its guest, ms. */
+const ASKED_AT_LEAST_MS = 10_000;
 
 /** The destination: serves one migration, ends when the guest runs here or nothing came of it. */
 export async function receive(options: Options, output: Output): Promise<ExitCode> {
@@ -61,7 +61,7 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
       report(resultEvent({ startedAt: start, bytes: migration.bytes }));
       await withDeadline(
         systemClock,
-        options.listen === "stdio" ? 5000 : graceMs + ASKED_MS,
+        options.listen === "stdio" ? 5000 : graceMs + Math.max(graceMs, ASKED_AT_LEAST_MS),
         "the source to hear of it",
         migration.told,
       ).catch((error) => log.log("warning", error.message));

@@ -16,6 +16,7 @@ import {
   type QemuState,
   qemuState,
 } from "./host.ts";
+import type { Network } from "./network.ts";
 import type { Disk, DiskBus, Qemu } from "./qemu.ts";
 import { assertNone, type ScenarioContext } from "./scenario.ts";
 import type { Vmferry } from "./vmferry.ts";
@@ -45,6 +46,8 @@ export interface PairOptions {
   readonly incoming?: boolean;
   /** Folders for images of the destination, by the disk's number. Default: the scenario's. */
   readonly destinationDirs?: { readonly [disk: number]: string };
+  /** Where the two ends run. Default: both here. */
+  readonly network?: Network;
   readonly sourceExtra?: readonly string[];
   readonly destinationExtra?: readonly string[];
 }
@@ -65,6 +68,7 @@ export class Pair {
   readonly #before: { source: QemuState; destination: QemuState };
   readonly #ferries: Vmferry[] = [];
   #wasPaused = false;
+  #network: Network | undefined;
 
   /** Makes the images, starts both QEMUs, waits until the guest counts. */
   static async start(context: ScenarioContext, options: PairOptions = {}): Promise<Pair> {
@@ -99,6 +103,7 @@ export class Pair {
       name: "source",
       disks: from.map((path, i) => attached(`vd${i}`, path, disks[i]!.bus)),
       memoryMiB,
+      prefix: options.network?.source.prefix ?? [],
       extra: options.sourceExtra ?? [],
     });
     const destination = await context.qemu({
@@ -106,6 +111,7 @@ export class Pair {
       disks: arriving,
       incoming: options.incoming ?? true,
       memoryMiB,
+      prefix: options.network?.destination.prefix ?? [],
       extra: options.destinationExtra ?? [],
     });
     await source.waitCounter(200);
@@ -116,6 +122,7 @@ export class Pair {
     const before = { source: await qemuState(source), destination: await qemuState(destination) };
     const pair = new Pair(context, source, destination, ring, secretFile, from, to, before);
     pair.#wasPaused = options.paused ?? false;
+    pair.#network = options.network;
     return pair;
   }
 
@@ -139,18 +146,21 @@ export class Pair {
     this.#before = before;
   }
 
-  /** Starts `vmferry receive` on a free port, `listen` in its place. */
-  receive(extra: readonly string[] = [], listen = "tcp://127.0.0.1:0"): Vmferry {
-    return this.#start("receive", "run-dest", [
-      ...["--qmp", this.destination.qmpSocket, "--listen", listen],
+  /** Starts `vmferry receive` on a free port. */
+  receive(extra: readonly string[] = []): Vmferry {
+    const host = this.#network?.destination;
+    return this.#start("receive", host?.prefix, "run-dest", [
+      ...["--qmp", this.destination.qmpSocket],
+      ...["--listen", `tcp://${host?.address ?? "127.0.0.1"}:0`, ...host ? ["--insecure"] : []],
       ...this.#secretUnlessGiven(extra),
     ]);
   }
 
   /** Starts `vmferry migrate`. */
   migrate(address: string, extra: readonly string[] = []): Vmferry {
-    return this.#start("migrate", "run-source", [
-      ...["--qmp", this.source.qmpSocket],
+    const host = this.#network?.source;
+    return this.#start("migrate", host?.prefix, "run-source", [
+      ...["--qmp", this.source.qmpSocket, ...host ? ["--insecure"] : []],
       ...this.#secretUnlessGiven(extra),
       address,
     ]);
@@ -161,10 +171,16 @@ export class Pair {
     return `${this.context.dir}/run-${side}`;
   }
 
-  #start(command: string, runDir: string, args: readonly string[]): Vmferry {
+  #start(
+    command: string,
+    prefix: readonly string[] | undefined,
+    runDir: string,
+    args: readonly string[],
+  ): Vmferry {
     const dir = `${this.context.dir}/${runDir}`;
     const ferry = this.context.vmferry({
       name: command,
+      prefix: prefix ?? [],
       args: [command, "--json", "--run-dir", dir, ...args],
     });
     this.#ferries.push(ferry);

@@ -34,6 +34,8 @@ export interface QemuOptions {
   readonly accel?: Accelerator;
   /** The executable; default `QEMU`, for an incoming one `QEMU_DEST`, from the environment. */
   readonly binary?: string;
+  /** In front of the command, as `ip netns exec NAME`. */
+  readonly prefix?: readonly string[];
   /** Further arguments. */
   readonly extra?: readonly string[];
 }
@@ -81,8 +83,13 @@ export class Qemu implements AsyncDisposable {
     const qmpSocket = `${options.dir}/${options.name}.qmp.sock`;
     // QEMU connects to us, so that there is nothing to ask for again and again.
     using listener = Deno.listen({ transport: "unix", path: watchPath });
-    const child = new Deno.Command(binaryOf(options), {
-      args: qemuArguments(options, qmpSocket, watchPath),
+    const [program, ...args] = [
+      ...options.prefix ?? [],
+      binaryOf(options),
+      ...qemuArguments(options, qmpSocket, watchPath),
+    ];
+    const child = new Deno.Command(program!, {
+      args,
       stdin: "null",
       stdout: "null",
       stderr: "piped",

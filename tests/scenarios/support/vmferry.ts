@@ -21,6 +21,8 @@ export interface VmferryOptions {
   /** Names its part of the logs: `migrate`, `receive`. */
   readonly name: string;
   readonly args: readonly string[];
+  /** In front of the command, as `ip netns exec NAME`. */
+  readonly prefix?: readonly string[];
   /** Added to the environment. */
   readonly env?: { readonly [name: string]: string };
 }
@@ -40,8 +42,9 @@ export class Vmferry implements AsyncDisposable {
 
   constructor(options: VmferryOptions) {
     this.name = options.name;
-    this.#child = new Deno.Command(vmferryPath(), {
-      args: [...options.args],
+    const [program, ...args] = [...options.prefix ?? [], vmferryPath(), ...options.args];
+    this.#child = new Deno.Command(program!, {
+      args,
       env: { ...options.env, [MARK]: this.mark },
       stdin: "null",
       stdout: "piped",

@@ -1,0 +1,106 @@
+/**
+ * Two network namespaces joined by a veth pair: hosts with a cable between them that can be pulled.
+ * Needs root, as `ip netns` does.
+ *
+ * @module
+ */
+
+/** One end of the cable. */
+export interface Host {
+  /** The namespace. */
+  readonly name: string;
+  readonly address: string;
+  /** In front of a command, runs it there. */
+  readonly prefix: readonly string[];
+}
+
+export class Network implements AsyncDisposable {
+  readonly source: Host;
+  readonly destination: Host;
+
+  static async create(): Promise<Network> {
+    const id = crypto.randomUUID().slice(0, 6);
+    const network = new Network(`vmf-${id}-s`, `vmf-${id}-d`);
+    const { source, destination } = network;
+    try {
+      for (const { name } of [source, destination]) await ip("netns", "add", name);
+      await ip(
+        ...["link", "add", "veth", "netns", source.name, "type", "veth"],
+        ...["peer", "name", "veth", "netns", destination.name],
+      );
+      for (const { name, address } of [source, destination]) {
+        await ip("-n", name, "addr", "add", `${address}/24`, "dev", "veth");
+        await ip("-n", name, "link", "set", "veth", "up");
+        await ip("-n", name, "link", "set", "lo", "up");
+      }
+      return network;
+    } catch (error) {
+      await network[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  private constructor(source: string, destination: string) {
+    const host = (name: string, address: string): Host => ({
+      name,
+      address,
+      prefix: ["ip", "netns", "exec", name],
+    });
+    this.source = host(source, "10.79.0.1");
+    this.destination = host(destination, "10.79.0.2");
+  }
+
+  /** Pulls the cable: nothing passes, and nobody is told. */
+  async cut(): Promise<void> {
+    await ip("-n", this.source.name, "link", "set", "veth", "down");
+  }
+
+  /** Plugs it in again. */
+  async restore(): Promise<void> {
+    await ip("-n", this.source.name, "link", "set", "veth", "up");
+  }
+
+  /** What `from` sends vanishes from now on; the other direction passes. */
+  async lose(from: Host): Promise<void> {
+    const to = from === this.source ? this.destination : this.source;
+    // A neighbour that is not there takes the packets.
+    await ip(
+      ...["-n", from.name, "neigh", "replace", to.address, "dev", "veth"],
+      ...["lladdr", "02:00:00:00:00:99", "nud", "permanent"],
+    );
+  }
+
+  /** What `from` sends arrives again. */
+  async find(from: Host): Promise<void> {
+    const to = from === this.source ? this.destination : this.source;
+    await ip("-n", from.name, "neigh", "del", to.address, "dev", "veth");
+  }
+
+  /** Resets every connection between the two (RST), as a firewall that forgot them does. */
+  async reset(): Promise<void> {
+    const { name } = this.destination;
+    await run("ip", "netns", "exec", name, "ss", "-K", "dst", this.source.address);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { name } of [this.source, this.destination]) {
+      await ip("netns", "del", name).catch(() => {});
+    }
+  }
+}
+
+async function ip(...args: string[]): Promise<void> {
+  await run("ip", ...args);
+}
+
+async function run(program: string, ...args: string[]): Promise<void> {
+  const { code, stderr } = await new Deno.Command(program, {
+    args,
+    stdout: "null",
+    stderr: "piped",
+  }).output();
+  if (code !== 0) {
+    const text = new TextDecoder().decode(stderr).trim();
+    throw new Error(`${program} ${args.join(" ")} (as root): ${text}`);
+  }
+}
