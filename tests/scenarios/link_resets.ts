@@ -2,7 +2,7 @@ import { Network } from "./support/network.ts";
 import { Pair } from "./support/pair.ts";
 import { assertExit, type Scenario } from "./support/scenario.ts";
 
-const RESETS = 4;
+const RESETS = 50;
 
 /** A firewall that forgets its connections, and packets that vanish one way only. */
 export const scenario: Scenario = {
