@@ -44,6 +44,8 @@ export const READ_BUFFER = 256 * KiB;
 export const MAX_PINNED_READ_BUFFERS = 64;
 /** A piece smaller than this is copied out of the read buffer. */
 export const MIN_PINNED_PIECE = 32 * KiB;
+/** Pieces that wait for their reader are gathered in chunks of this size. */
+export const COALESCE = 16 * KiB;
 /** Frames up to this size are gathered into one write. */
 export const GATHER_FRAME = 16 * KiB;
 /** Size of the buffer that small frames are gathered in. */

@@ -67,6 +67,9 @@ export class TunnelStream implements BytePipe {
   #window: number;
   #grantedAt: number;
   #pieces: Piece[] = [];
+  /** Where small pieces that nobody reads yet are gathered. */
+  #chunk: Uint8Array | undefined;
+  #chunkUsed = 0;
   #finReceived = false;
   #wakeReader: (() => void) | undefined;
 
@@ -292,10 +295,35 @@ export class TunnelStream implements BytePipe {
     if (bytes.length >= limits.MIN_PINNED_PIECE && this.#host.mayPin) {
       buffer.hold();
       this.#pieces.push({ bytes, buffer });
-    } else {
-      this.#pieces.push({ bytes: bytes.slice(), buffer: undefined });
+    } else if (!this.#appendToLast(bytes)) {
+      this.#pieces.push({ bytes: this.#copied(bytes), buffer: undefined });
     }
     this.#wakeRead();
+  }
+
+  /** Many small pieces become few: a peer that sends single bytes must not cost us an object each. */
+  #appendToLast(bytes: Uint8Array): boolean {
+    const last = this.#pieces.at(-1);
+    const chunk = this.#chunk;
+    if (!last || !chunk || last.bytes.buffer !== chunk.buffer) return false;
+    if (this.#chunkUsed + bytes.length > chunk.length) return false;
+    const from = last.bytes.byteOffset - chunk.byteOffset;
+    chunk.set(bytes, this.#chunkUsed);
+    this.#chunkUsed += bytes.length;
+    this.#pieces[this.#pieces.length - 1] = {
+      bytes: chunk.subarray(from, this.#chunkUsed),
+      buffer: undefined,
+    };
+    return true;
+  }
+
+  /** The bytes in memory of our own, with room behind them where a reader has fallen behind. */
+  #copied(bytes: Uint8Array): Uint8Array {
+    if (this.#pieces.length === 0 || bytes.length >= limits.COALESCE) return bytes.slice();
+    this.#chunk = new Uint8Array(limits.COALESCE);
+    this.#chunk.set(bytes);
+    this.#chunkUsed = bytes.length;
+    return this.#chunk.subarray(0, bytes.length);
   }
 
   /** For the session: the peer will send nothing more. */

@@ -1,0 +1,98 @@
+import { type BytePipe, silentLogger, systemClock, writeAll } from "../../src/io/mod.ts";
+import { FrameParser, putHeader } from "../../src/tunnel/frame.ts";
+import { openSession } from "../../src/tunnel/handshake.ts";
+import { type Session, SessionServer } from "../../src/tunnel/mod.ts";
+import * as wire from "../../src/tunnel/wire.ts";
+import { memoryNetwork } from "../support/cutting.ts";
+
+/** A frame with any header, legal or not. */
+export function frame(
+  type: number,
+  stream: number,
+  payload: Uint8Array = new Uint8Array(),
+  flags = 0,
+): Uint8Array {
+  const bytes = new Uint8Array(wire.HEADER_LENGTH + payload.length);
+  putHeader(bytes, payload.length, type, flags, stream);
+  bytes.set(payload, wire.HEADER_LENGTH);
+  return bytes;
+}
+
+export function u64(value: number): Uint8Array {
+  const bytes = new Uint8Array(8);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(value));
+  return bytes;
+}
+
+/** What a raw peer heard: frames with a code have it and their reason as text. */
+export interface Heard {
+  readonly type: number;
+  readonly stream: number;
+  readonly length: number;
+  readonly text: string;
+}
+
+export const SECRET = new TextEncoder().encode("sixteen bytes ok");
+export const LOCAL = { secret: SECRET, graceMs: 0, version: "1.0.0" };
+
+/** A listening end, and ways to it for those who mean no good. */
+export function listeningEnd(graceMs = 0) {
+  const network = memoryNetwork(() => undefined, { capacity: 1 << 20 });
+  const sessions: Session[] = [];
+  const waiters: ((session: Session) => void)[] = [];
+  const server = new SessionServer(network.acceptor, {
+    local: { ...LOCAL, graceMs },
+    clock: systemClock,
+    log: silentLogger,
+    handshakeMs: 200,
+    onSession: (session) => {
+      sessions.push(session);
+      waiters.shift()?.(session);
+    },
+  });
+  return {
+    network,
+    server,
+    sessions,
+    /** A peer that has proved itself and then says what it likes. */
+    async intruder() {
+      const coming = new Promise<Session>((resolve) => waiters.push(resolve));
+      const pipe = await network.dial();
+      const { identity } = await openSession(pipe, { ...LOCAL, graceMs });
+      const session = await coming;
+      return { pipe, session, identity, heard: listen(pipe) };
+    },
+  };
+}
+
+/** Reads frames until the other end hangs up. */
+export async function listen(pipe: BytePipe): Promise<Heard[]> {
+  const heard: Heard[] = [];
+  const add = (type: number, stream: number, length: number, text = "") =>
+    heard.push({ type, stream, length, text });
+  const parser = new FrameParser({
+    dataBegin() {},
+    dataPiece() {},
+    dataEnd: (h) => add(h.type, h.stream, h.length),
+    control: (h, payload) =>
+      add(h.type, h.stream, h.length, new TextDecoder().decode(payload.subarray(2))),
+  });
+  const buffer = new Uint8Array(65536);
+  try {
+    for (let n; (n = await pipe.read(buffer)) !== null;) parser.push(buffer.subarray(0, n));
+  } catch {
+    // It was closed under us, which is an end as well.
+  }
+  return heard;
+}
+
+/** Sends everything, and does not mind when nobody listens any more. */
+export async function shout(pipe: BytePipe, ...parts: readonly Uint8Array[]): Promise<void> {
+  for (const part of parts) {
+    try {
+      await writeAll(pipe, part);
+    } catch {
+      return;
+    }
+  }
+}

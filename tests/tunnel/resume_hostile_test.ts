@@ -1,0 +1,139 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { writeAll } from "../../src/io/mod.ts";
+import { openSession, resumeSession } from "../../src/tunnel/handshake.ts";
+import { SessionError } from "../../src/tunnel/mod.ts";
+import * as wire from "../../src/tunnel/wire.ts";
+import { pattern } from "../support/bytes.ts";
+import { frame, listen, listeningEnd, LOCAL, shout } from "./raw_peer.ts";
+
+const GRACE_MS = 60_000;
+const local = { ...LOCAL, graceMs: GRACE_MS };
+
+/** A session with a raw peer; resuming it says what became of that. */
+async function resumable() {
+  const end = listeningEnd(GRACE_MS);
+  const { pipe, session, identity, heard } = await end.intruder();
+  const resume = async (epoch: number, received = 0, as = identity) => {
+    const again = await end.network.dial();
+    try {
+      const result = await resumeSession(again, local, as, epoch, received);
+      return { pipe: again, ...result };
+    } catch (error) {
+      again.close();
+      throw error;
+    }
+  };
+  const refused = async (epoch: number, received: number, message: string, as = identity) => {
+    const error = await assertRejects(() => resume(epoch, received, as), SessionError, message);
+    assertEquals(error.code, "refused");
+  };
+  const end_ = async () => {
+    session.abort("test over", "stopped");
+    await end.server.close();
+  };
+  return { ...end, pipe, session, identity, heard, resume, refused, end: end_ };
+}
+
+Deno.test("resume: an unknown session and another session's key are refused, the session lives", async () => {
+  const { session, identity, refused, network, end } = await resumable();
+  await refused(1, 0, "not known here", { id: new Uint8Array(16).fill(7), key: identity.key });
+  const other = await openSession(await network.dial(), local);
+  await refused(1, 0, "not this session's key", { id: identity.id, key: other.identity.key });
+  assertEquals(session.state, "up");
+  assertEquals(session.epoch, 0);
+  await end();
+});
+
+Deno.test("resume: a number that was used before is refused, the connection in use goes on", async () => {
+  const { session, resume, refused, end } = await resumable();
+  const second = await resume(5);
+  for (const stale of [5, 4, 0]) await refused(stale, 0, "comes after connection 5");
+  assertEquals([session.state, session.epoch], ["up", 5]);
+  await shout(second.pipe, frame(wire.PING, 0, new Uint8Array(8)));
+  await end();
+});
+
+Deno.test("resume: the newer of two connections wins and the older one delivers nothing any more", async () => {
+  const { pipe, session, resume, heard, end } = await resumable();
+  const stream = session.accept(1);
+  await shout(pipe, frame(wire.DATA, 1, pattern(100)));
+  const buffer = new Uint8Array(200);
+  assertEquals(await stream.read(buffer), 100);
+  const newer = await resume(1);
+  // What it says it has is what it has: the frame is not taken twice.
+  assertEquals(newer.peerReceived, wire.HEADER_LENGTH + 100);
+  await heard;
+  await shout(pipe, frame(wire.DATA, 1, new Uint8Array(50)));
+  await writeAll(newer.pipe, frame(wire.DATA, 1, pattern(3, 9)));
+  assertEquals(await stream.read(buffer), 3);
+  assertEquals(buffer.slice(0, 3), pattern(3, 9));
+  await end();
+});
+
+Deno.test("resume: a peer that has more than was sent ends the session, with that reason", async () => {
+  const { session, refused, end } = await resumable();
+  await refused(1, 1_000_000, "has 1000000 bytes, but 0 to");
+  assertEquals((await session.ended)?.code, "protocol-error");
+  await end();
+});
+
+Deno.test("resume: a peer that asks inside a frame, or for what it acknowledged, ends the session", async () => {
+  for (const [acked, received] of [[0, 5], [wire.HEADER_LENGTH + 10, 0]] as const) {
+    const { pipe, session, resume, refused, end } = await resumable();
+    const stream = session.accept(1);
+    await writeAll(stream, pattern(10));
+    if (acked > 0) {
+      const ack = new Uint8Array(8);
+      new DataView(ack.buffer).setBigUint64(0, BigInt(acked));
+      while (session.inFlight > 0) {
+        await shout(pipe, frame(wire.ACK, 0, ack));
+        await new Promise((resolve) => setTimeout(resolve, 0));
+      }
+      await refused(1, received, "can be served");
+    } else {
+      await resume(1, received).catch(() => {});
+    }
+    assertEquals((await session.ended)?.code, "protocol-error");
+    await end();
+  }
+});
+
+Deno.test("resume: a replay that is not what was sent before ends the session", async () => {
+  const { pipe, session, resume, heard, end } = await resumable();
+  const stream = session.accept(1);
+  // Half of a frame is delivered, then the connection breaks.
+  await shout(pipe, frame(wire.DATA, 1, pattern(1000)).subarray(0, 500));
+  const buffer = new Uint8Array(2000);
+  assert(await stream.read(buffer) !== null);
+  pipe.close();
+  await heard;
+  const again = await resume(1);
+  const said = listen(again.pipe);
+  await shout(again.pipe, frame(wire.DATA, 1, pattern(999)));
+  assertEquals((await session.ended)?.message.includes("not what was sent before"), true);
+  await said;
+  await end();
+});
+
+Deno.test("single bytes that nobody reads are kept in few pieces", async () => {
+  const { pipe, session, end } = await resumable();
+  const stream = session.accept(1);
+  const one = frame(wire.DATA, 1, pattern(1));
+  const count = 50_000;
+  const many = new Uint8Array(one.length * count);
+  for (let i = 0; i < count; i++) {
+    many.set(one, i * one.length);
+    many[i * one.length + wire.HEADER_LENGTH] = i % 251;
+  }
+  await writeAll(pipe, many);
+  while (stream.bytesReceived < count) await new Promise((resolve) => setTimeout(resolve, 0));
+  const buffer = new Uint8Array(1 << 20);
+  let reads = 0;
+  for (let got = 0; got < count; reads++) {
+    const n = (await stream.read(buffer))!;
+    for (let i = 0; i < n; i++) assertEquals(buffer[i], (got + i) % 251);
+    got += n;
+  }
+  assert(reads < 10, `${reads} pieces`);
+  await end();
+});
