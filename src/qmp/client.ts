@@ -215,6 +215,8 @@ export class QmpClient implements AsyncDisposable {
           "client at a time, and another client (libvirt?) seems to hold it",
       );
     }
+    // What greets and hangs up at once is over by now.
+    if (this.#failure) throw this.#failure;
     const offered = greeting.capabilities;
     this.#oob = Array.isArray(offered) && offered.includes("oob");
     this.#states.to("ready");
@@ -223,8 +225,11 @@ export class QmpClient implements AsyncDisposable {
       this.execute("query-version", {}),
       this.execute("query-commands", {}),
     ]);
+    if (typeof version?.qemu?.major !== "number" || !Array.isArray(commands)) {
+      throw new QmpError("not-qmp", "What answers greets like QEMU and does not know its version");
+    }
     this.#version = { ...version.qemu, package: version.package };
-    this.#commands = new Set(commands.map((c) => c.name));
+    this.#commands = new Set(commands.map((c) => c?.name));
   }
 
   #send(message: Record<string, unknown>): void {

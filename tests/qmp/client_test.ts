@@ -115,3 +115,10 @@ Deno.test("what is no QMP is shown, with its control characters made harmless", 
   await theirs.write(new TextEncoder().encode("SSH-2.0-\x1b[2Jevil\r\n"));
   await assertRejects(() => QmpClient.open(ours), QmpError, 'it said "SSH-2.0-?[2Jevil');
 });
+
+Deno.test("a QEMU that greets and is gone at once is told as gone", async () => {
+  const [ours, theirs] = memoryPipe();
+  await theirs.write(new TextEncoder().encode('{"QMP": {"capabilities": []}}\n'));
+  theirs.close();
+  await assertRejects(() => QmpClient.open(ours), QmpClosedError, "has QEMU exited?");
+});

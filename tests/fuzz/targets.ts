@@ -1,0 +1,185 @@
+/**
+ * What is fuzzed: everything that parses what a peer sent. Each target takes a round's worth of
+ * random input; it throws when something is not as it must be: a crash, a hang, a wrong state.
+ *
+ * @module
+ */
+import { silentLogger, systemClock, withDeadline, writeAll } from "../../src/io/mod.ts";
+import { NbdError, probeExport } from "../../src/nbd/mod.ts";
+import { QmpClient, QmpCommandError, QmpError } from "../../src/qmp/mod.ts";
+import { ChannelServer, RpcPeer } from "../../src/rpc/mod.ts";
+import { openSession } from "../../src/tunnel/handshake.ts";
+import type { Session } from "../../src/tunnel/mod.ts";
+import * as wire from "../../src/tunnel/wire.ts";
+import { WHOLE } from "../nbd/dialogue.ts";
+import { concat } from "../support/bytes.ts";
+import { memoryPipe } from "../support/memory_pipe.ts";
+import { frame, listen, listeningEnd, LOCAL, shout, u64 } from "../tunnel/raw_peer.ts";
+import { Dice } from "./dice.ts";
+
+/** Returns how many frames, lines or dialogues it sent. */
+export type Target = (dice: Dice) => Promise<number>;
+
+const HANG_MS = 10_000;
+
+const inTime = <T>(what: string, promise: Promise<T>) =>
+  withDeadline(systemClock, HANG_MS, what, promise);
+
+export const targets: Readonly<Record<string, Target>> = {
+  /** A peer that has not proved itself: a handshake with some of its bytes changed, and more. */
+  "before authentication": async (dice) => {
+    const { network, server, sessions } = listeningEnd();
+    const rounds = 20;
+    for (let i = 0; i < rounds; i++) {
+      const [pipe, tap] = memoryPipe({ capacity: 1 << 20 });
+      const opening = openSession(pipe, LOCAL).catch(() => {});
+      const hello = new Uint8Array(wire.PREFACE_LENGTH + wire.HEADER_LENGTH + wire.HELLO_LENGTH);
+      for (let got = 0; got < hello.length;) got += (await tap.read(hello.subarray(got)))!;
+      pipe.close();
+      await opening;
+      const victim = await network.dial();
+      const heard = listen(victim);
+      const auth = frame(wire.AUTH, 0, dice.bytes(32));
+      await shout(victim, dice.mutated(concat([hello, auth])), dice.bytes(dice.below(200)));
+      await victim.closeWrite();
+      await inTime("an unknown peer to be turned away", heard);
+      victim.close();
+    }
+    if (sessions.length > 0) throw new Error("A peer without the secret got a session");
+    await inTime("the server to close", server.close());
+    return rounds;
+  },
+
+  /** A peer that has proved itself and sends frames, most of them legal. */
+  "after authentication": async (dice) => {
+    const { server, intruder } = listeningEnd();
+    const { pipe, session, heard } = await intruder();
+    serve(session);
+    for (let id = 1; id < 20; id += 2) session.accept(id);
+    let sent = 0;
+    const mischief = dice.below(4) > 0;
+    for (let batch = 0; batch < 20 && session.state === "up"; batch++) {
+      const frames: Uint8Array[] = [];
+      for (let i = 0; i < 500; i++) {
+        const legal = legalFrame(dice);
+        frames.push(mischief && dice.below(2000) === 0 ? dice.mutated(legal) : legal);
+      }
+      sent += frames.length;
+      await inTime("frames to be taken", shout(pipe, concat(frames)));
+    }
+    if (!mischief && session.state !== "up") {
+      throw new Error(`Legal frames ended the session: ${(await session.ended)?.message}`);
+    }
+    pipe.close();
+    await inTime("a session to end", Promise.all([session.ended, heard]));
+    await inTime("the server to close", server.close());
+    return sent;
+  },
+
+  /** RPC messages with their JSON changed. */
+  rpc: async (dice) => {
+    const { server, intruder } = listeningEnd();
+    const rounds = 20;
+    for (let round = 0; round < rounds; round++) {
+      const { pipe, session, heard } = await intruder();
+      serve(session);
+      for (let i = 0; i < 10 && session.state === "up"; i++) {
+        const json = dice.pick(MESSAGES);
+        const body = new TextEncoder().encode(json);
+        const changed = dice.below(3) === 0 ? dice.mutated(body) : body;
+        const message = new Uint8Array(4 + changed.length);
+        new DataView(message.buffer).setUint32(0, changed.length);
+        message.set(changed, 4);
+        await inTime("a message to be taken", shout(pipe, frame(wire.DATA, 0, message)));
+      }
+      pipe.close();
+      await inTime("a session to end", Promise.all([session.ended, heard]));
+    }
+    await inTime("the server to close", server.close());
+    return rounds * 10;
+  },
+
+  /** A QMP server that says strange things. */
+  qmp: async (dice) => {
+    const rounds = 30;
+    for (let i = 0; i < rounds; i++) {
+      const [ours, theirs] = memoryPipe();
+      const lines = dice.mutated(new TextEncoder().encode(QMP_LINES));
+      const saying = writeAll(theirs, lines).then(() => theirs.closeWrite()).catch(() => {});
+      try {
+        const client = await inTime("QMP", QmpClient.open(ours, { commandTimeoutMs: 1000 }));
+        client.close();
+      } catch (error) {
+        if (!(error instanceof QmpError) && !(error instanceof QmpCommandError)) throw error;
+      }
+      theirs.close();
+      await saying;
+    }
+    return rounds;
+  },
+
+  /** An NBD server that says strange things. */
+  nbd: async (dice) => {
+    const rounds = 30;
+    for (let i = 0; i < rounds; i++) {
+      const [ours, theirs] = memoryPipe();
+      const saying = writeAll(theirs, dice.mutated(concat(WHOLE)))
+        .then(() => theirs.closeWrite()).catch(() => {});
+      try {
+        await inTime("NBD", probeExport(ours, "disk", { timeoutMs: 1000 }));
+      } catch (error) {
+        if (!(error instanceof NbdError)) throw error;
+      }
+      theirs.close();
+      await saying;
+    }
+    return rounds;
+  },
+};
+
+/** What a receiving end has behind its session; a channel that leads nowhere. */
+function serve(session: Session): void {
+  const channels = new ChannelServer(session);
+  channels.serve("nowhere", () => Promise.reject(new Error("Nothing is there")));
+  const rpc = new RpcPeer(session.rpc, {
+    clock: systemClock,
+    log: silentLogger,
+    onFault: (error) => session.abort(error.message, "protocol-error"),
+    handlers: { openTunnel: (params) => channels.open(params) },
+  });
+  session.ended.then(() => rpc.join());
+}
+
+function legalFrame(dice: Dice): Uint8Array {
+  const stream = 1 + 2 * dice.below(10);
+  switch (dice.below(6)) {
+    case 0:
+      return frame(wire.PING, 0, dice.bytes(8));
+    case 1:
+      return frame(wire.PONG, 0, dice.bytes(8));
+    case 2:
+      return frame(wire.ACK, 0, u64(0));
+    case 3:
+      return frame(wire.CREDIT, stream, u64(dice.below(2 ** 30)));
+    default:
+      return frame(wire.DATA, stream, dice.bytes(dice.below(2) * dice.below(4)));
+  }
+}
+
+const MESSAGES = [
+  '{"id": 1, "method": "openTunnel", "params": {"stream": 21, "channel": "nowhere"}}',
+  '{"id": 2, "method": "openTunnel", "params": {"stream": 2, "channel": "x"}}',
+  '{"id": 3, "method": "prepare", "params": {"guest": null, "disks": []}}',
+  '{"id": 4, "method": "__proto__", "params": {"constructor": 1}}',
+  '{"id": 5, "result": {"status": "running"}}',
+  '{"id": 6, "error": {"code": "refused", "message": "no"}}',
+];
+
+const QMP_LINES = [
+  '{"QMP": {"version": {"qemu": {"micro": 0, "minor": 2, "major": 7}}, "capabilities": ["oob"]}}',
+  '{"return": {}, "id": "vmferry-1"}',
+  '{"event": "STOP", "timestamp": {"seconds": 1, "microseconds": 2}}',
+  '{"return": {"qemu": {"micro": 0, "minor": 2, "major": 7}, "package": ""}, "id": "vmferry-2"}',
+  '{"return": [{"name": "query-status"}], "id": "vmferry-3"}',
+  "",
+].join("\n");

@@ -1,0 +1,60 @@
+/**
+ * `make fuzz SECONDS=60 SEED=1`: random and mutated input to everything that parses what a peer
+ * sent, until the time is over. Fails on a crash, a hang, a wrong state, or memory that grew; prints
+ * the seed of the round, which `make fuzz SEED=…` repeats.
+ *
+ * @module
+ */
+import { Dice } from "../tests/fuzz/dice.ts";
+import { targets } from "../tests/fuzz/targets.ts";
+
+const seconds = Number(Deno.args[0] || 60);
+const first = Number(Deno.args[1] || Math.floor(Math.random() * 1e9));
+/** How much more memory the program may hold than after the first round, MiB. */
+const GROWTH_MIB = 64;
+/** How much the process may have at all: what is free by then but not given back counts, MiB. */
+const MOST_MIB = 256;
+
+const counts = new Map(Object.keys(targets).map((name) => [name, 0]));
+const end = performance.now() + seconds * 1000;
+let start = Infinity;
+let [mostHeld, mostRss] = [0, 0];
+let round = 0;
+let current = "";
+
+addEventListener("unhandledrejection", (event) => {
+  event.preventDefault();
+  fail(event.reason);
+});
+
+console.log(`fuzzing for ${seconds} s from seed ${first}`);
+for (; performance.now() < end || round === 0; round++) {
+  for (const [name, target] of Object.entries(targets)) {
+    const seed = first + round;
+    current = `${name}, seed ${seed}`;
+    try {
+      counts.set(name, counts.get(name)! + await target(new Dice(seed)));
+    } catch (error) {
+      fail(error);
+    }
+  }
+  const { rss, heapUsed, external } = Deno.memoryUsage();
+  const held = (heapUsed + external) / 2 ** 20;
+  if (round === 0) start = held;
+  [mostHeld, mostRss] = [Math.max(mostHeld, held), Math.max(mostRss, rss / 2 ** 20)];
+  if (held > start + GROWTH_MIB || mostRss > MOST_MIB) {
+    fail(new Error(`Memory grew: ${figures()}`));
+  }
+}
+for (const [name, count] of counts) console.log(`  ${name.padEnd(24)} ${count}`);
+console.log(`${round} rounds, ${figures()}`);
+
+function figures(): string {
+  return `held ${start.toFixed(0)} MiB at the start and ${mostHeld.toFixed(0)} MiB at most, ` +
+    `process ${mostRss.toFixed(0)} MiB at most`;
+}
+
+function fail(error: unknown): never {
+  console.error(`FAILED in ${current}:`, error);
+  Deno.exit(1);
+}
