@@ -14,7 +14,7 @@ build: ## dist/vmferry, one file
 scenario: ## one story with real QEMUs: make scenario NAME=direct
 	@$(RUN) task scenario $(or $(NAME),--list)
 fuzz: ## random input to everything that parses what a peer sent: make fuzz SECONDS=60 SEED=1
-	@$(RUN) run -A tools/fuzz.ts "$(SECONDS)" "$(SEED)"
+	@$(RUN) run -A --v8-flags=--expose-gc tools/fuzz.ts "$(SECONDS)" "$(SEED)"
 clean: ## remove what was built or fetched into the project
 	rm -rf dist .tools
 

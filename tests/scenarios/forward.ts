@@ -1,6 +1,6 @@
 import { writeAll } from "../../src/io/mod.ts";
 import { connectUnix } from "../../src/tunnel/mod.ts";
-import { filesIn } from "./support/host.ts";
+import { filesIn, peakMemoryMiB } from "./support/host.ts";
 import { assertExit, type Scenario } from "./support/scenario.ts";
 import { echoHash, echoServer, longestRoundTrip, stallingServer } from "./support/streams.ts";
 
@@ -75,7 +75,7 @@ export const scenario: Scenario = {
     const counted = await filling;
     if (counted !== String(64 << 20)) throw new Error(`${counted} bytes passed the stalled reader`);
 
-    const peak = Math.max(await peakMiB(to.pid), await peakMiB(from.pid));
+    const peak = Math.max(await peakMemoryMiB(to.pid), await peakMemoryMiB(from.pid));
     for (const ferry of [from, to]) {
       ferry.signal("SIGTERM");
       await assertExit(ferry, 0, 20_000);
@@ -113,9 +113,4 @@ async function fill(
   }
   pipe.close();
   return text;
-}
-
-async function peakMiB(pid: number): Promise<number> {
-  const status = await Deno.readTextFile(`/proc/${pid}/status`);
-  return Math.round(Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? NaN) / 1024);
 }

@@ -79,6 +79,12 @@ export async function processesOf(mark: string): Promise<string[]> {
   return found;
 }
 
+/** The most memory that a process had at a time, MiB. */
+export async function peakMemoryMiB(pid: number): Promise<number> {
+  const status = await Deno.readTextFile(`/proc/${pid}/status`);
+  return Math.round(Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? NaN) / 1024);
+}
+
 /** Counts the TCP connections that are made to a local port; `dispose` ends the observation. */
 export class TcpConnections implements Disposable {
   readonly #port: number;
