@@ -30,8 +30,8 @@ export function lineOf(event: CliEvent, quiet: boolean): string | undefined {
     case "check":
       return checkLines(event);
     case "link":
-      if (event.state === "up") return "vmferry: link: up again";
-      return `vmferry: link: down, retrying, ${formatSeconds(event.graceLeft ?? 0)} left`;
+      if (event.state === "up") return "vmferry: link up again";
+      return `vmferry: link down, retrying, ${formatSeconds(event.graceLeft ?? 0)} left`;
     case "end":
       if (event.error) return `vmferry: ${event.error.message}`;
       return quiet ? undefined : `vmferry: ${event.streams} streams, ${formatSize(event.bytes)} ` +

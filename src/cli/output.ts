@@ -12,8 +12,8 @@ import { Bars } from "./bars.ts";
 import { lineOf } from "./lines.ts";
 
 const RANK: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warning: 2, error: 3 };
-/** Plain progress lines come no closer together than this, ms. */
-const PLAIN_PROGRESS_MS = 5000;
+/** Lines that only tell how far things are come no closer together than this, ms. */
+const QUIET_MS = 5000;
 
 export class Output {
   readonly log: Logger;
@@ -22,6 +22,7 @@ export class Output {
   readonly #options: Pick<CommonOptions, "json" | "quiet">;
   readonly #bars: Bars | undefined;
   #lastProgress = -Infinity;
+  #lastLinkDown = -Infinity;
 
   constructor(options: Pick<CommonOptions, "json" | "quiet" | "verbose">) {
     this.#options = options;
@@ -48,8 +49,12 @@ export class Output {
       if (this.#options.quiet) return;
       if (this.#bars) return this.#bars.show(event);
       const now = performance.now();
-      if (now - this.#lastProgress < PLAIN_PROGRESS_MS) return;
+      if (now - this.#lastProgress < QUIET_MS) return;
       this.#lastProgress = now;
+    } else if (event.event === "link") {
+      const now = performance.now();
+      if (event.state === "down" && now - this.#lastLinkDown < QUIET_MS) return;
+      this.#lastLinkDown = event.state === "down" ? now : -Infinity;
     }
     const line = lineOf(event, this.#options.quiet);
     if (line !== undefined) this.line(line);

@@ -258,8 +258,8 @@ export class SourceMigration {
   }
 
   async #abortDestination(): Promise<void> {
-    // Never once the destination has the guest.
-    if (this.#states.current === "done" || this.#session?.state !== "up") return;
+    // Never once the destination may have the guest.
+    if (["done", "unknown"].includes(this.#states.current) || this.#session?.state !== "up") return;
     const cause = this.#stop.signal.reason;
     const reason = messageOf(cause ?? "The source gave up");
     const cancelled = cause instanceof MigrationError && cause.kind === "cancelled";
@@ -403,6 +403,9 @@ export class SourceMigration {
       const word = asMigrationError(thrown, "source");
       if (word.code !== "not-started") {
         this.#states.to("unknown");
+        // The mirrors have concluded and the memory has gone: what is taken back here touches neither
+        // guest.
+        await this.#undo.run();
         return new MigrationError("unknown", word.code, word.side, word.message, { cause: thrown });
       }
       error = word;

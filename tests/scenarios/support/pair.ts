@@ -46,6 +46,8 @@ export interface PairOptions {
   readonly incoming?: boolean;
   /** Folders for images of the destination, by the disk's number. Default: the scenario's. */
   readonly destinationDirs?: { readonly [disk: number]: string };
+  /** Folder for images and sockets; a short path. Default: the scenario's. */
+  readonly dir?: string;
   /** Where the two ends run. Default: both here. */
   readonly network?: Network;
   readonly sourceExtra?: readonly string[];
@@ -63,6 +65,7 @@ export class Pair {
   readonly ring: Ring;
   /** Mode 0600, for `--secret-file`. */
   readonly secretFile: string;
+  readonly #dir: string;
   readonly #from: readonly Image[];
   readonly #to: readonly Image[];
   readonly #before: { source: QemuState; destination: QemuState };
@@ -72,6 +75,7 @@ export class Pair {
 
   /** Makes the images, starts both QEMUs, waits until the guest counts. */
   static async start(context: ScenarioContext, options: PairOptions = {}): Promise<Pair> {
+    const dir = options.dir ?? context.dir;
     const disks = options.disks ?? TWO_DISKS;
     const bytes = options.bytes ?? 64 * MiB;
     const ring = options.guest?.ring ?? RING;
@@ -83,9 +87,9 @@ export class Pair {
       ramStep: 2,
       ...options.guest,
     };
-    const from = disks.map((d, i) => image(context, `source-vd${i}`, d.from));
+    const from = disks.map((d, i) => image(dir, `source-vd${i}`, d.from));
     const to = disks.map((d, i): Image => ({
-      path: `${options.destinationDirs?.[i] ?? context.dir}/dest-vd${i}.${d.to}`,
+      path: `${options.destinationDirs?.[i] ?? dir}/dest-vd${i}.${d.to}`,
       format: d.to,
     }));
     for (const [i, path] of from.entries()) {
@@ -100,6 +104,7 @@ export class Pair {
     }
     const memoryMiB = options.memoryMiB ?? 128;
     const source = await context.qemu({
+      dir,
       name: "source",
       disks: from.map((path, i) => attached(`vd${i}`, path, disks[i]!.bus)),
       memoryMiB,
@@ -107,6 +112,7 @@ export class Pair {
       extra: options.sourceExtra ?? [],
     });
     const destination = await context.qemu({
+      dir,
       name: "dest",
       disks: arriving,
       incoming: options.incoming ?? true,
@@ -116,11 +122,11 @@ export class Pair {
     });
     await source.waitCounter(200);
     if (options.paused) await source.execute("stop");
-    const secretFile = `${context.dir}/secret`;
+    const secretFile = `${dir}/secret`;
     await Deno.writeTextFile(secretFile, `${crypto.randomUUID()}\n`, { mode: 0o600 });
-    for (const side of ["source", "dest"]) await Deno.mkdir(`${context.dir}/run-${side}`);
+    for (const side of ["source", "dest"]) await Deno.mkdir(`${dir}/run-${side}`);
     const before = { source: await qemuState(source), destination: await qemuState(destination) };
-    const pair = new Pair(context, source, destination, ring, secretFile, from, to, before);
+    const pair = new Pair(context, dir, source, destination, ring, secretFile, from, to, before);
     pair.#wasPaused = options.paused ?? false;
     pair.#network = options.network;
     return pair;
@@ -128,6 +134,7 @@ export class Pair {
 
   private constructor(
     context: ScenarioContext,
+    dir: string,
     source: Qemu,
     destination: Qemu,
     ring: Ring,
@@ -137,6 +144,7 @@ export class Pair {
     before: { source: QemuState; destination: QemuState },
   ) {
     this.context = context;
+    this.#dir = dir;
     this.source = source;
     this.destination = destination;
     this.ring = ring;
@@ -168,7 +176,7 @@ export class Pair {
 
   /** Where the sockets of an end are made. */
   runDir(side: "source" | "dest"): string {
-    return `${this.context.dir}/run-${side}`;
+    return `${this.#dir}/run-${side}`;
   }
 
   #start(
@@ -177,7 +185,7 @@ export class Pair {
     runDir: string,
     args: readonly string[],
   ): Vmferry {
-    const dir = `${this.context.dir}/${runDir}`;
+    const dir = `${this.#dir}/${runDir}`;
     const ferry = this.context.vmferry({
       name: command,
       prefix: prefix ?? [],
@@ -222,12 +230,12 @@ export class Pair {
       }
       const stood = await source.counter();
       if (stood > arrived) faults.push(`The source counted to ${stood}, it arrived at ${arrived}`);
-      if (await hasNbdServer(source, this.context.dir)) {
+      if (await hasNbdServer(source, this.#dir)) {
         faults.push("source: an NBD server is left");
       }
       faults.push(...leftInQemu("source", this.#before.source, await qemuState(source)));
     }
-    if (await hasNbdServer(destination, this.context.dir)) {
+    if (await hasNbdServer(destination, this.#dir)) {
       faults.push("dest: an NBD server is left");
     }
     faults.push(...leftInQemu("dest", this.#before.destination, await qemuState(destination)));
@@ -263,7 +271,7 @@ export class Pair {
     if (!options.destinationGone) {
       const there = await destination.status();
       if (there === "running") faults.push("The destination runs the guest too");
-      if (await hasNbdServer(destination, this.context.dir)) {
+      if (await hasNbdServer(destination, this.#dir)) {
         faults.push("dest: an NBD server is left");
       }
       faults.push(...leftInQemu("dest", this.#before.destination, await qemuState(destination)));
@@ -290,8 +298,8 @@ export class Pair {
   }
 }
 
-function image(context: ScenarioContext, name: string, format: ImageFormat): Image {
-  return { path: `${context.dir}/${name}.${format}`, format };
+function image(dir: string, name: string, format: ImageFormat): Image {
+  return { path: `${dir}/${name}.${format}`, format };
 }
 
 function attached(id: string, image: Image, bus: DiskBus | undefined): Disk {

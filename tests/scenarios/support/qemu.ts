@@ -210,6 +210,11 @@ export class Qemu implements AsyncDisposable {
     await this[Symbol.asyncDispose]();
   }
 
+  /** Stops the process (SIGSTOP) or lets it go on (SIGCONT): a QEMU that does not answer. */
+  signal(name: "SIGSTOP" | "SIGCONT"): void {
+    this.#child.kill(name);
+  }
+
   /** Ends QEMU as a crash does. */
   async crash(): Promise<void> {
     if (!this.#ended) this.#child.kill("SIGKILL");

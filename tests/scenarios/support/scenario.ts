@@ -37,8 +37,8 @@ export class ScenarioContext implements AsyncDisposable {
     this.signal = signal;
   }
 
-  /** Starts a QEMU in the scenario's folder. */
-  async qemu(options: Omit<QemuOptions, "dir">): Promise<Qemu> {
+  /** Starts a QEMU, in the scenario's folder where no other is named. */
+  async qemu(options: Omit<QemuOptions, "dir"> & { readonly dir?: string }): Promise<Qemu> {
     return this.use(await Qemu.start({ dir: this.dir, ...options }));
   }
 
