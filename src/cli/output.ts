@@ -56,6 +56,8 @@ export class Output {
       if (event.state === "down" && now - this.#lastLinkDown < QUIET_MS) return;
       this.#lastLinkDown = event.state === "down" ? now : -Infinity;
     }
+    // The last word stands below the bars.
+    if (event.event === "result") this.#bars?.end();
     const line = lineOf(event, this.#options.quiet);
     if (line !== undefined) this.line(line);
   };

@@ -58,10 +58,7 @@ export class Link {
     this.#liveness = liveness;
     this.parser = new FrameParser(host);
     this.#watch();
-    this.over = Promise.all([this.#readLoop(), this.#writeLoop()]).then(() => {
-      this.#stopWatch();
-      return this.#cause!;
-    });
+    this.over = Promise.all([this.#readLoop(), this.#writeLoop()]).then(() => this.#cause!);
   }
 
   get bytesRead(): number {
@@ -101,6 +98,7 @@ export class Link {
   close(cause: Error): void {
     if (this.#cause) return;
     this.#cause = cause;
+    this.#stopWatch();
     this.#pipe.close();
     this.wake();
   }

@@ -650,6 +650,8 @@ export class Session implements StreamHost, LinkHost, Resumable {
 
   #countReceived(header: FrameHeader): void {
     this.#received += wire.HEADER_LENGTH + header.length;
+    // What still stood in the buffer behind the frame that ended it.
+    if (this.state === "ended") return;
     if (this.#received - this.#ackSent >= limits.ACK_EVERY) {
       if (!this.#ackDue) {
         this.#ackDue = true;

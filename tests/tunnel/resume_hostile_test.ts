@@ -35,12 +35,13 @@ async function resumable() {
 }
 
 Deno.test("resume: an unknown session and another session's key are refused, the session lives", async () => {
-  const { session, identity, refused, network, end } = await resumable();
+  const { session, sessions, identity, refused, network, end } = await resumable();
   await refused(1, 0, "not known here", { id: new Uint8Array(16).fill(7), key: identity.key });
   const other = await openSession(await network.dial(), local);
   await refused(1, 0, "not this session's key", { id: identity.id, key: other.identity.key });
   assertEquals(session.state, "up");
   assertEquals(session.epoch, 0);
+  sessions[1]?.abort("test over", "stopped");
   await end();
 });
 
