@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { writeAll } from "../../src/io/mod.ts";
-import { openSession, resumeSession } from "../../src/tunnel/handshake.ts";
+import { resumeSession } from "../../src/tunnel/handshake.ts";
 import { SessionError } from "../../src/tunnel/mod.ts";
 import * as wire from "../../src/tunnel/wire.ts";
 import { pattern } from "../support/bytes.ts";
@@ -35,13 +35,13 @@ async function resumable() {
 }
 
 Deno.test("resume: an unknown session and another session's key are refused, the session lives", async () => {
-  const { session, sessions, identity, refused, network, end } = await resumable();
+  const { session, identity, refused, intruder, end } = await resumable();
   await refused(1, 0, "not known here", { id: new Uint8Array(16).fill(7), key: identity.key });
-  const other = await openSession(await network.dial(), local);
+  const other = await intruder();
   await refused(1, 0, "not this session's key", { id: identity.id, key: other.identity.key });
   assertEquals(session.state, "up");
   assertEquals(session.epoch, 0);
-  sessions[1]?.abort("test over", "stopped");
+  other.session.abort("test over", "stopped");
   await end();
 });
 
