@@ -298,12 +298,14 @@ export class DestinationMigration {
     this.#states.to("finishing");
     this.#options.report({ event: "phase", phase: "handover" });
     try {
-      await this.#stopNbdServer();
-      const info = await waitMigration(
-        this.#qmp,
-        (info) => info.status === "completed" || info.status === "failed",
-        { stallMs: LOAD_MS, clock: this.#options.clock },
-      );
+      const [info] = await Promise.all([
+        waitMigration(
+          this.#qmp,
+          (info) => info.status === "completed" || info.status === "failed",
+          { stallMs: LOAD_MS, clock: this.#options.clock },
+        ),
+        this.#stopNbdServer(),
+      ]);
       if (info.status !== "completed") throw new Error(info.errorDesc ?? "QEMU could not load it");
     } catch (error) {
       // `cont` was not given: it is certain that the guest does not run here.

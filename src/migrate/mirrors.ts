@@ -126,16 +126,20 @@ export class MirrorSet {
    */
   async finish(signal: AbortSignal): Promise<void> {
     const { mirrors } = this.#options;
-    this.#jobs = byId(await queryJobs(this.#qmp));
+    this.#finishing = true;
+    // QEMU carries these out in this order; one round trip less for a guest that stands still. On a
+    // mirror that is ready, cancel is the way to end it in step (job-cancel would be forced); one
+    // that was not ready is lost by it, and so is the migration.
+    const [before] = await Promise.all([
+      queryJobs(this.#qmp),
+      ...mirrors.map((mirror) =>
+        this.#qmp.execute("block-job-cancel", { device: mirror.jobId, force: false }, { signal })
+      ),
+    ]);
     for (const mirror of mirrors) {
-      const status = this.#jobs.get(mirror.jobId)?.status;
+      const status = byId(before).get(mirror.jobId)?.status;
       if (status !== "ready") throw this.#jobFault(mirror, `the mirror job is ${status ?? "gone"}`);
     }
-    this.#finishing = true;
-    await Promise.all(mirrors.map((mirror) =>
-      // On a mirror that is ready this is the way to end it in step; job-cancel would be forced.
-      this.#qmp.execute("block-job-cancel", { device: mirror.jobId, force: false }, { signal })
-    ));
     this.#look();
     await this.#until(() => this.#allConcluded(), signal, CONCLUDE_MS);
     for (const mirror of mirrors) {
