@@ -20,7 +20,7 @@ export function resultEvent(end: {
   readonly bytes: number;
   readonly downtimeMs?: number | null;
   readonly pauseMs?: number | null;
-  readonly error?: MigrationError;
+  readonly error?: MigrationError | undefined;
 }): MigrationEvent {
   return {
     event: "result",

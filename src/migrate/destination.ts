@@ -37,13 +37,22 @@ export interface DestinationOptions {
   readonly log: Logger;
 }
 
-type DestinationState = "waiting" | "prepared" | "finishing" | "finished" | "failed";
+type DestinationState =
+  | "waiting"
+  | "prepared"
+  | "loading"
+  | "loaded"
+  | "starting"
+  | "finished"
+  | "failed";
 
 const MOVES: Moves<DestinationState> = {
   waiting: ["prepared", "failed"],
-  prepared: ["finishing", "failed"],
-  // Only while it is certain that the guest was not started.
-  finishing: ["finished", "failed"],
+  prepared: ["loading", "failed"],
+  loading: ["loaded", "failed"],
+  loaded: ["starting", "failed"],
+  // Failed only where QEMU itself said that it did not start the guest.
+  starting: ["finished", "failed"],
   finished: [],
   failed: [],
 };
@@ -67,7 +76,10 @@ export class DestinationMigration {
   readonly #outcome = Promise.withResolvers<void>();
   #owner: Session | undefined;
   #incomingStarted = false;
+  #load: Promise<Result<"load">> | undefined;
   #finish: Promise<Result<"finish">> | undefined;
+  /** Why the session of the source ended, if it did. */
+  #cause: MigrationError | undefined;
   #failure: MigrationError | undefined;
   readonly #told = Promise.withResolvers<void>();
   readonly #sessions = new Set<Session>();
@@ -95,7 +107,10 @@ export class DestinationMigration {
     if (this.#failure) throw this.#failure;
   }
 
-  /** Resolves when the source has heard that the guest runs here. */
+  /**
+   * Resolves when the source knows for certain what became of the guest here: it has heard the word
+   * on it, or never asked for the guest to be run.
+   */
   get told(): Promise<void> {
     return this.#told.promise;
   }
@@ -139,7 +154,7 @@ export class DestinationMigration {
     const channels = new ChannelServer(session, (end) => {
       if (end.error) log.log("debug", `channel ${end.channel}: ${end.error.message}`);
     });
-    let answeredFinished = false;
+    let answeredStatus = false;
     const rpc = new RpcPeer(session.rpc, {
       clock,
       log,
@@ -147,22 +162,25 @@ export class DestinationMigration {
       handlers: {
         prepare: (params) => this.#prepare(session, channels, params),
         openTunnel: (params) => channels.open(params),
+        load: () => this.#onLoad(session),
         finish: (params) => this.#onFinish(session, params),
         abort: (params) => this.#onAbort(session, params),
         status: () => {
-          answeredFinished = this.#states.current === "finished";
+          answeredStatus = ["finished", "failed"].includes(this.#states.current);
           return this.#status();
         },
       },
     });
     session.ended.then(async (cause) => {
       this.#sessions.delete(session);
+      // QEMU may end for want of its stream, and be heard of first.
+      if (session === this.#owner && cause) this.#cause ??= asMigrationError(cause, "destination");
       await channels.join();
       await rpc.join();
       const finished = this.#states.current === "finished";
       // An end that the source chose comes after the answer to whatever it had asked.
       const left = !cause || cause.code === "ended-by-peer";
-      if (left && (answeredFinished || (finished && session === this.#owner))) {
+      if (left && (answeredStatus || (finished && session === this.#owner))) {
         this.#told.resolve();
       }
       if (session !== this.#owner) return;
@@ -283,10 +301,40 @@ export class DestinationMigration {
 
   // The handover
 
-  #onFinish(session: Session, params: Params<"finish">): Promise<Result<"finish">> {
-    if (session !== this.#owner) {
-      throw new RpcError("failed", "This session has not prepared a migration");
+  #onLoad(session: Session): Promise<Result<"load">> {
+    this.#assertOwner(session);
+    return this.#load ??= this.#runLoad();
+  }
+
+  async #runLoad(): Promise<Result<"load">> {
+    this.#states.to("loading");
+    this.#options.report({ event: "phase", phase: "switchover" });
+    try {
+      const [info] = await Promise.all([
+        waitMigration(
+          this.#qmp,
+          (status) => status === "completed" || status === "failed",
+          { stallMs: LOAD_MS, clock: this.#options.clock },
+        ),
+        this.#stopNbdServer(),
+      ]);
+      if (info.status !== "completed") throw new Error(info.errorDesc ?? "QEMU could not load it");
+    } catch (error) {
+      const message = `The guest could not be loaded: ${messageOf(error)}`;
+      const failure = new MigrationError("failed", "not-loaded", "destination", message, {
+        cause: error,
+      });
+      // The answer must be out before the session's owner may end it.
+      queueMicrotask(() => this.#fail(failure));
+      throw new RpcError(failure.code, message);
     }
+    if (this.#states.current !== "loading") throw new RpcError("failed", "It was given up here");
+    this.#states.to("loaded");
+    return {};
+  }
+
+  #onFinish(session: Session, params: Params<"finish">): Promise<Result<"finish">> {
+    this.#assertOwner(session);
     if (this.#states.current === "failed") {
       throw new RpcError("not-started", this.#failure?.message ?? "It was given up here");
     }
@@ -295,28 +343,20 @@ export class DestinationMigration {
   }
 
   async #runFinish(run: boolean): Promise<Result<"finish">> {
-    this.#states.to("finishing");
+    this.#states.to("starting");
     this.#options.report({ event: "phase", phase: "handover" });
-    try {
-      const [info] = await Promise.all([
-        waitMigration(
-          this.#qmp,
-          (info) => info.status === "completed" || info.status === "failed",
-          { stallMs: LOAD_MS, clock: this.#options.clock },
-        ),
-        this.#stopNbdServer(),
-      ]);
-      if (info.status !== "completed") throw new Error(info.errorDesc ?? "QEMU could not load it");
-    } catch (error) {
-      // `cont` was not given: it is certain that the guest does not run here.
-      throw await this.#notStarted(error);
-    }
     const status = run ? await this.#startGuest() : (await this.#guestStatus()) ?? "paused";
     this.#states.to("finished");
     await this.#undo.run();
     this.#options.report({ event: "phase", phase: "done" });
     this.#outcome.resolve();
     return { status };
+  }
+
+  #assertOwner(session: Session): void {
+    if (session !== this.#owner) {
+      throw new RpcError("failed", "This session has not prepared a migration");
+    }
   }
 
   async #startGuest(): Promise<string> {
@@ -378,11 +418,12 @@ export class DestinationMigration {
   /** Undoes everything and ends with `error`; not once the guest is on its way to run here. */
   async #fail(error: MigrationError): Promise<void> {
     const state = this.#states.current;
-    const certain = state === "waiting" || state === "prepared" ||
-      (state === "finishing" && error.code === "not-started");
-    if (!certain) return;
+    if (state === "finished" || state === "failed") return;
+    if (state === "starting" && error.code !== "not-started") return;
+    // The source may have asked for the guest to be run, and not know that we never heard of it.
+    if (state !== "loaded") this.#told.resolve();
     this.#states.to("failed");
-    this.#failure = error;
+    this.#failure = this.#cause ?? error;
     await this.#undo.run();
     await this.#discardLoadedGuest();
     this.#outcome.resolve();

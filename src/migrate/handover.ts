@@ -20,8 +20,11 @@ export interface HandoverOptions {
 const ANSWER_MS = 30_000;
 /** Pause between two questions, ms. */
 const ASK_AGAIN_MS = 500;
-/** How long we ask, at least, once the first session is dead, ms. */
-const ASK_AT_LEAST_MS = 5_000;
+/**
+ * How long we ask, at least, once the first session is dead, ms: longer than the destination may take
+ * to find that out for itself and to give up.
+ */
+const ASK_AT_LEAST_MS = 20_000;
 
 /**
  * Gives the guest to the destination. Returns when the destination has said that it has it. Once

@@ -1,5 +1,5 @@
 import { type Clock, type Logger, messageOf } from "../io/mod.ts";
-import { type MigrationInfo, type QmpClient, queryMigrate, waitMigration } from "../qmp/mod.ts";
+import { type QmpClient, queryMigrate, waitMigration } from "../qmp/mod.ts";
 import { MigrationError } from "./errors.ts";
 import type { RamProgress } from "./events.ts";
 
@@ -42,13 +42,13 @@ export class Ram {
 
   /** Waits until the guest is stopped for the switchover, with its disks still the source's. */
   async preSwitchover(signal: AbortSignal): Promise<void> {
-    await this.#wait((info) => info.status === "pre-switchover", signal);
+    await this.#wait("pre-switchover", signal);
   }
 
   /** Lets QEMU go on from pre-switchover and waits until it has given everything away. */
   async complete(signal: AbortSignal): Promise<void> {
     await this.#qmp.execute("migrate-continue", { state: "pre-switchover" }, { signal });
-    await this.#wait((info) => info.status === "completed", signal);
+    await this.#wait("completed", signal);
   }
 
   /** Cancels it where it still goes on, and waits for its end. */
@@ -59,19 +59,19 @@ export class Ram {
     await this.#qmp.execute("migrate_cancel", {}).catch((error) => {
       this.#log.log("debug", `migrate_cancel: ${messageOf(error)}`);
     });
-    await waitMigration(this.#qmp, (info) => OVER.includes(info.status), {
+    await waitMigration(this.#qmp, (status) => OVER.includes(status), {
       stallMs: STALL_MS,
       clock: this.#clock,
     });
   }
 
-  async #wait(until: (info: MigrationInfo) => boolean, signal: AbortSignal): Promise<void> {
+  async #wait(wanted: string, signal: AbortSignal): Promise<void> {
     const info = await waitMigration(
       this.#qmp,
-      (info) => until(info) || OVER.includes(info.status),
+      (status) => status === wanted || OVER.includes(status),
       { stallMs: STALL_MS, signal, clock: this.#clock },
     );
-    if (until(info)) return;
+    if (info.status === wanted) return;
     const reason = info.errorDesc ?? `QEMU's migration ended with status "${info.status}"`;
     throw new MigrationError("failed", "ram-failed", "source", `Memory: ${reason}`);
   }

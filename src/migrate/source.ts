@@ -15,6 +15,7 @@ import {
   type DiskDescription,
   openChannel,
   type Result,
+  RpcError,
   RpcPeer,
 } from "../rpc/mod.ts";
 import type { Session, TunnelStream } from "../tunnel/mod.ts";
@@ -83,6 +84,10 @@ const MOVES: Moves<SourceState> = {
 
 /** How long the destination may take to prepare, ms. */
 const PREPARE_MS = 120_000;
+/** How long the destination may take to load what is left when the guest is stopped, ms. */
+const LOAD_MS = 180_000;
+/** How long its reason may take when the stream of the memory broke, ms. */
+const CAUSE_MS = 2_000;
 /** How long undoing may wait for the destination, ms. */
 const ABORT_MS = 10_000;
 /** How long a guest may take to run again after a failed attempt, ms. */
@@ -175,8 +180,7 @@ export class SourceMigration {
     this.#enter("switchover");
     this.#progress?.stop();
     await mirrors.finish(stop);
-    await ram.complete(stop);
-    stop.throwIfAborted();
+    await this.#giveMemory(rpc, ram);
 
     this.#enter("handover");
     const run = this.#wasRunning;
@@ -355,6 +359,26 @@ export class SourceMigration {
     await ram.start(`unix:${listener.path}`);
     this.#progress?.withRam(ram);
     return ram;
+  }
+
+  /**
+   * Returns when both QEMUs say that all of the guest has crossed. Only then is it handed over: what
+   * can still fail does so while the guest can go on here.
+   */
+  async #giveMemory(rpc: RpcPeer, ram: Ram): Promise<void> {
+    const stop = this.#stop.signal;
+    const loaded = rpc.call("load", {}, { timeoutMs: LOAD_MS, signal: stop });
+    loaded.catch(() => {});
+    try {
+      await ram.complete(stop);
+    } catch (error) {
+      // Where the destination could not load it, that is the cause, and ours only saw a closed socket.
+      await withDeadline(this.#options.clock, CAUSE_MS, "the destination's reason", loaded)
+        .catch((reason) => this.#fault(reason instanceof RpcError ? reason : error));
+      throw error;
+    }
+    await loaded;
+    stop.throwIfAborted();
   }
 
   async #listen(

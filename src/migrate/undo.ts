@@ -1,4 +1,5 @@
 import { type Clock, type Logger, messageOf, withDeadline } from "../io/mod.ts";
+import { QmpClosedError } from "../qmp/mod.ts";
 
 /** How long one step of undoing may take, ms. QEMU can be busy. */
 const STEP_MS = 30_000;
@@ -43,7 +44,9 @@ export class UndoList {
         await withDeadline(this.#clock, STEP_MS, `undoing: ${what}`, undo());
       } catch (error) {
         left.push(`${what}: ${messageOf(error)}`);
-        this.#log.log("warning", `could not undo: ${what}: ${messageOf(error)}`);
+        // With QEMU gone, so is what was made in it; that it went is told elsewhere.
+        const level = error instanceof QmpClosedError ? "debug" : "warning";
+        this.#log.log(level, `could not undo: ${what}: ${messageOf(error)}`);
       }
     }
     return left;

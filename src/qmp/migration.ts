@@ -54,39 +54,45 @@ export interface WaitMigrationOptions {
   readonly pollMs?: number;
 }
 
+/** A migration's status, and QEMU's words on why it failed where it did and says so. */
+export type MigrationEnd = Pick<MigrationInfo, "status" | "errorDesc">;
+
 /**
- * Waits until `until` holds for what `query-migrate` tells. MIGRATION events say when to ask.
+ * Waits for a status for which `until` holds. A MIGRATION event is taken at its word, unless it says
+ * `failed`: why is only told by `query-migrate`, which is asked from time to time in any case.
  *
  * @throws {QmpError} code `timeout` when nothing changed for `stallMs`; the signal's reason.
  */
 export async function waitMigration(
   client: QmpClient,
-  until: (info: MigrationInfo) => boolean,
+  until: (status: string) => boolean,
   options: WaitMigrationOptions,
-): Promise<MigrationInfo> {
-  const clock = options.clock ?? systemClock;
+): Promise<MigrationEnd> {
+  const said = Promise.withResolvers<MigrationEnd>();
   let wake = () => {};
-  let hinted = false;
-  const hint = () => {
-    hinted = true;
-    wake();
-  };
-  const stopEvents = client.onEvent(({ event }) => {
-    if (event === "MIGRATION" || event === "STOP" || event === "RESUME") hint();
+  let over = false;
+  const stopEvents = client.onEvent(({ event, data }) => {
+    if (event !== "MIGRATION") return;
+    const { status } = data as { status: string };
+    if (status !== "failed" && until(status)) said.resolve({ status, errorDesc: undefined });
+    else wake();
   });
-  options.signal?.addEventListener("abort", hint);
-  let before = "";
-  let changed = clock.now();
-  try {
-    while (true) {
-      hinted = false;
-      options.signal?.throwIfAborted();
+  const onAbort = () => said.reject(options.signal?.reason);
+  options.signal?.addEventListener("abort", onAbort);
+  if (options.signal?.aborted) onAbort();
+  const ask = async (): Promise<MigrationEnd> => {
+    const clock = options.clock ?? systemClock;
+    let before = "";
+    let changed = clock.now();
+    while (!over) {
+      let hinted = false;
+      wake = () => hinted = true;
       const info = await queryMigrate(client).catch((error) => {
         // A busy QEMU: ask again, until the deadline below.
         if (error instanceof QmpTimeoutError) return undefined;
         throw error;
       });
-      if (info && until(info)) return info;
+      if (info && until(info.status)) return info;
       const now = clock.now();
       const state = info ? `${info.status} ${info.ram?.transferred}` : before;
       if (state !== before) [before, changed] = [state, now];
@@ -98,7 +104,7 @@ export async function waitMigration(
           }")`,
         );
       }
-      if (hinted) continue;
+      if (hinted || over) continue;
       await new Promise<void>((resolve) => {
         const cancel = clock.after(options.pollMs ?? 250, resolve);
         wake = () => {
@@ -107,9 +113,15 @@ export async function waitMigration(
         };
       });
     }
+    return await said.promise;
+  };
+  try {
+    return await Promise.race([said.promise, ask()]);
   } finally {
+    over = true;
+    wake();
     stopEvents();
-    options.signal?.removeEventListener("abort", hint);
+    options.signal?.removeEventListener("abort", onAbort);
   }
 }
 

@@ -56,8 +56,17 @@ export const procedures = {
     result: object({}),
   },
   /**
-   * Source to destination, once the source's QEMU has said `completed`: the guest is yours. Answered
-   * when the guest runs there, or stands paused where `run` is false. Asking again is harmless.
+   * Source to destination, when every mirror has ended in step: the disks are yours, take the rest
+   * of the memory. Answered when QEMU has loaded it all. The guest is not started by it.
+   */
+  load: {
+    params: object({}),
+    result: object({}),
+  },
+  /**
+   * Source to destination, once `load` was answered and the source's QEMU has said `completed`: the
+   * guest is yours. Answered when the guest runs there, or stands paused where `run` is false.
+   * Asking again is harmless.
    */
   finish: {
     params: object({ run: flag }),
@@ -72,7 +81,7 @@ export const procedures = {
   status: {
     params: object({}),
     result: object({
-      state: word("waiting", "prepared", "finishing", "finished", "failed"),
+      state: word("waiting", "prepared", "loading", "loaded", "starting", "finished", "failed"),
       /** QEMU's own run state, such as `inmigrate` or `running`; `null` when it does not answer. */
       guest: nullable(text(64)),
     }),

@@ -55,10 +55,11 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
         destination.cancel(new MigrationError("failed", "timeout", "destination", message));
       },
     );
+    let failure: MigrationError | undefined;
     try {
       report({ event: "listening", address: acceptor.address });
-      await migration.outcome();
-      report(resultEvent({ startedAt: start, bytes: migration.bytes }));
+      failure = await outcomeOf(migration);
+      report(resultEvent({ startedAt: start, bytes: migration.bytes, error: failure }));
       await withDeadline(
         systemClock,
         options.listen === "stdio" ? 5000 : graceMs + Math.max(graceMs, ASKED_AT_LEAST_MS),
@@ -70,10 +71,19 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
       await migration.leave();
       await server.close();
     }
-    return EXIT.done;
+    return failure ? exitCodeOf(failure) : EXIT.done;
   } catch (error) {
     const failure = asMigrationError(error, "destination");
     report(resultEvent({ startedAt: start, bytes: migration?.bytes ?? 0, error: failure }));
     return exitCodeOf(failure);
+  }
+}
+
+async function outcomeOf(migration: DestinationMigration): Promise<MigrationError | undefined> {
+  try {
+    await migration.outcome();
+    return undefined;
+  } catch (error) {
+    return asMigrationError(error, "destination");
   }
 }

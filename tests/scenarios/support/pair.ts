@@ -18,6 +18,7 @@ import {
 } from "./host.ts";
 import type { Network } from "./network.ts";
 import type { Disk, DiskBus, Qemu } from "./qemu.ts";
+import { QmpGate } from "./qmp_gate.ts";
 import { assertNone, type ScenarioContext } from "./scenario.ts";
 import type { Vmferry } from "./vmferry.ts";
 
@@ -50,6 +51,8 @@ export interface PairOptions {
   readonly dir?: string;
   /** Where the two ends run. Default: both here. */
   readonly network?: Network;
+  /** vmferry reaches the QEMUs through {@link Pair.gates}, which costs time. Default false. */
+  readonly gated?: boolean;
   readonly sourceExtra?: readonly string[];
   readonly destinationExtra?: readonly string[];
 }
@@ -65,6 +68,7 @@ export class Pair {
   readonly ring: Ring;
   /** Mode 0600, for `--secret-file`. */
   readonly secretFile: string;
+  #gates: { readonly source: QmpGate; readonly destination: QmpGate } | undefined;
   readonly #dir: string;
   readonly #from: readonly Image[];
   readonly #to: readonly Image[];
@@ -129,6 +133,12 @@ export class Pair {
     const pair = new Pair(context, dir, source, destination, ring, secretFile, from, to, before);
     pair.#wasPaused = options.paused ?? false;
     pair.#network = options.network;
+    if (options.gated) {
+      pair.#gates = {
+        source: context.use(new QmpGate(`${dir}/source.gate.sock`, source.qmpSocket)),
+        destination: context.use(new QmpGate(`${dir}/dest.gate.sock`, destination.qmpSocket)),
+      };
+    }
     return pair;
   }
 
@@ -154,11 +164,17 @@ export class Pair {
     this.#before = before;
   }
 
+  /** Between vmferry and each QEMU: keeps back commands, to stop a migration where it is. */
+  get gates(): { readonly source: QmpGate; readonly destination: QmpGate } {
+    if (!this.#gates) throw new Error("This pair was not started with gated: true");
+    return this.#gates;
+  }
+
   /** Starts `vmferry receive` on a free port. */
   receive(extra: readonly string[] = []): Vmferry {
     const host = this.#network?.destination;
     return this.#start("receive", host?.prefix, "run-dest", [
-      ...["--qmp", this.destination.qmpSocket],
+      ...["--qmp", this.#gates?.destination.path ?? this.destination.qmpSocket],
       ...["--listen", `tcp://${host?.address ?? "127.0.0.1"}:0`, ...host ? ["--insecure"] : []],
       ...this.#secretUnlessGiven(extra),
     ]);
@@ -168,7 +184,11 @@ export class Pair {
   migrate(address: string, extra: readonly string[] = []): Vmferry {
     const host = this.#network?.source;
     return this.#start("migrate", host?.prefix, "run-source", [
-      ...["--qmp", this.source.qmpSocket, ...host ? ["--insecure"] : []],
+      ...[
+        "--qmp",
+        this.#gates?.source.path ?? this.source.qmpSocket,
+        ...host ? ["--insecure"] : [],
+      ],
       ...this.#secretUnlessGiven(extra),
       address,
     ]);
