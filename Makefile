@@ -2,7 +2,7 @@
 RUN = tools/bootstrap.sh && tools/deno.sh
 
 help: ## say what there is
-	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z0-9]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
 demo: ## migrate a running guest between two QEMUs, as a story
 	@$(RUN) run -A tools/build.ts && tools/deno.sh run -A tools/demo.ts
 test: ## everything: check, pure tests, net tests, build, scenarios
@@ -13,9 +13,11 @@ build: ## dist/vmferry, one file
 	@$(RUN) run -A tools/build.ts
 scenario: ## one story with real QEMUs: make scenario NAME=direct
 	@$(RUN) task scenario $(or $(NAME),--list)
+qemu10: ## a QEMU 10.0 in .tools/, to cross to: env $(tools/qemu10.sh) make scenario NAME=main
+	@tools/qemu10.sh
 fuzz: ## random input to everything that parses what a peer sent: make fuzz SECONDS=60 SEED=1
 	@$(RUN) run -A --v8-flags=--expose-gc tools/fuzz.ts "$(SECONDS)" "$(SEED)"
 clean: ## remove what was built or fetched into the project
 	rm -rf dist .tools
 
-.PHONY: help demo test check build scenario fuzz clean
+.PHONY: help demo test check build scenario qemu10 fuzz clean
