@@ -4,8 +4,10 @@
  * @module
  */
 import { parseArgs } from "@std/cli/parse-args";
+import type { LimitChange } from "../migrate/mod.ts";
 import { type Address, parseAddress, parseSocketPath } from "./address.ts";
-import { type CommandName, flagsOf } from "./flags.ts";
+import { type CommandName, COMMANDS, flagsOf } from "./flags.ts";
+import { BANDWIDTH, DOWNTIME, parseDowntime, parseLimitChange } from "./limits.ts";
 import { parseDuration, parseSize } from "./size.ts";
 import { closest } from "./suggest.ts";
 import { UsageError } from "./usage_error.ts";
@@ -17,6 +19,18 @@ export interface CommonOptions {
   readonly verbose: boolean;
   readonly secretFile: string | undefined;
   readonly insecure: boolean;
+}
+
+/** What commands have that speak to a migration that is running. */
+export interface ChoiceOptions {
+  /** Its QMP socket. */
+  readonly qmp: string | undefined;
+  /** Its guest's name or UUID. */
+  readonly name: string | undefined;
+  readonly runDir: string | undefined;
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly verbose: boolean;
 }
 
 /** What commands with a tunnel have. Times in ms, sizes in bytes. */
@@ -83,9 +97,10 @@ export type Command =
     }
     & CommonOptions
     & TunnelOptions
-  );
-
-const COMMANDS: readonly CommandName[] = ["receive", "migrate", "forward", "check"];
+  )
+  | ({ readonly command: "status" } & ChoiceOptions)
+  | ({ readonly command: "cancel"; readonly timeoutMs: number } & ChoiceOptions)
+  | ({ readonly command: "set"; readonly change: LimitChange } & ChoiceOptions);
 
 /**
  * @throws {UsageError} naming what is wrong, with a hint.
@@ -112,6 +127,14 @@ export function parseCommandLine(args: readonly string[]): Command {
       return parseForward(given);
     case "check":
       return parseCheck(given);
+    case "status":
+      noPositional(given);
+      return { command: "status", ...choice(given) };
+    case "cancel":
+      noPositional(given);
+      return { command: "cancel", timeoutMs: seconds(given, "timeout", 120_000), ...choice(given) };
+    case "set":
+      return { command: "set", change: parseLimitChange(given.positional), ...choice(given) };
   }
 }
 
@@ -222,10 +245,8 @@ function parseMigrate(given: Given): Command {
     qmp: required(given, "qmp"),
     destination,
     disks: unique(given, given.many("disk"), (d) => d),
-    bandwidth: given.read("bandwidth", parseSize, "bytes a second, as 500M or 1.5G") ?? null,
-    maxDowntimeMs:
-      given.read("max-downtime", (t) => parseDuration(t, "ms"), "milliseconds, as 300 or 300ms") ??
-        300,
+    bandwidth: given.read("bandwidth", parseSize, BANDWIDTH) ?? null,
+    maxDowntimeMs: given.read("max-downtime", parseDowntime, DOWNTIME) ?? 300,
     timeoutMs: seconds(given, "timeout", 0),
     quitSource: given.has("quit-source"),
     runDir: given.one("run-dir"),
@@ -274,6 +295,16 @@ function common(given: Given): CommonOptions {
     verbose: given.has("verbose"),
     secretFile: given.one("secret-file"),
     insecure: given.has("insecure"),
+  };
+}
+
+function choice(given: Given): ChoiceOptions {
+  const { json, quiet, verbose } = common(given);
+  return {
+    qmp: given.one("qmp"),
+    name: given.one("name"),
+    runDir: given.one("run-dir"),
+    ...{ json, quiet, verbose },
   };
 }
 

@@ -1,4 +1,11 @@
-import type { MigrationEvent, ReportedError, Side } from "../migrate/mod.ts";
+import type {
+  DiskProgress,
+  MigrationEvent,
+  Phase,
+  RamProgress,
+  ReportedError,
+  Side,
+} from "../migrate/mod.ts";
 
 /** What the commands report beside the events of a migration. Sizes in bytes, durations in ms. */
 export type CliEvent =
@@ -30,4 +37,49 @@ export type CliEvent =
     }[];
     readonly problems: readonly { readonly side: Side; readonly message: string }[];
     readonly warnings: readonly string[];
+  }
+  | StatusEvent
+  /** status: a folder of a run whose process does not answer. */
+  | {
+    readonly event: "silent";
+    readonly runDir: string;
+    /** The process is gone. */
+    readonly stale: boolean;
+    readonly reason: string;
+  }
+  /** set: the limits that hold from now on. */
+  | {
+    readonly event: "limits";
+    readonly bandwidth: number | null;
+    readonly maxDowntimeMs: number | null;
   };
+
+/** status: how a running migration is. */
+export interface StatusEvent {
+  readonly event: "status";
+  readonly role: Side;
+  readonly pid: number;
+  readonly runDir: string;
+  /** The QMP socket, an absolute path. */
+  readonly qmp: string;
+  readonly guest: { readonly name: string | null; readonly uuid: string | null };
+  /** `null` while a receive waits for its source. */
+  readonly phase: Phase | null;
+  /** Where a receive listens. */
+  readonly address: string | null;
+  readonly disks: readonly DiskProgress[];
+  readonly ram: RamProgress | null;
+  readonly rate: number;
+  readonly eta: number | null;
+  readonly link: { readonly state: "up" | "down"; readonly graceLeft: number | null };
+  /** Bytes per second; `null`: no limit, or not this end's to set. */
+  readonly bandwidth: number | null;
+  readonly maxDowntimeMs: number | null;
+  /** Why it is being undone, in words; `null` while it goes on. */
+  readonly ending: string | null;
+  /** RFC 3339. */
+  readonly startedAt: string;
+  readonly elapsedMs: number;
+  /** The latest ones. */
+  readonly warnings: readonly string[];
+}

@@ -5,7 +5,11 @@
  */
 
 /** The commands that take flags. */
-export type CommandName = "receive" | "migrate" | "forward" | "check";
+export const COMMANDS = [
+  ...["receive", "migrate", "forward", "check"] as const,
+  ...["status", "cancel", "set"] as const,
+] as const;
+export type CommandName = (typeof COMMANDS)[number];
 
 /** A flag. */
 export interface Flag {
@@ -18,7 +22,10 @@ export interface Flag {
   readonly help: string;
 }
 
-const ALL: readonly CommandName[] = ["receive", "migrate", "forward", "check"];
+/** Those with a tunnel of their own. */
+const TUNNEL: readonly CommandName[] = ["receive", "migrate", "forward", "check"];
+/** Those that speak to a migration that is running. */
+const CONTROL: readonly CommandName[] = ["status", "cancel", "set"];
 const LISTENING: readonly CommandName[] = ["receive", "forward"];
 
 export const FLAGS: readonly Flag[] = [
@@ -27,6 +34,18 @@ export const FLAGS: readonly Flag[] = [
     value: "PATH",
     commands: ["receive", "migrate", "check"],
     help: "UNIX socket of the QEMU's QMP monitor. One client at a time can use it.",
+  },
+  {
+    name: "qmp",
+    value: "PATH",
+    commands: CONTROL,
+    help: "The migration that was started with this QMP socket.",
+  },
+  {
+    name: "name",
+    value: "NAME",
+    commands: CONTROL,
+    help: "The migration of the guest with this name or UUID.",
   },
   {
     name: "listen",
@@ -81,6 +100,18 @@ export const FLAGS: readonly Flag[] = [
       "else /run/vmferry.",
   },
   {
+    name: "run-dir",
+    value: "DIR",
+    commands: CONTROL,
+    help: "Where to look, if the migration was started with --run-dir DIR.",
+  },
+  {
+    name: "timeout",
+    value: "SECONDS",
+    commands: ["cancel"],
+    help: "How long to wait until it has ended. 0: as long as it takes. Default: 120.",
+  },
+  {
     name: "to",
     value: "NAME=unix:///PATH",
     many: true,
@@ -102,12 +133,12 @@ export const FLAGS: readonly Flag[] = [
   {
     name: "secret-file",
     value: "FILE",
-    commands: ALL,
+    commands: TUNNEL,
     help: "File with the secret that both ends must know, 16 bytes or more, readable by you alone.",
   },
   {
     name: "insecure",
-    commands: ALL,
+    commands: TUNNEL,
     help: "Allow plain tcp beyond this machine: whoever is on the way can read and change it all.",
   },
   {
@@ -137,11 +168,11 @@ export const FLAGS: readonly Flag[] = [
   },
   {
     name: "json",
-    commands: ALL,
+    commands: COMMANDS,
     help: "Print one JSON object a line on standard output, for programs.",
   },
-  { name: "quiet", commands: ALL, help: "Print no progress, only warnings and the end." },
-  { name: "verbose", commands: ALL, help: "Print what goes on inside, for finding faults." },
+  { name: "quiet", commands: COMMANDS, help: "Print no progress, only warnings and the end." },
+  { name: "verbose", commands: COMMANDS, help: "Print what goes on inside, for finding faults." },
 ];
 
 /** The flags of one command. */

@@ -56,6 +56,32 @@ const ABOUT: Readonly<Record<CommandName, About>> = {
       "--qmp, and with DESTINATION of both ends. Exit 0 when nothing does, 3 when something does.",
     examples: ["vmferry check --qmp /run/vm1.qmp"],
   },
+  status: {
+    usage: ["vmferry status [--qmp PATH | --name NAME] [options]"],
+    text:
+      "How the migrations that run on this host are, on either end: all of them, or the one that " +
+      "is chosen. Exit 3 when there is none.",
+    examples: ["vmferry status", "vmferry status --json --name vm1"],
+  },
+  cancel: {
+    usage: ["vmferry cancel [--qmp PATH | --name NAME] [options]"],
+    text: "Ends a migration that runs on this host, on either end, and waits until everything is " +
+      "undone. Exit 0 when it was cancelled, 3 when it is too late, 1 when it failed meanwhile by " +
+      "itself, 4 when it has not ended in time.",
+    examples: ["vmferry cancel", "vmferry cancel --qmp /run/vm1.qmp"],
+  },
+  set: {
+    usage: [
+      "vmferry set [--qmp PATH | --name NAME] [options] [bandwidth=SIZE] [max-downtime=MS]",
+    ],
+    text:
+      "Changes the limits of a migration that runs on this host, at once, for disks and memory " +
+      "together. bandwidth=none lifts the limit. Exit 3 when it is too late.",
+    examples: [
+      "vmferry set bandwidth=200M",
+      "vmferry set --name vm1 max-downtime=1s bandwidth=none",
+    ],
+  },
 };
 
 const SUMMARY: readonly (readonly [string, string])[] = [
@@ -63,6 +89,9 @@ const SUMMARY: readonly (readonly [string, string])[] = [
   ["migrate", "the source: carry a running guest, memory and disks, to a receive"],
   ["forward", "named UNIX sockets through a tunnel, no control of QEMU"],
   ["check", "what would stand in the way of a migration; changes nothing"],
+  ["status", "how the migrations on this host are"],
+  ["cancel", "end a running migration and wait until all is undone"],
+  ["set", "change the limits of a running migration"],
 ];
 
 const EXIT_CODES = `Exit codes:

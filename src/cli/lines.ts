@@ -1,8 +1,10 @@
 import type { Outcome, Phase } from "../migrate/mod.ts";
 import type { CliEvent } from "./events.ts";
 import { formatSeconds, formatSize } from "./size.ts";
+import { statusLines } from "./status_lines.ts";
 
-const PHASES: Readonly<Record<Phase, string>> = {
+/** Each phase in words. */
+export const PHASES: Readonly<Record<Phase, string>> = {
   prepare: "preparing both ends",
   mirror: "copying disks",
   ram: "disks are in step, copying memory",
@@ -29,6 +31,15 @@ export function lineOf(event: CliEvent, quiet: boolean): string | undefined {
       return resultLine(event);
     case "check":
       return checkLines(event);
+    case "status":
+      return statusLines(event);
+    case "silent":
+      return `vmferry: ${event.runDir}: ${event.reason}`;
+    case "limits": {
+      const { bandwidth, maxDowntimeMs } = event;
+      const rate = bandwidth === null ? "no limit" : `at most ${formatSize(bandwidth)}/s`;
+      return `vmferry: bandwidth: ${rate}; downtime: at most ${maxDowntimeMs} ms`;
+    }
     case "link":
       if (event.state === "up") return "vmferry: link up again";
       return `vmferry: link down, retrying, ${formatSeconds(event.graceLeft ?? 0)} left`;

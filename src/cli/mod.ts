@@ -6,6 +6,7 @@
 import { messageOf } from "../io/mod.ts";
 import { type Command, parseCommandLine } from "./args.ts";
 import { check } from "./commands/check.ts";
+import { cancel, set, status } from "./commands/control.ts";
 import { forward } from "./commands/forward.ts";
 import { migrate } from "./commands/migrate.ts";
 import { receive } from "./commands/receive.ts";
@@ -48,5 +49,11 @@ async function carryOut(command: Command, output: Output): Promise<ExitCode> {
       return await forward(command, output);
     case "check":
       return await check(command, output);
+    case "status":
+      return await status(command, output);
+    case "cancel":
+      return await cancel(command, output);
+    case "set":
+      return await set(command, output);
   }
 }

@@ -68,6 +68,13 @@ export class Output {
     else this.#stderr.write(text + "\n");
   }
 
+  /** What was asked for, on standard output: as JSON, or in words. */
+  readonly answerEvent = (event: CliEvent): void => {
+    const line = this.#options.json ? undefined : lineOf(event, false);
+    if (line === undefined) this.report(event);
+    else this.answer(line);
+  };
+
   /** Text that was asked for, on standard output: help, version. */
   answer(text: string): void {
     this.#stdout.write(text + "\n");

@@ -1,4 +1,5 @@
 import type { RunDir } from "../migrate/mod.ts";
+import { absolutePath } from "./paths.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** Longest path of a UNIX socket, bytes (sun_path without its end). */
@@ -6,20 +7,24 @@ const MAX_SOCKET_PATH = 107;
 /** Longest name that is made in it. */
 const LONGEST_NAME = "control.sock";
 
+/** The folder that each run has its own in: `base`, else `$XDG_RUNTIME_DIR/vmferry`, else `/run/vmferry`. */
+export function runBase(base: string | undefined): string {
+  const runtime = Deno.env.get("XDG_RUNTIME_DIR");
+  return absolutePath(base ?? (runtime ? `${runtime}/vmferry` : "/run/vmferry"));
+}
+
 /** A folder of mode 0700 for one run's sockets; removed with all that is in it when disposed. */
 export class PrivateRunDir implements RunDir, AsyncDisposable {
   readonly #path: string;
   readonly #madeBase: string | undefined;
 
   /**
-   * Makes one in `base`, else in `$XDG_RUNTIME_DIR/vmferry`, else in `/run/vmferry`.
+   * Makes one in {@link runBase}.
    *
    * @throws {UsageError} when it can't be made there or its path leaves no room for a socket's name.
    */
   static async make(base: string | undefined): Promise<PrivateRunDir> {
-    const runtime = Deno.env.get("XDG_RUNTIME_DIR");
-    const parent = base ?? (runtime ? `${runtime}/vmferry` : "/run/vmferry");
-    const absolute = parent.startsWith("/") ? parent : `${Deno.cwd()}/${parent}`;
+    const absolute = runBase(base);
     // What makeTempDir adds: a slash, the prefix, eight characters.
     const length = new TextEncoder().encode(`${absolute}/run-xxxxxxxx/${LONGEST_NAME}`).length;
     if (length > MAX_SOCKET_PATH) {
@@ -42,6 +47,11 @@ export class PrivateRunDir implements RunDir, AsyncDisposable {
   private constructor(path: string, madeBase: string | undefined) {
     this.#path = path;
     this.#madeBase = madeBase;
+  }
+
+  /** The folder itself. */
+  get folder(): string {
+    return this.#path;
   }
 
   path(name: string): string {

@@ -1,4 +1,5 @@
-import { type Acceptor, type Clock, systemClock } from "../io/mod.ts";
+import { type Acceptor, type Clock, type Logger, systemClock } from "../io/mod.ts";
+import type { Report } from "../migrate/mod.ts";
 import {
   connectSession,
   type Liveness,
@@ -10,11 +11,16 @@ import type { Address } from "./address.ts";
 import type { CommonOptions, TunnelOptions } from "./args.ts";
 import { dialer } from "./endpoint.ts";
 import { LinkEvents } from "./link_events.ts";
-import type { Output } from "./output.ts";
 import { readSecret } from "./secret.ts";
 import { VERSION } from "./version.ts";
 
 const clock: Clock = systemClock;
+
+/** Who hears of what becomes of the link. */
+interface Told {
+  readonly report: Report;
+  readonly log: Logger;
+}
 
 /** This end of a tunnel, from the command line. */
 export async function localEnd(options: CommonOptions & TunnelOptions): Promise<Local> {
@@ -33,7 +39,7 @@ export function connector(
   address: Address,
   local: Local,
   options: TunnelOptions,
-  output: Output,
+  output: Told,
 ): (signal: AbortSignal) => Promise<Session> {
   return async (signal) => {
     const link = new LinkEvents(output.report, clock);
@@ -59,7 +65,7 @@ export function sessionServer(
   acceptor: Acceptor,
   local: Local,
   options: TunnelOptions,
-  output: Output,
+  output: Told,
   onSession: (session: Session) => void,
 ): SessionServer {
   return new SessionServer(acceptor, {

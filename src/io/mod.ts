@@ -7,6 +7,7 @@ export * from "./acceptor.ts";
 export * from "./byte_pipe.ts";
 export * from "./clock.ts";
 export * from "./deadline.ts";
+export * from "./line_splitter.ts";
 export * from "./log.ts";
 export * from "./states.ts";
 export * from "./task_group.ts";

@@ -16,5 +16,6 @@ export type {
   ReportedError,
   Side,
 } from "./events.ts";
+export { type LimitChange, Limits } from "./limits.ts";
 export type { DiskChoice } from "./plan.ts";
 export { type Migrated, type RunDir, SourceMigration, type SourceOptions } from "./source.ts";

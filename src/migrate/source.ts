@@ -23,6 +23,7 @@ import { asMigrationError, MigrationError, refusal } from "./errors.ts";
 import type { Phase, Report } from "./events.ts";
 import { handOver } from "./handover.ts";
 import { type Guest, inspectGuest, sourceProblems } from "./inspect.ts";
+import type { Limits } from "./limits.ts";
 import { type Mirror, MirrorSet } from "./mirrors.ts";
 import { selectDisks } from "./plan.ts";
 import { ProgressTicker } from "./progress.ts";
@@ -42,9 +43,7 @@ export interface SourceOptions {
   readonly runDir: RunDir;
   /** Names of the disks to take; none = every one that can be mirrored. */
   readonly disks: readonly string[];
-  /** Bytes per second for everything together; `null` = no limit. */
-  readonly bandwidth: number | null;
-  readonly maxDowntimeMs: number;
+  readonly limits: Limits;
   readonly quitSource: boolean;
   readonly report: Report;
   readonly clock: Clock;
@@ -92,8 +91,6 @@ const CAUSE_MS = 2_000;
 const ABORT_MS = 10_000;
 /** How long a guest may take to run again after a failed attempt, ms. */
 const RESTORE_MS = 60_000;
-/** QEMU's own limit for the migration stream when the user sets none: 1 TiB/s, that is none. */
-const NO_LIMIT = 2 ** 40;
 /** Probes under way at a time. */
 const PROBES = 8;
 
@@ -243,7 +240,7 @@ export class SourceMigration {
       if (cause) this.#fault(cause);
       else this.#fault(new Error("The destination ended the session"));
     });
-    if (this.#options.bandwidth !== null) session.setBandwidth(this.#options.bandwidth);
+    this.#options.limits.holdSession(session);
     const wanted: DiskDescription[] = disks.map((d) => ({
       name: d.name,
       sizeBytes: d.sizeBytes,
@@ -315,7 +312,6 @@ export class SourceMigration {
     exports: Result<"prepare">["exports"],
   ): Promise<MirrorSet> {
     const { clock, log } = this.#options;
-    const listener = await this.#listen("nbd", () => openChannel(session, rpc, "nbd"));
     const mirrors = new MirrorSet({
       qmp: this.#qmp,
       clock,
@@ -324,11 +320,13 @@ export class SourceMigration {
         ...disk,
         exportName: exports.find((e) => e.disk === disk.name)!.exportName,
       })),
-      socketPath: listener.path,
+      socketPath: this.#options.runDir.path("nbd.sock"),
       reconnectDelay: 0,
       onFault: (error) => this.#fault(error),
     });
+    // Taken back after the socket: jobs that are thrown away need not wait for what is under way.
     this.#undo.add("the mirror jobs", () => mirrors.undo());
+    await this.#listen("nbd", () => openChannel(session, rpc, "nbd"));
     this.#progress = new ProgressTicker({
       clock,
       report: this.#options.report,
@@ -340,7 +338,7 @@ export class SourceMigration {
   }
 
   async #startRam(session: Session, rpc: RpcPeer): Promise<Ram> {
-    const { clock, log, bandwidth, maxDowntimeMs } = this.#options;
+    const { clock, log, limits } = this.#options;
     // Opened before QEMU has anything to send: its destination then reads as fast as it writes,
     // and is not still loading memory when the guest is stopped and the disks want their last word.
     const stream = await openChannel(session, rpc, "ram", this.#stop.signal);
@@ -352,8 +350,8 @@ export class SourceMigration {
     });
     await settings.apply({
       capabilities: { events: true, "pause-before-switchover": true, "late-block-activate": true },
-      parameters: { "max-bandwidth": bandwidth ?? NO_LIMIT, "downtime-limit": maxDowntimeMs },
     });
+    await limits.holdRam(settings);
     const ram = new Ram(this.#qmp, clock, log);
     this.#undo.add("the migration of the memory", () => ram.undo());
     await ram.start(`unix:${listener.path}`);

@@ -2,6 +2,7 @@ import {
   type BytePipe,
   type Clock,
   DeadlineError,
+  LineSplitter,
   type Logger,
   messageOf,
   type Moves,
@@ -14,7 +15,6 @@ import {
 } from "../io/mod.ts";
 import type { Commands } from "./commands.ts";
 import { QmpClosedError, QmpCommandError, QmpError, QmpTimeoutError } from "./errors.ts";
-import { LineSplitter } from "./line_splitter.ts";
 
 /** Commands that may wait for their answer at a time. */
 export const MAX_IN_FLIGHT = 1024;

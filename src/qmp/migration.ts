@@ -131,9 +131,14 @@ export interface WantedSettings {
   readonly parameters?: Readonly<Record<string, number>>;
 }
 
-/** Sets QEMU's migration capabilities and parameters, and puts them back as they were. */
+/**
+ * Sets QEMU's migration capabilities and parameters, and puts them back as they were. Calls are
+ * carried out one after the other; once they are put back, nothing is set any more.
+ */
 export class MigrationSettings {
   readonly #client: QmpClient;
+  #turn: Promise<void> = Promise.resolve();
+  #over = false;
   #capabilities: { capability: string; state: boolean }[] = [];
   #parameters: Record<string, unknown> = {};
 
@@ -143,6 +148,27 @@ export class MigrationSettings {
 
   /** Sets what is wanted and not so already, and remembers what was. */
   async apply(wanted: WantedSettings): Promise<void> {
+    await this.#inTurn(async () => {
+      if (!this.#over) await this.#apply(wanted);
+    });
+  }
+
+  /**
+   * Puts back what {@link apply} changed.
+   *
+   * @throws {Error} saying what QEMU would not take; the rest is put back all the same.
+   */
+  async restore(): Promise<void> {
+    await this.#inTurn(() => this.#restore());
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.#turn.then(work);
+    this.#turn = done.catch(() => {});
+    return done;
+  }
+
+  async #apply(wanted: WantedSettings): Promise<void> {
     const now = await this.#client.execute("query-migrate-capabilities", {});
     const changed = now.filter(({ capability, state }) => {
       const want = wanted.capabilities?.[capability];
@@ -164,12 +190,8 @@ export class MigrationSettings {
     if (Object.keys(set).length > 0) await this.#client.execute("migrate-set-parameters", set);
   }
 
-  /**
-   * Puts back what {@link apply} changed.
-   *
-   * @throws {Error} saying what QEMU would not take; the rest is put back all the same.
-   */
-  async restore(): Promise<void> {
+  async #restore(): Promise<void> {
+    this.#over = true;
     const failed: string[] = [];
     if (Object.keys(this.#parameters).length > 0) {
       await this.#client.execute("migrate-set-parameters", this.#parameters)

@@ -112,6 +112,7 @@ export class ChannelListener {
   readonly #tasks = new TaskGroup();
   readonly #onEnd: (end: ChannelEnd) => void;
   readonly #pipes = new Set<BytePipe>();
+  readonly #streams = new Set<TunnelStream>();
   #closed = false;
   #count = 0;
 
@@ -152,6 +153,8 @@ export class ChannelListener {
     this.#closed = true;
     this.stop();
     for (const pipe of this.#pipes) pipe.close();
+    // What waits for the stream, and not for the pipe, is woken by this.
+    for (const stream of this.#streams) stream.reset("cancelled", "It was closed here");
     await this.#tasks.join();
   }
 
@@ -172,8 +175,11 @@ export class ChannelListener {
 
   async #serve(pipe: BytePipe): Promise<void> {
     const channel = this.#channel;
+    let stream: TunnelStream | undefined;
     try {
-      const stream = await this.#open(channel);
+      stream = await this.#open(channel);
+      this.#streams.add(stream);
+      if (this.#closed) stream.reset("cancelled", "It was closed here");
       this.#onEnd({ channel, ...await splice(stream, pipe) });
     } catch (error) {
       pipe.close();
@@ -182,6 +188,7 @@ export class ChannelListener {
       this.#onEnd({ channel, sent: 0, received: 0, error: failure });
     } finally {
       this.#pipes.delete(pipe);
+      if (stream) this.#streams.delete(stream);
     }
   }
 }

@@ -175,9 +175,12 @@ export class Session implements StreamHost, LinkHost, Resumable {
     return () => this.#linkListeners.delete(listener);
   }
 
-  /** Holds all streams together, the RPC excepted, to `rate` bytes per second. */
+  /** Holds all streams together, the RPC excepted, to `rate` bytes per second, from now on. */
   setBandwidth(rate: number): void {
     this.#pacer.setRate(rate, this.#clock.now());
+    // What waits was reckoned with the rate of before.
+    this.#stopPace?.();
+    this.#stopPace = undefined;
     this.wake();
   }
 

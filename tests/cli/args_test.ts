@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { parseAddress } from "../../src/cli/address.ts";
 import { parseCommandLine } from "../../src/cli/args.ts";
-import { FLAGS } from "../../src/cli/flags.ts";
+import { COMMANDS, FLAGS } from "../../src/cli/flags.ts";
 import { helpText } from "../../src/cli/help.ts";
 import { formatSize, parseDuration, parseSize } from "../../src/cli/size.ts";
 import { UsageError } from "../../src/cli/usage_error.ts";
@@ -59,6 +59,20 @@ Deno.test("help and version are found wherever they stand", () => {
   assertEquals(parse("--version"), { command: "version" });
 });
 
+Deno.test("a running migration is chosen and told what to do", () => {
+  const choice = { qmp: undefined, name: undefined, runDir: undefined };
+  const plain = { json: false, quiet: false, verbose: false };
+  assertEquals(parse("status --json --name vm1"), {
+    ...{ command: "status", ...choice, ...plain, name: "vm1", json: true },
+  });
+  assertEquals(parse("cancel --qmp /q --timeout 5"), {
+    ...{ command: "cancel", timeoutMs: 5000, ...choice, ...plain, qmp: "/q" },
+  });
+  assertEquals(parse("set bandwidth=5M --run-dir /r"), {
+    ...{ command: "set", change: { bandwidth: 5 << 20 }, ...choice, ...plain, runDir: "/r" },
+  });
+});
+
 const WRONG: readonly [string, string][] = [
   ["", "No command was given"],
   ["migrat --qmp /q", '"migrat" is no command; did you mean "migrate"?'],
@@ -81,6 +95,11 @@ const WRONG: readonly [string, string][] = [
   ["migrate --qmp /q tcp://::1:5", "in brackets"],
   ["migrate --qmp /q unix://relative", "expected an absolute one"],
   [`migrate --qmp /q unix:///${"x".repeat(107)}`, "108 bytes"],
+  ["migrate --qmp /q --max-downtime 2001s tcp://h:1", "at most 2000 s"],
+  ["status vm1", '"vm1" is one argument too many'],
+  ["cancel --secret-file /s", "--secret-file is no flag of"],
+  ["set", "set needs bandwidth=SIZE"],
+  ["set speed=3", 'got "speed=3"'],
   ["receive --qmp /q", "needs --listen ADDRESS or --stdio"],
   ["receive --qmp /q --listen tcp://h:1 --stdio", "exclude each other"],
   ["receive --qmp /q --stdio --json", "both want standard output"],
@@ -106,7 +125,7 @@ Deno.test("each flag is in the help of its commands, and no line is too long for
       assert(helpText(command).includes(`  --${name}`), `--${name} in the help of ${command}`);
     }
   }
-  for (const topic of [undefined, "receive", "migrate", "forward", "check"] as const) {
+  for (const topic of [undefined, ...COMMANDS]) {
     for (const line of helpText(topic).split("\n")) assert(line.length <= 100, line);
   }
 });

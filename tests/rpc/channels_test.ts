@@ -1,6 +1,18 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { type BytePipe, silentLogger, systemClock, writeAll } from "../../src/io/mod.ts";
-import { ChannelServer, openChannel, RpcError, RpcPeer } from "../../src/rpc/mod.ts";
+import {
+  type BytePipe,
+  silentLogger,
+  systemClock,
+  withDeadline,
+  writeAll,
+} from "../../src/io/mod.ts";
+import {
+  ChannelListener,
+  ChannelServer,
+  openChannel,
+  RpcError,
+  RpcPeer,
+} from "../../src/rpc/mod.ts";
 import { StreamResetError } from "../../src/tunnel/mod.ts";
 import { pattern, readAll } from "../support/bytes.ts";
 import { memoryPipe, type MemoryPipeEnd } from "../support/memory_pipe.ts";
@@ -78,4 +90,34 @@ Deno.test("a socket that breaks is a reset with its reason, not an end", async (
   assertEquals([error.code, error.by], ["read-failed", "peer"]);
   assertEquals(error.message.includes("Connection reset by peer"), true);
   assertEquals(await connecting.close(), undefined);
+});
+
+Deno.test("a listener that is closed cuts what is joined, also what waits for the tunnel", async () => {
+  const { dial } = target();
+  const { connecting, rpc } = await served({ nbd: dial });
+  connecting.setBandwidth(1);
+  const [near, far] = memoryPipe();
+  const accepting = [near];
+  const listener = new ChannelListener(
+    {
+      address: "memory",
+      accept: () => Promise.resolve(accepting.pop()),
+      close() {},
+    },
+    "nbd",
+    { open: () => openChannel(connecting, rpc, "nbd"), log: silentLogger },
+  );
+  // More than the stream takes: the splice waits for room, and the tunnel gives none.
+  let written = 0;
+  const writing = (async () => {
+    while (true) written += await far.write(new Uint8Array(65536));
+  })().catch(() => {});
+  for (let before = -1, still = 0; still < 20; before = written) {
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    still = written > 0 && written === before ? still + 1 : 0;
+  }
+  await withDeadline(systemClock, 5000, "the listener to be closed", listener.close());
+  await writing;
+  assertEquals(listener.active, 0);
+  connecting.abort("test over", "stopped");
 });

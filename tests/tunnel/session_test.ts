@@ -2,6 +2,7 @@ import { assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { writeAll } from "../../src/io/mod.ts";
 import { StreamResetError } from "../../src/tunnel/errors.ts";
 import { pattern, readAll } from "../support/bytes.ts";
+import { ManualClock, settle } from "../support/manual_clock.ts";
 import { sessionPair } from "./session_pair.ts";
 
 Deno.test("bytes cross in both directions and each end is passed on by itself", async () => {
@@ -36,6 +37,33 @@ Deno.test("a reset reaches the other end with its reason and leaves the session 
   await d.closeWrite();
   assertEquals(await connecting.close(), undefined);
 });
+
+Deno.test("a new bandwidth holds at once, also for what waits by the old one", async () => {
+  const clock = new ManualClock();
+  const { connecting, listening } = await sessionPair({ clock });
+  connecting.setBandwidth(100);
+  const a = connecting.open();
+  const b = listening.accept(a.id);
+  const bytes = pattern(300_000);
+  const sending = writeAll(a, bytes).then(() => a.closeWrite());
+  const reading = readAll(b);
+  // The first frame goes out on credit; the second one would have to wait for minutes.
+  await clock.advance(1000);
+  assertEquals(connecting.bytes < 200_000, true, `${connecting.bytes} bytes`);
+  connecting.setBandwidth(Infinity);
+  await clock.advance(0);
+  await clock.advance(0);
+  assertEquals((await Promise.race([reading, settled()]))?.length, bytes.length);
+  await sending;
+  connecting.abort("test over", "stopped");
+  await listening.ended;
+});
+
+/** Later than whatever needs no time. */
+async function settled(): Promise<undefined> {
+  for (let i = 0; i < 100; i++) await settle();
+  return undefined;
+}
 
 Deno.test("a reader that stops holds up its own stream alone", async () => {
   const { connecting, listening } = await sessionPair();

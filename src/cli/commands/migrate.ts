@@ -1,7 +1,11 @@
 import { systemClock } from "../../io/mod.ts";
-import { asMigrationError, MigrationError, SourceMigration } from "../../migrate/mod.ts";
+import { asMigrationError, Limits, MigrationError, SourceMigration } from "../../migrate/mod.ts";
 import { listenUnix } from "../../tunnel/mod.ts";
 import type { Command } from "../args.ts";
+import { controlSource, identify } from "../control/controlled.ts";
+import { CONTROL_SOCKET } from "../control/protocol.ts";
+import { ControlServer } from "../control/server.ts";
+import { StatusBoard } from "../control/status_board.ts";
 import { checkSafety } from "../endpoint.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import { openQmp } from "../open_qmp.ts";
@@ -15,12 +19,16 @@ type Options = Command & { readonly command: "migrate" };
 
 /** The source: carries the guest to a receiving end. */
 export async function migrate(options: Options, output: Output): Promise<ExitCode> {
-  const { report, log } = output;
+  const { log } = output;
+  const board = new StatusBoard();
+  const report = board.noting(output.report);
+  const limits = new Limits(options.bandwidth, options.maxDowntimeMs);
   const start = systemClock.now();
   const local = await localEnd(options);
   const warning = checkSafety(options.destination, options);
   if (warning) report({ event: "warning", code: "not-encrypted", message: warning });
   const stop = new AbortController();
+  let control: ControlServer | undefined;
   let migration: SourceMigration | undefined;
   using _signals = onSignals((name) => {
     if (stop.signal.aborted) return;
@@ -35,14 +43,20 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
   try {
     await using qmp = await openQmp(options.qmp, "source", log);
     await using runDir = await PrivateRunDir.make(options.runDir);
+    const identity = await identify("source", qmp, options.qmp, runDir.folder);
+    control = new ControlServer(
+      await listenUnix(runDir.path(CONTROL_SOCKET)),
+      controlSource(board, identity, limits, stop),
+      systemClock,
+      log,
+    );
     migration = new SourceMigration({
       qmp,
       runDir,
-      connect: connector(options.destination, local, options, output),
+      connect: connector(options.destination, local, options, { report, log }),
       listen: listenUnix,
       disks: options.disks,
-      bandwidth: options.bandwidth,
-      maxDowntimeMs: options.maxDowntimeMs,
+      limits,
       quitSource: options.quitSource,
       report,
       clock: systemClock,
@@ -58,5 +72,6 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
     return exitCodeOf(failure);
   } finally {
     stopTimer();
+    await control?.close();
   }
 }

@@ -1,7 +1,11 @@
 import { systemClock, withDeadline } from "../../io/mod.ts";
 import { asMigrationError, DestinationMigration, MigrationError } from "../../migrate/mod.ts";
-import { connectUnix } from "../../tunnel/mod.ts";
+import { connectUnix, listenUnix } from "../../tunnel/mod.ts";
 import type { Command } from "../args.ts";
+import { controlDestination, identify } from "../control/controlled.ts";
+import { CONTROL_SOCKET } from "../control/protocol.ts";
+import { ControlServer } from "../control/server.ts";
+import { StatusBoard } from "../control/status_board.ts";
 import { checkSafety, listenOn } from "../endpoint.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import { openQmp } from "../open_qmp.ts";
@@ -18,7 +22,9 @@ const ASKED_AT_LEAST_MS = 10_000;
 
 /** The destination: serves one migration, ends when the guest runs here or nothing came of it. */
 export async function receive(options: Options, output: Output): Promise<ExitCode> {
-  const { report, log } = output;
+  const { log } = output;
+  const board = new StatusBoard();
+  const report = board.noting(output.report);
   const start = systemClock.now();
   // The other end of a pipe can't come back: there is no process of ours to come back to.
   const graceMs = options.listen === "stdio" ? 0 : options.graceMs;
@@ -26,6 +32,7 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
   const warning = options.listen === "stdio" ? undefined : checkSafety(options.listen, options);
   if (warning) report({ event: "warning", code: "not-encrypted", message: warning });
   let migration: DestinationMigration | undefined;
+  let control: ControlServer | undefined;
   try {
     await using qmp = await openQmp(options.qmp, "destination", log);
     await using runDir = await PrivateRunDir.make(options.runDir);
@@ -40,13 +47,26 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
       log,
     });
     await migration.check();
-    const acceptor = await listenOn(options.listen);
     const destination = migration;
+    const identity = await identify("destination", qmp, options.qmp, runDir.folder);
+    control = new ControlServer(
+      await listenUnix(runDir.path(CONTROL_SOCKET)),
+      controlDestination(board, identity, (reason) => destination.cancel(reason)),
+      systemClock,
+      log,
+    );
+    const acceptor = await listenOn(options.listen);
     using _signals = onSignals((name) => {
       const message = `Cancelled by ${name} at the destination`;
       destination.cancel(new MigrationError("cancelled", "cancelled", "destination", message));
     });
-    const server = sessionServer(acceptor, local, options, output, (s) => destination.serve(s));
+    const server = sessionServer(
+      acceptor,
+      local,
+      options,
+      { report, log },
+      (s) => destination.serve(s),
+    );
     const stopTimer = options.timeoutMs === 0 ? () => {} : systemClock.after(
       options.timeoutMs,
       () => {
@@ -76,6 +96,8 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
     const failure = asMigrationError(error, "destination");
     report(resultEvent({ startedAt: start, bytes: migration?.bytes ?? 0, error: failure }));
     return exitCodeOf(failure);
+  } finally {
+    await control?.close();
   }
 }
 

@@ -205,11 +205,11 @@ export class Pair {
     runDir: string,
     args: readonly string[],
   ): Vmferry {
-    const dir = `${this.#dir}/${runDir}`;
+    const own = args.includes("--run-dir") ? [] : ["--run-dir", `${this.#dir}/${runDir}`];
     const ferry = this.context.vmferry({
       name: command,
       prefix: prefix ?? [],
-      args: [command, "--json", "--run-dir", dir, ...args],
+      args: [command, "--json", ...own, ...args],
     });
     this.#ferries.push(ferry);
     return ferry;

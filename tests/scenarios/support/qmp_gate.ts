@@ -1,4 +1,4 @@
-import { LineSplitter } from "../../../src/qmp/line_splitter.ts";
+import { LineSplitter } from "../../../src/io/line_splitter.ts";
 
 /** A command that is kept from QEMU. */
 export interface Held {

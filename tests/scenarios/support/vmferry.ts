@@ -27,6 +27,32 @@ export interface VmferryOptions {
   readonly env?: { readonly [name: string]: string };
 }
 
+/** What a command that ends by itself said. */
+export interface Said {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a vmferry command to its end: `status`, `set`, `cancel`. */
+export async function runVmferry(args: readonly string[], timeoutMs = 30_000): Promise<Said> {
+  const child = new Deno.Command(vmferryPath(), {
+    args: [...args],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  try {
+    const what = `vmferry ${args.join(" ")} to end`;
+    const output = await withDeadline(systemClock, timeoutMs, what, child.output());
+    const [stdout, stderr] = [output.stdout, output.stderr].map((b) => new TextDecoder().decode(b));
+    return { code: output.code, stdout: stdout!, stderr: stderr! };
+  } catch (error) {
+    child.kill("SIGKILL");
+    throw error;
+  }
+}
+
 /** A vmferry process whose JSON events are recorded. Give it `--json`. */
 export class Vmferry implements AsyncDisposable {
   readonly name: string;

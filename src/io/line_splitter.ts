@@ -1,4 +1,4 @@
-/** Longest line that is taken, bytes; `query-qmp-schema` answers with megabytes. */
+/** Longest line that is taken, bytes; QMP's `query-qmp-schema` answers with megabytes. */
 export const MAX_LINE = 64 * 1024 * 1024;
 
 /** Cuts a byte stream into lines of text. Pure. */

@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { LineSplitter } from "../../src/qmp/line_splitter.ts";
+import { LineSplitter } from "../../src/io/line_splitter.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 

@@ -1,0 +1,95 @@
+/**
+ * The two ends of a migration as something that can be controlled.
+ *
+ * @module
+ */
+import { messageOf } from "../../io/mod.ts";
+import { type LimitChange, type Limits, MigrationError, type Side } from "../../migrate/mod.ts";
+import { describeMachine, type QmpClient } from "../../qmp/mod.ts";
+import { absolutePath } from "../paths.ts";
+import { ControlError } from "./protocol.ts";
+import type { Controlled } from "./server.ts";
+import type { Identity, StatusBoard } from "./status_board.ts";
+
+const NO_UUID = "00000000-0000-0000-0000-000000000000";
+
+/** Who this run is, for whoever has to tell it from others. */
+export async function identify(
+  role: Side,
+  qmp: QmpClient,
+  qmpPath: string,
+  runDir: string,
+): Promise<Identity> {
+  const { name, uuid } = await describeMachine(qmp);
+  const guest = { name: name ?? null, uuid: uuid && uuid !== NO_UUID ? uuid : null };
+  return { role, pid: Deno.pid, runDir, qmp: absolutePath(qmpPath), guest };
+}
+
+/** A `migrate`; aborting `stop` ends it. */
+export function controlSource(
+  board: StatusBoard,
+  identity: Identity,
+  limits: Limits,
+  stop: AbortController,
+): Controlled {
+  const { signal } = stop;
+  return {
+    ended: board.ended,
+    status: () =>
+      board.status(identity, {
+        bandwidth: limits.bandwidth,
+        maxDowntimeMs: limits.maxDowntimeMs,
+        ending: signal.aborted ? messageOf(signal.reason) : null,
+      }),
+    async set(change: LimitChange) {
+      refuseWhenLate(board, "changed");
+      if (signal.aborted) throw late(`It is being undone: ${messageOf(signal.reason)}`);
+      if (change.maxDowntimeMs !== undefined && board.phase === "switchover") {
+        throw late("The guest is stopped for the switchover already: its downtime has begun");
+      }
+      await limits.set(change);
+      return { bandwidth: limits.bandwidth, maxDowntimeMs: limits.maxDowntimeMs };
+    },
+    cancel() {
+      refuseWhenLate(board, "cancelled");
+      if (signal.aborted) return;
+      const message = "Cancelled by 'vmferry cancel'";
+      stop.abort(new MigrationError("cancelled", "cancelled", "source", message));
+    },
+  };
+}
+
+/** A `receive`; `end` ends it. */
+export function controlDestination(
+  board: StatusBoard,
+  identity: Identity,
+  end: (reason: MigrationError) => void,
+): Controlled {
+  let ending: string | null = null;
+  return {
+    ended: board.ended,
+    status: () => board.status(identity, { bandwidth: null, maxDowntimeMs: null, ending }),
+    set() {
+      const message = "The limits are the source's: set them where 'vmferry migrate' runs";
+      return Promise.reject(new ControlError("not-here", message));
+    },
+    cancel() {
+      refuseWhenLate(board, "cancelled");
+      const message = "Cancelled by 'vmferry cancel' at the destination";
+      ending ??= message;
+      end(new MigrationError("cancelled", "cancelled", "destination", message));
+    },
+  };
+}
+
+function refuseWhenLate({ phase, over }: StatusBoard, what: string): void {
+  if (over) throw late("The migration has ended");
+  if (phase === "done") throw late("The guest is at the destination already");
+  if (phase === "handover") {
+    throw late(`The guest is being handed over to the destination: it can't be ${what} any more`);
+  }
+}
+
+function late(message: string): ControlError {
+  return new ControlError("too-late", message);
+}

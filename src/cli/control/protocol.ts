@@ -1,0 +1,128 @@
+/**
+ * What is said over the control socket of a running migration, as docs/operations.md has it: JSON,
+ * a line each, one answer to each request, in order. Pure.
+ *
+ *     {"command": "status"}                                        -> {"result": {"event": "status", …}}
+ *     {"command": "set", "bandwidth": 1048576, "maxDowntimeMs": 300}
+ *                                           -> {"result": {"bandwidth": 1048576, "maxDowntimeMs": 300}}
+ *     {"command": "cancel"}            when the migration has ended -> {"result": {"event": "result", …}}
+ *     anything that is not done                                     -> {"error": {"code", "message"}}
+ *
+ * @module
+ */
+import { printable } from "../../io/mod.ts";
+import type { LimitChange } from "../../migrate/mod.ts";
+
+/** The socket's name in a run's private folder. */
+export const CONTROL_SOCKET = "control.sock";
+/** Longest request, bytes; what is answered may be larger. */
+export const MAX_REQUEST = 64 * 1024;
+/** Longest answer, bytes: a status with a thousand disks. */
+export const MAX_ANSWER = 4 * 1024 * 1024;
+
+export type Request =
+  | { readonly command: "status" }
+  | { readonly command: "cancel" }
+  | ({ readonly command: "set" } & LimitChange);
+
+/** The limits that hold. */
+export interface InForce {
+  readonly bandwidth: number | null;
+  readonly maxDowntimeMs: number;
+}
+
+/** Why something was not done. */
+export interface Refusal {
+  /** `bad-request`, `too-late`, `not-here`, `failed`; unknown ones are failures too. */
+  readonly code: string;
+  readonly message: string;
+}
+
+export type Answer = { readonly result: unknown } | { readonly error: Refusal };
+
+/** A request that is not carried out; the migration goes on as if it had not been made. */
+export class ControlError extends Error {
+  override name = "ControlError";
+  readonly code: string;
+  constructor(code: string, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/**
+ * Reads a request; members that are not known are ignored, so that a later version may add some.
+ *
+ * @throws {ControlError} code `bad-request`.
+ */
+export function parseRequest(line: string): Request {
+  const message = objectOf(line);
+  switch (message.command) {
+    case "status":
+    case "cancel":
+      return { command: message.command };
+    case "set":
+      return { command: "set", ...parseChange(message) };
+    default:
+      throw bad(`"${printable(String(message.command), 40)}" is no command`);
+  }
+}
+
+function parseChange(message: Record<string, unknown>): LimitChange {
+  const { bandwidth, maxDowntimeMs } = message;
+  const change: { bandwidth?: number | null; maxDowntimeMs?: number } = {};
+  if (bandwidth !== undefined) {
+    if (bandwidth !== null && !isWhole(bandwidth, 1)) throw bad("bandwidth is bytes, or null");
+    change.bandwidth = bandwidth;
+  }
+  if (maxDowntimeMs !== undefined) {
+    if (!isWhole(maxDowntimeMs, 0)) throw bad("maxDowntimeMs is milliseconds");
+    change.maxDowntimeMs = maxDowntimeMs;
+  }
+  if (Object.keys(change).length === 0) throw bad("set names neither bandwidth nor maxDowntimeMs");
+  return change;
+}
+
+/**
+ * Reads an answer.
+ *
+ * @returns its result.
+ * @throws {ControlError} when it says that it was not done, or is no answer (`bad-answer`).
+ */
+export function parseAnswer(line: string): unknown {
+  let message: Record<string, unknown>;
+  try {
+    message = objectOf(line);
+  } catch {
+    throw new ControlError("bad-answer", `It answered "${printable(line, 80)}", expected JSON`);
+  }
+  if (message.error !== undefined) {
+    const { code, message: text } = Object(message.error) as Partial<Refusal>;
+    throw new ControlError(
+      String(code ?? "failed"),
+      printable(String(text ?? "it gave no reason")),
+    );
+  }
+  return message.result;
+}
+
+function objectOf(line: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    throw bad("a request is one line of JSON");
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw bad("a request is a JSON object");
+  }
+  return value as Record<string, unknown>;
+}
+
+function isWhole(value: unknown, least: number): value is number {
+  return Number.isSafeInteger(value) && value as number >= least;
+}
+
+function bad(message: string): ControlError {
+  return new ControlError("bad-request", message);
+}

@@ -1,0 +1,142 @@
+import {
+  type Acceptor,
+  type BytePipe,
+  type Clock,
+  LineSplitter,
+  type Logger,
+  messageOf,
+  TaskGroup,
+  withDeadline,
+  writeAll,
+} from "../../io/mod.ts";
+import type { LimitChange } from "../../migrate/mod.ts";
+import type { StatusEvent } from "../events.ts";
+import { type Answer, ControlError, type InForce, MAX_REQUEST, parseRequest } from "./protocol.ts";
+import type { Result } from "./status_board.ts";
+
+/** What of a migration can be controlled while it runs. */
+export interface Controlled {
+  status(): StatusEvent;
+  /**
+   * Changes the limits; resolves with those that hold from now on.
+   *
+   * @throws {ControlError} when it can't be done any more.
+   */
+  set(change: LimitChange): Promise<InForce>;
+  /**
+   * Asks it to end.
+   *
+   * @throws {ControlError} when it can't be done any more.
+   */
+  cancel(): void;
+  /** How it ended, once it has. */
+  readonly ended: Promise<Result>;
+}
+
+/** Connections that are served at a time; whoever comes past that is hung up on. */
+const MAX_CONNECTIONS = 16;
+/** How long a connection may be silent, or not take its answer, ms. */
+const IDLE_MS = 30_000;
+/** How long those who wait for the end may take to hear of it, ms. */
+const FAREWELL_MS = 2_000;
+
+/** Answers requests of other processes of this user about one migration. */
+export class ControlServer {
+  readonly #controlled: Controlled;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #tasks = new TaskGroup();
+  readonly #open = new Set<BytePipe>();
+  /** Connections whose request was `cancel`: they hear how it ended, after everything else. */
+  readonly #farewells = new Set<BytePipe>();
+  readonly #acceptor: Acceptor;
+
+  /** Serves whoever connects; owns `acceptor` from now on. */
+  constructor(acceptor: Acceptor, controlled: Controlled, clock: Clock, log: Logger) {
+    this.#acceptor = acceptor;
+    this.#controlled = controlled;
+    this.#clock = clock;
+    this.#log = log;
+    this.#tasks.spawn(async () => {
+      let pipe: BytePipe | undefined;
+      while ((pipe = await acceptor.accept())) {
+        const accepted = pipe;
+        if (this.#open.size >= MAX_CONNECTIONS) accepted.close();
+        else this.#tasks.spawn(() => this.#converse(accepted));
+      }
+    });
+  }
+
+  /**
+   * Takes no more connections, tells those who asked for the end what came of it, and hangs up. To be
+   * called when nothing is left of the migration: who hears of its end may begin the next one.
+   */
+  async close(): Promise<void> {
+    this.#acceptor.close();
+    if (this.#farewells.size > 0) {
+      const result = await this.#controlled.ended;
+      await Promise.all(
+        [...this.#farewells].map((pipe) => this.#say(pipe, { result }, FAREWELL_MS)),
+      );
+    }
+    for (const pipe of this.#open) pipe.close();
+    await this.#tasks.join();
+  }
+
+  async #converse(pipe: BytePipe): Promise<void> {
+    this.#open.add(pipe);
+    try {
+      const lines = new LineSplitter();
+      const buffer = new Uint8Array(4096);
+      while (true) {
+        const n = await this.#read(pipe, buffer);
+        if (n === null) return;
+        for (const line of lines.push(buffer.subarray(0, n), MAX_REQUEST)) {
+          await this.#answer(pipe, line);
+        }
+      }
+    } catch (error) {
+      // It went away, fell silent, or talks too much: it is only this one's end.
+      this.#log.log("debug", `control: ${messageOf(error)}`);
+    } finally {
+      this.#open.delete(pipe);
+      this.#farewells.delete(pipe);
+      pipe.close();
+    }
+  }
+
+  /** Who waits for the end of the migration may be silent for as long as that takes. */
+  async #read(pipe: BytePipe, buffer: Uint8Array): Promise<number | null> {
+    if (this.#farewells.has(pipe)) return await pipe.read(buffer);
+    return await withDeadline(this.#clock, IDLE_MS, "a request", pipe.read(buffer));
+  }
+
+  async #answer(pipe: BytePipe, line: string): Promise<void> {
+    try {
+      const request = parseRequest(line);
+      this.#log.log("debug", `control: ${request.command}`);
+      switch (request.command) {
+        case "status":
+          return await this.#say(pipe, { result: this.#controlled.status() });
+        case "set":
+          return await this.#say(pipe, { result: await this.#controlled.set(request) });
+        case "cancel":
+          this.#controlled.cancel();
+          this.#farewells.add(pipe);
+          return;
+      }
+    } catch (error) {
+      const code = error instanceof ControlError ? error.code : "failed";
+      await this.#say(pipe, { error: { code, message: messageOf(error) } });
+    }
+  }
+
+  async #say(pipe: BytePipe, answer: Answer, ms = IDLE_MS): Promise<void> {
+    const bytes = new TextEncoder().encode(`${JSON.stringify(answer)}\n`);
+    await withDeadline(this.#clock, ms, "the answer to be taken", writeAll(pipe, bytes))
+      .catch((error) => {
+        this.#log.log("debug", `control: ${messageOf(error)}`);
+        pipe.close();
+      });
+  }
+}

@@ -1,0 +1,104 @@
+import type { MigrationEvent, Phase, Report, Side } from "../../migrate/mod.ts";
+import type { StatusEvent } from "../events.ts";
+
+type Progress = MigrationEvent & { readonly event: "progress" };
+type Link = MigrationEvent & { readonly event: "link" };
+export type Result = MigrationEvent & { readonly event: "result" };
+
+/** Warnings that are kept for whoever asks. */
+const MAX_WARNINGS = 20;
+
+/** What of a status does not come from events. */
+export interface Identity {
+  readonly role: Side;
+  readonly pid: number;
+  readonly runDir: string;
+  /** The QMP socket, an absolute path. */
+  readonly qmp: string;
+  readonly guest: { readonly name: string | null; readonly uuid: string | null };
+}
+
+/** Remembers what a migration told last, for whoever asks how it is. Pure, but for the two clocks. */
+export class StatusBoard {
+  /** Resolves with the last event of the migration, when all is undone or done. */
+  readonly ended: Promise<Result>;
+  readonly #end: (result: Result) => void;
+  readonly #startedAt = new Date().toISOString();
+  readonly #start = performance.now();
+  #phase: Phase | null = null;
+  #progress: Progress | undefined;
+  #link: Link | undefined;
+  #address: string | null = null;
+  #warnings: string[] = [];
+  #over = false;
+
+  constructor() {
+    const { promise, resolve } = Promise.withResolvers<Result>();
+    [this.ended, this.#end] = [promise, resolve];
+  }
+
+  /** Where the migration is; `null` before it has begun. */
+  get phase(): Phase | null {
+    return this.#phase;
+  }
+
+  /** True once its last event was told. */
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /** A report that is noted here on its way to `next`. */
+  noting(next: Report): Report {
+    return (event) => {
+      this.note(event);
+      next(event);
+    };
+  }
+
+  note(event: MigrationEvent): void {
+    switch (event.event) {
+      case "phase":
+        this.#phase = event.phase;
+        break;
+      case "progress":
+        this.#progress = event;
+        break;
+      case "link":
+        this.#link = event;
+        break;
+      case "listening":
+        this.#address = event.address;
+        break;
+      case "warning":
+        this.#warnings = [...this.#warnings, event.message].slice(-MAX_WARNINGS);
+        break;
+      case "result":
+        this.#over = true;
+        this.#end(event);
+        break;
+    }
+  }
+
+  /** How it is now. */
+  status(
+    identity: Identity,
+    limits: Pick<StatusEvent, "bandwidth" | "maxDowntimeMs" | "ending">,
+  ): StatusEvent {
+    const progress = this.#progress;
+    return {
+      event: "status",
+      ...identity,
+      phase: this.#phase,
+      address: this.#address,
+      disks: progress?.disks ?? [],
+      ram: progress?.ram ?? null,
+      rate: progress?.rate ?? 0,
+      eta: progress?.eta ?? null,
+      link: { state: this.#link?.state ?? "up", graceLeft: this.#link?.graceLeft ?? null },
+      ...limits,
+      startedAt: this.#startedAt,
+      elapsedMs: Math.round(performance.now() - this.#start),
+      warnings: this.#warnings,
+    };
+  }
+}

@@ -1,0 +1,73 @@
+import type { MigrationSettings } from "../qmp/mod.ts";
+import type { Session } from "../tunnel/mod.ts";
+
+/** QEMU's own limit for the migration stream when the user sets none: 1 TiB/s, that is none. */
+const NO_LIMIT = 2 ** 40;
+
+/** New limits; what is not named stays. */
+export interface LimitChange {
+  /** Bytes per second; `null` = no limit. */
+  readonly bandwidth?: number | null;
+  readonly maxDowntimeMs?: number;
+}
+
+/**
+ * What a migration may take, as it was asked for at the start and may be changed while it runs. One
+ * bandwidth holds for everything together: the tunnel keeps to it, whatever QEMU sends into it, and
+ * QEMU is told so that it reckons its downtime with it.
+ */
+export class Limits {
+  #bandwidth: number | null;
+  #maxDowntimeMs: number;
+  #session: Pick<Session, "setBandwidth"> | undefined;
+  #settings: Pick<MigrationSettings, "apply"> | undefined;
+
+  constructor(bandwidth: number | null, maxDowntimeMs: number) {
+    this.#bandwidth = bandwidth;
+    this.#maxDowntimeMs = maxDowntimeMs;
+  }
+
+  /** Bytes per second for everything together; `null` = no limit. */
+  get bandwidth(): number | null {
+    return this.#bandwidth;
+  }
+
+  /** How long the guest may stand still at the switchover, ms. */
+  get maxDowntimeMs(): number {
+    return this.#maxDowntimeMs;
+  }
+
+  /** Holds a session to the bandwidth, now and whenever it is changed. */
+  holdSession(session: Pick<Session, "setBandwidth">): void {
+    this.#session = session;
+    if (this.#bandwidth !== null) session.setBandwidth(this.#bandwidth);
+  }
+
+  /** As QEMU's migration parameters. */
+  get parameters(): Record<string, number> {
+    return {
+      "max-bandwidth": this.#bandwidth ?? NO_LIMIT,
+      "downtime-limit": this.#maxDowntimeMs,
+    };
+  }
+
+  /** Sets them in QEMU, and again whenever they are changed. */
+  async holdRam(settings: Pick<MigrationSettings, "apply">): Promise<void> {
+    this.#settings = settings;
+    await settings.apply({ parameters: this.parameters });
+  }
+
+  /**
+   * Changes them at once; resolves when QEMU, where its memory is on the way, has been told too.
+   *
+   * @throws {QmpError | QmpCommandError} when QEMU did not take them.
+   */
+  async set(change: LimitChange): Promise<void> {
+    if (change.bandwidth !== undefined) {
+      this.#bandwidth = change.bandwidth;
+      this.#session?.setBandwidth(change.bandwidth ?? Infinity);
+    }
+    if (change.maxDowntimeMs !== undefined) this.#maxDowntimeMs = change.maxDowntimeMs;
+    await this.#settings?.apply({ parameters: this.parameters });
+  }
+}

@@ -1,0 +1,160 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { ask, findMigrations } from "../../src/cli/control/client.ts";
+import { controlDestination, controlSource } from "../../src/cli/control/controlled.ts";
+import { ControlError, MAX_REQUEST } from "../../src/cli/control/protocol.ts";
+import { ControlServer } from "../../src/cli/control/server.ts";
+import { StatusBoard } from "../../src/cli/control/status_board.ts";
+import { DeadlineError, silentLogger, systemClock, writeAll } from "../../src/io/mod.ts";
+import { Limits, type MigrationError } from "../../src/migrate/mod.ts";
+import { connectUnix, listenUnix } from "../../src/tunnel/mod.ts";
+import { readAll } from "../support/bytes.ts";
+
+const RESULT = {
+  ...{ event: "result" as const, outcome: "cancelled" as const, downtimeMs: null },
+  ...{ pauseMs: null, totalMs: 1, bytes: 1, error: null },
+};
+
+async function withServer(
+  work: (s: {
+    base: string;
+    socket: string;
+    board: StatusBoard;
+    limits: Limits;
+    stop: AbortController;
+    server: ControlServer;
+  }) => Promise<void>,
+): Promise<void> {
+  const base = await Deno.makeTempDir();
+  const runDir = `${base}/run-1`;
+  await Deno.mkdir(runDir);
+  const socket = `${runDir}/control.sock`;
+  const board = new StatusBoard();
+  const limits = new Limits(1000, 300);
+  const stop = new AbortController();
+  const guest = { name: "vm1", uuid: null };
+  const identity = { role: "source" as const, pid: 1, runDir, qmp: "/q", guest };
+  const server = new ControlServer(
+    await listenUnix(socket),
+    controlSource(board, identity, limits, stop),
+    systemClock,
+    silentLogger,
+  );
+  try {
+    await work({ base, socket, board, limits, stop, server });
+  } finally {
+    board.note(RESULT);
+    await server.close();
+    await Deno.remove(base, { recursive: true });
+  }
+}
+
+Deno.test("status and set are carried out over the socket, until it is too late", async () => {
+  await withServer(async ({ base, socket, board, limits }) => {
+    const { found, silent } = await findMigrations(base);
+    assertEquals([found.length, silent.length], [1, 0]);
+    assertEquals(found[0]!.status.guest.name, "vm1");
+    const set = (change: object) => ask(socket, { command: "set", ...change }, 5000);
+    assertEquals(await set({ bandwidth: 5 }), { bandwidth: 5, maxDowntimeMs: 300 });
+    assertEquals(limits.bandwidth, 5);
+
+    board.note({ event: "phase", phase: "switchover" });
+    assertEquals(await set({ bandwidth: null }), { bandwidth: null, maxDowntimeMs: 300 });
+    await assertRejects(() => set({ maxDowntimeMs: 1 }), ControlError, "stopped");
+    board.note({ event: "phase", phase: "handover" });
+    await assertRejects(() => set({ bandwidth: 1 }), ControlError, "being handed over");
+    assertEquals([limits.bandwidth, limits.maxDowntimeMs], [null, 300]);
+  });
+});
+
+Deno.test("cancel is answered when the migration has ended, and not once it is too late", async () => {
+  await withServer(async ({ socket, board, stop, server }) => {
+    let answered = false;
+    const cancel = () => ask(socket, { command: "cancel" }, 5000);
+    const first = cancel().finally(() => answered = true);
+    await new Promise<void>((resolve) => stop.signal.addEventListener("abort", () => resolve()));
+    assertEquals((stop.signal.reason as MigrationError).kind, "cancelled");
+    // Asked while it is being undone: the same word, when it is over.
+    const second = cancel();
+    const status = await ask(socket, { command: "status" }, 5000) as { ending: string };
+    assertEquals(status.ending, "Cancelled by 'vmferry cancel'");
+    await assertRejects(
+      () => ask(socket, { command: "set", bandwidth: 1 }, 5000),
+      ControlError,
+      "being undone",
+    );
+    assertEquals(answered, false);
+    board.note(RESULT);
+    await assertRejects(cancel, ControlError, "has ended");
+    assertEquals(answered, false, "what is left of it must be gone first");
+    await server.close();
+    assertEquals([await first, await second], [RESULT, RESULT]);
+  });
+  await withServer(async ({ socket, board, stop }) => {
+    board.note({ event: "phase", phase: "handover" });
+    const cancel = () => ask(socket, { command: "cancel" }, 5000);
+    await assertRejects(cancel, ControlError, "can't be cancelled any more");
+    board.note({ event: "phase", phase: "done" });
+    await assertRejects(cancel, ControlError, "at the destination already");
+    assertEquals(stop.signal.aborted, false);
+  });
+});
+
+Deno.test("a destination can be ended, and has no limits", async () => {
+  const board = new StatusBoard();
+  const reasons: MigrationError[] = [];
+  const identity = {
+    ...{ role: "destination" as const, pid: 1, runDir: "/r", qmp: "/q" },
+    guest: { name: null, uuid: null },
+  };
+  const controlled = controlDestination(board, identity, (reason) => reasons.push(reason));
+  await assertRejects(() => controlled.set({ bandwidth: 1 }), ControlError, "the source's");
+  controlled.cancel();
+  assertEquals(reasons.map((r) => [r.kind, r.side]), [["cancelled", "destination"]]);
+  assert(controlled.status().ending?.includes("vmferry cancel"));
+});
+
+Deno.test("whoever talks nonsense or too much hears so or is hung up on; others go on", async () => {
+  await withServer(async ({ socket }) => {
+    const pipe = await connectUnix(socket);
+    const text = '{"command":"quit"}\nnonsense\n{"command":"status"}\n';
+    await writeAll(pipe, new TextEncoder().encode(text));
+    await pipe.closeWrite();
+    const answers = new TextDecoder().decode(await readAll(pipe)).trim().split("\n");
+    pipe.close();
+    assertEquals(answers.map((a) => JSON.parse(a).error?.code ?? JSON.parse(a).result.event), [
+      ...["bad-request", "bad-request", "status"],
+    ]);
+    const flood = await connectUnix(socket);
+    await writeAll(flood, new Uint8Array(MAX_REQUEST + 4096).fill(97)).catch(() => {});
+    assertEquals((await readAll(flood).catch(() => new Uint8Array())).length, 0);
+    flood.close();
+    await ask(socket, { command: "status" }, 5000);
+  });
+});
+
+Deno.test("what a killed process left, and one that is stopped, are told as such", async () => {
+  await withServer(async ({ base }) => {
+    // Closing would remove it under its first name.
+    await Deno.mkdir(`${base}/run-0`);
+    const killed = Deno.listen({ transport: "unix", path: `${base}/first` });
+    await Deno.rename(`${base}/first`, `${base}/run-0/control.sock`);
+    killed.close();
+    // Its folder is there, its socket not yet.
+    await Deno.mkdir(`${base}/run-2`);
+    const { found, silent } = await findMigrations(base);
+    assertEquals(found.length, 1);
+    assertEquals(silent, [{
+      runDir: `${base}/run-0`,
+      stale: true,
+      reason: "its process is gone; it was killed or crashed",
+    }]);
+    assertEquals(await findMigrations(`${base}/none`), { found: [], silent: [] });
+
+    using _stopped = Deno.listen({ transport: "unix", path: `${base}/stopped` });
+    await assertRejects(
+      () => ask(`${base}/stopped`, { command: "status" }, 100),
+      DeadlineError,
+      "is it stopped?",
+    );
+  });
+});
