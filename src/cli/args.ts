@@ -57,6 +57,7 @@ export type Command =
       readonly listen: Address | "stdio";
       readonly disks: readonly { readonly name: string; readonly local: string }[];
       readonly timeoutMs: number;
+      readonly resume: boolean;
       readonly runDir: string | undefined;
     }
     & CommonOptions
@@ -72,6 +73,7 @@ export type Command =
       readonly maxDowntimeMs: number;
       readonly timeoutMs: number;
       readonly quitSource: boolean;
+      readonly resume: boolean;
       readonly runDir: string | undefined;
     }
     & CommonOptions
@@ -100,7 +102,20 @@ export type Command =
   )
   | ({ readonly command: "status" } & ChoiceOptions)
   | ({ readonly command: "cancel"; readonly timeoutMs: number } & ChoiceOptions)
-  | ({ readonly command: "set"; readonly change: LimitChange } & ChoiceOptions);
+  | ({ readonly command: "set"; readonly change: LimitChange } & ChoiceOptions)
+  | (
+    & {
+      readonly command: "recover";
+      readonly qmp: string;
+      readonly destination: Address | undefined;
+      readonly yes: boolean;
+      /** The user's word that the guest does not run at the other end. */
+      readonly force: boolean;
+      readonly runDir: string | undefined;
+    }
+    & CommonOptions
+    & TunnelOptions
+  );
 
 /**
  * @throws {UsageError} naming what is wrong, with a hint.
@@ -135,6 +150,8 @@ export function parseCommandLine(args: readonly string[]): Command {
       return { command: "cancel", timeoutMs: seconds(given, "timeout", 120_000), ...choice(given) };
     case "set":
       return { command: "set", change: parseLimitChange(given.positional), ...choice(given) };
+    case "recover":
+      return parseRecover(given);
   }
 }
 
@@ -231,6 +248,7 @@ function parseReceive(given: Given): Command {
     listen: listenOf(given),
     disks: unique(given, given.many("disk").map(diskChoice), (d) => d.name),
     timeoutMs: seconds(given, "timeout", 0),
+    resume: given.has("resume"),
     runDir: given.one("run-dir"),
     ...common(given),
     ...tunnel(given),
@@ -249,6 +267,7 @@ function parseMigrate(given: Given): Command {
     maxDowntimeMs: given.read("max-downtime", parseDowntime, DOWNTIME) ?? 300,
     timeoutMs: seconds(given, "timeout", 0),
     quitSource: given.has("quit-source"),
+    resume: given.has("resume"),
     runDir: given.one("run-dir"),
     ...common(given),
     ...tunnel(given),
@@ -280,6 +299,19 @@ function parseCheck(given: Given): Command {
     qmp: required(given, "qmp"),
     destination: destinationOf(given),
     disks: unique(given, given.many("disk"), (d) => d),
+    ...common(given),
+    ...tunnel(given),
+  };
+}
+
+function parseRecover(given: Given): Command {
+  return {
+    command: "recover",
+    qmp: required(given, "qmp"),
+    destination: destinationOf(given),
+    yes: given.has("yes"),
+    force: given.has("force-run-here"),
+    runDir: given.one("run-dir"),
     ...common(given),
     ...tunnel(given),
   };

@@ -5,7 +5,11 @@ import type {
   RamProgress,
   ReportedError,
   Side,
+  Verdict,
 } from "../migrate/mod.ts";
+
+/** What `recover` finds: a verdict, no migration at all, or one whose QEMU has ended. */
+export type RecoverVerdict = Verdict | "nothing" | "gone";
 
 /** What the commands report beside the events of a migration. Sizes in bytes, durations in ms. */
 export type CliEvent =
@@ -25,6 +29,21 @@ export type CliEvent =
     readonly streams: number;
     readonly bytes: number;
     readonly error: ReportedError | null;
+  }
+  /** recover: a migration that was cut off, and what is or was done about it. */
+  | {
+    readonly event: "recover";
+    readonly side: Side | null;
+    readonly migration: string | null;
+    /** What was written down last. */
+    readonly state: string | null;
+    readonly verdict: RecoverVerdict;
+    /** It was done; else it is what would be done. */
+    readonly done: boolean;
+    /** QEMU's run state; `null` where it is not there. */
+    readonly qemu: string | null;
+    /** What the user should do now, a command or a sentence each. */
+    readonly next: readonly string[];
   }
   /** check: what was found. */
   | {

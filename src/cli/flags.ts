@@ -7,7 +7,7 @@
 /** The commands that take flags. */
 export const COMMANDS = [
   ...["receive", "migrate", "forward", "check"] as const,
-  ...["status", "cancel", "set"] as const,
+  ...["status", "cancel", "set", "recover"] as const,
 ] as const;
 export type CommandName = (typeof COMMANDS)[number];
 
@@ -23,7 +23,7 @@ export interface Flag {
 }
 
 /** Those with a tunnel of their own. */
-const TUNNEL: readonly CommandName[] = ["receive", "migrate", "forward", "check"];
+const TUNNEL: readonly CommandName[] = ["receive", "migrate", "forward", "check", "recover"];
 /** Those that speak to a migration that is running. */
 const CONTROL: readonly CommandName[] = ["status", "cancel", "set"];
 const LISTENING: readonly CommandName[] = ["receive", "forward"];
@@ -32,7 +32,7 @@ export const FLAGS: readonly Flag[] = [
   {
     name: "qmp",
     value: "PATH",
-    commands: ["receive", "migrate", "check"],
+    commands: ["receive", "migrate", "check", "recover"],
     help: "UNIX socket of the QEMU's QMP monitor. One client at a time can use it.",
   },
   {
@@ -93,9 +93,27 @@ export const FLAGS: readonly Flag[] = [
     help: "End the source's QEMU when the guest runs at the destination. Default: leave it paused.",
   },
   {
+    name: "resume",
+    commands: ["receive", "migrate"],
+    help:
+      "Take up the migration of this QEMU whose vmferry was killed here: the disks go on from " +
+      "where they were.",
+  },
+  {
+    name: "yes",
+    commands: ["recover"],
+    help: "Do what it would do.",
+  },
+  {
+    name: "force-run-here",
+    commands: ["recover"],
+    help: "Make the guest run here where it could run at the other end: only when you have made " +
+      "sure that it does not and never will, by ending the QEMU there.",
+  },
+  {
     name: "run-dir",
     value: "DIR",
-    commands: ["receive", "migrate"],
+    commands: ["receive", "migrate", "recover"],
     help: "Folder for the sockets that QEMU connects to. Default: vmferry in $XDG_RUNTIME_DIR, " +
       "else /run/vmferry.",
   },
@@ -157,7 +175,7 @@ export const FLAGS: readonly Flag[] = [
   {
     name: "connect-timeout",
     value: "SECONDS",
-    commands: ["migrate", "forward", "check"],
+    commands: ["migrate", "forward", "check", "recover"],
     help: "How long to wait for the other end to answer. Default: 10.",
   },
   {

@@ -82,6 +82,18 @@ const ABOUT: Readonly<Record<CommandName, About>> = {
       "vmferry set --name vm1 max-downtime=1s bandwidth=none",
     ],
   },
+  recover: {
+    usage: ["vmferry recover --qmp PATH [--yes] [options] [DESTINATION]"],
+    text:
+      "For when vmferry was killed, or ended with exit 4: reads what it wrote down, looks at QEMU, " +
+      "says how things are and what would be done about it, and with --yes does it. With " +
+      "DESTINATION a source asks there who runs the guest. Never starts a guest that may run at " +
+      "the other end: exit 4 then, and it says how to find out.",
+    examples: [
+      "vmferry recover --qmp /run/vm1.qmp",
+      "vmferry recover --qmp /run/vm1.qmp --yes",
+    ],
+  },
 };
 
 const SUMMARY: readonly (readonly [string, string])[] = [
@@ -92,6 +104,7 @@ const SUMMARY: readonly (readonly [string, string])[] = [
   ["status", "how the migrations on this host are"],
   ["cancel", "end a running migration and wait until all is undone"],
   ["set", "change the limits of a running migration"],
+  ["recover", "look after a migration whose vmferry was killed"],
 ];
 
 const EXIT_CODES = `Exit codes:

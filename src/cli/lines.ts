@@ -1,5 +1,5 @@
 import type { Outcome, Phase } from "../migrate/mod.ts";
-import type { CliEvent } from "./events.ts";
+import type { CliEvent, RecoverVerdict } from "./events.ts";
 import { formatSeconds, formatSize } from "./size.ts";
 import { statusLines } from "./status_lines.ts";
 
@@ -40,6 +40,8 @@ export function lineOf(event: CliEvent, quiet: boolean): string | undefined {
       const rate = bandwidth === null ? "no limit" : `at most ${formatSize(bandwidth)}/s`;
       return `vmferry: bandwidth: ${rate}; downtime: at most ${maxDowntimeMs} ms`;
     }
+    case "recover":
+      return recoverLines(event);
     case "link":
       if (event.state === "up") return "vmferry: link up again";
       return `vmferry: link down, retrying, ${formatSeconds(event.graceLeft ?? 0)} left`;
@@ -72,7 +74,8 @@ export function percent(part: number, whole: number): string {
 function resultLine(event: CliEvent & { event: "result" }): string {
   const where = `vmferry: ${WHERE[event.outcome]}`;
   if (event.error) {
-    return `vmferry: ${event.error.side}: ${event.error.message}\n${where}`;
+    const lines = [`vmferry: ${event.error.side}: ${event.error.message}`, where];
+    return [...lines, ...event.next.map((step) => `vmferry: next: ${step}`)].join("\n");
   }
   const figures = [
     `${formatSize(event.bytes)} in ${(event.totalMs / 1000).toFixed(1)} s`,
@@ -80,6 +83,41 @@ function resultLine(event: CliEvent & { event: "result" }): string {
     event.pauseMs === null ? undefined : `guest paused for ${Math.round(event.pauseMs)} ms`,
   ];
   return `${where}: ${figures.filter((f) => f !== undefined).join(", ")}`;
+}
+
+const VERDICTS: Readonly<Record<RecoverVerdict, readonly [plan: string, done: string]>> = {
+  "nothing": ["no migration of this QEMU was cut off here", ""],
+  "gone": [
+    "nothing of it is left in this QEMU, only files",
+    "nothing of it was left in this QEMU; its files were removed",
+  ],
+  "run-here": [
+    "the guest belongs here: what was begun would be taken back, and it would run as before",
+    "what was begun was taken back; the guest is as it was before",
+  ],
+  "keep": [
+    "nothing is to be done to the guest; what was begun would be taken back",
+    "what was begun was taken back",
+  ],
+  "leave": [
+    "the guest is at the destination: here it would stay stopped, what was begun would be taken back",
+    "the guest is at the destination; what was begun here was taken back. This QEMU can be ended",
+  ],
+  "discard": [
+    "the guest was loaded here and never started: this QEMU would be ended",
+    "the guest was loaded here and never started: this QEMU was ended",
+  ],
+  "ask": ["whether the guest runs at the other end is not known: nothing is done", ""],
+};
+
+function recoverLines(event: CliEvent & { event: "recover" }): string {
+  const [plan, done] = VERDICTS[event.verdict];
+  const qemu = event.qemu === null ? "" : `, QEMU says "${event.qemu}"`;
+  const head = event.side === null ? [] : [
+    `vmferry: ${event.side} of migration ${event.migration}, cut off in state "${event.state}"${qemu}`,
+  ];
+  const next = event.next.map((step) => `vmferry: next: ${step}`);
+  return [...head, `vmferry: ${event.done ? done : plan}`, ...next].join("\n");
 }
 
 function checkLines(event: CliEvent & { event: "check" }): string {

@@ -10,6 +10,7 @@ import { cancel, set, status } from "./commands/control.ts";
 import { forward } from "./commands/forward.ts";
 import { migrate } from "./commands/migrate.ts";
 import { receive } from "./commands/receive.ts";
+import { recover } from "./commands/recover.ts";
 import { EXIT, type ExitCode } from "./exit_code.ts";
 import { helpText } from "./help.ts";
 import { Output } from "./output.ts";
@@ -55,5 +56,7 @@ async function carryOut(command: Command, output: Output): Promise<ExitCode> {
       return await cancel(command, output);
     case "set":
       return await set(command, output);
+    case "recover":
+      return await recover(command, output);
   }
 }

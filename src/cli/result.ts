@@ -21,6 +21,7 @@ export function resultEvent(end: {
   readonly downtimeMs?: number | null;
   readonly pauseMs?: number | null;
   readonly error?: MigrationError | undefined;
+  readonly next?: readonly string[];
 }): MigrationEvent {
   return {
     event: "result",
@@ -30,5 +31,6 @@ export function resultEvent(end: {
     totalMs: Math.round(systemClock.now() - end.startedAt),
     bytes: end.bytes,
     error: end.error?.reported ?? null,
+    next: end.next ?? [],
   };
 }

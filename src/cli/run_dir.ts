@@ -17,6 +17,12 @@ export function runBase(base: string | undefined): string {
 export class PrivateRunDir implements RunDir, AsyncDisposable {
   readonly #path: string;
   readonly #madeBase: string | undefined;
+  #kept = false;
+
+  /** The one of a process that was killed, taken over with all that is in it. */
+  static adopt(path: string): PrivateRunDir {
+    return new PrivateRunDir(path, undefined);
+  }
 
   /**
    * Makes one in {@link runBase}.
@@ -58,7 +64,13 @@ export class PrivateRunDir implements RunDir, AsyncDisposable {
     return `${this.#path}/${name}`;
   }
 
+  /** It stays when this is disposed: somebody will have to look at its journal. */
+  keep(): void {
+    this.#kept = true;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#kept) return;
     await Deno.remove(this.#path, { recursive: true }).catch(() => {});
     // Another run may be using it by now.
     if (this.#madeBase) await Deno.remove(this.#madeBase).catch(() => {});

@@ -29,3 +29,21 @@ export async function withDeadline<T>(
     cancel();
   }
 }
+
+/**
+ * Waits for `promise`, unless the signal is aborted first. The work behind the promise goes on; its
+ * owner ends it.
+ *
+ * @throws the signal's reason.
+ */
+export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const onAbort = () => reject(signal.reason);
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}

@@ -32,3 +32,43 @@ export class States<S extends string> {
     this.#current = next;
   }
 }
+
+/** State -> event -> next state. An event that changes nothing in a state leads to that same state. */
+export type Transitions<S extends string, E extends string> = Readonly<
+  Record<S, Readonly<Partial<Record<E, S>>>>
+>;
+
+/** A state that only events change, by a table. Pure: what follows from a state is for others to do. */
+export class Machine<S extends string, E extends string> {
+  readonly #what: string;
+  readonly #table: Transitions<S, E>;
+  readonly #log: Logger;
+  #current: S;
+
+  constructor(what: string, initial: S, table: Transitions<S, E>, log: Logger) {
+    this.#what = what;
+    this.#current = initial;
+    this.#table = table;
+    this.#log = log;
+  }
+
+  get current(): S {
+    return this.#current;
+  }
+
+  /**
+   * @returns whether the state has changed.
+   * @throws {Error} when the table has no such event in this state: a bug, not bad luck.
+   */
+  take(event: E): boolean {
+    const from = this.#current;
+    const next = this.#table[from][event];
+    if (next === undefined) throw new Error(`${this.#what}: no "${event}" in state ${from}`);
+    if (next === from) return false;
+    if (this.#log.debugEnabled) {
+      this.#log.log("debug", `${this.#what}: ${from} -> ${next} (${event})`);
+    }
+    this.#current = next;
+    return true;
+  }
+}

@@ -5,8 +5,9 @@
  */
 import type { Clock, Logger } from "../io/mod.ts";
 import { type Disk, listDisks, type QmpClient } from "../qmp/mod.ts";
-import { RpcError, RpcPeer } from "../rpc/mod.ts";
+import { RpcError } from "../rpc/mod.ts";
 import type { Session } from "../tunnel/mod.ts";
+import { DestinationPeer } from "./destination_peer.ts";
 import type { Side } from "./events.ts";
 import { destinationProblems, inspectGuest, sourceProblems } from "./inspect.ts";
 import { isMirrored, selectDisks } from "./plan.ts";
@@ -38,9 +39,6 @@ export interface CheckOptions {
   readonly signal: AbortSignal;
 }
 
-/** How long the destination may take to answer, ms. */
-const ANSWER_MS = 60_000;
-
 /**
  * Looks at the QEMU behind `qmp`: as a destination when it waits for a migration and no other
  * destination is named, else as a source; then asks the destination whether it would take it.
@@ -61,30 +59,23 @@ export async function checkMigration(options: CheckOptions): Promise<CheckResult
     .map((d) => `disk ${d.name} would not be mirrored: it is read-only or shared`);
   if (!connect) return { role, disks: selection.disks, problems, warnings };
 
-  const session = await connect(options.signal);
+  const peer = new DestinationPeer(await connect(options.signal), options);
   try {
-    const rpc = new RpcPeer(session.rpc, {
-      clock: options.clock,
-      log: options.log,
-      handlers: {},
-      onFault: (error) => session.abort(error.message, "protocol-error"),
-    });
     const disks = selection.disks.map(({ name, sizeBytes, format }) => ({
       name,
       sizeBytes,
       format,
     }));
-    const answer = await rpc.call(
-      "prepare",
-      { guest: guest.description, disks, checkOnly: true },
-      { timeoutMs: ANSWER_MS, signal: options.signal },
+    const answer = await peer.prepare(
+      { migration: crypto.randomUUID(), guest: guest.description, disks, checkOnly: true },
+      options.signal,
     );
     warnings.push(...answer.warnings);
   } catch (error) {
     if (!(error instanceof RpcError) || error.code !== "refused") throw error;
     problems.push({ side: "destination", message: error.message });
   } finally {
-    await session.close();
+    await peer.close();
   }
   return { role, disks: selection.disks, problems, warnings };
 }

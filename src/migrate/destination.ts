@@ -3,31 +3,49 @@ import {
   type Clock,
   delay,
   type Logger,
+  Machine,
   messageOf,
-  type Moves,
-  States,
   withDeadline,
 } from "../io/mod.ts";
 import {
   listDisks,
   MigrationSettings,
   type QmpClient,
+  QmpClosedError,
   QmpCommandError,
   queryMigrate,
   waitMigration,
 } from "../qmp/mod.ts";
 import { ChannelServer, type Params, type Result, RpcError, RpcPeer } from "../rpc/mod.ts";
 import type { Session } from "../tunnel/mod.ts";
+import {
+  DESTINATION,
+  type DestinationEvent,
+  type DestinationState,
+} from "./destination_machine.ts";
 import { asMigrationError, MigrationError, refusal } from "./errors.ts";
 import type { Report } from "./events.ts";
 import { destinationProblems, inspectGuest } from "./inspect.ts";
+import { type DestinationRecord, JOURNAL_FORMAT, type JournalStore } from "./journal.ts";
+import { exportsInQemu, nameExports, startExports, stopNbdServer } from "./nbd_exports.ts";
 import { compareGuests, type DiskChoice, type DiskPair, matchDisks } from "./plan.ts";
 import type { RunDir } from "./source.ts";
 import { UndoList } from "./undo.ts";
 
 export interface DestinationOptions {
   readonly qmp: QmpClient;
+  /** The QMP socket's absolute path, for the journal. */
+  readonly qmpPath: string;
+  /** Where the source reaches this end, for the journal. */
+  readonly listen: string;
+  /** The command that looks after a migration that was cut off here. */
+  readonly recoverCommand: string;
   readonly runDir: RunDir;
+  readonly journal: JournalStore<DestinationRecord>;
+  /** What a process that was killed has written down, to go on from there. */
+  readonly resume: DestinationRecord | undefined;
+  /** How long a source may take to come back to a migration that was taken up, ms. */
+  readonly graceMs: number;
   readonly connectUnix: (path: string) => Promise<BytePipe>;
   readonly removeFile: (path: string) => Promise<void>;
   /** `--disk` as given; none = every disk that can be mirrored, by the same names. */
@@ -37,47 +55,33 @@ export interface DestinationOptions {
   readonly log: Logger;
 }
 
-type DestinationState =
-  | "waiting"
-  | "prepared"
-  | "loading"
-  | "loaded"
-  | "starting"
-  | "finished"
-  | "failed";
-
-const MOVES: Moves<DestinationState> = {
-  waiting: ["prepared", "failed"],
-  prepared: ["loading", "failed"],
-  loading: ["loaded", "failed"],
-  loaded: ["starting", "failed"],
-  // Failed only where QEMU itself said that it did not start the guest.
-  starting: ["finished", "failed"],
-  finished: [],
-  failed: [],
-};
-
 /** How long QEMU may take to load what has crossed, without progress, ms. */
 const LOAD_MS = 120_000;
 /** How long the guest may take to run after `cont`, ms. */
 const START_MS = 60_000;
 /** How long a source may take to leave once all is over, ms. */
 const LEAVE_MS = 5_000;
+/** Least time for a source to come back to a migration that was taken up, ms. */
+const LEASE_AT_LEAST_MS = 10_000;
 
 /**
  * The destination's side of one migration. Serves the calls of one source after another until one
- * has prepared; that session is the migration's, and its end without `finish` undoes everything.
+ * has prepared; that session is the migration's until another attaches to it, and its end without
+ * `finish` undoes everything.
  */
 export class DestinationMigration {
   readonly #options: DestinationOptions;
   readonly #qmp: QmpClient;
-  readonly #states: States<DestinationState>;
+  readonly #machine: Machine<DestinationState, DestinationEvent>;
   readonly #undo: UndoList;
   readonly #outcome = Promise.withResolvers<void>();
+  #record: DestinationRecord | undefined;
   #owner: Session | undefined;
-  #incomingStarted = false;
   #load: Promise<Result<"load">> | undefined;
   #finish: Promise<Result<"finish">> | undefined;
+  #stopLease: () => void = () => {};
+  /** Resolves when all that was to be written down has been, or can't be. */
+  #written: Promise<void> = Promise.resolve();
   /** Why the session of the source ended, if it did. */
   #cause: MigrationError | undefined;
   #failure: MigrationError | undefined;
@@ -85,15 +89,20 @@ export class DestinationMigration {
   readonly #sessions = new Set<Session>();
 
   constructor(options: DestinationOptions) {
+    const { resume, log, clock } = options;
     this.#options = options;
     this.#qmp = options.qmp;
-    this.#states = new States<DestinationState>("destination", "waiting", MOVES, options.log);
-    this.#undo = new UndoList(options.clock, options.log);
+    this.#record = resume;
+    this.#machine = new Machine<DestinationState, DestinationEvent>(
+      "destination",
+      resume?.state ?? "waiting",
+      DESTINATION,
+      log,
+    );
+    this.#undo = new UndoList(clock, log);
     options.qmp.closed.then((cause) => {
       const message = cause ? messageOf(cause) : "The QMP connection was closed";
-      return this.cancel(
-        new MigrationError("failed", "destination-qemu-gone", "destination", message),
-      );
+      return this.#give("gone", failed("destination-qemu-gone", message));
     });
   }
 
@@ -131,9 +140,53 @@ export class DestinationMigration {
     if (problems.length > 0) throw refusal("destination-not-fit", "destination", problems);
   }
 
+  /** Takes up what a process that was killed has left; to be called before any source is served. */
+  async takeUp(): Promise<void> {
+    const record = this.#options.resume!;
+    this.#undoSettings(new MigrationSettings(this.#qmp, record.settings));
+    this.#undoExports();
+    if (record.incomingStarted) this.#undoIncoming();
+    switch (this.#machine.current) {
+      case "waiting":
+        // Killed while it prepared: the source asks for that again.
+        await this.#undo.run();
+        this.#record = undefined;
+        break;
+      case "starting":
+        // The source has handed it over: it waits for nothing but our word.
+        this.#finish = this.#start(record.run ?? true);
+        await this.#finish.catch(() => {});
+        return;
+      case "finished":
+        await this.#undo.run();
+        this.#outcome.resolve();
+        return;
+      case "loading":
+        return await this.#give("fault", failed("cut-off", CUT_OFF));
+      case "prepared": {
+        if (record.incomingStarted) return await this.#give("fault", failed("cut-off", CUT_OFF));
+        const there = await exportsInQemu(this.#qmp, record.exports);
+        if (there.length === record.exports.length) break;
+        const message = "QEMU has not the exports that were made: it was started anew since";
+        return await this.#give("fault", failed("exports-gone", message));
+      }
+      case "failed":
+        this.#failure = failed("given-up", "The migration was given up here before");
+        await this.#undo.run();
+        await this.#discardLoadedGuest();
+        this.#outcome.resolve();
+        return;
+    }
+    const waitMs = Math.max(LEASE_AT_LEAST_MS, this.#options.graceMs);
+    this.#stopLease = this.#options.clock.after(waitMs, () => {
+      const message = `The source did not come back within ${waitMs / 1000} s`;
+      this.#give("fault", failed("source-gone", message));
+    });
+  }
+
   /** Ends it from this side and tells the source, unless the guest is on its way to run here. */
   async cancel(reason: MigrationError): Promise<void> {
-    await this.#fail(reason);
+    await this.#give("fault", reason);
     if (this.#failure === reason) this.#owner?.abort(reason.message, "stopped");
   }
 
@@ -161,13 +214,14 @@ export class DestinationMigration {
       onFault: (error) => session.abort(error.message, "protocol-error"),
       handlers: {
         prepare: (params) => this.#prepare(session, channels, params),
+        attach: (params) => Promise.resolve(this.#attach(session, channels, params)),
         openTunnel: (params) => channels.open(params),
         load: () => this.#onLoad(session),
         finish: (params) => this.#onFinish(session, params),
         abort: (params) => this.#onAbort(session, params),
-        status: () => {
-          answeredStatus = ["finished", "failed"].includes(this.#states.current);
-          return this.#status();
+        status: (params) => {
+          answeredStatus = ["finished", "failed", "lost"].includes(this.#machine.current);
+          return this.#status(params);
         },
       },
     });
@@ -177,7 +231,7 @@ export class DestinationMigration {
       if (session === this.#owner && cause) this.#cause ??= asMigrationError(cause, "destination");
       await channels.join();
       await rpc.join();
-      const finished = this.#states.current === "finished";
+      const finished = this.#machine.current === "finished";
       // An end that the source chose comes after the answer to whatever it had asked.
       const left = !cause || cause.code === "ended-by-peer";
       if (left && (answeredStatus || (finished && session === this.#owner))) {
@@ -187,99 +241,141 @@ export class DestinationMigration {
       const error = cause
         ? asMigrationError(cause, "destination")
         : new MigrationError("failed", "source-gone", "source", "The source ended the session");
-      await this.#fail(error);
+      await this.#give("fault", error);
     });
   }
+
+  // Preparing
 
   async #prepare(
     session: Session,
     channels: ChannelServer,
     params: Params<"prepare">,
   ): Promise<Result<"prepare">> {
-    if (this.#owner || this.#states.current !== "waiting") {
+    const again = this.#record?.migration === params.migration && !params.checkOnly;
+    if (!again && (this.#owner || this.#machine.current !== "waiting")) {
       throw new RpcError("refused", "Another migration is under way here");
     }
+    const { major, minor, micro } = this.#qmp.version;
+    const result = {
+      qemuVersion: `${major}.${minor}.${micro}`,
+      exports: [],
+      warnings: [],
+      recover: this.#options.recoverCommand,
+    };
+    // Its tool was killed before it knew that all was prepared.
+    if (again) return { ...result, ...this.#attach(session, channels, params) };
     const guest = await inspectGuest(this.#qmp);
     const problems = await destinationProblems(this.#qmp, guest);
     problems.push(...compareGuests(params.guest, guest.description));
     const disks = matchDisks(params.disks, await listDisks(this.#qmp), this.#options.disks);
     problems.push(...disks.problems);
-    const { major, minor, micro } = this.#qmp.version;
-    const result = { qemuVersion: `${major}.${minor}.${micro}`, exports: [], warnings: [] };
     if (params.checkOnly) {
       if (problems.length > 0) throw new RpcError("refused", problems.join("; "));
       return result;
     }
     this.#owner = session;
-    if (problems.length > 0) {
-      const error = refusal("refused", "destination", problems);
-      // The answer must be out before the session's owner may end it.
-      queueMicrotask(() => this.#fail(error));
-      throw new RpcError("refused", error.message);
-    }
+    if (problems.length > 0) throw this.#answered(refusal("refused", "destination", problems));
     this.#options.report({ event: "phase", phase: "prepare" });
+    const { name, uuid } = guest.description;
+    this.#record = {
+      format: JOURNAL_FORMAT,
+      side: "destination",
+      migration: params.migration,
+      qmp: this.#options.qmpPath,
+      guest: name ?? uuid ?? "",
+      state: "waiting",
+      listen: this.#options.listen,
+      exports: [],
+      incomingStarted: false,
+      run: null,
+      settings: { capabilities: [], parameters: {} },
+    };
     try {
-      const exports = await this.#export(channels, disks.pairs);
-      this.#states.to("prepared");
+      const exports = await this.#export(disks.pairs);
+      this.#serveChannels(channels);
       this.#options.report({ event: "phase", phase: "mirror" });
       return { ...result, exports };
     } catch (error) {
-      const failure = asMigrationError(error, "destination");
-      queueMicrotask(() => this.#fail(failure));
-      throw new RpcError(failure.code, failure.message);
+      throw this.#answered(asMigrationError(error, "destination"));
     }
   }
 
-  async #export(
+  /** Another session of the same source: its tool, or ours, was started again. */
+  #attach(
+    session: Session,
     channels: ChannelServer,
-    pairs: readonly DiskPair[],
-  ): Promise<{ disk: string; exportName: string }[]> {
-    const { runDir, connectUnix, removeFile } = this.#options;
+    { migration }: Params<"attach">,
+  ): Result<"attach"> {
+    if (this.#record?.migration !== migration) {
+      throw new RpcError("unknown-migration", "No such migration is known here (any more)");
+    }
+    const state = this.#machine.current;
+    if (state === "loading" || (state === "prepared" && this.#record.incomingStarted)) {
+      throw new RpcError("refused", "The memory was crossing already, that can't be taken up");
+    }
+    this.#stopLease();
+    const old = this.#owner;
+    this.#owner = session;
+    this.#cause = undefined;
+    old?.abort("The source took its migration over in another session", "stopped");
+    if (state === "prepared") this.#serveChannels(channels);
+    return { state, exports: this.#record.exports };
+  }
+
+  async #export(pairs: readonly DiskPair[]): Promise<DestinationRecord["exports"]> {
     // In this state it does not stop anything: it keeps QEMU from starting the guest by itself
     // when the last byte has come. Only `finish` starts it.
     await this.#qmp.execute("stop", {});
+    const exports = nameExports(pairs);
     const settings = new MigrationSettings(this.#qmp);
-    this.#undo.add("QEMU's migration settings", async () => {
-      await settings.restore();
-    });
-    await settings.apply({ capabilities: { events: true, "late-block-activate": true } });
-
-    const nbdPath = runDir.path("nbd.sock");
-    this.#undo.add("the NBD server's socket", () => removeFile(nbdPath));
-    await this.#qmp.execute("nbd-server-start", {
-      addr: { type: "unix", data: { path: nbdPath } },
-    });
-    this.#undo.add("the NBD server and its exports", () => this.#stopNbdServer());
-    // A mirror that comes back to another QEMU than this one must not find its export there.
-    const nonce = crypto.randomUUID().slice(0, 8);
-    const exports = [];
-    for (const [i, { name, local }] of pairs.entries()) {
-      const exportName = `${name}-${nonce}`;
-      await this.#qmp.execute("block-export-add", {
-        type: "nbd",
-        id: `vmferry-${nonce}-${i}`,
-        "node-name": local.nodeName,
-        name: exportName,
-        writable: true,
-      });
-      exports.push({ disk: name, exportName });
-    }
-    channels.serve("nbd", () => connectUnix(nbdPath));
-
-    const ramPath = runDir.path("ram.sock");
-    channels.serve("ram", async () => {
-      await this.#startIncoming(ramPath);
-      return await connectUnix(ramPath);
-    });
+    await settings.plan({ capabilities: { events: true, "late-block-activate": true } });
+    await this.#write({ exports, settings: settings.before });
+    this.#undoSettings(settings);
+    await settings.set();
+    this.#undoExports();
+    await startExports(this.#qmp, this.#nbdPath, pairs, exports);
+    await this.#enter("exported");
     return exports;
   }
 
+  #serveChannels(channels: ChannelServer): void {
+    const { connectUnix } = this.#options;
+    channels.serve("nbd", () => connectUnix(this.#nbdPath));
+    channels.serve("ram", async () => {
+      await this.#startIncoming();
+      return await connectUnix(this.#ramPath);
+    });
+  }
+
+  get #nbdPath(): string {
+    return this.#options.runDir.path("nbd.sock");
+  }
+
+  get #ramPath(): string {
+    return this.#options.runDir.path("ram.sock");
+  }
+
+  #undoSettings(settings: MigrationSettings): void {
+    this.#undo.add("QEMU's migration settings", () => settings.restore());
+  }
+
+  #undoExports(): void {
+    const { removeFile, log } = this.#options;
+    this.#undo.add("the NBD server's socket", () => removeFile(this.#nbdPath));
+    this.#undo.add("the NBD server and its exports", () => stopNbdServer(this.#qmp, log));
+  }
+
+  #undoIncoming(): void {
+    this.#undo.add("the migration socket", () => this.#options.removeFile(this.#ramPath));
+  }
+
   /** Once in QEMU's life, so as late as can be: when the first byte is about to come. */
-  async #startIncoming(path: string): Promise<void> {
-    if (this.#incomingStarted) throw new RpcError("failed", "The memory has come already");
-    this.#incomingStarted = true;
-    this.#undo.add("the migration socket", () => this.#options.removeFile(path));
-    const uri = `unix:${path}`;
+  async #startIncoming(): Promise<void> {
+    if (this.#record!.incomingStarted) throw new RpcError("failed", "The memory has come already");
+    await this.#write({ incomingStarted: true });
+    this.#undoIncoming();
+    const uri = `unix:${this.#ramPath}`;
     try {
       // From QEMU 9.1 on: a broken stream does not end the process, and its reason can be read.
       await this.#qmp.execute("migrate-incoming", { uri, "exit-on-error": false });
@@ -290,15 +386,6 @@ export class DestinationMigration {
     this.#options.report({ event: "phase", phase: "ram" });
   }
 
-  async #stopNbdServer(): Promise<void> {
-    try {
-      await this.#qmp.execute("nbd-server-stop", {});
-    } catch (error) {
-      if (!(error instanceof QmpCommandError)) throw error;
-      this.#options.log.log("debug", `nbd-server-stop: ${error.message}`);
-    }
-  }
-
   // The handover
 
   #onLoad(session: Session): Promise<Result<"load">> {
@@ -307,46 +394,49 @@ export class DestinationMigration {
   }
 
   async #runLoad(): Promise<Result<"load">> {
-    this.#states.to("loading");
-    this.#options.report({ event: "phase", phase: "switchover" });
+    const { clock, log, report } = this.#options;
+    await this.#enter("load");
+    report({ event: "phase", phase: "switchover" });
     try {
       const [info] = await Promise.all([
         waitMigration(
           this.#qmp,
           (status) => status === "completed" || status === "failed",
-          { stallMs: LOAD_MS, clock: this.#options.clock },
+          { stallMs: LOAD_MS, clock },
         ),
-        this.#stopNbdServer(),
+        stopNbdServer(this.#qmp, log),
       ]);
       if (info.status !== "completed") throw new Error(info.errorDesc ?? "QEMU could not load it");
+      await this.#enter("completed");
+      return {};
     } catch (error) {
       const message = `The guest could not be loaded: ${messageOf(error)}`;
-      const failure = new MigrationError("failed", "not-loaded", "destination", message, {
-        cause: error,
-      });
-      // The answer must be out before the session's owner may end it.
-      queueMicrotask(() => this.#fail(failure));
-      throw new RpcError(failure.code, message);
+      throw this.#answered(failed("not-loaded", message, error));
     }
-    if (this.#states.current !== "loading") throw new RpcError("failed", "It was given up here");
-    this.#states.to("loaded");
-    return {};
   }
 
-  #onFinish(session: Session, params: Params<"finish">): Promise<Result<"finish">> {
+  #onFinish(session: Session, { run }: Params<"finish">): Promise<Result<"finish">> {
     this.#assertOwner(session);
-    if (this.#states.current === "failed") {
-      throw new RpcError("not-started", this.#failure?.message ?? "It was given up here");
+    switch (this.#machine.current) {
+      case "failed":
+        throw new RpcError("not-started", this.#failure?.message ?? "It was given up here");
+      case "lost":
+        throw new RpcError("lost", LOST);
     }
-    // Asked again, the answer is the same one.
-    return this.#finish ??= this.#runFinish(params.run);
+    // Asked again, the answer is the same one; only one that could not be had is asked for again.
+    return this.#finish ??= this.#start(run).catch((error) => {
+      this.#finish = undefined;
+      throw error;
+    });
   }
 
-  async #runFinish(run: boolean): Promise<Result<"finish">> {
-    this.#states.to("starting");
+  async #start(run: boolean): Promise<Result<"finish">> {
+    // Written down first: whoever takes this up must know that the guest may run here.
+    if (this.#machine.current !== "starting") await this.#enter("finish", { run });
     this.#options.report({ event: "phase", phase: "handover" });
-    const status = run ? await this.#startGuest() : (await this.#guestStatus()) ?? "paused";
-    this.#states.to("finished");
+    const status = run ? await this.#startGuest() : await this.#guestStatus() ?? "paused";
+    await this.#enter("runs");
+    this.#stopLease();
     await this.#undo.run();
     this.#options.report({ event: "phase", phase: "done" });
     this.#outcome.resolve();
@@ -364,7 +454,8 @@ export class DestinationMigration {
       await this.#qmp.execute("cont", {});
     } catch (error) {
       // QEMU said no: its disks could not be had, for one. A missing answer is not a no.
-      if (error instanceof QmpCommandError) throw await this.#notStarted(error);
+      if (error instanceof QmpCommandError) throw await this.#refused(error);
+      if (error instanceof QmpClosedError) throw new RpcError("lost", LOST);
       throw error;
     }
     const { clock } = this.#options;
@@ -376,22 +467,26 @@ export class DestinationMigration {
         while (true) {
           const status = await this.#guestStatus();
           if (status === "running") return status;
+          if (this.#machine.current === "lost") throw new RpcError("lost", LOST);
           await delay(clock, 20);
         }
       })(),
     );
   }
 
-  async #notStarted(cause: unknown): Promise<RpcError> {
+  async #refused(cause: unknown): Promise<RpcError> {
     const message = `The guest could not be started: ${messageOf(cause)}`;
-    await this.#fail(
-      new MigrationError("failed", "not-started", "destination", message, { cause }),
-    );
+    await this.#give("refused", failed("not-started", message, cause));
     return new RpcError("not-started", message);
   }
 
-  async #status(): Promise<Result<"status">> {
-    return { state: this.#states.current, guest: await this.#guestStatus() ?? null };
+  async #status({ migration }: Params<"status">): Promise<Result<"status">> {
+    // What became of another guest says nothing of this one.
+    if (this.#record?.migration !== migration) return { state: "waiting", guest: null };
+    const guest = await this.#guestStatus() ?? null;
+    // What is told must be what whoever takes this up would find.
+    await this.#written;
+    return { state: this.#machine.current, guest };
   }
 
   async #guestStatus(): Promise<string | undefined> {
@@ -411,19 +506,30 @@ export class DestinationMigration {
     if (session !== this.#owner) return {};
     if (this.#finish) throw new RpcError("failed", "The guest was handed over already");
     const kind = cancelled ? "cancelled" : "failed";
-    await this.#fail(new MigrationError(kind, "aborted-by-source", "source", reason));
+    await this.#give("fault", new MigrationError(kind, "aborted-by-source", "source", reason));
     return {};
   }
 
-  /** Undoes everything and ends with `error`; not once the guest is on its way to run here. */
-  async #fail(error: MigrationError): Promise<void> {
-    const state = this.#states.current;
-    if (state === "finished" || state === "failed") return;
-    if (state === "starting" && error.code !== "not-started") return;
+  /** The failure as an answer to a call; the answer must be out before the session's owner may end it. */
+  #answered(error: MigrationError): RpcError {
+    queueMicrotask(() => this.#give("fault", error));
+    return new RpcError(error.kind === "refused" ? "refused" : error.code, error.message);
+  }
+
+  /** Gives it up, where the event means that in this state: undoes everything, ends with `error`. */
+  async #give(event: "fault" | "gone" | "refused", error: MigrationError): Promise<void> {
+    const before = this.#machine.current;
+    if (!this.#machine.take(event)) return;
+    this.#stopLease();
+    this.#failure = this.#machine.current === "lost"
+      ? new MigrationError("unknown", "lost", "destination", LOST, { cause: error })
+      : this.#cause ?? error;
+    // Before a source that asks can be told: whoever takes this up must not start the guest.
+    await this.#write({ state: this.#machine.current }).catch((failure) =>
+      this.#options.log.log("warning", `the journal: ${messageOf(failure)}`)
+    );
     // The source may have asked for the guest to be run, and not know that we never heard of it.
-    if (state !== "loaded") this.#told.resolve();
-    this.#states.to("failed");
-    this.#failure = this.#cause ?? error;
+    if (before !== "loaded") this.#told.resolve();
     await this.#undo.run();
     await this.#discardLoadedGuest();
     this.#outcome.resolve();
@@ -431,7 +537,7 @@ export class DestinationMigration {
 
   /** A guest that was loaded and given up must never run: somebody's `cont` would make it two. */
   async #discardLoadedGuest(): Promise<void> {
-    if (!this.#incomingStarted) return;
+    if (!this.#record?.incomingStarted) return;
     try {
       if ((await queryMigrate(this.#qmp)).status !== "completed") return;
       await this.#qmp.execute("quit", {});
@@ -445,4 +551,35 @@ export class DestinationMigration {
       message: "The destination's QEMU had the whole guest loaded and was ended; start it anew",
     });
   }
+
+  // The journal
+
+  /** What is about to be so, once it is written down. Throws when it was given up meanwhile. */
+  async #enter(event: DestinationEvent, change: Partial<DestinationRecord> = {}): Promise<void> {
+    const before = this.#machine.current;
+    const next = DESTINATION[before][event];
+    if (next === undefined) throw new RpcError("failed", `No "${event}" in state "${before}"`);
+    await this.#write({ ...change, state: next });
+    if (this.#machine.current !== before) {
+      throw new RpcError("failed", this.#failure?.message ?? "It was given up here");
+    }
+    this.#machine.take(event);
+  }
+
+  async #write(change: Partial<DestinationRecord>): Promise<void> {
+    // Before a source has come there is nothing to take up.
+    if (!this.#record) return;
+    this.#record = { ...this.#record, ...change };
+    const written = this.#options.journal.write(this.#record);
+    this.#written = written.catch(() => {});
+    await written;
+  }
+}
+
+const CUT_OFF = "The tool was killed while memory was crossing, which can't be taken up: start " +
+  "QEMU anew and receive again";
+const LOST = "The destination's QEMU ended as it was told to run the guest";
+
+function failed(code: string, message: string, cause?: unknown): MigrationError {
+  return new MigrationError("failed", code, "destination", message, { cause });
 }

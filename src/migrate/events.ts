@@ -74,6 +74,8 @@ export type MigrationEvent =
     /** Bytes that crossed the tunnel, both directions. */
     readonly bytes: number;
     readonly error: ReportedError | null;
+    /** What the user should do now, a command or a sentence each. */
+    readonly next: readonly string[];
   };
 
 /** Where events go. Must not throw and must not wait. */

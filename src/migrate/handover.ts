@@ -1,23 +1,28 @@
 import { type Clock, delay, type Logger, messageOf } from "../io/mod.ts";
-import { RpcError, RpcPeer } from "../rpc/mod.ts";
-import { type Session, SessionError } from "../tunnel/mod.ts";
+import { RpcError } from "../rpc/mod.ts";
+import type { DestinationPeer } from "./destination_peer.ts";
 import { MigrationError } from "./errors.ts";
 import type { Report } from "./events.ts";
+import { wordOf } from "./source_machine.ts";
 
 export interface HandoverOptions {
-  readonly session: Session;
-  readonly rpc: RpcPeer;
+  /** The session that the migration went over; none where another process had that. */
+  readonly peer: DestinationPeer | undefined;
+  /** Names the migration to a destination that is asked in a fresh session. */
+  readonly migration: string;
   /** False for a guest that was paused: it stays so at the destination. */
   readonly run: boolean;
+  /** How long the sessions of this migration outlive their connection, ms. */
+  readonly graceMs: number;
   /** Makes a fresh session, to ask with when the first one is dead. */
-  readonly connect: (signal: AbortSignal) => Promise<Session>;
+  readonly connect: (signal: AbortSignal) => Promise<DestinationPeer>;
   readonly clock: Clock;
   readonly log: Logger;
   readonly report: Report;
 }
 
-/** How long one answer may take before we ask again, ms. */
-const ANSWER_MS = 30_000;
+/** How long a fresh session may take to be made, ms. */
+const CONNECT_MS = 30_000;
 /** Pause between two questions, ms. */
 const ASK_AGAIN_MS = 500;
 /**
@@ -35,33 +40,34 @@ const ASK_AT_LEAST_MS = 20_000;
  * and never will; kind `unknown`: no word could be had.
  */
 export async function handOver(options: HandoverOptions): Promise<void> {
-  const { session, rpc, run, clock } = options;
+  const { peer, run, clock, log, report, graceMs } = options;
   let last: unknown;
-  while (session.state !== "ended") {
+  while (peer && peer.session.state !== "ended") {
     try {
-      await rpc.call("finish", { run }, { timeoutMs: ANSWER_MS });
+      await peer.finish(run);
       return;
     } catch (error) {
-      if (error instanceof RpcError) throw notStarted(error);
+      throwIfFinal(error);
       last = error;
-      options.log.log("warning", `no answer to "finish" yet: ${messageOf(error)}`);
+      log.log("warning", `no answer to "finish" yet: ${messageOf(error)}`);
     }
+    await delay(clock, ASK_AGAIN_MS);
   }
-  options.report({
+  report({
     event: "warning",
     code: "asking-again",
     message: "The connection was lost after the guest was handed over; asking who runs it",
   });
-  const until = clock.now() + Math.max(ASK_AT_LEAST_MS, session.graceMs);
-  while (clock.now() < until) {
+  const until = clock.now() + Math.max(ASK_AT_LEAST_MS, graceMs);
+  do {
     try {
-      if (await askStatus(options)) return;
+      if (await askAgain(options)) return;
     } catch (error) {
-      if (error instanceof MigrationError) throw error;
+      throwIfFinal(error);
       last = error;
     }
     await delay(clock, ASK_AGAIN_MS);
-  }
+  } while (clock.now() < until);
   throw new MigrationError(
     "unknown",
     "handover-unanswered",
@@ -71,34 +77,41 @@ export async function handOver(options: HandoverOptions): Promise<void> {
   );
 }
 
-/** @returns true when the destination has the guest, false when it can't tell yet. */
-async function askStatus(options: HandoverOptions): Promise<boolean> {
-  const { clock, log } = options;
-  const session = await options.connect(AbortSignal.timeout(ANSWER_MS));
+/**
+ * Asks in a fresh session, and tells it again to a destination that has not heard or not answered.
+ *
+ * @returns true when the destination has the guest, false when it can't tell yet.
+ */
+async function askAgain(options: HandoverOptions): Promise<boolean> {
+  const peer = await options.connect(AbortSignal.timeout(CONNECT_MS));
   try {
-    const rpc = new RpcPeer(session.rpc, {
-      clock,
-      log,
-      handlers: {},
-      onFault: (error) => session.abort(error.message, "protocol-error"),
-    });
-    const status = await rpc.call("status", {}, { timeoutMs: ANSWER_MS });
-    if (status.state === "finished") return true;
-    if (status.state === "failed") {
-      throw notStarted(
-        new RpcError("not-started", "The destination gave up before it ran the guest"),
-      );
+    const { state } = await peer.status(options.migration);
+    const word = wordOf(state);
+    if (word === "answered") return true;
+    if (word === "denied") {
+      throw new RpcError("not-started", "The destination gave up before it ran the guest");
     }
-    if (status.state === "waiting") {
-      throw new SessionError("closed", "A new receive answers, which knows nothing of this guest");
+    if (word === "silence") {
+      throw new RpcError("lost", "The destination's QEMU ended as it was told to run the guest");
     }
-    return false;
+    if (word !== "finish-again") throw new Error(`The destination that answers is "${state}"`);
+    await peer.attach(options.migration);
+    await peer.finish(options.run);
+    return true;
   } finally {
-    await session.close(1000);
+    await peer.close(1000);
   }
 }
 
-function notStarted(error: RpcError): MigrationError {
-  const kind = error.code === "not-started" ? "failed" : "unknown";
-  return new MigrationError(kind, error.code, "destination", error.message, { cause: error });
+/** Answers that no further question can change. */
+function throwIfFinal(error: unknown): void {
+  if (error instanceof MigrationError) throw error;
+  if (!(error instanceof RpcError)) return;
+  const kind = error.code === "not-started"
+    ? "failed"
+    : error.code === "lost"
+    ? "unknown"
+    : undefined;
+  if (kind === undefined) return;
+  throw new MigrationError(kind, error.code, "destination", error.message, { cause: error });
 }

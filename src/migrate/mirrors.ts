@@ -71,11 +71,31 @@ export class MirrorSet {
     });
   }
 
+  /** Takes on what another process of ours has made in this QEMU: {@link start} makes the rest. */
+  async adopt(): Promise<void> {
+    const [jobs, nodes] = await Promise.all([
+      queryJobs(this.#qmp),
+      this.#qmp.execute("query-named-block-nodes", { flat: true }),
+    ]);
+    const names = new Set(nodes.map((node) => node["node-name"]));
+    for (const { jobId, targetNode } of this.#options.mirrors) {
+      if (names.has(targetNode)) this.#nodes.add(targetNode);
+      if (jobs.some((job) => job.id === jobId)) this.#started.add(jobId);
+    }
+    for (const { id } of jobs) this.#everSeen.add(id);
+  }
+
+  /** True when there is anything of it in QEMU. */
+  get inQemu(): boolean {
+    return this.#nodes.size > 0 || this.#started.size > 0;
+  }
+
   /** Adds the target nodes and starts the jobs. QEMU connects each target while we wait here. */
   async start(signal: AbortSignal): Promise<void> {
     const { mirrors, socketPath, reconnectDelay } = this.#options;
     this.#watch();
     for (const mirror of mirrors) {
+      if (this.#nodes.has(mirror.targetNode)) continue;
       signal.throwIfAborted();
       await this.#attempt(mirror, "could not connect its target", async () => {
         this.#nodes.add(mirror.targetNode);
@@ -92,6 +112,7 @@ export class MirrorSet {
       });
     }
     for (const mirror of mirrors) {
+      if (this.#started.has(mirror.jobId)) continue;
       signal.throwIfAborted();
       await this.#attempt(mirror, "could not be mirrored", async () => {
         this.#started.add(mirror.jobId);
@@ -152,6 +173,15 @@ export class MirrorSet {
   /** Cancels what runs and removes what was added. Tolerates what is already gone. */
   async undo(): Promise<void> {
     this.#finishing = true;
+    // A target whose server went would be waited for, for as long as its reconnect-delay: by a job
+    // that is cancelled, and by QEMU as a whole when a node is flushed because it is deleted. What is
+    // thrown away here needs no connection, what is finished has been flushed.
+    if (this.#qmp.hasCommand("yank")) {
+      await this.#tolerant([...this.#nodes].map((node) => [
+        "yank",
+        { instances: [{ type: "block-node", "node-name": node }] },
+      ]));
+    }
     await this.#tolerant(
       [...this.#started].map((device) => ["block-job-cancel", { device, force: true }]),
     );

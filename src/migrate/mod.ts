@@ -5,6 +5,8 @@
  */
 export { checkMigration, type CheckOptions, type CheckResult, type Problem } from "./check.ts";
 export { DestinationMigration, type DestinationOptions } from "./destination.ts";
+export type { DestinationState } from "./destination_machine.ts";
+export { DestinationPeer } from "./destination_peer.ts";
 export { asMigrationError, type FailureKind, MigrationError } from "./errors.ts";
 export type {
   DiskProgress,
@@ -16,6 +18,21 @@ export type {
   ReportedError,
   Side,
 } from "./events.ts";
+export {
+  type DestinationRecord,
+  type JournalRecord,
+  type JournalStore,
+  parseRecord,
+  type SourceRecord,
+} from "./journal.ts";
 export { type LimitChange, Limits } from "./limits.ts";
 export type { DiskChoice } from "./plan.ts";
+export {
+  type QemuFacts,
+  qemuFacts,
+  recover,
+  type RecoverOptions,
+  recoverVerdict,
+} from "./recover.ts";
 export { type Migrated, type RunDir, SourceMigration, type SourceOptions } from "./source.ts";
+export type { Verdict } from "./verdict.ts";

@@ -1,5 +1,4 @@
 import type { Clock } from "../io/mod.ts";
-import type { Session } from "../tunnel/mod.ts";
 import type { Phase, RamProgress, Report } from "./events.ts";
 import type { MirrorSet } from "./mirrors.ts";
 import type { Ram } from "./ram.ts";
@@ -14,7 +13,8 @@ export class ProgressTicker {
   readonly #clock: Clock;
   readonly #report: Report;
   readonly #mirrors: MirrorSet;
-  readonly #session: Session;
+  /** Bytes that crossed so far. */
+  readonly #crossed: () => number;
   #ram: Ram | undefined;
   #phase: Phase = "mirror";
   #stopTimer: () => void = () => {};
@@ -23,12 +23,14 @@ export class ProgressTicker {
   #at: number;
   #rate: number | undefined;
 
-  constructor(options: { clock: Clock; report: Report; mirrors: MirrorSet; session: Session }) {
+  constructor(
+    options: { clock: Clock; report: Report; mirrors: MirrorSet; crossed: () => number },
+  ) {
     this.#clock = options.clock;
     this.#report = options.report;
     this.#mirrors = options.mirrors;
-    this.#session = options.session;
-    this.#bytes = options.session.bytes;
+    this.#crossed = options.crossed;
+    this.#bytes = options.crossed();
     this.#at = options.clock.now();
     this.#arm();
   }
@@ -63,7 +65,7 @@ export class ProgressTicker {
 
   #tell(ram: RamProgress | null): void {
     const now = this.#clock.now();
-    const bytes = this.#session.bytes;
+    const bytes = this.#crossed();
     if (now > this.#at) {
       const rate = (bytes - this.#bytes) * 1000 / (now - this.#at);
       this.#rate = this.#rate === undefined ? rate : this.#rate + SMOOTHING * (rate - this.#rate);

@@ -13,7 +13,6 @@ export class Ram {
   readonly #qmp: QmpClient;
   readonly #clock: Clock;
   readonly #log: Logger;
-  #started = false;
 
   constructor(qmp: QmpClient, clock: Clock, log: Logger) {
     this.#qmp = qmp;
@@ -23,7 +22,6 @@ export class Ram {
 
   /** Starts it; QEMU connects to `uri`, such as `unix:/run/x/ram.sock`. */
   async start(uri: string): Promise<void> {
-    this.#started = true;
     await this.#qmp.execute("migrate", { uri });
   }
 
@@ -53,7 +51,6 @@ export class Ram {
 
   /** Cancels it where it still goes on, and waits for its end. */
   async undo(): Promise<void> {
-    if (!this.#started) return;
     const { status } = await queryMigrate(this.#qmp);
     if (OVER.includes(status)) return;
     await this.#qmp.execute("migrate_cancel", {}).catch((error) => {

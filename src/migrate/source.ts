@@ -1,33 +1,30 @@
 import {
+  abortable,
   type Acceptor,
   type Clock,
-  delay,
   type Logger,
+  Machine,
   messageOf,
-  type Moves,
-  States,
   withDeadline,
 } from "../io/mod.ts";
-import { NbdProbeError, probeExport } from "../nbd/mod.ts";
 import { listDisks, MigrationSettings, type QmpClient, queryMigrate } from "../qmp/mod.ts";
-import {
-  ChannelListener,
-  type DiskDescription,
-  openChannel,
-  type Result,
-  RpcError,
-  RpcPeer,
-} from "../rpc/mod.ts";
+import { ChannelListener, RpcError } from "../rpc/mod.ts";
 import type { Session, TunnelStream } from "../tunnel/mod.ts";
+import { Attachment } from "./attachment.ts";
+import { DestinationPeer } from "./destination_peer.ts";
 import { asMigrationError, MigrationError, refusal } from "./errors.ts";
 import type { Phase, Report } from "./events.ts";
 import { handOver } from "./handover.ts";
 import { type Guest, inspectGuest, sourceProblems } from "./inspect.ts";
+import { JOURNAL_FORMAT, type JournalStore, type SourceRecord } from "./journal.ts";
 import type { Limits } from "./limits.ts";
 import { type Mirror, MirrorSet } from "./mirrors.ts";
 import { selectDisks } from "./plan.ts";
+import { probeExports } from "./probe_exports.ts";
 import { ProgressTicker } from "./progress.ts";
 import { Ram } from "./ram.ts";
+import { runAgain } from "./run_again.ts";
+import { resumedAt, SOURCE, type SourceEvent, type SourceState } from "./source_machine.ts";
 import { UndoList } from "./undo.ts";
 
 /** Paths for our sockets, in a folder that only we and QEMU can enter. */
@@ -37,13 +34,22 @@ export interface RunDir {
 
 export interface SourceOptions {
   readonly qmp: QmpClient;
+  /** The QMP socket's absolute path, for the journal. */
+  readonly qmpPath: string;
+  /** The destination's address without any secret, for the journal. */
+  readonly destination: string;
   /** Makes the session; called once the source is known to be fit, and again to ask who runs. */
   readonly connect: (signal: AbortSignal) => Promise<Session>;
   readonly listen: (path: string) => Promise<Acceptor>;
   readonly runDir: RunDir;
+  readonly journal: JournalStore<SourceRecord>;
+  /** What a process that was killed has written down, to go on from there. */
+  readonly resume: SourceRecord | undefined;
   /** Names of the disks to take; none = every one that can be mirrored. */
   readonly disks: readonly string[];
   readonly limits: Limits;
+  /** How long the session and QEMU's mirrors wait for a tool or a connection that went, ms. */
+  readonly graceMs: number;
   readonly quitSource: boolean;
   readonly report: Report;
   readonly clock: Clock;
@@ -59,65 +65,56 @@ export interface Migrated {
   readonly bytes: number;
 }
 
-type SourceState =
-  | "prepare"
-  | "mirror"
-  | "ram"
-  | "switchover"
-  | "handover"
-  | "done"
-  | "undone"
-  | "unknown";
-
-const MOVES: Moves<SourceState> = {
-  prepare: ["mirror", "undone"],
-  mirror: ["ram", "undone"],
-  ram: ["switchover", "undone"],
-  switchover: ["handover", "undone"],
-  // From here on the destination may run the guest: there is no way back but its own word.
-  handover: ["done", "undone", "unknown"],
-  done: [],
-  undone: [],
-  unknown: [],
-};
-
-/** How long the destination may take to prepare, ms. */
-const PREPARE_MS = 120_000;
-/** How long the destination may take to load what is left when the guest is stopped, ms. */
-const LOAD_MS = 180_000;
 /** How long its reason may take when the stream of the memory broke, ms. */
 const CAUSE_MS = 2_000;
-/** How long undoing may wait for the destination, ms. */
-const ABORT_MS = 10_000;
-/** How long a guest may take to run again after a failed attempt, ms. */
-const RESTORE_MS = 60_000;
-/** Probes under way at a time. */
-const PROBES = 8;
+/** Longest pause between two attempts of QEMU's NBD client to connect again, s. */
+const NBD_BACK_OFF_S = 16;
+/** States in which the migration may be what has stopped the guest. */
+const STANDS: readonly SourceState[] = ["ram", "switchover", "handover", "undone", "unknown"];
 
 /** The source's side of one migration: from the first look at QEMU to the guest's new home. */
 export class SourceMigration {
   readonly #options: SourceOptions;
   readonly #qmp: QmpClient;
-  readonly #states: States<SourceState>;
+  readonly #machine: Machine<SourceState, SourceEvent>;
   readonly #undo: UndoList;
   /** Aborted with the first cause of a failure; every wait before the handover listens to it. */
   readonly #stop = new AbortController();
-  #session: Session | undefined;
-  #rpc: RpcPeer | undefined;
-  #wasRunning = false;
+  #record: SourceRecord;
+  #attachment: Attachment | undefined;
   #stoppedAt: number | undefined;
   #progress: ProgressTicker | undefined;
 
   constructor(options: SourceOptions) {
+    const { resume, qmp, log, clock } = options;
     this.#options = options;
-    this.#qmp = options.qmp;
-    this.#states = new States<SourceState>("source", "prepare", MOVES, options.log);
-    this.#undo = new UndoList(options.clock, options.log);
+    this.#qmp = qmp;
+    const initial = resume ? resumedAt(resume.state) : "prepare";
+    this.#machine = new Machine<SourceState, SourceEvent>("source", initial, SOURCE, log);
+    this.#undo = new UndoList(clock, log);
+    this.#record = resume ?? {
+      format: JOURNAL_FORMAT,
+      side: "source",
+      migration: crypto.randomUUID(),
+      qmp: options.qmpPath,
+      guest: "",
+      state: "prepare",
+      wasRunning: true,
+      destination: options.destination,
+      recoverThere: "",
+      mirrors: [],
+      settings: { capabilities: [], parameters: {} },
+    };
   }
 
   /** Bytes that crossed the tunnel so far, both directions. */
   get bytes(): number {
-    return this.#session?.bytes ?? 0;
+    return this.#attachment?.bytes ?? 0;
+  }
+
+  /** What was written down last; of use to whoever must look for the guest. */
+  get record(): SourceRecord {
+    return this.#record;
   }
 
   /**
@@ -127,27 +124,21 @@ export class SourceMigration {
    * except with `unknown`.
    */
   async run(): Promise<Migrated> {
-    const { signal } = this.#options;
+    const { signal, resume } = this.#options;
     const onCancel = () => this.#fault(signal.reason);
     signal.addEventListener("abort", onCancel, { once: true });
     if (signal.aborted) onCancel();
-    this.#qmp.closed.then((cause) =>
-      this.#fault(
-        new MigrationError(
-          "failed",
-          "source-qemu-gone",
-          "source",
-          cause ? messageOf(cause) : "The QMP connection was closed",
-        ),
-      )
-    );
+    this.#qmp.closed.then((cause) => {
+      const message = cause ? messageOf(cause) : "The QMP connection was closed";
+      this.#fault(new MigrationError("failed", "source-qemu-gone", "source", message));
+    });
     const stopEvents = this.#qmp.onEvent(({ event }) => {
       if (event === "STOP") this.#stoppedAt ??= this.#options.clock.now();
       // A guest that was resumed by somebody has not been stopped by us.
       if (event === "RESUME") this.#stoppedAt = undefined;
     });
     try {
-      return await this.#carry();
+      return await (resume ? this.#goOn(resume) : this.#begin());
     } catch (error) {
       throw await this.#failed(error);
     } finally {
@@ -157,205 +148,213 @@ export class SourceMigration {
     }
   }
 
-  async #carry(): Promise<Migrated> {
-    const stop = this.#stop.signal;
+  async #begin(): Promise<Migrated> {
     this.#phase("prepare");
     const guest = await inspectGuest(this.#qmp);
-    this.#wasRunning = guest.status === "running";
     const disks = await this.#chooseDisks(guest);
-    const { exports, session, rpc } = await this.#prepareDestination(guest, disks);
-    await this.#probe(exports, disks);
+    const { name, uuid } = guest.description;
+    await this.#write({ wasRunning: guest.status === "running", guest: name ?? uuid ?? "" });
+    const peer = await this.#connect(this.#stop.signal);
+    this.#hold(peer);
+    const prepared = await peer.prepare({
+      migration: this.#record.migration,
+      guest: guest.description,
+      disks,
+      checkOnly: false,
+    }, this.#stop.signal);
+    for (const message of prepared.warnings) {
+      this.#options.report({ event: "warning", code: "destination", message });
+    }
+    const mirrors = mirrorsOf(disks, prepared.exports);
+    await probeExports(peer, mirrors, this.#stop.signal);
+    await this.#enter("prepared", { mirrors, recoverThere: prepared.recover });
+    const made = await this.#makeMirrors(mirrors);
+    await this.#serveMirrors();
+    return await this.#copy(made);
+  }
 
-    this.#enter("mirror");
-    const mirrors = await this.#startMirrors(session, rpc, disks, exports);
+  /** Takes up what a process that was killed has left. */
+  async #goOn(record: SourceRecord): Promise<Migrated> {
+    switch (this.#machine.current) {
+      case "prepare":
+        return await this.#begin();
+      case "mirror": {
+        this.#phase("mirror");
+        const attachment = this.#hold(undefined);
+        const mirrors = await this.#makeMirrors(record.mirrors);
+        await this.#serveMirrors();
+        await abortable(attachment.ready(), this.#stop.signal);
+        return await this.#copy(mirrors);
+      }
+      default:
+        await this.#makeMirrors(record.mirrors);
+        this.#undoSettings(new MigrationSettings(this.#qmp, record.settings));
+        this.#undoRam(new Ram(this.#qmp, this.#options.clock, this.#options.log));
+    }
+    if (this.#machine.current === "done") return await this.#arrived();
+    if (this.#machine.current === "handover") return await this.#handOver();
+    throw new MigrationError(
+      "failed",
+      "cut-off",
+      "source",
+      "The migration was cut off while memory was crossing, which can't be taken up: all of it " +
+        "was undone. Start the destination's QEMU anew and migrate again",
+    );
+  }
+
+  async #copy(mirrors: MirrorSet): Promise<Migrated> {
+    const stop = this.#stop.signal;
+    const { clock, report } = this.#options;
+    this.#progress = new ProgressTicker({ clock, report, mirrors, crossed: () => this.bytes });
+    await mirrors.start(stop);
     await mirrors.allReady(stop);
 
-    this.#enter("ram");
-    const ram = await this.#startRam(session, rpc);
+    const ram = await this.#startRam();
     await ram.preSwitchover(stop);
 
-    this.#enter("switchover");
-    this.#progress?.stop();
+    await this.#enter("stopped");
+    this.#progress.stop();
     await mirrors.finish(stop);
-    await this.#giveMemory(rpc, ram);
+    await this.#giveMemory(ram);
 
-    this.#enter("handover");
-    const run = this.#wasRunning;
+    // From the moment that this is written down, only the destination's word brings us back.
+    await this.#enter("crossed");
+    return await this.#handOver();
+  }
+
+  async #handOver(): Promise<Migrated> {
+    const { clock, log, report, graceMs } = this.#options;
     await handOver({
-      session,
-      rpc,
-      run,
-      connect: this.#options.connect,
-      clock: this.#options.clock,
-      log: this.#options.log,
-      report: this.#options.report,
+      peer: this.#attachment?.peer,
+      migration: this.#record.migration,
+      run: this.#record.wasRunning,
+      graceMs,
+      connect: (signal) => this.#connect(signal),
+      clock,
+      log,
+      report,
     });
+    this.#machine.take("answered");
+    return await this.#arrived();
+  }
+
+  async #arrived(): Promise<Migrated> {
     const resumedAt = this.#options.clock.now();
-    this.#states.to("done");
-    const pauseMs = run && this.#stoppedAt !== undefined ? resumedAt - this.#stoppedAt : null;
+    await this.#write({ state: "done" });
+    const stoppedAt = this.#record.wasRunning ? this.#stoppedAt : undefined;
+    const pauseMs = stoppedAt === undefined ? null : resumedAt - stoppedAt;
     const downtimeMs = (await queryMigrate(this.#qmp)).downtimeMs ?? null;
     await this.#endCleanly();
     this.#options.report({ event: "phase", phase: "done" });
-    return { downtimeMs, pauseMs, bytes: session.bytes };
+    return { downtimeMs, pauseMs, bytes: this.bytes };
   }
 
   // Before anything is touched
 
-  async #chooseDisks(guest: Guest): Promise<Mirror[]> {
-    const all = await listDisks(this.#qmp);
+  async #chooseDisks(guest: Guest): Promise<ChosenDisk[]> {
     const problems = await sourceProblems(this.#qmp, guest);
-    const selection = selectDisks(all, this.#options.disks);
+    const selection = selectDisks(await listDisks(this.#qmp), this.#options.disks);
     problems.push(...selection.problems);
     if (problems.length > 0) throw refusal("source-not-fit", "source", problems);
-    const id = crypto.randomUUID().slice(0, 8);
-    return selection.disks.map((disk, i) => ({
-      name: disk.name,
-      device: disk.nodeName,
-      sizeBytes: disk.sizeBytes,
-      format: disk.format,
-      exportName: "",
-      jobId: `vmferry-${id}-${i}`,
-      targetNode: `vmferry-${id}-${i}-target`,
+    return selection.disks.map(({ name, nodeName, sizeBytes, format }) => ({
+      name,
+      device: nodeName,
+      sizeBytes,
+      format,
     }));
   }
 
-  async #prepareDestination(
-    guest: Guest,
-    disks: readonly (Mirror & { format?: string })[],
-  ): Promise<{ exports: Result<"prepare">["exports"]; session: Session; rpc: RpcPeer }> {
-    const { clock, log } = this.#options;
-    const session = await this.#options.connect(this.#stop.signal);
-    this.#session = session;
-    this.#undo.add("the session", async () => {
-      await session.close(ABORT_MS);
-    });
-    const rpc = new RpcPeer(session.rpc, {
+  // The destination
+
+  async #connect(signal: AbortSignal): Promise<DestinationPeer> {
+    return new DestinationPeer(await this.#options.connect(signal), this.#options);
+  }
+
+  /** From now on the peer's end is the migration's, and what it prepares is taken back with ours. */
+  #hold(first: DestinationPeer | undefined): Attachment {
+    const { clock, log, graceMs, limits } = this.#options;
+    const limit = (peer: DestinationPeer) => limits.holdSession(peer.session);
+    if (first) limit(first);
+    const attachment = new Attachment(first, {
+      connect: (signal) => this.#connect(signal),
+      migration: this.#record.migration,
+      graceMs,
+      mayReattach: () => this.#machine.current === "mirror" && !this.#stop.signal.aborted,
+      onReattached: limit,
+      onLost: (cause) => this.#fault(cause),
       clock,
       log,
-      handlers: {},
-      onFault: (error) => session.abort(error.message, "protocol-error"),
     });
-    this.#rpc = rpc;
-    session.ended.then((cause) => {
-      if (cause) this.#fault(cause);
-      else this.#fault(new Error("The destination ended the session"));
-    });
-    this.#options.limits.holdSession(session);
-    const wanted: DiskDescription[] = disks.map((d) => ({
-      name: d.name,
-      sizeBytes: d.sizeBytes,
-      format: d.format ?? "",
-    }));
+    this.#attachment = attachment;
+    this.#undo.add("the session", () => attachment.close());
     this.#undo.add("what the destination prepared", () => this.#abortDestination());
-    const prepared = await rpc.call(
-      "prepare",
-      { guest: guest.description, disks: wanted, checkOnly: false },
-      { timeoutMs: PREPARE_MS, signal: this.#stop.signal },
-    );
-    for (const message of prepared.warnings) {
-      this.#options.report({ event: "warning", code: "destination", message });
-    }
-    return { exports: prepared.exports, session, rpc };
+    return attachment;
   }
 
   async #abortDestination(): Promise<void> {
+    const peer = this.#attachment?.peer;
     // Never once the destination may have the guest.
-    if (["done", "unknown"].includes(this.#states.current) || this.#session?.state !== "up") return;
+    if (peer?.session.state !== "up" || ["done", "unknown"].includes(this.#machine.current)) return;
     const cause = this.#stop.signal.reason;
-    const reason = messageOf(cause ?? "The source gave up");
     const cancelled = cause instanceof MigrationError && cause.kind === "cancelled";
-    await this.#rpc?.call("abort", { reason, cancelled }, { timeoutMs: ABORT_MS });
-  }
-
-  /** Looks at every export through the tunnel, so that a wrong one is a message and no failed job. */
-  async #probe(
-    exports: Result<"prepare">["exports"],
-    disks: readonly Mirror[],
-  ): Promise<void> {
-    const queue = [...disks];
-    const worker = async () => {
-      let disk: Mirror | undefined;
-      while ((disk = queue.shift())) {
-        const { name, sizeBytes } = disk;
-        const exportName = exports.find((e) => e.disk === name)?.exportName;
-        if (exportName === undefined) {
-          throw new MigrationError(
-            "failed",
-            "no-export",
-            "destination",
-            `The destination exports no disk ${name}`,
-          );
-        }
-        const stream = await openChannel(this.#session!, this.#rpc!, "nbd", this.#stop.signal);
-        try {
-          await probeExport(stream, exportName, {
-            expectedSizeBytes: sizeBytes,
-            writable: true,
-            signal: this.#stop.signal,
-          });
-        } catch (error) {
-          if (!(error instanceof NbdProbeError)) throw error;
-          const message = `disk ${name}: ${error.message}`;
-          throw new MigrationError("failed", error.code, "destination", message, { cause: error });
-        }
-      }
-    };
-    await Promise.all(Array.from({ length: Math.min(PROBES, disks.length) }, worker));
+    await peer.abort(messageOf(cause ?? "The source gave up"), cancelled);
   }
 
   // The copy
 
-  async #startMirrors(
-    session: Session,
-    rpc: RpcPeer,
-    disks: readonly Mirror[],
-    exports: Result<"prepare">["exports"],
-  ): Promise<MirrorSet> {
-    const { clock, log } = this.#options;
+  /** The mirrors; those that another process has begun are taken on. */
+  async #makeMirrors(disks: readonly Mirror[]): Promise<MirrorSet> {
+    const { clock, log, graceMs, runDir } = this.#options;
     const mirrors = new MirrorSet({
       qmp: this.#qmp,
       clock,
       log,
-      mirrors: disks.map((disk) => ({
-        ...disk,
-        exportName: exports.find((e) => e.disk === disk.name)!.exportName,
-      })),
-      socketPath: this.#options.runDir.path("nbd.sock"),
-      reconnectDelay: 0,
+      mirrors: disks,
+      socketPath: runDir.path("nbd.sock"),
+      reconnectDelay: graceMs === 0 ? 0 : Math.ceil(graceMs / 1000) + NBD_BACK_OFF_S,
       onFault: (error) => this.#fault(error),
     });
     // Taken back after the socket: jobs that are thrown away need not wait for what is under way.
     this.#undo.add("the mirror jobs", () => mirrors.undo());
-    await this.#listen("nbd", () => openChannel(session, rpc, "nbd"));
-    this.#progress = new ProgressTicker({
-      clock,
-      report: this.#options.report,
-      mirrors,
-      session,
-    });
-    await mirrors.start(this.#stop.signal);
+    await mirrors.adopt();
     return mirrors;
   }
 
-  async #startRam(session: Session, rpc: RpcPeer): Promise<Ram> {
-    const { clock, log, limits } = this.#options;
+  /** Serves QEMU's mirrors; they may come again when the tool at the destination was started again. */
+  async #serveMirrors(): Promise<void> {
+    const nbd = async () => await (await this.#attachment!.ready()).openChannel("nbd");
+    await this.#listen("nbd", nbd);
+  }
+
+  async #startRam(): Promise<Ram> {
+    const { clock, log, limits, runDir } = this.#options;
+    const peer = this.#attachment!.peer!;
+    const settings = new MigrationSettings(this.#qmp);
+    await settings.plan({
+      capabilities: { events: true, "pause-before-switchover": true, "late-block-activate": true },
+      parameters: limits.parameters,
+    });
+    await this.#enter("ready", { settings: settings.before });
     // Opened before QEMU has anything to send: its destination then reads as fast as it writes,
     // and is not still loading memory when the guest is stopped and the disks want their last word.
-    const stream = await openChannel(session, rpc, "ram", this.#stop.signal);
+    const stream = await peer.openChannel("ram", this.#stop.signal);
     this.#undo.add("the memory's stream", () => Promise.resolve(stream.close()));
-    const listener = await this.#listen("ram", () => Promise.resolve(stream));
-    const settings = new MigrationSettings(this.#qmp);
-    this.#undo.add("QEMU's migration settings", async () => {
-      await settings.restore();
-    });
-    await settings.apply({
-      capabilities: { events: true, "pause-before-switchover": true, "late-block-activate": true },
-    });
+    await this.#listen("ram", () => Promise.resolve(stream));
+    this.#undoSettings(settings);
+    await settings.set();
     await limits.holdRam(settings);
-    const ram = new Ram(this.#qmp, clock, log);
-    this.#undo.add("the migration of the memory", () => ram.undo());
-    await ram.start(`unix:${listener.path}`);
+    const ram = this.#undoRam(new Ram(this.#qmp, clock, log));
+    await ram.start(`unix:${runDir.path("ram.sock")}`);
     this.#progress?.withRam(ram);
+    return ram;
+  }
+
+  #undoSettings(settings: MigrationSettings): void {
+    this.#undo.add("QEMU's migration settings", () => settings.restore());
+  }
+
+  #undoRam(ram: Ram): Ram {
+    this.#undo.add("the migration of the memory", () => ram.undo());
     return ram;
   }
 
@@ -363,9 +362,9 @@ export class SourceMigration {
    * Returns when both QEMUs say that all of the guest has crossed. Only then is it handed over: what
    * can still fail does so while the guest can go on here.
    */
-  async #giveMemory(rpc: RpcPeer, ram: Ram): Promise<void> {
+  async #giveMemory(ram: Ram): Promise<void> {
     const stop = this.#stop.signal;
-    const loaded = rpc.call("load", {}, { timeoutMs: LOAD_MS, signal: stop });
+    const loaded = this.#attachment!.peer!.load(stop);
     loaded.catch(() => {});
     try {
       await ram.complete(stop);
@@ -379,23 +378,20 @@ export class SourceMigration {
     stop.throwIfAborted();
   }
 
-  async #listen(
-    channel: string,
-    open: () => Promise<TunnelStream>,
-  ): Promise<ChannelListener & { path: string }> {
-    const path = this.#options.runDir.path(`${channel}.sock`);
-    const acceptor = await this.#options.listen(path);
+  /** A socket in the run directory whose connections become streams that `open` makes. */
+  async #listen(channel: string, open: () => Promise<TunnelStream>): Promise<void> {
+    const acceptor = await this.#options.listen(this.#options.runDir.path(`${channel}.sock`));
     const listener = new ChannelListener(acceptor, channel, {
       open: () =>
         open().catch((error) => {
-          // QEMU will only see a closed socket; this is the reason for it.
-          this.#fault(error);
+          // QEMU will only see a closed socket; this is the reason for it. While a destination is
+          // waited for, QEMU tries again.
+          if (this.#attachment?.waiting !== true) this.#fault(error);
           throw error;
         }),
       log: this.#options.log,
     });
     this.#undo.add(`the ${channel} socket`, () => listener.close());
-    return Object.assign(listener, { path });
   }
 
   // The end
@@ -416,76 +412,85 @@ export class SourceMigration {
   }
 
   async #failed(thrown: unknown): Promise<MigrationError> {
-    const cause = this.#stop.signal.aborted ? this.#stop.signal.reason : thrown;
-    let error = asMigrationError(cause, "source");
+    const from = this.#machine.current;
+    // Once it is handed over, what is thrown is the last word on it; before, the first cause counts.
+    const handedOver = from === "handover";
+    const cause = handedOver || !this.#stop.signal.aborted ? thrown : this.#stop.signal.reason;
+    const error = asMigrationError(cause, "source");
     this.#fault(error);
     this.#options.log.log("debug", `source: failed: ${error.message}`);
-    if (this.#states.current === "handover") {
-      // Only the destination's own word that it will never run the guest brings us back from here.
-      const word = asMigrationError(thrown, "source");
-      if (word.code !== "not-started") {
-        this.#states.to("unknown");
-        // The mirrors have concluded and the memory has gone: what is taken back here touches neither
-        // guest.
-        await this.#undo.run();
-        return new MigrationError("unknown", word.code, word.side, word.message, { cause: thrown });
-      }
-      error = word;
-    }
-    const touchedRam = this.#states.current === "switchover" || this.#states.current === "handover";
-    const refusedEarly = error.kind === "refused" && this.#states.current === "prepare";
-    await this.#undo.run();
-    this.#states.to("undone");
-    const stuck = await this.#restoreGuest(touchedRam);
-    if (stuck) {
-      const message = `${error.message}. ${stuck}`;
-      return new MigrationError("failed", error.code, error.side, message, { cause: error });
-    }
-    if (error.kind === "refused" && !refusedEarly) {
-      return new MigrationError("failed", error.code, error.side, error.message, { cause: error });
-    }
-    return error;
-  }
-
-  /**
-   * The guest that ran before runs again; one that was paused stays so.
-   *
-   * @returns what is wrong with it, or `undefined` when all is well.
-   */
-  async #restoreGuest(wasStoppedByUs: boolean): Promise<string | undefined> {
-    if (!this.#wasRunning) return undefined;
-    const { clock } = this.#options;
-    try {
-      return await withDeadline(
-        clock,
-        RESTORE_MS,
-        "the guest to run again",
-        (async () => {
-          while (true) {
-            const { status } = await this.#qmp.execute("query-status", {});
-            if (status === "running") return undefined;
-            const ours = status === "postmigrate" || (status === "paused" && wasStoppedByUs);
-            if (ours) await this.#qmp.execute("cont", {});
-            else if (status !== "finish-migrate") {
-              return `The guest at the source is in state "${status}"`;
-            }
-            await delay(clock, 100);
-          }
-        })(),
+    this.#machine.take(
+      !handedOver ? "fault" : error.code === "not-started" ? "denied" : "silence",
+    );
+    if (["handover", "unknown"].includes(this.#record.state) || handedOver) {
+      await this.#write({ state: this.#machine.current }).catch((failure) =>
+        this.#options.log.log("warning", `the journal: ${messageOf(failure)}`)
       );
-    } catch (error) {
-      return `Whether the guest runs at the source could not be made sure: ${messageOf(error)}`;
     }
+    const left = await this.#undo.run();
+    // The mirrors have concluded and the memory has gone: what was taken back touches neither guest.
+    if (this.#machine.current === "unknown") return worded("unknown", error, []);
+    if (this.#record.wasRunning) {
+      const pausedByUs = ["switchover", "handover"].includes(from) ||
+        (this.#options.resume !== undefined && STANDS.includes(this.#options.resume.state));
+      const stuck = await runAgain(this.#qmp, this.#options.clock, pausedByUs);
+      if (stuck !== undefined) left.unshift(stuck);
+    }
+    const kind = error.kind === "refused" && from !== "prepare" ? "failed" : error.kind;
+    return worded(kind === "unknown" ? "failed" : kind, error, left);
   }
 
-  #enter(state: Exclude<Phase, "done"> & SourceState): void {
+  /** What happened, once it is written down. */
+  async #enter(event: SourceEvent, change: Partial<SourceRecord> = {}): Promise<void> {
     this.#stop.signal.throwIfAborted();
-    this.#states.to(state);
-    this.#phase(state);
+    const state = SOURCE[this.#machine.current][event]!;
+    await this.#write({ ...change, state });
+    this.#stop.signal.throwIfAborted();
+    this.#machine.take(event);
+    if (state !== "done" && state !== "undone" && state !== "unknown") this.#phase(state);
+  }
+
+  async #write(change: Partial<SourceRecord>): Promise<void> {
+    this.#record = { ...this.#record, ...change };
+    await this.#options.journal.write(this.#record);
   }
 
   #phase(phase: Phase): void {
     this.#options.report({ event: "phase", phase });
     this.#progress?.phase(phase);
   }
+}
+
+/** A disk that goes, as the destination is told of it. */
+interface ChosenDisk {
+  readonly name: string;
+  readonly device: string;
+  readonly sizeBytes: number;
+  readonly format: string;
+}
+
+function mirrorsOf(
+  disks: readonly ChosenDisk[],
+  exports: readonly { readonly disk: string; readonly exportName: string }[],
+): Mirror[] {
+  const id = crypto.randomUUID().slice(0, 8);
+  return disks.map(({ name, device, sizeBytes }, i) => {
+    const exportName = exports.find((e) => e.disk === name)?.exportName;
+    if (exportName === undefined) {
+      const message = `The destination exports no disk ${name}`;
+      throw new MigrationError("failed", "no-export", "destination", message);
+    }
+    const jobId = `vmferry-${id}-${i}`;
+    return { name, device, sizeBytes, exportName, jobId, targetNode: `${jobId}-target` };
+  });
+}
+
+function worded(
+  kind: MigrationError["kind"],
+  error: MigrationError,
+  more: readonly string[],
+): MigrationError {
+  if (kind === error.kind && more.length === 0) return error;
+  const message = [error.message, ...more].join(". ");
+  return new MigrationError(kind, error.code, error.side, message, { cause: error });
 }

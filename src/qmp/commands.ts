@@ -79,6 +79,11 @@ export interface Commands {
   };
   "qom-get": { args: { path: string; property: string }; answer: unknown };
   "query-block": { args: Empty; answer: readonly RawBlock[] };
+  "query-named-block-nodes": {
+    args: { flat: true };
+    answer: readonly { readonly "node-name": string }[];
+  };
+  "query-block-exports": { args: Empty; answer: readonly { readonly id: string }[] };
   "query-jobs": { args: Empty; answer: readonly RawJob[] };
   "query-block-jobs": { args: Empty; answer: readonly RawBlockJob[] };
   "query-migrate": { args: Empty; answer: RawMigration };

@@ -1,4 +1,4 @@
-import { type Clock, messageOf, systemClock } from "../io/mod.ts";
+import { type Clock, systemClock } from "../io/mod.ts";
 import type { QmpClient } from "./client.ts";
 import { QmpError, QmpTimeoutError } from "./errors.ts";
 
@@ -122,87 +122,5 @@ export async function waitMigration(
     wake();
     stopEvents();
     options.signal?.removeEventListener("abort", onAbort);
-  }
-}
-
-/** Capabilities and parameters to set; those that this QEMU does not have are left out. */
-export interface WantedSettings {
-  readonly capabilities?: Readonly<Record<string, boolean>>;
-  readonly parameters?: Readonly<Record<string, number>>;
-}
-
-/**
- * Sets QEMU's migration capabilities and parameters, and puts them back as they were. Calls are
- * carried out one after the other; once they are put back, nothing is set any more.
- */
-export class MigrationSettings {
-  readonly #client: QmpClient;
-  #turn: Promise<void> = Promise.resolve();
-  #over = false;
-  #capabilities: { capability: string; state: boolean }[] = [];
-  #parameters: Record<string, unknown> = {};
-
-  constructor(client: QmpClient) {
-    this.#client = client;
-  }
-
-  /** Sets what is wanted and not so already, and remembers what was. */
-  async apply(wanted: WantedSettings): Promise<void> {
-    await this.#inTurn(async () => {
-      if (!this.#over) await this.#apply(wanted);
-    });
-  }
-
-  /**
-   * Puts back what {@link apply} changed.
-   *
-   * @throws {Error} saying what QEMU would not take; the rest is put back all the same.
-   */
-  async restore(): Promise<void> {
-    await this.#inTurn(() => this.#restore());
-  }
-
-  #inTurn(work: () => Promise<void>): Promise<void> {
-    const done = this.#turn.then(work);
-    this.#turn = done.catch(() => {});
-    return done;
-  }
-
-  async #apply(wanted: WantedSettings): Promise<void> {
-    const now = await this.#client.execute("query-migrate-capabilities", {});
-    const changed = now.filter(({ capability, state }) => {
-      const want = wanted.capabilities?.[capability];
-      return want !== undefined && want !== state;
-    });
-    if (changed.length > 0) {
-      this.#capabilities.push(...changed);
-      await this.#client.execute("migrate-set-capabilities", {
-        capabilities: changed.map(({ capability, state }) => ({ capability, state: !state })),
-      });
-    }
-    const parameters = await this.#client.execute("query-migrate-parameters", {});
-    const set: Record<string, number> = {};
-    for (const [name, value] of Object.entries(wanted.parameters ?? {})) {
-      if (!(name in parameters) || parameters[name] === value) continue;
-      if (!(name in this.#parameters)) this.#parameters[name] = parameters[name];
-      set[name] = value;
-    }
-    if (Object.keys(set).length > 0) await this.#client.execute("migrate-set-parameters", set);
-  }
-
-  async #restore(): Promise<void> {
-    this.#over = true;
-    const failed: string[] = [];
-    if (Object.keys(this.#parameters).length > 0) {
-      await this.#client.execute("migrate-set-parameters", this.#parameters)
-        .catch((error) => failed.push(messageOf(error)));
-    }
-    if (this.#capabilities.length > 0) {
-      await this.#client.execute("migrate-set-capabilities", { capabilities: this.#capabilities })
-        .catch((error) => failed.push(messageOf(error)));
-    }
-    this.#parameters = {};
-    this.#capabilities = [];
-    if (failed.length > 0) throw new Error(failed.join("; "));
   }
 }

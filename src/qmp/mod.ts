@@ -23,9 +23,12 @@ export { type JobInfo, queryBlockJobs, queryJobs } from "./jobs.ts";
 export { describeMachine, type Machine } from "./machine.ts";
 export {
   type MigrationInfo,
-  MigrationSettings,
   queryMigrate,
   waitMigration,
   type WaitMigrationOptions,
-  type WantedSettings,
 } from "./migration.ts";
+export {
+  MigrationSettings,
+  type MigrationSettingsRecord,
+  type WantedSettings,
+} from "./migration_settings.ts";

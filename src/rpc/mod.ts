@@ -12,3 +12,4 @@ export type {
   ProcedureName,
   Result,
 } from "./procedures.ts";
+export * as schema from "./schema.ts";

@@ -18,6 +18,8 @@ import {
 const name = text(256);
 const message = text(4096);
 
+const migrationId = text(64);
+
 const guest = object({
   uuid: nullable(text(64)),
   name: nullable(name),
@@ -35,6 +37,21 @@ const disk = object({
   format: text(64),
 });
 
+/** In the order of the disks that were asked for. */
+const exports = list(object({ disk: name, exportName: text(1024) }), 1024);
+
+/** Where a destination is, see destination_machine.ts. */
+const destinationState = word(
+  "waiting",
+  "prepared",
+  "loading",
+  "loaded",
+  "starting",
+  "finished",
+  "failed",
+  "lost",
+);
+
 /** Every procedure with the shape of its parameters and of its result. */
 export const procedures = {
   /**
@@ -42,13 +59,30 @@ export const procedures = {
    * `checkOnly`, starts its NBD server with one export a disk. Refuses with code `refused`.
    */
   prepare: {
-    params: object({ guest, disks: list(disk, 1024), checkOnly: flag }),
+    params: object({
+      /** Names this migration on both sides; the source's choice, not to be guessed. */
+      migration: migrationId,
+      guest,
+      disks: list(disk, 1024),
+      checkOnly: flag,
+    }),
     result: object({
       qemuVersion: text(128),
-      /** In the order of the disks that were asked for; empty when only checked. */
-      exports: list(object({ disk: name, exportName: text(1024) }), 1024),
+      /** Empty when only checked. */
+      exports,
       warnings: list(message, 64),
+      /** The command that looks after this migration at the destination; empty where unknown. */
+      recover: message,
     }),
+  },
+  /**
+   * Source to destination, in a session that is not the one that prepared: this one is the
+   * migration's from now on, the old one is ended. For a tool that was killed and started again, on
+   * either side. Refuses with code `unknown-migration` where there is no such one.
+   */
+  attach: {
+    params: object({ migration: migrationId }),
+    result: object({ state: destinationState, exports }),
   },
   /** Either way: join the stream of this id to what is called `channel` at the other end. */
   openTunnel: {
@@ -77,11 +111,14 @@ export const procedures = {
     params: object({ reason: message, cancelled: flag }),
     result: object({}),
   },
-  /** Either way: how far are you, and what does your QEMU say of its guest? */
+  /**
+   * Either way: how far are you with this migration, and what does your QEMU say of its guest? An
+   * end that knows another one only answers `waiting`.
+   */
   status: {
-    params: object({}),
+    params: object({ migration: migrationId }),
     result: object({
-      state: word("waiting", "prepared", "loading", "loaded", "starting", "finished", "failed"),
+      state: destinationState,
       /** QEMU's own run state, such as `inmigrate` or `running`; `null` when it does not answer. */
       guest: nullable(text(64)),
     }),

@@ -142,15 +142,11 @@ export async function answerHandshake(
   if (!sameProof(frame.payload, await authProof(key, "connecting", exchange.hash))) {
     return await refuse(pipe, "wrong-secret", "The secrets of the two ends are not the same");
   }
-  await writeAll(
-    pipe,
-    frameOf(wire.AUTH, 0, await authProof(key, "listening", exchange.hash)),
-  );
-  return {
-    kind: "opened",
-    identity: { id: exchange.own.sessionId, key: await sessionKey(key, exchange.hash) },
-    peer: exchange.peer,
-  };
+  // All of it is made before the other end can know that it has a session, and come back to it.
+  const proof = await authProof(key, "listening", exchange.hash);
+  const identity = { id: exchange.own.sessionId, key: await sessionKey(key, exchange.hash) };
+  await writeAll(pipe, frameOf(wire.AUTH, 0, proof));
+  return { kind: "opened", identity, peer: exchange.peer };
 }
 
 async function answerResume(

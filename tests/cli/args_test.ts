@@ -23,6 +23,7 @@ Deno.test("a migrate with everything is read as it was meant", () => {
       maxDowntimeMs: 250,
       timeoutMs: 120_000,
       quitSource: true,
+      resume: false,
       runDir: undefined,
       json: true,
       quiet: false,

@@ -11,7 +11,7 @@ import { readAll } from "../support/bytes.ts";
 
 const RESULT = {
   ...{ event: "result" as const, outcome: "cancelled" as const, downtimeMs: null },
-  ...{ pauseMs: null, totalMs: 1, bytes: 1, error: null },
+  ...{ pauseMs: null, totalMs: 1, bytes: 1, error: null, next: [] },
 };
 
 async function withServer(

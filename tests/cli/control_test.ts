@@ -105,7 +105,7 @@ Deno.test("a status is what the events told last, and its end is known", async (
   assertEquals(board.over, false);
   const result = {
     ...{ event: "result" as const, outcome: "cancelled" as const, downtimeMs: null },
-    ...{ pauseMs: null, totalMs: 1, bytes: 1, error: null },
+    ...{ pauseMs: null, totalMs: 1, bytes: 1, error: null, next: [] },
   };
   board.note(result);
   assertEquals([board.over, await board.ended], [true, result]);

@@ -30,7 +30,7 @@ Deno.test("no bar is wider than the terminal, however many disks there are", () 
 Deno.test("a result is told with its figures, a failure with its cause, its side and the guest's place", () => {
   const result = {
     ...{ event: "result" as const, outcome: "migrated" as const, downtimeMs: 20.4 },
-    ...{ pauseMs: 25, totalMs: 1234, bytes: 2 ** 20, error: null },
+    ...{ pauseMs: 25, totalMs: 1234, bytes: 2 ** 20, error: null, next: [] },
   };
   assertEquals(
     lineOf(result, true),

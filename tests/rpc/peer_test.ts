@@ -35,8 +35,8 @@ Deno.test("both ends call at once, a byte at a time, and each gets its own answe
   const answer = (guest: string) => ({ status: () => Promise.resolve({ ...STATUS, guest }) });
   const { left, right, end } = peers(answer("left"), answer("right"), () => 1);
   const calls = Array.from({ length: 20 }, () => [
-    left.call("status", {}, soon),
-    right.call("status", {}, soon),
+    left.call("status", { migration: "m" }, soon),
+    right.call("status", { migration: "m" }, soon),
   ]).flat();
   const guests = (await Promise.all(calls)).map((r) => r.guest);
   assertEquals(guests, Array(20).fill(["right", "left"]).flat());
@@ -77,7 +77,7 @@ Deno.test("an error keeps its code and words; unknown procedures and bad paramet
   const aborted = left.call("abort", { reason: "", cancelled: false }, soon);
   assertEquals(await codeOf(aborted), "failed: Broken");
   assertEquals(
-    await codeOf(left.call("status", {}, soon)),
+    await codeOf(left.call("status", { migration: "m" }, soon)),
     'unknown-procedure: The procedure "status" is not known here',
   );
   const bad = left.call("openTunnel", { stream: 0, channel: "x" }, soon);
@@ -93,7 +93,7 @@ Deno.test("an answer that does not fit its procedure is an error of that call al
     status: () => Promise.resolve({ state: "dancing", guest: null } as never),
     abort: () => Promise.resolve({}),
   });
-  const error = await assertRejects(() => left.call("status", {}, soon), RpcError);
+  const error = await assertRejects(() => left.call("status", { migration: "m" }, soon), RpcError);
   assertEquals(error.code, "bad-result");
   assertEquals(await left.call("abort", { reason: "", cancelled: false }, soon), {});
   await end();
@@ -105,7 +105,11 @@ Deno.test("a call that is not answered in time fails; its late answer harms nobo
     status: () => late.promise,
     abort: () => Promise.resolve({}),
   });
-  const call = assertRejects(() => left.call("status", {}, soon), DeadlineError, '"status"');
+  const call = assertRejects(
+    () => left.call("status", { migration: "m" }, soon),
+    DeadlineError,
+    '"status"',
+  );
   await clock.advance(1000);
   await call;
   late.resolve(STATUS);
@@ -116,7 +120,9 @@ Deno.test("a call that is not answered in time fails; its late answer harms nobo
 
 Deno.test("the end of the pipe fails every call with the cause", async () => {
   const { left, pipes, end } = peers({}, { status: () => new Promise(() => {}) });
-  const calls = [1, 2].map(() => assertRejects(() => left.call("status", {}, soon), Error));
+  const calls = [1, 2].map(() =>
+    assertRejects(() => left.call("status", { migration: "m" }, soon), Error)
+  );
   await settle();
   pipes[1].close();
   await Promise.all(calls);

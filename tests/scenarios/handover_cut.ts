@@ -36,6 +36,21 @@ export const scenario: Scenario = {
     if (source !== "postmigrate") throw new Error(`The source is ${source} after "unknown"`);
     await pair.destination.events.waitFor("RESUME", (e) => e.event === "RESUME");
     await assertExit(receive, 0, 60_000);
+
+    context.note("recover starts nothing that may run elsewhere; with this QEMU gone it tidies up");
+    const { error, next } = await migrate.waitEvent("result") as unknown as {
+      error: { code: string };
+      next: string[];
+    };
+    if (error.code !== "handover-unanswered" || !next.some((n) => n.includes("--force-run-here"))) {
+      throw new Error(`Got ${JSON.stringify({ error, next })}`);
+    }
+    const ask = pair.recover("source", ["--yes"]);
+    await assertExit(ask, 4, 20_000);
+    const still = await pair.source.status();
+    if (still !== "postmigrate") throw new Error(`recover made the source ${still}`);
+    await pair.source.quit();
+    await assertExit(pair.recover("source", ["--yes"]), 0, 20_000);
     await pair.assertArrived();
   },
 };

@@ -1,6 +1,13 @@
 import { systemClock } from "../../io/mod.ts";
-import { asMigrationError, Limits, MigrationError, SourceMigration } from "../../migrate/mod.ts";
+import {
+  asMigrationError,
+  Limits,
+  MigrationError,
+  SourceMigration,
+  type SourceRecord,
+} from "../../migrate/mod.ts";
 import { listenUnix } from "../../tunnel/mod.ts";
+import { formatAddress } from "../address.ts";
 import type { Command } from "../args.ts";
 import { controlSource, identify } from "../control/controlled.ts";
 import { CONTROL_SOCKET } from "../control/protocol.ts";
@@ -10,8 +17,9 @@ import { checkSafety } from "../endpoint.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import { openQmp } from "../open_qmp.ts";
 import type { Output } from "../output.ts";
+import { realPath } from "../paths.ts";
 import { exitCodeOf, resultEvent } from "../result.ts";
-import { PrivateRunDir } from "../run_dir.ts";
+import { recoverCommand, RunState } from "../run_state.ts";
 import { onSignals } from "../signals.ts";
 import { connector, localEnd } from "../tunnel_options.ts";
 
@@ -42,17 +50,30 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
     });
   try {
     await using qmp = await openQmp(options.qmp, "source", log);
-    await using runDir = await PrivateRunDir.make(options.runDir);
-    const identity = await identify("source", qmp, options.qmp, runDir.folder);
+    const qmpPath = await realPath(options.qmp);
+    await using run = await RunState.open<SourceRecord>({
+      base: options.runDir,
+      qmp,
+      qmpPath,
+      side: "source",
+      resume: options.resume,
+      log,
+    });
+    const identity = await identify("source", qmp, options.qmp, run.dir.folder);
     control = new ControlServer(
-      await listenUnix(runDir.path(CONTROL_SOCKET)),
+      await listenUnix(run.dir.path(CONTROL_SOCKET)),
       controlSource(board, identity, limits, stop),
       systemClock,
       log,
     );
     migration = new SourceMigration({
       qmp,
-      runDir,
+      qmpPath,
+      runDir: run.dir,
+      journal: run.journal,
+      resume: run.record,
+      destination: formatAddress(options.destination),
+      graceMs: options.graceMs,
       connect: connector(options.destination, local, options, { report, log }),
       listen: listenUnix,
       disks: options.disks,
@@ -63,9 +84,19 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
       log,
       signal: stop.signal,
     });
-    const migrated = await migration.run();
-    report(resultEvent({ startedAt: start, ...migrated }));
-    return EXIT.done;
+    try {
+      const migrated = await migration.run();
+      report(resultEvent({ startedAt: start, ...migrated }));
+      return EXIT.done;
+    } catch (error) {
+      const failure = asMigrationError(error, "source");
+      if (failure.kind !== "unknown") throw failure;
+      run.dir.keep();
+      const { bytes } = migration;
+      const next = whereIsIt(options, qmpPath, migration.record);
+      report(resultEvent({ startedAt: start, bytes, error: failure, next }));
+      return exitCodeOf(failure);
+    }
   } catch (error) {
     const failure = asMigrationError(error, "source");
     report(resultEvent({ startedAt: start, bytes: migration?.bytes ?? 0, error: failure }));
@@ -74,4 +105,16 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
     stopTimer();
     await control?.close();
   }
+}
+
+/** How the user finds out where the guest is, and what follows. */
+function whereIsIt(options: Options, qmpPath: string, record: SourceRecord): string[] {
+  const here = recoverCommand(qmpPath, options.runDir);
+  const there = record.recoverThere || "vmferry recover --qmp PATH";
+  const to = record.destination;
+  return [
+    `at the destination, see whether the guest runs there: ${there}`,
+    `if it can be reached again, ask it from here: ${here} --yes ${to} (with the options of this run)`,
+    `only if the guest does not run there and the QEMU there has been ended: ${here} --force-run-here`,
+  ];
 }

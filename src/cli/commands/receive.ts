@@ -1,6 +1,12 @@
 import { systemClock, withDeadline } from "../../io/mod.ts";
-import { asMigrationError, DestinationMigration, MigrationError } from "../../migrate/mod.ts";
+import {
+  asMigrationError,
+  DestinationMigration,
+  type DestinationRecord,
+  MigrationError,
+} from "../../migrate/mod.ts";
 import { connectUnix, listenUnix } from "../../tunnel/mod.ts";
+import { parseAddress } from "../address.ts";
 import type { Command } from "../args.ts";
 import { controlDestination, identify } from "../control/controlled.ts";
 import { CONTROL_SOCKET } from "../control/protocol.ts";
@@ -10,8 +16,9 @@ import { checkSafety, listenOn } from "../endpoint.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import { openQmp } from "../open_qmp.ts";
 import type { Output } from "../output.ts";
+import { realPath } from "../paths.ts";
 import { exitCodeOf, resultEvent } from "../result.ts";
-import { PrivateRunDir } from "../run_dir.ts";
+import { recoverCommand, RunState } from "../run_state.ts";
 import { onSignals } from "../signals.ts";
 import { localEnd, sessionServer } from "../tunnel_options.ts";
 
@@ -35,10 +42,26 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
   let control: ControlServer | undefined;
   try {
     await using qmp = await openQmp(options.qmp, "destination", log);
-    await using runDir = await PrivateRunDir.make(options.runDir);
+    const qmpPath = await realPath(options.qmp);
+    await using run = await RunState.open<DestinationRecord>({
+      base: options.runDir,
+      qmp,
+      qmpPath,
+      side: "destination",
+      resume: options.resume,
+      log,
+    });
+    const acceptor = await listenOn(listenAddress(options.listen, run.record));
+    await using _acceptor = { [Symbol.asyncDispose]: () => Promise.resolve(acceptor.close()) };
     migration = new DestinationMigration({
       qmp,
-      runDir,
+      qmpPath,
+      listen: acceptor.address,
+      recoverCommand: recoverCommand(qmpPath, options.runDir),
+      runDir: run.dir,
+      journal: run.journal,
+      resume: run.record,
+      graceMs,
       connectUnix,
       removeFile: (path) => Deno.remove(path).catch(() => {}),
       disks: options.disks,
@@ -46,16 +69,16 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
       clock: systemClock,
       log,
     });
-    await migration.check();
+    if (run.record) await migration.takeUp();
+    else await migration.check();
     const destination = migration;
-    const identity = await identify("destination", qmp, options.qmp, runDir.folder);
+    const identity = await identify("destination", qmp, options.qmp, run.dir.folder);
     control = new ControlServer(
-      await listenUnix(runDir.path(CONTROL_SOCKET)),
+      await listenUnix(run.dir.path(CONTROL_SOCKET)),
       controlDestination(board, identity, (reason) => destination.cancel(reason)),
       systemClock,
       log,
     );
-    const acceptor = await listenOn(options.listen);
     using _signals = onSignals((name) => {
       const message = `Cancelled by ${name} at the destination`;
       destination.cancel(new MigrationError("cancelled", "cancelled", "destination", message));
@@ -99,6 +122,17 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
   } finally {
     await control?.close();
   }
+}
+
+/** A port that was free to be chosen is, for a source that comes back, the one that was chosen. */
+function listenAddress(
+  listen: Options["listen"],
+  record: DestinationRecord | undefined,
+): Options["listen"] {
+  if (!record || listen === "stdio" || listen.transport !== "tcp" || listen.port !== 0) {
+    return listen;
+  }
+  return parseAddress(record.listen, "the journal");
 }
 
 async function outcomeOf(migration: DestinationMigration): Promise<MigrationError | undefined> {

@@ -194,6 +194,17 @@ export class Pair {
     ]);
   }
 
+  /** Starts `vmferry recover` on one side. */
+  recover(side: "source" | "dest", extra: readonly string[] = []): Vmferry {
+    const host = side === "source" ? this.#network?.source : this.#network?.destination;
+    const qemu = side === "source" ? this.source : this.destination;
+    const gate = this.#gates?.[side === "source" ? "source" : "destination"];
+    return this.#start("recover", host?.prefix, `run-${side}`, [
+      ...["--qmp", gate?.path ?? qemu.qmpSocket, ...host ? ["--insecure"] : []],
+      ...this.#secretUnlessGiven(extra),
+    ]);
+  }
+
   /** Where the sockets of an end are made. */
   runDir(side: "source" | "dest"): string {
     return `${this.#dir}/run-${side}`;

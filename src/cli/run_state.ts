@@ -1,0 +1,100 @@
+/**
+ * What a run of `migrate` or `receive` has on disk: its directory and its journal, new or left by a
+ * process that was killed.
+ *
+ * @module
+ */
+import type { Logger } from "../io/mod.ts";
+import { type JournalRecord, MigrationError, qemuFacts, type Side } from "../migrate/mod.ts";
+import type { QmpClient } from "../qmp/mod.ts";
+import { type CutOff, findJournals, JournalFile } from "./journal_file.ts";
+import { PrivateRunDir, runBase } from "./run_dir.ts";
+
+export interface RunStateOptions {
+  /** `--run-dir`, if it was given. */
+  readonly base: string | undefined;
+  readonly qmp: QmpClient;
+  /** The QMP socket's absolute path. */
+  readonly qmpPath: string;
+  readonly side: Side;
+  /** Take up what was left. */
+  readonly resume: boolean;
+  readonly log: Logger;
+}
+
+/** A run's directory and journal; owns both. */
+export class RunState<R extends JournalRecord> implements AsyncDisposable {
+  readonly dir: PrivateRunDir;
+  readonly journal: JournalFile;
+  /** What was left, where that is taken up. */
+  readonly record: R | undefined;
+
+  /**
+   * Makes them, or takes those over that were left for this QEMU.
+   *
+   * @throws {MigrationError} kind `refused`: something was left and is not to be taken up, or the
+   * other way round.
+   */
+  static async open<R extends JournalRecord>(options: RunStateOptions): Promise<RunState<R>> {
+    const left = await findLeft(options);
+    if (options.resume) {
+      if (!left) {
+        throw refused(options, "nothing-to-resume", "No migration of this QEMU was cut off here");
+      }
+      const dir = PrivateRunDir.adopt(left.dir);
+      return new RunState(dir, await JournalFile.open(left.dir), left.record as R);
+    }
+    if (left) throw refused(options, "cut-off", choices(left.record, options));
+    const dir = await PrivateRunDir.make(options.base);
+    return new RunState<R>(dir, await JournalFile.open(dir.path("").slice(0, -1)), undefined);
+  }
+
+  private constructor(dir: PrivateRunDir, journal: JournalFile, record: R | undefined) {
+    this.dir = dir;
+    this.journal = journal;
+    this.record = record;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.journal[Symbol.dispose]();
+    await this.dir[Symbol.asyncDispose]();
+  }
+}
+
+/**
+ * What was left for this QEMU. Of what is about another process than the one that runs now, nothing
+ * is left but files, which are removed.
+ */
+async function findLeft(options: RunStateOptions): Promise<CutOff | undefined> {
+  const { base, qmp, qmpPath, side, log } = options;
+  for (const found of await findJournals(runBase(base))) {
+    if (found.record.qmp !== qmpPath || found.record.side !== side) continue;
+    if (
+      await qemuFacts(qmp, found.record) || (options.resume && found.record.state === "prepare")
+    ) {
+      return found;
+    }
+    log.log("info", `${found.dir} is about a QEMU that has ended: removed`);
+    await PrivateRunDir.adopt(found.dir)[Symbol.asyncDispose]();
+  }
+  return undefined;
+}
+
+/** The command that looks after a migration that was cut off. */
+export function recoverCommand(qmpPath: string, base: string | undefined): string {
+  const runDir = base === undefined ? "" : ` --run-dir ${runBase(base)}`;
+  return `vmferry recover --qmp ${qmpPath}${runDir}`;
+}
+
+function choices(record: JournalRecord, { side, base }: RunStateOptions): string {
+  const command = side === "source" ? "migrate" : "receive";
+  return `A migration of this guest was cut off in state "${record.state}": 'vmferry ${command} ` +
+    `--resume …' takes it up, '${
+      recoverCommand(record.qmp, base)
+    }' says how things are and takes ` +
+    "it back";
+}
+
+function refused({ side }: RunStateOptions, code: string, message: string): MigrationError {
+  return new MigrationError("refused", code, side, message);
+}

@@ -1,0 +1,70 @@
+import type { Clock, Logger } from "../io/mod.ts";
+import { openChannel, type Params, type Result, RpcPeer } from "../rpc/mod.ts";
+import type { Session, TunnelStream } from "../tunnel/mod.ts";
+
+/** How long the destination may take to prepare, ms. */
+const PREPARE_MS = 120_000;
+/** How long the destination may take to load what is left when the guest is stopped, ms. */
+const LOAD_MS = 180_000;
+/** How long one answer to `finish`, `status` or `attach` may take before it is asked again, ms. */
+const ANSWER_MS = 30_000;
+/** How long undoing may wait for the destination, ms. */
+const ABORT_MS = 10_000;
+
+/**
+ * The destination as the source sees it: one session and the calls in it. Owns the session. Each call
+ * throws an `RpcError` when the destination says no, a `DeadlineError` when it does not answer in
+ * time, the session's error when that ends first, the signal's reason when aborted.
+ */
+export class DestinationPeer {
+  readonly session: Session;
+  readonly #rpc: RpcPeer;
+
+  constructor(session: Session, options: { readonly clock: Clock; readonly log: Logger }) {
+    this.session = session;
+    this.#rpc = new RpcPeer(session.rpc, {
+      ...options,
+      handlers: {},
+      onFault: (error) => session.abort(error.message, "protocol-error"),
+    });
+  }
+
+  prepare(params: Params<"prepare">, signal: AbortSignal): Promise<Result<"prepare">> {
+    return this.#rpc.call("prepare", params, { timeoutMs: PREPARE_MS, signal });
+  }
+
+  /** Takes a migration over that another session of ours has prepared. */
+  attach(migration: string, signal?: AbortSignal): Promise<Result<"attach">> {
+    return this.#rpc.call("attach", { migration }, timed(ANSWER_MS, signal));
+  }
+
+  load(signal: AbortSignal): Promise<Result<"load">> {
+    return this.#rpc.call("load", {}, { timeoutMs: LOAD_MS, signal });
+  }
+
+  finish(run: boolean): Promise<Result<"finish">> {
+    return this.#rpc.call("finish", { run }, { timeoutMs: ANSWER_MS });
+  }
+
+  status(migration: string): Promise<Result<"status">> {
+    return this.#rpc.call("status", { migration }, { timeoutMs: ANSWER_MS });
+  }
+
+  async abort(reason: string, cancelled: boolean): Promise<void> {
+    await this.#rpc.call("abort", { reason, cancelled }, { timeoutMs: ABORT_MS });
+  }
+
+  /** A stream to one of the destination's channels. */
+  openChannel(channel: string, signal?: AbortSignal): Promise<TunnelStream> {
+    return openChannel(this.session, this.#rpc, channel, signal);
+  }
+
+  /** Ends the session, cleanly if that is possible within `deadlineMs`. */
+  async close(deadlineMs: number = ABORT_MS): Promise<void> {
+    await this.session.close(deadlineMs);
+  }
+}
+
+function timed(timeoutMs: number, signal: AbortSignal | undefined) {
+  return { timeoutMs, ...(signal ? { signal } : {}) };
+}

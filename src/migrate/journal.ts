@@ -1,0 +1,118 @@
+/**
+ * What each end writes down of a migration at every step that matters, so that another process can
+ * tell what was done and take it up or take it back: one record for each side.
+ *
+ * @module
+ */
+import { schema } from "../rpc/mod.ts";
+import type { DestinationState } from "./destination_machine.ts";
+import type { SourceState } from "./source_machine.ts";
+
+const { flag, integer, list, nullable, object, text, word } = schema;
+
+/** Version of these records. A reader takes no other. */
+export const JOURNAL_FORMAT = 1;
+
+/** Where records are kept: each one written replaces the one before, durably. */
+export interface JournalStore<T> {
+  /** Resolves when the record would survive the end of this process. */
+  write(record: T): Promise<void>;
+}
+
+/** An object with any members: what QEMU had there goes back as it was. */
+const members: schema.Schema<Readonly<Record<string, unknown>>> = (value, path) => ({
+  ...value as Record<string, unknown>,
+  ...object({})(value, path),
+});
+
+const name = text(256);
+const settings = object({
+  capabilities: list(object({ capability: name, state: flag }), 256),
+  parameters: members,
+});
+
+const common = {
+  format: integer(JOURNAL_FORMAT, JOURNAL_FORMAT),
+  /** Names the migration on both sides. */
+  migration: text(64),
+  /** The QMP socket, as an absolute path. */
+  qmp: text(4096),
+  /** The guest's name or UUID; empty where it has neither. */
+  guest: name,
+  /** QEMU's migration settings as they were before. */
+  settings,
+};
+
+const sourceState = word<SourceState>(
+  "prepare",
+  "mirror",
+  "ram",
+  "switchover",
+  "handover",
+  "done",
+  "undone",
+  "unknown",
+);
+
+const destinationState = word<DestinationState>(
+  "waiting",
+  "prepared",
+  "loading",
+  "loaded",
+  "starting",
+  "finished",
+  "failed",
+  "lost",
+);
+
+const source = object({
+  ...common,
+  side: word("source"),
+  state: sourceState,
+  /** The guest ran when the migration began. */
+  wasRunning: flag,
+  /** The destination's address, without any secret. */
+  destination: text(4096),
+  /** The command that looks after this migration there. */
+  recoverThere: text(4096),
+  mirrors: list(
+    object({
+      name,
+      device: name,
+      sizeBytes: integer(),
+      exportName: text(1024),
+      jobId: name,
+      targetNode: name,
+    }),
+    1024,
+  ),
+});
+
+const destination = object({
+  ...common,
+  side: word("destination"),
+  state: destinationState,
+  /** Where the source reaches this end. */
+  listen: text(4096),
+  exports: list(object({ disk: name, exportName: text(1024), id: name }), 1024),
+  /** QEMU was given its one incoming migration. */
+  incomingStarted: flag,
+  /** Whether the guest is to run; `null` before the source said so. */
+  run: nullable(flag),
+});
+
+/** What the source writes down. */
+export type SourceRecord = schema.TypeOf<typeof source>;
+/** What the destination writes down. */
+export type DestinationRecord = schema.TypeOf<typeof destination>;
+export type JournalRecord = SourceRecord | DestinationRecord;
+
+/**
+ * A record from what was read back.
+ *
+ * @throws {schema.SchemaError} when it is none that this version understands.
+ */
+export function parseRecord(value: unknown): JournalRecord {
+  const side = (value as { side?: unknown } | null)?.side;
+  return side === "destination" ? destination(value, "journal") : source(value, "journal");
+}

@@ -1,0 +1,146 @@
+/**
+ * A migration whose tool was killed, looked at and put right: what was written down, what QEMU says,
+ * what follows from it (verdict.ts), and the doing of it.
+ *
+ * @module
+ */
+import { type Clock, type Logger, messageOf } from "../io/mod.ts";
+import { MigrationSettings, type QmpClient, queryJobs, queryMigrate } from "../qmp/mod.ts";
+import type { DestinationState } from "./destination_machine.ts";
+import type { DestinationRecord, JournalRecord, SourceRecord } from "./journal.ts";
+import { MirrorSet } from "./mirrors.ts";
+import { exportsInQemu, stopNbdServer } from "./nbd_exports.ts";
+import { Ram } from "./ram.ts";
+import { runAgain } from "./run_again.ts";
+import { UndoList } from "./undo.ts";
+import { destinationVerdict, sourceVerdict, type Verdict } from "./verdict.ts";
+
+/** What QEMU says. */
+export interface QemuFacts {
+  /** Run state, such as `running` or `postmigrate`. */
+  readonly status: string;
+  /** Status of its migration, such as `none` or `completed`. */
+  readonly migration: string;
+  /** How many of our jobs, nodes and exports are in it. */
+  readonly ours: number;
+}
+
+/** Asks QEMU; `undefined` where it is not the process any more that the record is about. */
+export async function qemuFacts(
+  qmp: QmpClient,
+  record: JournalRecord,
+): Promise<QemuFacts | undefined> {
+  const [{ status }, { status: migration }, ours] = await Promise.all([
+    qmp.execute("query-status", {}),
+    queryMigrate(qmp),
+    oursIn(qmp, record),
+  ]);
+  return ours === 0 && migration === "none" ? undefined : { status, migration, ours };
+}
+
+async function oursIn(qmp: QmpClient, record: JournalRecord): Promise<number> {
+  if (record.side === "destination") return (await exportsInQemu(qmp, record.exports)).length;
+  const [jobs, nodes] = await Promise.all([
+    queryJobs(qmp),
+    qmp.execute("query-named-block-nodes", { flat: true }),
+  ]);
+  const { mirrors } = record;
+  return jobs.filter((job) => mirrors.some((m) => m.jobId === job.id)).length +
+    nodes.filter((node) => mirrors.some((m) => m.targetNode === node["node-name"])).length;
+}
+
+export interface RecoverOptions {
+  readonly qmp: QmpClient;
+  readonly record: JournalRecord;
+  readonly facts: QemuFacts;
+  /** What the destination answered, where it was asked. */
+  readonly destination: DestinationState | undefined;
+  /** The user's word that the guest does not run and never will at the other end. */
+  readonly force: boolean;
+  readonly removeFile: (path: string) => Promise<void>;
+  /** Where the sockets of the process that was killed are. */
+  readonly path: (name: string) => string;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** What follows from what is known. */
+export function recoverVerdict(options: RecoverOptions): Verdict {
+  const { record, facts, destination, force } = options;
+  if (record.side === "source") {
+    // Somebody has made it run again, or it never stopped.
+    if (facts.status === "running") return "keep";
+    return sourceVerdict({ journal: record.state, destination, force });
+  }
+  return destinationVerdict({
+    journal: record.state,
+    runs: facts.status === "running",
+    complete: facts.migration === "completed",
+    force,
+  });
+}
+
+/**
+ * Does what the verdict says. Tolerant of what is already gone.
+ *
+ * @returns what could not be put right, in words.
+ */
+export async function recover(options: RecoverOptions, verdict: Verdict): Promise<string[]> {
+  if (verdict === "ask") throw new Error("Nothing is done without the user's word");
+  const { record } = options;
+  return record.side === "source"
+    ? await recoverSource(options, record, verdict)
+    : await recoverDestination(options, record, verdict);
+}
+
+async function recoverSource(
+  options: RecoverOptions,
+  record: SourceRecord,
+  verdict: Verdict,
+): Promise<string[]> {
+  const { qmp, clock, log, path, removeFile, facts } = options;
+  const undo = new UndoList(clock, log);
+  const mirrors = new MirrorSet({
+    qmp,
+    clock,
+    log,
+    mirrors: record.mirrors,
+    socketPath: path("nbd.sock"),
+    reconnectDelay: 0,
+    onFault: () => {},
+  });
+  for (const name of ["nbd.sock", "ram.sock"]) undo.add(name, () => removeFile(path(name)));
+  undo.add("the mirror jobs", () => mirrors.undo());
+  const settings = new MigrationSettings(qmp, record.settings);
+  undo.add("QEMU's migration settings", () => settings.restore());
+  undo.add("the migration of the memory", () => new Ram(qmp, clock, log).undo());
+  await mirrors.adopt();
+  const left = await undo.run();
+  if (verdict === "run-here" && record.wasRunning) {
+    const stood = ["finish-migrate", "postmigrate", "paused"].includes(facts.status);
+    const stuck = await runAgain(qmp, clock, stood && record.state !== "mirror");
+    if (stuck !== undefined) left.push(stuck);
+  }
+  return left;
+}
+
+async function recoverDestination(
+  options: RecoverOptions,
+  record: DestinationRecord,
+  verdict: Verdict,
+): Promise<string[]> {
+  const { qmp, clock, log, path, removeFile } = options;
+  const undo = new UndoList(clock, log);
+  for (const name of ["nbd.sock", "ram.sock"]) undo.add(name, () => removeFile(path(name)));
+  undo.add("the NBD server and its exports", () => stopNbdServer(qmp, log));
+  const settings = new MigrationSettings(qmp, record.settings);
+  undo.add("QEMU's migration settings", () => settings.restore());
+  const left = await undo.run();
+  if (verdict === "run-here" && record.run !== false) {
+    await qmp.execute("cont", {}).catch((error) => left.push(messageOf(error)));
+  }
+  if (verdict === "discard") {
+    await qmp.execute("quit", {}).catch((error) => left.push(messageOf(error)));
+  }
+  return left;
+}

@@ -1,0 +1,36 @@
+import { type Clock, delay, messageOf, withDeadline } from "../io/mod.ts";
+import type { QmpClient } from "../qmp/mod.ts";
+
+/** How long a guest may take to run again, ms. */
+const RUN_MS = 60_000;
+
+/**
+ * Makes the source's guest run again after a migration that came to nothing. Must only be called
+ * where no destination can run it.
+ *
+ * @param pausedByUs a guest that stands `paused` was stopped by the migration, not by somebody else.
+ * @returns what is wrong with it, or `undefined` when it runs.
+ */
+export async function runAgain(
+  qmp: QmpClient,
+  clock: Clock,
+  pausedByUs: boolean,
+): Promise<string | undefined> {
+  const until = async (): Promise<string | undefined> => {
+    while (true) {
+      const { status } = await qmp.execute("query-status", {});
+      if (status === "running") return undefined;
+      if (status === "postmigrate" || (status === "paused" && pausedByUs)) {
+        await qmp.execute("cont", {});
+      } else if (status !== "finish-migrate") {
+        return `The guest at the source is in state "${status}"`;
+      }
+      await delay(clock, 100);
+    }
+  };
+  try {
+    return await withDeadline(clock, RUN_MS, "the guest to run again", until());
+  } catch (error) {
+    return `Whether the guest runs at the source could not be made sure: ${messageOf(error)}`;
+  }
+}

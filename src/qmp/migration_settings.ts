@@ -1,0 +1,127 @@
+import { messageOf } from "../io/mod.ts";
+import type { QmpClient } from "./client.ts";
+
+/** Capabilities and parameters to set; those that this QEMU does not have are left out. */
+export interface WantedSettings {
+  readonly capabilities?: Readonly<Record<string, boolean>>;
+  readonly parameters?: Readonly<Record<string, number>>;
+}
+
+/** Those of QEMU's migration settings that are to be changed, as they were before. Plain data. */
+export interface MigrationSettingsRecord {
+  readonly capabilities: { readonly capability: string; readonly state: boolean }[];
+  readonly parameters: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Sets QEMU's migration capabilities and parameters, and puts them back as they were. Calls are
+ * carried out one after the other; once they are put back, nothing is set any more.
+ */
+export class MigrationSettings {
+  readonly #client: QmpClient;
+  #turn: Promise<void> = Promise.resolve();
+  #over = false;
+  #before: MigrationSettingsRecord;
+  #planned: Required<WantedSettings> = { capabilities: {}, parameters: {} };
+
+  /** @param before what another process has changed, to be put back by this one. */
+  constructor(
+    client: QmpClient,
+    before: MigrationSettingsRecord = { capabilities: [], parameters: {} },
+  ) {
+    this.#client = client;
+    this.#before = before;
+  }
+
+  /** What is put back in the end. */
+  get before(): MigrationSettingsRecord {
+    return this.#before;
+  }
+
+  /** Sets what is wanted and not so already, and remembers what was. */
+  async apply(wanted: WantedSettings): Promise<void> {
+    await this.plan(wanted);
+    await this.set();
+  }
+
+  /** Finds out what has to be changed and remembers what was; {@link set} changes it. */
+  async plan(wanted: WantedSettings): Promise<void> {
+    await this.#inTurn(() => this.#plan(wanted));
+  }
+
+  /** Sets what was planned. */
+  async set(): Promise<void> {
+    await this.#inTurn(async () => {
+      if (!this.#over) await this.#set();
+    });
+  }
+
+  /**
+   * Puts back what was changed.
+   *
+   * @throws {Error} saying what QEMU would not take; the rest is put back all the same.
+   */
+  async restore(): Promise<void> {
+    await this.#inTurn(() => this.#restore());
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.#turn.then(work);
+    this.#turn = done.catch(() => {});
+    return done;
+  }
+
+  async #plan({ capabilities = {}, parameters = {} }: WantedSettings): Promise<void> {
+    const [hasCapabilities, hasParameters] = await Promise.all([
+      this.#client.execute("query-migrate-capabilities", {}),
+      this.#client.execute("query-migrate-parameters", {}),
+    ]);
+    const switched = hasCapabilities.filter(({ capability, state }) =>
+      capability in capabilities && capabilities[capability] !== state
+    );
+    const changed = Object.keys(parameters).filter((name) =>
+      name in hasParameters && hasParameters[name] !== parameters[name]
+    );
+    this.#planned = {
+      capabilities: Object.fromEntries(switched.map((c) => [c.capability, !c.state])),
+      parameters: Object.fromEntries(changed.map((name) => [name, parameters[name]!])),
+    };
+    const { capabilities: known, parameters: kept } = this.#before;
+    const fresh = switched.filter((c) => !known.some((k) => k.capability === c.capability));
+    this.#before = {
+      capabilities: [...known, ...fresh],
+      parameters: {
+        ...Object.fromEntries(changed.map((name) => [name, hasParameters[name]])),
+        ...kept,
+      },
+    };
+  }
+
+  async #set(): Promise<void> {
+    const { capabilities, parameters } = this.#planned;
+    this.#planned = { capabilities: {}, parameters: {} };
+    const list = Object.entries(capabilities).map(([capability, state]) => ({ capability, state }));
+    if (list.length > 0) {
+      await this.#client.execute("migrate-set-capabilities", { capabilities: list });
+    }
+    if (Object.keys(parameters).length > 0) {
+      await this.#client.execute("migrate-set-parameters", parameters);
+    }
+  }
+
+  async #restore(): Promise<void> {
+    this.#over = true;
+    const { capabilities, parameters } = this.#before;
+    const failed: string[] = [];
+    if (Object.keys(parameters).length > 0) {
+      await this.#client.execute("migrate-set-parameters", parameters)
+        .catch((error) => failed.push(messageOf(error)));
+    }
+    if (capabilities.length > 0) {
+      await this.#client.execute("migrate-set-capabilities", { capabilities })
+        .catch((error) => failed.push(messageOf(error)));
+    }
+    this.#before = { capabilities: [], parameters: {} };
+    if (failed.length > 0) throw new Error(failed.join("; "));
+  }
+}
