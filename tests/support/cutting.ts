@@ -1,14 +1,47 @@
 import type { Acceptor, BytePipe, Clock } from "../../src/io/mod.ts";
 import { memoryPipe, type MemoryPipeEnd } from "./memory_pipe.ts";
 
-/** A clock on which everything takes a hundredth of its time. */
-export const hurriedClock: Clock = {
-  now: () => performance.now() * 100,
-  after(ms, callback) {
-    const id = setTimeout(callback, ms / 100);
-    return () => clearTimeout(id);
-  },
-};
+/**
+ * A clock on which everything takes a hundredth of its time. It counts turns of the event loop, not
+ * the time that passed: on a busy machine both ends become slow together, and no deadline with them.
+ */
+class HurriedClock implements Clock {
+  static readonly #TURN_MS = 100;
+  #now = 0;
+  readonly #timers = new Set<{ readonly at: number; readonly callback: () => void }>();
+  #turn: ReturnType<typeof setTimeout> | undefined;
+
+  now(): number {
+    return this.#now;
+  }
+
+  after(ms: number, callback: () => void): () => void {
+    const timer = { at: this.#now + ms, callback };
+    this.#timers.add(timer);
+    this.#turn ??= setTimeout(() => this.#next(), 1);
+    return () => {
+      this.#timers.delete(timer);
+      if (this.#timers.size === 0) this.#stop();
+    };
+  }
+
+  #next(): void {
+    this.#turn = undefined;
+    this.#now += HurriedClock.#TURN_MS;
+    for (const timer of [...this.#timers].sort((a, b) => a.at - b.at)) {
+      if (timer.at > this.#now) break;
+      if (this.#timers.delete(timer)) timer.callback();
+    }
+    if (this.#timers.size > 0) this.#turn ??= setTimeout(() => this.#next(), 1);
+  }
+
+  #stop(): void {
+    clearTimeout(this.#turn);
+    this.#turn = undefined;
+  }
+}
+
+export const hurriedClock: Clock = new HurriedClock();
 
 /** Where a connection is cut: after so many bytes written by one of its ends. */
 export interface Cut {

@@ -1,8 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
-import { writeAll } from "../../src/io/mod.ts";
+import { delay, systemClock, writeAll } from "../../src/io/mod.ts";
+import { encodePreface } from "../../src/tunnel/hello.ts";
 import { limits } from "../../src/tunnel/mod.ts";
 import * as wire from "../../src/tunnel/wire.ts";
-import { pattern } from "../support/bytes.ts";
+import { concat, pattern } from "../support/bytes.ts";
 import { frame, listen, listeningEnd, shout, u64 } from "./raw_peer.ts";
 
 const code = (value: number, reason = "") => {
@@ -162,13 +163,19 @@ Deno.test("hostile: what is no handshake is turned away, and the right one still
 });
 
 Deno.test("hostile: who says nothing, or a byte now and then, is dropped at the deadline", async () => {
-  const { server, network, sessions } = listeningEnd();
+  const { server, network, sessions } = listeningEnd(0, 200);
+  const silent = listen(await network.dial());
   const slow = await network.dial();
-  const dropped = listen(slow);
-  const drip = (async () => {
-    for (const byte of wire.MAGIC) await shout(slow, Uint8Array.of(byte));
-  })();
-  await Promise.all([dropped, drip]);
+  let dropped = false;
+  const gone = listen(slow).then(() => dropped = true);
+  // Each byte is a right one and comes in time; there are more of them than the deadline has room for.
+  const bytes = concat([encodePreface(), frame(wire.HELLO, 0, new Uint8Array(wire.HELLO_LENGTH))]);
+  for (const byte of bytes.subarray(0, -1)) {
+    if (dropped) break;
+    await shout(slow, Uint8Array.of(byte));
+    await delay(systemClock, 10);
+  }
+  await Promise.all([silent, gone]);
   assertEquals(sessions.length, 0);
   await server.close();
 });

@@ -36,7 +36,7 @@ export const SECRET = new TextEncoder().encode("sixteen bytes ok");
 export const LOCAL = { secret: SECRET, graceMs: 0, version: "1.0.0" };
 
 /** A listening end, and ways to it for those who mean no good. */
-export function listeningEnd(graceMs = 0) {
+export function listeningEnd(graceMs = 0, handshakeMs = 10_000) {
   const network = memoryNetwork(() => undefined, { capacity: 1 << 20 });
   const sessions: Session[] = [];
   const waiters: ((session: Session) => void)[] = [];
@@ -44,7 +44,7 @@ export function listeningEnd(graceMs = 0) {
     local: { ...LOCAL, graceMs },
     clock: systemClock,
     log: silentLogger,
-    handshakeMs: 200,
+    handshakeMs,
     onSession: (session) => {
       sessions.push(session);
       waiters.shift()?.(session);

@@ -1,9 +1,11 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { writeAll } from "../../src/io/mod.ts";
-import { resumeSession } from "../../src/tunnel/handshake.ts";
+import { type BytePipe, writeAll } from "../../src/io/mod.ts";
+import { answerHandshake, openSession, resumeSession } from "../../src/tunnel/handshake.ts";
 import { SessionError } from "../../src/tunnel/mod.ts";
 import * as wire from "../../src/tunnel/wire.ts";
 import { pattern } from "../support/bytes.ts";
+import { settle } from "../support/manual_clock.ts";
+import { memoryPipe } from "../support/memory_pipe.ts";
 import { frame, listen, listeningEnd, LOCAL, shout } from "./raw_peer.ts";
 
 const GRACE_MS = 60_000;
@@ -137,4 +139,35 @@ Deno.test("single bytes that nobody reads are kept in few pieces", async () => {
   }
   assert(reads < 10, `${reads} pieces`);
   await end();
+});
+
+Deno.test("a session is known by the time the other end hears that it is open", async () => {
+  const { sign } = crypto.subtle;
+  // As it is on a busy machine: a signature takes a turn of the event loop or more.
+  crypto.subtle.sign = async (...args) => {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    return await sign.apply(crypto.subtle, args);
+  };
+  try {
+    const [near, far] = memoryPipe();
+    let answered = false;
+    let knownAtOnce: Promise<boolean> | undefined;
+    const pipe: BytePipe = {
+      read: (into) => near.read(into),
+      async write(from) {
+        const n = await near.write(from);
+        knownAtOnce = settle().then(() => answered);
+        return n;
+      },
+      closeWrite: () => near.closeWrite(),
+      close: () => near.close(),
+    };
+    await Promise.all([
+      openSession(far, local),
+      answerHandshake(pipe, local, () => undefined).then(() => answered = true),
+    ]);
+    assertEquals(await knownAtOnce, true);
+  } finally {
+    crypto.subtle.sign = sign;
+  }
 });
