@@ -49,6 +49,7 @@ install_packages() {
   need socat socat
   need ip iproute2
   need ps procps
+  need faketime faketime
   [ -n "$missing" ] || return 0
   if [ "$(id -u)" = 0 ]; then
     root=

@@ -1,15 +1,24 @@
 /**
- * Addresses as they are typed: `tcp://HOST:PORT`, `unix:///PATH`.
+ * Addresses as they are typed: `tcp://HOST:PORT`, `vmferry://HOST:PORT/TICKET`, `unix:///PATH`.
  *
  * @module
  */
+import { Ticket } from "./ticket.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** Where a tunnel listens or connects to. */
 export type Address =
   | { readonly transport: "tcp"; readonly host: string; readonly port: number }
+  /** Encrypted, for whoever has the ticket. Without one, it is to be made or comes from a file. */
+  | {
+    readonly transport: "ticket";
+    readonly host: string;
+    readonly port: number;
+    readonly ticket: Ticket | undefined;
+  }
   | { readonly transport: "unix"; readonly path: string };
 
+const SCHEMES = "tcp://, vmferry:// or unix://";
 /** Longest path of a UNIX socket, bytes (sun_path without its end). */
 const MAX_SOCKET_PATH = 107;
 
@@ -26,25 +35,46 @@ export function parseAddress(text: string, what: string): Address {
   }
   const [, scheme, rest = ""] = match;
   if (scheme === "unix") return { transport: "unix", path: parseSocketPath(rest, what) };
+  if (scheme === "vmferry") return parseTicketAddress(rest, what);
   if (scheme !== "tcp") {
-    throw new UsageError(`${what}: got "${scheme}://", expected tcp:// or unix://`);
+    throw new UsageError(`${what}: got "${scheme}://", expected ${SCHEMES}`);
   }
+  return { transport: "tcp", ...parseHostPort("tcp", rest, what) };
+}
+
+/** Nothing of the ticket is repeated in an error. */
+function parseTicketAddress(rest: string, what: string): Address {
+  const slash = rest.indexOf("/");
+  const where = parseHostPort("vmferry", slash < 0 ? rest : rest.slice(0, slash), what);
+  const text = slash < 0 ? "" : rest.slice(slash + 1);
+  const ticket = text === "" ? undefined : Ticket.parse(text, what);
+  return { transport: "ticket", ...where, ticket };
+}
+
+function parseHostPort(
+  scheme: string,
+  rest: string,
+  what: string,
+): { host: string; port: number } {
+  const text = `${scheme}://${rest}`;
   const parts = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::([^:]*))?$/.exec(rest);
   if (!parts) {
     throw new UsageError(
-      `${what}: got "${text}"; an IPv6 address stands in brackets, as in tcp://[::1]:7450`,
+      `${what}: got "${text}"; an IPv6 address stands in brackets, as in ${scheme}://[::1]:7450`,
     );
   }
   const host = parts[1] ?? parts[2] ?? "";
   if (host === "") throw new UsageError(`${what}: "${text}" names no host`);
   if (parts[3] === undefined || parts[3] === "") {
-    throw new UsageError(`${what}: "${text}" needs a port, as in tcp://${rest || "host"}:7450`);
+    throw new UsageError(
+      `${what}: "${text}" needs a port, as in ${scheme}://${rest || "host"}:7450`,
+    );
   }
   const port = /^\d+$/.test(parts[3]) ? Number(parts[3]) : NaN;
   if (!(port >= 0 && port <= 65535)) {
     throw new UsageError(`${what}: got port "${parts[3]}", expected 0 to 65535`);
   }
-  return { transport: "tcp", host, port };
+  return { host, port };
 }
 
 /**
@@ -67,11 +97,16 @@ export function parseSocketPath(path: string, what: string): string {
   return path;
 }
 
-/** The address as text. */
+/** The address as text, without its ticket. */
 export function formatAddress(address: Address): string {
   if (address.transport === "unix") return `unix://${address.path}`;
   const host = address.host.includes(":") ? `[${address.host}]` : address.host;
-  return `tcp://${host}:${address.port}`;
+  return `${address.transport === "ticket" ? "vmferry" : "tcp"}://${host}:${address.port}`;
+}
+
+/** The text of an address, without the ticket that it may have. */
+export function withoutTicket(text: string): string {
+  return text.replace(/(?<=^vmferry:\/\/[^/]*)\/.*/, "");
 }
 
 /** True when nothing leaves this machine. */

@@ -10,6 +10,7 @@ import { type CommandName, COMMANDS, flagsOf } from "./flags.ts";
 import { BANDWIDTH, DOWNTIME, parseDowntime, parseLimitChange } from "./limits.ts";
 import { parseDuration, parseSize } from "./size.ts";
 import { closest } from "./suggest.ts";
+import type { TicketSource } from "./ticket_file.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** What every command has. */
@@ -39,7 +40,12 @@ export interface TunnelOptions {
   readonly connectMs: number;
   readonly deadAfterMs: number;
   readonly inFlight: number | undefined;
+  /** Where a listening end leaves its ticket. */
+  readonly ticketFile: string | undefined;
 }
+
+/** Where a connecting end connects to, or where that is written. */
+export type Destination = Address | TicketSource;
 
 /** A name and the socket it stands for, of `--to` and `--from`. */
 export interface NamedSocket {
@@ -67,7 +73,7 @@ export type Command =
     & {
       readonly command: "migrate";
       readonly qmp: string;
-      readonly destination: Address;
+      readonly destination: Destination;
       readonly disks: readonly string[];
       readonly bandwidth: number | null;
       readonly maxDowntimeMs: number;
@@ -84,7 +90,7 @@ export type Command =
       readonly command: "forward";
       readonly mode:
         | { readonly listen: Address | "stdio"; readonly to: readonly NamedSocket[] }
-        | { readonly destination: Address; readonly from: readonly NamedSocket[] };
+        | { readonly destination: Destination; readonly from: readonly NamedSocket[] };
       readonly once: boolean;
     }
     & CommonOptions
@@ -94,7 +100,7 @@ export type Command =
     & {
       readonly command: "check";
       readonly qmp: string;
-      readonly destination: Address | undefined;
+      readonly destination: Destination | undefined;
       readonly disks: readonly string[];
     }
     & CommonOptions
@@ -107,7 +113,7 @@ export type Command =
     & {
       readonly command: "recover";
       readonly qmp: string;
-      readonly destination: Address | undefined;
+      readonly destination: Destination | undefined;
       readonly yes: boolean;
       /** The user's word that the guest does not run at the other end. */
       readonly force: boolean;
@@ -245,7 +251,7 @@ function parseReceive(given: Given): Command {
   return {
     command: "receive",
     qmp: required(given, "qmp"),
-    listen: listenOf(given),
+    listen: ticketUnlessOther(given, listenOf(given)),
     disks: unique(given, given.many("disk").map(diskChoice), (d) => d.name),
     timeoutMs: seconds(given, "timeout", 0),
     resume: given.has("resume"),
@@ -257,7 +263,9 @@ function parseReceive(given: Given): Command {
 
 function parseMigrate(given: Given): Command {
   const destination = destinationOf(given);
-  if (!destination) given.fail("migrate needs a DESTINATION, such as tcp://host:7450");
+  if (!destination) {
+    given.fail("migrate needs a DESTINATION, such as the vmferry://... that receive shows");
+  }
   return {
     command: "migrate",
     qmp: required(given, "qmp"),
@@ -352,6 +360,7 @@ function tunnel(given: Given): TunnelOptions {
       const size = parseSize(t);
       return size !== undefined && size >= 65536 ? size : undefined;
     }, "a size of 64K or more, as 32M"),
+    ticketFile: given.one("ticket-file"),
   };
 }
 
@@ -370,10 +379,33 @@ function noPositional(given: Given): void {
   if (given.positional.length > 0) given.fail(`"${given.positional[0]}" is one argument too many`);
 }
 
-function destinationOf(given: Given): Address | undefined {
+function destinationOf(given: Given): Destination | undefined {
   const [first, second] = given.positional;
   if (second !== undefined) given.fail(`"${second}" is one argument too many`);
-  return first === undefined ? undefined : parseAddress(first, "DESTINATION");
+  const file = given.one("ticket-file");
+  if (first === "-") {
+    if (file !== undefined) given.fail("--ticket-file and - exclude each other");
+    return { transport: "ticket-file", file: "-", at: undefined };
+  }
+  const address = first === undefined ? undefined : parseAddress(first, "DESTINATION");
+  const isTicket = address?.transport === "ticket";
+  if (file === undefined || given.has("listen") || given.has("stdio")) {
+    if (isTicket && !address.ticket) {
+      given.fail("DESTINATION lacks its ticket: vmferry://HOST:PORT/TICKET, or --ticket-file FILE");
+    }
+    return address;
+  }
+  if (address && !isTicket) given.fail(`--ticket-file does not go with ${address.transport}://`);
+  if (address?.ticket) given.fail("--ticket-file and a ticket in DESTINATION exclude each other");
+  const at = address && { host: address.host, port: address.port };
+  return { transport: "ticket-file", file, at };
+}
+
+/** Where nothing else is asked for, a source proves itself by a ticket, over TLS. */
+function ticketUnlessOther(given: Given, listen: Address | "stdio"): Address | "stdio" {
+  const plain = given.has("secret-file") || given.has("insecure");
+  if (listen === "stdio" || listen.transport !== "tcp" || plain) return listen;
+  return { ...listen, transport: "ticket", ticket: undefined };
 }
 
 function listenOf(given: Given): Address | "stdio" {
@@ -384,7 +416,11 @@ function listenOf(given: Given): Address | "stdio" {
     return "stdio";
   }
   if (listen === undefined) given.fail(`${given.command} needs --listen ADDRESS or --stdio`);
-  return parseAddress(listen, "--listen");
+  const address = parseAddress(listen, "--listen");
+  if (address.transport === "ticket" && address.ticket) {
+    given.fail("--listen: the ticket is made here; give vmferry://HOST:PORT or tcp://HOST:PORT");
+  }
+  return address;
 }
 
 function diskChoice(text: string): { name: string; local: string } {

@@ -4,7 +4,16 @@
  * @module
  */
 import type { Acceptor, BytePipe, Dial } from "../io/mod.ts";
-import { connectTcp, connectUnix, listenTcp, listenUnix, stdioPipe } from "../tunnel/mod.ts";
+import {
+  connectTcp,
+  connectTicket,
+  connectUnix,
+  listenTcp,
+  listenTicket,
+  listenUnix,
+  stdioPipe,
+  type TicketIdentity,
+} from "../tunnel/mod.ts";
 import { type Address, formatAddress, isLocal } from "./address.ts";
 import type { CommonOptions } from "./args.ts";
 import { UsageError } from "./usage_error.ts";
@@ -19,12 +28,22 @@ export function checkSafety(
   address: Address,
   options: Pick<CommonOptions, "insecure" | "secretFile">,
 ): string | undefined {
-  if (isLocal(address)) return undefined;
   const text = formatAddress(address);
+  if (address.transport === "ticket") {
+    if (options.insecure) {
+      throw new UsageError(`${text} is encrypted; --insecure asks for the opposite`);
+    }
+    if (options.secretFile !== undefined) {
+      throw new UsageError(`${text} has a secret of its own, in its ticket; --secret-file is idle`);
+    }
+    return undefined;
+  }
+  if (isLocal(address)) return undefined;
   if (!options.insecure) {
     throw new UsageError(
-      `${text} goes beyond this machine and plain tcp is not encrypted: give --insecure on both ` +
-        "ends if the network between them is yours alone, or lead it through ssh -L",
+      `${text} goes beyond this machine and plain tcp is not encrypted: use the vmferry:// address ` +
+        "that 'vmferry receive' shows, or give --insecure on both ends if the network between " +
+        "them is yours alone",
     );
   }
   if (options.secretFile === undefined) {
@@ -37,16 +56,31 @@ export function checkSafety(
 
 /** How to connect to an address. */
 export function dialer(address: Address): Dial {
-  return (signal): Promise<BytePipe> =>
-    address.transport === "unix"
-      ? connectUnix(address.path, signal)
-      : connectTcp(address.host, address.port, signal);
+  switch (address.transport) {
+    case "unix":
+      return (signal) => connectUnix(address.path, signal);
+    case "tcp":
+      return (signal) => connectTcp(address.host, address.port, signal);
+    case "ticket": {
+      const { host, port, ticket } = address;
+      if (!ticket) throw new UsageError(`${formatAddress(address)} lacks its ticket`);
+      return (signal) => connectTicket(host, port, ticket.publicKey, signal);
+    }
+  }
 }
 
-/** Listens on an address, or takes standard input and output as the one connection there will be. */
-export async function listenOn(address: Address | "stdio"): Promise<Acceptor> {
+/**
+ * Listens on an address, or takes standard input and output as the one connection there will be.
+ *
+ * @param identity what a ticket's end is known by.
+ */
+export async function listenOn(
+  address: Address | "stdio",
+  identity: TicketIdentity | undefined,
+): Promise<Acceptor> {
   if (address === "stdio") return stdioAcceptor();
   if (address.transport === "unix") return await listenUnix(address.path);
+  if (identity) return listenTicket(address.host, address.port, identity);
   return listenTcp(address.host, address.port);
 }
 

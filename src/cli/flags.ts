@@ -51,7 +51,10 @@ export const FLAGS: readonly Flag[] = [
     name: "listen",
     value: "ADDRESS",
     commands: LISTENING,
-    help: "Where to wait for the other end: tcp://HOST:PORT (port 0: a free one) or unix:///PATH.",
+    help:
+      "Where to wait for the other end: tcp://HOST:PORT (port 0: a free one) or unix:///PATH. " +
+      "receive on tcp:// encrypts and prints a ticket, unless --secret-file or --insecure is given; " +
+      "vmferry://HOST:PORT does the same everywhere.",
   },
   {
     name: "stdio",
@@ -147,6 +150,13 @@ export const FLAGS: readonly Flag[] = [
     name: "once",
     commands: ["forward"],
     help: "End when the streams of a first round have ended. Default: run until told to stop.",
+  },
+  {
+    name: "ticket-file",
+    value: "FILE",
+    commands: TUNNEL,
+    help: "receive: leave the ticket in this file (mode 0600) instead of printing it. On the " +
+      "source: read it there; with '-' as DESTINATION it is read from standard input.",
   },
   {
     name: "secret-file",

@@ -22,8 +22,8 @@ const ABOUT: Readonly<Record<CommandName, About>> = {
       "The destination. Waits for one guest and ends when it runs here (exit 0). The QEMU behind " +
       "--qmp was started with -incoming defer and with the same devices as the source's.",
     examples: [
-      "vmferry receive --qmp /run/vm1.qmp --listen tcp://0.0.0.0:7450 " +
-      "--secret-file secret --insecure",
+      "vmferry receive --qmp /run/vm1.qmp --listen tcp://0.0.0.0:7450",
+      "vmferry receive --qmp /run/vm1.qmp --listen tcp://0.0.0.0:7450 --ticket-file ticket",
     ],
   },
   migrate: {
@@ -32,7 +32,8 @@ const ABOUT: Readonly<Record<CommandName, About>> = {
       "The source. Carries the running guest, memory and disks, to the vmferry that receives at " +
       "DESTINATION. Until the guest runs there it keeps running here.",
     examples: [
-      "vmferry migrate --qmp /run/vm1.qmp --secret-file secret --insecure tcp://host2:7450",
+      "vmferry migrate --qmp /run/vm1.qmp vmferry://host2:7450/TICKET",
+      "vmferry migrate --qmp /run/vm1.qmp --ticket-file ticket",
     ],
   },
   forward: {
@@ -132,8 +133,8 @@ function overview(): string {
     "Commands:",
     ...SUMMARY.map(([command, what]) => entry(`  ${command}`, what)),
     "",
-    "An ADDRESS or DESTINATION is tcp://HOST:PORT or unix:///PATH; an IPv6 address stands in",
-    "brackets. Each command has its own --help.",
+    "An ADDRESS or DESTINATION is vmferry://HOST:PORT (encrypted, with a ticket), tcp://HOST:PORT",
+    "or unix:///PATH; an IPv6 address stands in brackets. Each command has its own --help.",
     "",
     EXIT_CODES,
   ].join("\n");

@@ -1,3 +1,4 @@
+import { withoutTicket } from "./address.ts";
 import type { Outcome, Phase } from "../migrate/mod.ts";
 import type { CliEvent, RecoverVerdict } from "./events.ts";
 import { formatSeconds, formatSize } from "./size.ts";
@@ -24,7 +25,7 @@ const WHERE: Readonly<Record<Outcome, string>> = {
 export function lineOf(event: CliEvent, quiet: boolean): string | undefined {
   switch (event.event) {
     case "listening":
-      return `vmferry: listening on ${event.address}`;
+      return listeningLines(event);
     case "warning":
       return `vmferry: warning: ${event.message}`;
     case "result":
@@ -57,6 +58,18 @@ export function lineOf(event: CliEvent, quiet: boolean): string | undefined {
     case "progress":
       return quiet ? undefined : progressLine(event);
   }
+}
+
+function listeningLines({ address, ticketFile }: CliEvent & { event: "listening" }): string {
+  const where = withoutTicket(address);
+  const line = `vmferry: listening on ${where}`;
+  if (ticketFile !== undefined) {
+    return `${line}; the ticket is in ${ticketFile}, good for one source. There:\n` +
+      `  vmferry migrate --qmp PATH --ticket-file FILE`;
+  }
+  if (where === address) return line;
+  return `${line}, with a ticket that is good for one source. There:\n` +
+    `  vmferry migrate --qmp PATH ${address}`;
 }
 
 function progressLine(event: CliEvent & { event: "progress" }): string {

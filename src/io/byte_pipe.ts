@@ -16,6 +16,11 @@ export interface BytePipe {
    * @returns how many bytes were taken.
    */
   write(from: Uint8Array): Promise<number>;
+  /**
+   * True when a small write may wait for the other end to acknowledge the one before it (Nagle's
+   * algorithm, RFC 896), which takes it up to 40 ms unless it has something to send itself.
+   */
+  readonly delaysSmallWrites?: boolean;
   /** Ends the sending direction; reading goes on. */
   closeWrite(): Promise<void>;
   /** Releases the pipe; pending reads and writes fail. Safe to call twice. */

@@ -46,6 +46,8 @@ export interface DestinationOptions {
   readonly resume: DestinationRecord | undefined;
   /** How long a source may take to come back to a migration that was taken up, ms. */
   readonly graceMs: number;
+  /** Told of the session whose source begins its migration, before it is answered. */
+  readonly claimed?: (session: Session) => Promise<void>;
   readonly connectUnix: (path: string) => Promise<BytePipe>;
   readonly removeFile: (path: string) => Promise<void>;
   /** `--disk` as given; none = every disk that can be mirrored, by the same names. */
@@ -124,9 +126,9 @@ export class DestinationMigration {
     return this.#told.promise;
   }
 
-  /** True once a source has come whose guest this one is to be. */
-  get hasSource(): boolean {
-    return this.#owner !== undefined;
+  /** The session of the source whose guest this one is to be, once it has come. */
+  get source(): Session | undefined {
+    return this.#owner;
   }
 
   /** Bytes that crossed the tunnel, both directions. */
@@ -275,6 +277,7 @@ export class DestinationMigration {
       return result;
     }
     this.#owner = session;
+    await this.#options.claimed?.(session);
     if (problems.length > 0) throw this.#answered(refusal("refused", "destination", problems));
     this.#options.report({ event: "phase", phase: "prepare" });
     const { name, uuid } = guest.description;

@@ -44,7 +44,13 @@ export type Outcome = "migrated" | "failed" | "cancelled" | "unknown";
 
 /** Everything that is reported; `--json` prints each as a line with `time` added. */
 export type MigrationEvent =
-  | { readonly event: "listening"; readonly address: string }
+  | {
+    readonly event: "listening";
+    /** What the source is to be told, with the ticket where there is one. */
+    readonly address: string;
+    /** The ticket was written there, and is not in the address. */
+    readonly ticketFile?: string;
+  }
   | { readonly event: "phase"; readonly phase: Phase }
   | {
     readonly event: "progress";

@@ -16,6 +16,8 @@ import * as wire from "./wire.ts";
 /** What an end brings to a handshake. */
 export interface Local {
   readonly secret: Uint8Array | undefined;
+  /** A secret that was good once; who proves that one is told so and refused. */
+  readonly spent?: Uint8Array | undefined;
   readonly graceMs: number;
   readonly version: string;
   /** Bytes that both ends know of the transport below (a certificate's hash), if it has any. */
@@ -138,8 +140,13 @@ export async function answerHandshake(
     }
     return await answerResume(pipe, exchange.hash, frame.payload, session);
   }
-  const key = await secretKey(local.secret);
+  const { secret, spent } = local;
+  const key = await secretKey(secret);
   if (!sameProof(frame.payload, await authProof(key, "connecting", exchange.hash))) {
+    const old = spent && await authProof(await secretKey(spent), "connecting", exchange.hash);
+    if (old && sameProof(frame.payload, old)) {
+      return await refuse(pipe, "wrong-secret", "The ticket was used already, it is good for once");
+    }
     return await refuse(pipe, "wrong-secret", "The secrets of the two ends are not the same");
   }
   // All of it is made before the other end can know that it has a session, and come back to it.
@@ -205,8 +212,7 @@ async function sayHello(
   const preface = encodePreface();
   const hello = encodeHello(own);
   if (role === "connecting") await writeTogether(pipe, preface, hello);
-  const peerPreface = new Uint8Array(wire.PREFACE_LENGTH);
-  await fill(pipe, peerPreface);
+  const peerPreface = await readPreface(pipe);
   const version = parsePreface(peerPreface);
   if (version.major !== wire.VERSION_MAJOR) {
     const reason = `Protocol ${wire.VERSION_MAJOR}.x is spoken here (vmferry ${local.version}), ` +
@@ -234,6 +240,21 @@ async function sayHello(
     ...(local.binding ? { binding: local.binding } : {}),
   });
   return { own, peer, hash };
+}
+
+/** Fewer bytes than a preface has come back when the connection ended after some. */
+async function readPreface(pipe: BytePipe): Promise<Uint8Array> {
+  const bytes = new Uint8Array(wire.PREFACE_LENGTH);
+  let length = 0;
+  while (length < bytes.length) {
+    const n = await pipe.read(bytes.subarray(length));
+    if (n === null) break;
+    length += n;
+  }
+  if (length === 0) {
+    throw new ConnectionError("The other end closed the connection during the handshake");
+  }
+  return bytes.subarray(0, length);
 }
 
 function checkSecrets(local: Local, peer: Hello): void {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { printable } from "../io/mod.ts";
+import { printable, UnexpectedEndError } from "../io/mod.ts";
 import { ProtocolError } from "./errors.ts";
 import { frameOf, getU64 } from "./frame.ts";
 import * as limits from "./limits.ts";
@@ -47,14 +47,23 @@ export function encodePreface(): Uint8Array {
 }
 
 /**
+ * @param bytes fewer than it takes when the connection ended after them.
  * @throws {ProtocolError} when it is no preface; the message shows what came instead.
+ * @throws {UnexpectedEndError} when it is the beginning of one.
  */
 export function parsePreface(bytes: Uint8Array): WireVersion {
-  for (let i = 0; i < wire.MAGIC.length; i++) {
+  // A TLS record of the handshake, or an alert that tells somebody that he does not speak TLS.
+  if ((bytes[0] === 0x16 || bytes[0] === 0x15) && bytes[1] === 0x03) {
+    throw new ProtocolError("The other end speaks TLS, and this end was told to use plain tcp");
+  }
+  for (let i = 0; i < wire.MAGIC.length && i < bytes.length; i++) {
     if (bytes[i] !== wire.MAGIC[i]) {
       const text = printable(new TextDecoder("latin1").decode(bytes));
       throw new ProtocolError(`The other end is not vmferry: it began with "${text}"`);
     }
+  }
+  if (bytes.length < wire.PREFACE_LENGTH) {
+    throw new UnexpectedEndError(bytes.length, wire.PREFACE_LENGTH);
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   return { major: view.getUint16(12), minor: view.getUint16(14) };

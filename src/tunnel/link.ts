@@ -65,6 +65,11 @@ export class Link {
     return this.#bytesRead;
   }
 
+  /** As of the pipe below. */
+  get delaysSmallWrites(): boolean {
+    return this.#pipe.delaysSmallWrites ?? false;
+  }
+
   get bytesWritten(): number {
     return this.#bytesWritten;
   }

@@ -13,10 +13,11 @@ export {
   StreamResetError,
 } from "./errors.ts";
 export type { Local } from "./handshake.ts";
+export { successorSecret } from "./proof.ts";
 export * as limits from "./limits.ts";
 export type { Liveness } from "./link.ts";
 export { type ServeOptions, SessionServer } from "./serve.ts";
 export { type LinkChange, Session, type SessionState } from "./session.ts";
 export { splice, type SpliceResult } from "./splice.ts";
-export { connectTcp, connectUnix, listenTcp, listenUnix, stdioPipe } from "./transports/mod.ts";
+export * from "./transports/mod.ts";
 export { TunnelStream } from "./stream.ts";

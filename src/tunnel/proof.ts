@@ -46,6 +46,14 @@ export async function sessionKey(key: CryptoKey, hash: Uint8Array): Promise<Cryp
   return importKey(await sign(key, concat([text.encode("vmferry tunnel 1 session"), hash])));
 }
 
+/**
+ * The secret that takes the place of one that is good for one session only: whoever had that session
+ * can prove itself again.
+ */
+export function successorSecret(session: { readonly key: CryptoKey }): Promise<Uint8Array> {
+  return sign(session.key, text.encode("vmferry tunnel 1 successor"));
+}
+
 /** What each end proves when a session goes on over a new connection. */
 export function resumeProof(
   key: CryptoKey,

@@ -55,6 +55,10 @@ export interface SessionOptions {
   readonly liveness?: Liveness;
 }
 
+/** What a PING holds that measures the round trip, and one that only wants an answer soon. */
+const MEASURING = new Uint8Array(8);
+const HURRYING = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 1);
+
 /**
  * Many byte streams and one RPC stream over one connection at a time. When the connection is lost
  * the session waits for another and goes on where it was; everything sent and not acknowledged
@@ -482,12 +486,13 @@ export class Session implements StreamHost, LinkHost, Resumable {
       add(frameOf(wire.PONG, 0, this.#pongOwed));
       this.#pongOwed = undefined;
     }
-    if (this.#pingOwed) {
-      add(frameOf(wire.PING, 0, new Uint8Array(8)));
+    const measures = this.#pingOwed;
+    if (measures) {
+      add(frameOf(wire.PING, 0, MEASURING));
       this.#pingOwed = false;
       this.#link?.pingSent();
     }
-    const room = out.length - wire.HEADER_LENGTH - 8;
+    const room = out.length - 2 * (wire.HEADER_LENGTH + 8);
     let frame: Uint8Array | undefined;
     while ((frame = this.#nextSequenced()) !== undefined) {
       if (frame.length <= limits.GATHER_FRAME && used + frame.length <= room) {
@@ -505,7 +510,11 @@ export class Session implements StreamHost, LinkHost, Resumable {
       this.#stopAck?.();
       this.#stopAck = undefined;
     }
-    if (used > 0) return out.subarray(0, used);
+    if (used > 0) {
+      // Its answer carries the acknowledgement that the next small write would wait for.
+      if (this.#link?.delaysSmallWrites && !measures) add(frameOf(wire.PING, 0, HURRYING));
+      return out.subarray(0, used);
+    }
     this.#checkCleanEnd();
     return undefined;
   }
@@ -639,7 +648,8 @@ export class Session implements StreamHost, LinkHost, Resumable {
         this.#pongOwed = payload.slice();
         return this.wake();
       case wire.PONG:
-        return this.#link?.pongReceived();
+        if (payload[7] === MEASURING[7]) this.#link?.pongReceived();
+        return;
       case wire.CREDIT:
         return this.#lookup(header.stream)?.raiseSendLimit(getU64(payload, 0));
       case wire.RESET:

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { parseAddress } from "../../src/cli/address.ts";
+import { formatAddress, parseAddress } from "../../src/cli/address.ts";
 import { parseCommandLine } from "../../src/cli/args.ts";
 import { COMMANDS, FLAGS } from "../../src/cli/flags.ts";
 import { helpText } from "../../src/cli/help.ts";
@@ -34,6 +34,7 @@ Deno.test("a migrate with everything is read as it was meant", () => {
       connectMs: 10_000,
       deadAfterMs: 15_000,
       inFlight: undefined,
+      ticketFile: undefined,
     },
   );
 });
@@ -101,6 +102,13 @@ const WRONG: readonly [string, string][] = [
   ["cancel --secret-file /s", "--secret-file is no flag of"],
   ["set", "set needs bandwidth=SIZE"],
   ["set speed=3", 'got "speed=3"'],
+  ["migrate --qmp /q vmferry://h:1", "lacks its ticket"],
+  ["migrate --qmp /q vmferry://h:1/x", "the ticket is not whole"],
+  ["migrate --qmp /q vmferry://h/x", 'vmferry://h" needs a port'],
+  ["migrate --qmp /q --ticket-file /t tcp://h:1", "does not go with tcp://"],
+  ["migrate --qmp /q --ticket-file /t -", "exclude each other"],
+  [`migrate --qmp /q --ticket-file /t vmferry://h:1/${"A".repeat(64)}`, "exclude each other"],
+  [`receive --qmp /q --listen vmferry://h:1/${"A".repeat(64)}`, "the ticket is made here"],
   ["receive --qmp /q", "needs --listen ADDRESS or --stdio"],
   ["receive --qmp /q --listen tcp://h:1 --stdio", "exclude each other"],
   ["receive --qmp /q --stdio --json", "both want standard output"],
@@ -149,4 +157,47 @@ Deno.test("addresses say where, or what is wrong with them", () => {
     ...{ transport: "tcp", host: "fe80::1%25eth0", port: 1 },
   });
   assertThrows(() => parseAddress("host:1", "--listen"), UsageError, "--listen: got");
+});
+
+const TICKET = "A".repeat(64);
+
+Deno.test("a receive on tcp makes a ticket unless another proof or none is asked for", () => {
+  const listenOf = (line: string) => {
+    const command = parse(`receive --qmp /q --listen ${line}`);
+    assert(command.command === "receive" && command.listen !== "stdio");
+    return command.listen.transport;
+  };
+  assertEquals(listenOf("tcp://0.0.0.0:0"), "ticket");
+  assertEquals(listenOf("tcp://127.0.0.1:0"), "ticket");
+  assertEquals(listenOf("vmferry://host:0"), "ticket");
+  assertEquals(listenOf("tcp://127.0.0.1:0 --secret-file /s"), "tcp");
+  assertEquals(listenOf("tcp://127.0.0.1:0 --insecure"), "tcp");
+  assertEquals(listenOf("unix:///s"), "unix");
+});
+
+Deno.test("a ticket is taken from the address, from a file or from standard input", () => {
+  const destinationOf = (line: string) => {
+    const command = parse(`migrate --qmp /q ${line}`);
+    assert(command.command === "migrate");
+    return command.destination;
+  };
+  const typed = destinationOf(`vmferry://[::1]:7/${TICKET}`);
+  assert(typed.transport === "ticket" && typed.ticket?.reveal() === TICKET);
+  assertEquals([typed.host, typed.port], ["::1", 7]);
+  assertEquals(formatAddress(typed), "vmferry://[::1]:7");
+  assert(!`${JSON.stringify(typed)}${Deno.inspect(typed)}`.includes("AAAA"));
+  assertEquals(destinationOf("-"), { transport: "ticket-file", file: "-", at: undefined });
+  assertEquals(destinationOf("--ticket-file /t"), {
+    ...{ transport: "ticket-file", file: "/t", at: undefined },
+  });
+  assertEquals(destinationOf("--ticket-file /t vmferry://h:1"), {
+    ...{ transport: "ticket-file", file: "/t", at: { host: "h", port: 1 } },
+  });
+});
+
+Deno.test("what is wrong with a ticket is said without it", () => {
+  for (const text of [TICKET.slice(1), TICKET + "A", TICKET.replace("A", "+")]) {
+    const error = assertThrows(() => parse(`migrate --qmp /q vmferry://h:1/${text}`), UsageError);
+    assert(!error.message.includes("AAAA"), error.message);
+  }
 });

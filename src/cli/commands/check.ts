@@ -1,13 +1,12 @@
 import { systemClock } from "../../io/mod.ts";
 import { asMigrationError, checkMigration, MigrationError } from "../../migrate/mod.ts";
 import type { Command } from "../args.ts";
-import { checkSafety } from "../endpoint.ts";
+import { connector } from "../connecting_end.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import { openQmp } from "../open_qmp.ts";
 import type { Output } from "../output.ts";
 import { exitCodeOf, resultEvent } from "../result.ts";
 import { onSignals } from "../signals.ts";
-import { connector, localEnd } from "../tunnel_options.ts";
 
 type Options = Command & { readonly command: "check" };
 
@@ -15,11 +14,7 @@ type Options = Command & { readonly command: "check" };
 export async function check(options: Options, output: Output): Promise<ExitCode> {
   const { destination } = options;
   const startedAt = systemClock.now();
-  const local = await localEnd(options);
-  if (destination) {
-    const warning = checkSafety(destination, options);
-    if (warning) output.report({ event: "warning", code: "not-encrypted", message: warning });
-  }
+  const connect = destination && await connector(destination, options, output);
   const stop = new AbortController();
   using _signals = onSignals((name) =>
     stop.abort(new MigrationError("cancelled", "cancelled", "source", `Cancelled by ${name}`))
@@ -29,7 +24,7 @@ export async function check(options: Options, output: Output): Promise<ExitCode>
     const result = await checkMigration({
       qmp,
       disks: options.disks,
-      connect: destination ? connector(destination, local, options, output) : undefined,
+      connect,
       clock: systemClock,
       log: output.log,
       signal: stop.signal,

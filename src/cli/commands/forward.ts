@@ -9,11 +9,11 @@ import {
 } from "../../rpc/mod.ts";
 import { connectUnix, listenUnix, type Session, SessionError } from "../../tunnel/mod.ts";
 import type { Command } from "../args.ts";
-import { checkSafety, listenOn } from "../endpoint.ts";
+import { connector } from "../connecting_end.ts";
+import { ListeningEnd } from "../listening_end.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Output } from "../output.ts";
 import { onSignals } from "../signals.ts";
-import { connector, localEnd, sessionServer } from "../tunnel_options.ts";
 
 type Options = Command & { readonly command: "forward" };
 type Listening = Extract<Options["mode"], { readonly to: unknown }>;
@@ -106,14 +106,12 @@ async function serve(
   output: Output,
   totals: Totals,
 ): Promise<void> {
-  const stdio = mode.listen === "stdio";
-  const local = await localEnd({ ...options, graceMs: stdio ? 0 : options.graceMs });
-  const warning = mode.listen === "stdio" ? undefined : checkSafety(mode.listen, options);
-  if (warning) output.report({ event: "warning", code: "not-encrypted", message: warning });
-  const acceptor = await listenOn(mode.listen);
+  // A ticket serves for as long as this end listens: sessions that were lost are made anew.
+  using end = await ListeningEnd.prepare(mode.listen, options, output);
+  await end.open();
   const open = new Map<Session, ChannelServer>();
   const firstEnd = Promise.withResolvers<SessionError | undefined>();
-  const server = sessionServer(acceptor, local, options, output, (session) => {
+  const server = await end.serve((session) => {
     const channels = new ChannelServer(session, totals.add);
     for (const { name, path } of mode.to) channels.serve(name, () => connectUnix(path));
     const rpc = new RpcPeer(session.rpc, {
@@ -131,12 +129,14 @@ async function serve(
       firstEnd.resolve(cause);
     });
   });
-  output.report({ event: "listening", address: acceptor.address });
   try {
     const stopped = aborted(stop.drain).then(() => undefined);
-    const cause =
-      await (options.once || stdio ? Promise.race([firstEnd.promise, stopped]) : stopped);
-    if (cause) throw cause;
+    const cause = await (options.once || mode.listen === "stdio"
+      ? Promise.race([firstEnd.promise, stopped])
+      : stopped);
+    if (cause) {
+      throw cause;
+    }
   } finally {
     await server.close();
     await Promise.all([...open].map(async ([session, channels]) => {
@@ -158,10 +158,7 @@ async function connect(
   output: Output,
   totals: Totals,
 ): Promise<void> {
-  const local = await localEnd(options);
-  const warning = checkSafety(mode.destination, options);
-  if (warning) output.report({ event: "warning", code: "not-encrypted", message: warning });
-  const makeSession = connector(mode.destination, local, options, output);
+  const makeSession = await connector(mode.destination, options, output);
   let current = await openClient(makeSession, stop, output);
   const listeners: ChannelListener[] = [];
   const round = new Round(mode.from.map((s) => s.name));

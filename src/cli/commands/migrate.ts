@@ -7,13 +7,13 @@ import {
   type SourceRecord,
 } from "../../migrate/mod.ts";
 import { listenUnix } from "../../tunnel/mod.ts";
-import { formatAddress } from "../address.ts";
+import { formatDestination } from "../ticket_file.ts";
 import type { Command } from "../args.ts";
 import { controlSource, identify } from "../control/controlled.ts";
 import { CONTROL_SOCKET } from "../control/protocol.ts";
 import { ControlServer } from "../control/server.ts";
 import { StatusBoard } from "../control/status_board.ts";
-import { checkSafety } from "../endpoint.ts";
+import { connector } from "../connecting_end.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import { openQmp } from "../open_qmp.ts";
 import type { Output } from "../output.ts";
@@ -21,7 +21,7 @@ import { realPath } from "../paths.ts";
 import { exitCodeOf, resultEvent } from "../result.ts";
 import { recoverCommand, RunState } from "../run_state.ts";
 import { onSignals } from "../signals.ts";
-import { connector, localEnd } from "../tunnel_options.ts";
+import { KEPT_TICKET, KeptTicket } from "../ticket_use.ts";
 
 type Options = Command & { readonly command: "migrate" };
 
@@ -32,9 +32,9 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
   const report = board.noting(output.report);
   const limits = new Limits(options.bandwidth, options.maxDowntimeMs);
   const start = systemClock.now();
-  const local = await localEnd(options);
-  const warning = checkSafety(options.destination, options);
-  if (warning) report({ event: "warning", code: "not-encrypted", message: warning });
+  let kept: KeptTicket | undefined;
+  const told = { report, log };
+  const connect = await connector(options.destination, options, told, { kept: () => kept });
   const stop = new AbortController();
   let control: ControlServer | undefined;
   let migration: SourceMigration | undefined;
@@ -59,6 +59,7 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
       resume: options.resume,
       log,
     });
+    kept = new KeptTicket(run.dir.path(KEPT_TICKET));
     const identity = await identify("source", qmp, options.qmp, run.dir.folder);
     control = new ControlServer(
       await listenUnix(run.dir.path(CONTROL_SOCKET)),
@@ -72,9 +73,9 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
       runDir: run.dir,
       journal: run.journal,
       resume: run.record,
-      destination: formatAddress(options.destination),
+      destination: formatDestination(options.destination),
       graceMs: options.graceMs,
-      connect: connector(options.destination, local, options, { report, log }),
+      connect,
       listen: listenUnix,
       disks: options.disks,
       limits,

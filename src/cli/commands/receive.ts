@@ -6,21 +6,21 @@ import {
   MigrationError,
 } from "../../migrate/mod.ts";
 import { connectUnix, listenUnix } from "../../tunnel/mod.ts";
-import { parseAddress } from "../address.ts";
+import { type Address, parseAddress } from "../address.ts";
 import type { Command } from "../args.ts";
 import { controlDestination, identify } from "../control/controlled.ts";
 import { CONTROL_SOCKET } from "../control/protocol.ts";
 import { ControlServer } from "../control/server.ts";
 import { StatusBoard } from "../control/status_board.ts";
-import { checkSafety, listenOn } from "../endpoint.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
+import { ListeningEnd } from "../listening_end.ts";
 import { openQmp } from "../open_qmp.ts";
 import type { Output } from "../output.ts";
 import { realPath } from "../paths.ts";
 import { exitCodeOf, resultEvent } from "../result.ts";
 import { recoverCommand, RunState } from "../run_state.ts";
 import { onSignals } from "../signals.ts";
-import { localEnd, sessionServer } from "../tunnel_options.ts";
+import { KEPT_TICKET, KeptTicket } from "../ticket_use.ts";
 
 type Options = Command & { readonly command: "receive" };
 
@@ -33,11 +33,7 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
   const board = new StatusBoard();
   const report = board.noting(output.report);
   const start = systemClock.now();
-  // The other end of a pipe can't come back: there is no process of ours to come back to.
-  const graceMs = options.listen === "stdio" ? 0 : options.graceMs;
-  const local = await localEnd({ ...options, graceMs });
-  const warning = options.listen === "stdio" ? undefined : checkSafety(options.listen, options);
-  if (warning) report({ event: "warning", code: "not-encrypted", message: warning });
+  using end = await ListeningEnd.prepare(options.listen, options, { report, log });
   let migration: DestinationMigration | undefined;
   let control: ControlServer | undefined;
   try {
@@ -51,17 +47,20 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
       resume: options.resume,
       log,
     });
-    const acceptor = await listenOn(listenAddress(options.listen, run.record));
-    await using _acceptor = { [Symbol.asyncDispose]: () => Promise.resolve(acceptor.close()) };
+    await end.open(
+      listenAddress(options.listen, run.record),
+      new KeptTicket(run.dir.path(KEPT_TICKET)),
+    );
     migration = new DestinationMigration({
       qmp,
       qmpPath,
-      listen: acceptor.address,
+      listen: end.address,
+      claimed: (session) => end.claim(session),
       recoverCommand: recoverCommand(qmpPath, options.runDir),
       runDir: run.dir,
       journal: run.journal,
       resume: run.record,
-      graceMs,
+      graceMs: end.graceMs,
       connectUnix,
       removeFile: (path) => Deno.remove(path).catch(() => {}),
       disks: options.disks,
@@ -83,29 +82,22 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
       const message = `Cancelled by ${name} at the destination`;
       destination.cancel(new MigrationError("cancelled", "cancelled", "destination", message));
     });
-    const server = sessionServer(
-      acceptor,
-      local,
-      options,
-      { report, log },
-      (s) => destination.serve(s),
-    );
+    const server = await end.serve((session) => destination.serve(session));
     const stopTimer = options.timeoutMs === 0 ? () => {} : systemClock.after(
       options.timeoutMs,
       () => {
         const message = `No source came within ${options.timeoutMs / 1000} s`;
-        if (destination.hasSource) return;
+        if (destination.source) return;
         destination.cancel(new MigrationError("failed", "timeout", "destination", message));
       },
     );
     let failure: MigrationError | undefined;
     try {
-      report({ event: "listening", address: acceptor.address });
       failure = await outcomeOf(migration);
       report(resultEvent({ startedAt: start, bytes: migration.bytes, error: failure }));
       await withDeadline(
         systemClock,
-        options.listen === "stdio" ? 5000 : graceMs + Math.max(graceMs, ASKED_AT_LEAST_MS),
+        options.listen === "stdio" ? 5000 : end.graceMs + Math.max(end.graceMs, ASKED_AT_LEAST_MS),
         "the source to hear of it",
         migration.told,
       ).catch((error) => log.log("warning", error.message));
@@ -128,9 +120,9 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
 function listenAddress(
   listen: Options["listen"],
   record: DestinationRecord | undefined,
-): Options["listen"] {
-  if (!record || listen === "stdio" || listen.transport !== "tcp" || listen.port !== 0) {
-    return listen;
+): Address | undefined {
+  if (!record || listen === "stdio" || !("port" in listen) || listen.port !== 0) {
+    return undefined;
   }
   return parseAddress(record.listen, "the journal");
 }

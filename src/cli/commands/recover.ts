@@ -11,14 +11,14 @@ import {
   type Verdict,
 } from "../../migrate/mod.ts";
 import type { Command } from "../args.ts";
-import { checkSafety } from "../endpoint.ts";
+import { connector } from "../connecting_end.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import { findJournals } from "../journal_file.ts";
 import { openQmp } from "../open_qmp.ts";
 import type { Output } from "../output.ts";
 import { realPath } from "../paths.ts";
 import { PrivateRunDir, runBase } from "../run_dir.ts";
-import { connector, localEnd } from "../tunnel_options.ts";
+import { KEPT_TICKET, KeptTicket } from "../ticket_use.ts";
 
 type Options = Command & { readonly command: "recover" };
 
@@ -56,7 +56,7 @@ export async function recover(options: Options, output: Output): Promise<ExitCod
       continue;
     }
     await using _qmp = qmp;
-    const destination = await ask(options, record, output);
+    const destination = await ask(options, record, runDir, output);
     const work: RecoverOptions = {
       qmp,
       record,
@@ -102,14 +102,13 @@ function isGone(error: MigrationError): boolean {
 async function ask(
   options: Options,
   record: JournalRecord,
+  runDir: PrivateRunDir,
   output: Output,
 ): Promise<DestinationState | undefined> {
   if (!options.destination || record.side !== "source") return undefined;
-  const warning = checkSafety(options.destination, options);
-  if (warning) output.report({ event: "warning", code: "not-encrypted", message: warning });
-  const local = await localEnd(options);
+  const kept = new KeptTicket(runDir.path(KEPT_TICKET));
+  const connect = await connector(options.destination, options, output, { kept: () => kept });
   try {
-    const connect = connector(options.destination, local, options, output);
     const session = await connect(AbortSignal.timeout(options.connectMs * 2));
     const peer = new DestinationPeer(session, { clock: systemClock, log: output.log });
     try {

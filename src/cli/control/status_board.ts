@@ -1,4 +1,5 @@
 import type { MigrationEvent, Phase, Report, Side } from "../../migrate/mod.ts";
+import { withoutTicket } from "../address.ts";
 import type { StatusEvent } from "../events.ts";
 
 type Progress = MigrationEvent & { readonly event: "progress" };
@@ -67,7 +68,8 @@ export class StatusBoard {
         this.#link = event;
         break;
       case "listening":
-        this.#address = event.address;
+        // Whoever may ask has no need of the ticket.
+        this.#address = withoutTicket(event.address);
         break;
       case "warning":
         this.#warnings = [...this.#warnings, event.message].slice(-MAX_WARNINGS);

@@ -3,6 +3,8 @@ import type { Acceptor, BytePipe } from "../../io/mod.ts";
 interface Options {
   /** Called with each connection before it is handed out. */
   readonly prepare?: (conn: Deno.Conn) => void;
+  /** Makes what is handed out of a connection; default: the connection itself. */
+  readonly wrap?: (conn: Deno.Conn) => BytePipe;
   /** Called once when the acceptor is closed. */
   readonly cleanUp?: () => void;
 }
@@ -21,7 +23,7 @@ export function acceptFrom(
         try {
           const conn = await listener.accept();
           options.prepare?.(conn);
-          return quietClose(conn);
+          return options.wrap?.(conn) ?? quietClose(conn);
         } catch (error) {
           if (closed || error instanceof Deno.errors.BadResource) return undefined;
           // A peer that hung up at once, or no file descriptor left: the next one may do better.

@@ -4,5 +4,7 @@
  * @module
  */
 export { stdioPipe } from "./stdio.ts";
+export { makeTicketIdentity, PUBLIC_KEY_LENGTH, type TicketIdentity } from "./self_signed.ts";
 export { connectTcp, listenTcp } from "./tcp.ts";
+export { connectTicket, listenTicket } from "./ticket.ts";
 export { connectUnix, listenUnix } from "./unix.ts";

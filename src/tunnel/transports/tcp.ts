@@ -1,5 +1,6 @@
 import type { Acceptor, BytePipe } from "../../io/mod.ts";
 import { acceptFrom, dialled } from "./_accept.ts";
+import { bracketed } from "./_host.ts";
 
 /**
  * Connects to a TCP port, without delaying small writes (TCP_NODELAY).
@@ -10,7 +11,7 @@ export async function connectTcp(
   host: string,
   port: number,
   signal?: AbortSignal,
-): Promise<BytePipe> {
+): Promise<BytePipe & Deno.TcpConn> {
   const conn = await dialled(
     `tcp://${bracketed(host)}:${port}`,
     Deno.connect({ transport: "tcp", hostname: host, port }),
@@ -36,8 +37,4 @@ export function listenTcp(host: string, port: number): Acceptor {
   return acceptFrom(listener, `tcp://${bracketed(host)}:${listener.addr.port}`, {
     prepare: (conn) => (conn as Deno.TcpConn).setNoDelay(true),
   });
-}
-
-function bracketed(host: string): string {
-  return host.includes(":") ? `[${host}]` : host;
 }

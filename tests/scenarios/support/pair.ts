@@ -180,6 +180,18 @@ export class Pair {
     ]);
   }
 
+  /** Starts `vmferry receive` with nothing of this pair's but its QEMU and its run directory. */
+  receiveWith(args: readonly string[], prefix: readonly string[] = []): Vmferry {
+    const own = [...this.#network?.destination.prefix ?? [], ...prefix];
+    return this.#start("receive", own, "run-dest", ["--qmp", this.destination.qmpSocket, ...args]);
+  }
+
+  /** Starts `vmferry migrate` likewise. */
+  migrateWith(args: readonly string[], prefix: readonly string[] = []): Vmferry {
+    const own = [...this.#network?.source.prefix ?? [], ...prefix];
+    return this.#start("migrate", own, "run-source", ["--qmp", this.source.qmpSocket, ...args]);
+  }
+
   /** Starts `vmferry migrate`. */
   migrate(address: string, extra: readonly string[] = []): Vmferry {
     const host = this.#network?.source;

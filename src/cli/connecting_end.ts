@@ -1,0 +1,130 @@
+import { type Clock, type Logger, systemClock } from "../io/mod.ts";
+import type { Report } from "../migrate/mod.ts";
+import {
+  type ConnectOptions,
+  connectSession,
+  type Liveness,
+  type Session,
+  SessionError,
+  successorSecret,
+} from "../tunnel/mod.ts";
+import type { Address } from "./address.ts";
+import type { CommonOptions, Destination, TunnelOptions } from "./args.ts";
+import { checkSafety, dialer } from "./endpoint.ts";
+import { LinkEvents } from "./link_events.ts";
+import { readSecret } from "./secret.ts";
+import { readTicket } from "./ticket_file.ts";
+import type { KeptTicket } from "./ticket_use.ts";
+import { VERSION } from "./version.ts";
+
+const clock: Clock = systemClock;
+
+export type EndOptions = CommonOptions & TunnelOptions;
+
+/** Who hears of what becomes of the link. */
+export interface Told {
+  readonly report: Report;
+  readonly log: Logger;
+}
+
+/** When a connection is taken for dead; it is asked for a sign of life in good time before. */
+export function livenessOf({ deadAfterMs }: TunnelOptions): Liveness {
+  return { pingAfterMs: Math.floor(deadAfterMs / 3), deadAfterMs };
+}
+
+/** Tells of what is not safe and was allowed. */
+export function warnOf(address: Address, options: EndOptions, report: Report): void {
+  const warning = checkSafety(address, options);
+  if (warning) report({ event: "warning", code: "not-encrypted", message: warning });
+}
+
+/** The secret of `--secret-file`, if there is one. */
+export async function secretOf({ secretFile }: CommonOptions): Promise<Uint8Array | undefined> {
+  return secretFile === undefined ? undefined : await readSecret(secretFile);
+}
+
+/** What a source has of a ticket that is good for once. */
+export interface OneUse {
+  /** Where the proof is kept that this is the source that used it; asked for when it is needed. */
+  readonly kept: () => KeptTicket | undefined;
+}
+
+/**
+ * Makes sessions to a destination; each tells of its link.
+ *
+ * @param use how the ticket is used; without, the other end lets it in more than once.
+ * @throws {UsageError} when the way there is not safe, or a secret can't be read.
+ */
+export async function connector(
+  given: Destination,
+  options: EndOptions,
+  told: Told,
+  use?: OneUse,
+): Promise<(signal: AbortSignal) => Promise<Session>> {
+  const address = given.transport === "ticket-file" ? await readTicket(given) : given;
+  warnOf(address, options, told.report);
+  const ticket = address.transport === "ticket" ? address.ticket : undefined;
+  if (ticket && given.transport !== "ticket-file") {
+    told.report({ event: "warning", code: "ticket-in-argv", message: IN_ARGV });
+  }
+  const dial = dialer(address);
+  const open =
+    (link: LinkEvents, proof: Pick<ConnectOptions["local"], "secret" | "binding">) =>
+    (signal: AbortSignal) =>
+      connectSession({
+        dial,
+        local: { ...proof, graceMs: options.graceMs, version: VERSION },
+        clock,
+        log: told.log,
+        connectMs: options.connectMs,
+        mayReconnect: true,
+        signal,
+        onAttempt: link.onAttempt,
+        liveness: livenessOf(options),
+        ...(options.inFlight === undefined ? {} : { inFlight: options.inFlight }),
+      });
+  const secret = await secretOf(options);
+  let successor: Uint8Array | undefined;
+  return async (signal) => {
+    const link = new LinkEvents(told.report, clock);
+    if (!ticket) return watched(link, await open(link, { secret })(signal));
+    const binding = ticket.publicKey;
+    successor ??= await use?.kept()?.loadSuccessor();
+    const session = await firstThatIsTaken(
+      [successor, ticket.secret],
+      (secret) => open(link, { secret, binding })(signal),
+    );
+    if (use && !successor) {
+      successor = await successorSecret(session.identity);
+      await use.kept()?.saveSuccessor(successor);
+    }
+    return watched(link, session);
+  };
+}
+
+/** A ticket may have been used by this source, or not yet. */
+async function firstThatIsTaken(
+  secrets: readonly (Uint8Array | undefined)[],
+  open: (secret: Uint8Array) => Promise<Session>,
+): Promise<Session> {
+  let refusal: unknown;
+  for (const secret of secrets) {
+    if (!secret) continue;
+    try {
+      return await open(secret);
+    } catch (error) {
+      if (!(error instanceof SessionError && error.refusal === "wrong-secret")) throw error;
+      refusal = error;
+    }
+  }
+  throw refusal;
+}
+
+function watched(link: LinkEvents, session: Session): Session {
+  link.watch(session);
+  return session;
+}
+
+const IN_ARGV =
+  "the ticket stands in the command line, where other users of this host can see it: " +
+  "give it with --ticket-file FILE, or '-' as DESTINATION and paste it";
