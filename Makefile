@@ -2,7 +2,7 @@
 RUN = tools/bootstrap.sh && tools/deno.sh
 
 help: ## say what there is
-	@sed -n 's/^\([a-z0-9]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
 demo: ## migrate a running guest between two QEMUs, as a story
 	@$(RUN) run -A tools/build.ts && tools/deno.sh run -A tools/demo.ts
 test: ## everything: check, pure tests, net tests, build, scenarios
@@ -15,9 +15,11 @@ scenario: ## one story with real QEMUs: make scenario NAME=direct
 	@$(RUN) task scenario $(or $(NAME),--list)
 qemu10: ## a QEMU 10.0 in .tools/, to cross to: env $(tools/qemu10.sh) make scenario NAME=main
 	@tools/qemu10.sh
+bench: ## vmferry and other relays side by side: mirrors, a raw stream, CPU, memory, RPC (8 minutes)
+	@$(RUN) run -A tools/build.ts && tools/deno.sh run -A tools/bench/main.ts --json dist/bench.json $(ROWS)
 fuzz: ## random input to everything that parses what a peer sent: make fuzz SECONDS=60 SEED=1
 	@$(RUN) run -A --v8-flags=--expose-gc tools/fuzz.ts "$(SECONDS)" "$(SEED)"
 clean: ## remove what was built or fetched into the project
 	rm -rf dist .tools
 
-.PHONY: help demo test check build scenario qemu10 fuzz clean
+.PHONY: help demo test check build scenario qemu10 bench fuzz clean

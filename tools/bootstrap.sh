@@ -47,6 +47,8 @@ install_packages() {
   need nbdkit nbdkit
   need nbdcopy libnbd-bin
   need socat socat
+  need ssh openssh-client
+  need sshd openssh-server
   need ip iproute2
   need ps procps
   need faketime faketime

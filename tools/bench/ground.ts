@@ -1,5 +1,5 @@
 /**
- * What the benchmarks stand on: ports, images, figures of processes, statistics.
+ * What the benchmarks stand on: ports, sockets, data, statistics.
  *
  * @module
  */
@@ -27,37 +27,47 @@ export async function listening(at: string | number): Promise<void> {
   });
 }
 
-/** Images of random bytes on tmpfs; removed when disposed. */
-export async function randomImages(dir: string, count: number, bytes: number): Promise<string[]> {
-  const chunk = new Uint8Array(65536 * 16);
-  const paths = Array.from({ length: count }, (_, i) => `${dir}/image-${i}.raw`);
-  for (const path of paths) {
-    using file = await Deno.open(path, { write: true, create: true });
-    for (let left = bytes; left > 0; left -= chunk.length) {
-      for (let at = 0; at < chunk.length; at += 65536) {
-        crypto.getRandomValues(chunk.subarray(at, at + 65536));
-      }
-      await file.write(chunk);
+/** Folders of a benchmark, removed when disposed. */
+export interface Folders extends AsyncDisposable {
+  /** For sockets: the built program may not touch `/dev`. */
+  readonly sockets: string;
+  /** For data, on tmpfs. */
+  readonly data: string;
+}
+
+export async function makeFolders(): Promise<Folders> {
+  const sockets = await Deno.makeTempDir({ prefix: "vmferry-bench-" });
+  const data = await Deno.makeTempDir({ dir: "/dev/shm", prefix: "vmferry-bench-" });
+  return {
+    sockets,
+    data,
+    async [Symbol.asyncDispose]() {
+      for (const dir of [sockets, data]) await Deno.remove(dir, { recursive: true });
+    },
+  };
+}
+
+/** A file of random bytes. `bytes` is a multiple of 1 MiB. */
+export async function randomFile(path: string, bytes: number): Promise<void> {
+  const chunk = new Uint8Array(1 << 20);
+  using file = await Deno.open(path, { write: true, create: true });
+  for (let left = bytes; left > 0; left -= chunk.length) {
+    for (let at = 0; at < chunk.length; at += 65536) {
+      crypto.getRandomValues(chunk.subarray(at, at + 65536));
     }
+    for (let done = 0; done < chunk.length;) done += await file.write(chunk.subarray(done));
   }
-  return paths;
-}
-
-/** CPU time of a process and of its children that have ended, s. */
-export function cpuSeconds(pid: number): number {
-  const fields = Deno.readTextFileSync(`/proc/${pid}/stat`).split(") ")[1]!.split(" ");
-  const ticks = fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
-  return ticks / 100;
-}
-
-/** Most memory that a process had, MiB. */
-export function peakMemoryMiB(pid: number): number {
-  const status = Deno.readTextFileSync(`/proc/${pid}/status`);
-  return Math.round(Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? NaN) / 1024);
 }
 
 export function median(values: readonly number[]): number {
+  return quantile(values, 0.5);
+}
+
+/** The value below which a share `q` of the values lies; between two of them in proportion. */
+export function quantile(values: readonly number[], q: number): number {
   const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+  const at = (sorted.length - 1) * q;
+  const below = sorted[Math.floor(at)] ?? NaN;
+  const above = sorted[Math.ceil(at)] ?? NaN;
+  return below + (above - below) * (at - Math.floor(at));
 }

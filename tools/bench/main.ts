@@ -1,75 +1,110 @@
 /**
- * `make bench`: mirrors through vmferry and through what else there is, side by side, in interleaved
- * rounds. `main.ts [--rounds N] [--disks N] [--mib N] [--json FILE] [ROW...]`.
+ * `make bench`: NBD mirrors and a raw byte stream through vmferry and through what else there is, side
+ * by side, in interleaved rounds.
+ *
+ *     main.ts [--rounds N] [--mib N] [--json FILE] [ROW...]
  *
  * @module
  */
 import { parseArgs } from "@std/cli/parse-args";
-import { cpuSeconds, median, peakMemoryMiB, randomImages } from "./ground.ts";
+import { makeFolders, randomFile } from "./ground.ts";
+import { describe, machine } from "./machine.ts";
 import { MirrorBench } from "./mirrors.ts";
-import { relays } from "./relays.ts";
+import { cpuSeconds, peakMemoryMiB } from "./processes.ts";
+import { RawBench } from "./raw.ts";
+import { type Relay, relays, type StartRelay } from "./relays.ts";
+import { type Column, Figures, printTable, summary } from "./report.ts";
+import { roundTrips } from "./rpc.ts";
 
-const args = parseArgs(Deno.args, { string: ["rounds", "disks", "mib", "json"] });
+const MIB = 1 << 20;
+
+const args = parseArgs(Deno.args, { string: ["rounds", "mib", "json"] });
 const rounds = Number(args.rounds ?? 5);
-const disks = Number(args.disks ?? 4);
-const mib = Number(args.mib ?? 512);
+const bytes = Number(args.mib ?? 1024) * MIB;
 const rows = args._.length > 0 ? args._.map(String) : Object.keys(relays);
-
-interface Figures {
-  readonly rate: number[];
-  readonly cpu: number[];
-  memory: number;
+for (const row of rows) {
+  if (!relays[row]) throw new Error(`There is no row "${row}", there is ${Object.keys(relays)}`);
 }
 
-// Images on tmpfs; sockets elsewhere, since the built program may not touch /dev.
-const dir = await Deno.makeTempDir({ prefix: "vmferry-bench-" });
-const shm = await Deno.makeTempDir({ dir: "/dev/shm", prefix: "vmferry-bench-" });
-const figures = new Map<string, Figures>(
-  rows.map((row) => [row, { rate: [], cpu: [], memory: 0 }]),
-);
-try {
-  const bytes = mib * 2 ** 20;
-  const images = await randomImages(shm, disks, bytes);
-  await using bench = await MirrorBench.start({ dir, images, bytes });
+const about = await machine();
+console.log(describe(about));
+const figures = new Map(rows.map((row) => [row, new Figures()]));
+{
+  await using folders = await makeFolders();
+  const image = `${folders.data}/image.raw`;
+  await randomFile(image, bytes);
+  const dir = folders.sockets;
+  await using mirrors = await MirrorBench.start({ dir, image, bytes, counts: [1, 4, 16] });
+  await using raw = await RawBench.start(dir);
+  // In each round every row once, beginning with another one each time: what changes on the machine
+  // in the course of a run changes for all of them.
   for (let round = 0; round < rounds; round++) {
-    for (const row of rows) {
-      const start = relays[row];
-      if (!start) throw new Error(`There is no row "${row}", there is ${Object.keys(relays)}`);
-      const relay = await start(dir, bench.targetSocket);
-      const cpuBefore = relay.pids.map(cpuSeconds).reduce((a, b) => a + b, 0);
-      const rate = await bench.run(relay.path);
-      const into = figures.get(row)!;
-      into.rate.push(rate);
-      const cpu = relay.pids.map(cpuSeconds).reduce((a, b) => a + b, 0) - cpuBefore;
-      into.cpu.push(cpu / (bytes * disks / 1e9));
-      into.memory = Math.max(into.memory, ...relay.pids.map(peakMemoryMiB));
-      await relay.stop();
+    for (const i of rows.keys()) {
+      const row = rows[(i + round) % rows.length]!;
+      await measure(relays[row]!, figures.get(row)!, { dir, mirrors, raw });
+      Deno.stderr.writeSync(new TextEncoder().encode(`round ${round + 1} of ${rounds}: ${row}\n`));
     }
   }
-} finally {
-  for (const path of [dir, shm]) await Deno.remove(path, { recursive: true });
 }
 
-console.log(`${disks} mirrors of ${mib} MiB, ${rounds} rounds; MB/s median (least..most)`);
-const report = rows.map((row) => {
-  const { rate, cpu, memory } = figures.get(row)!;
-  return {
-    row,
-    mbPerSecond: Math.round(median(rate)),
-    least: Math.round(Math.min(...rate)),
-    most: Math.round(Math.max(...rate)),
-    // A relay that forks has its time in children that are gone or not its own.
-    cpuSecondsPerGB: row.startsWith("socat") ? null : Number(median(cpu).toFixed(2)),
-    peakMemoryMiB: memory,
-  };
-});
-for (const r of report) {
-  const spread = `(${r.least}..${r.most})`;
-  console.log(
-    `${r.row.padEnd(14)} ${String(r.mbPerSecond).padStart(5)} ${spread.padEnd(14)} ` +
-      `CPU ${r.cpuSecondsPerGB ?? "-"} s/GB  peak ${r.peakMemoryMiB} MiB`,
-  );
-}
+const report = { machine: about, rounds, bytes, rows: summary(figures) };
+printTable(report.rows);
 if (args.json !== undefined) {
-  await Deno.writeTextFile(String(args.json), JSON.stringify({ disks, mib, rounds, report }));
+  await Deno.writeTextFile(String(args.json), JSON.stringify(report, undefined, 1) + "\n");
+}
+
+interface Ground {
+  readonly dir: string;
+  readonly mirrors: MirrorBench;
+  readonly raw: RawBench;
+}
+
+async function measure(start: StartRelay, into: Figures, ground: Ground): Promise<void> {
+  const { dir, mirrors, raw } = ground;
+  {
+    await using relay = stopping(await start(dir, mirrors.targetSocket));
+    for (const count of [1, 4, 16] as const) {
+      await timed(relay, into, `${count} mirrors`, (done) => mirrors.run(relay.path, count, done));
+    }
+    if (relay.refusedPath !== undefined) {
+      const stop = new AbortController();
+      const trips = roundTrips(relay.refusedPath, stop.signal);
+      await mirrors.run(relay.path, 4, () => stop.abort());
+      into.roundTrips.push(...await trips);
+    }
+  }
+  await using relay = stopping(await start(dir, raw.targetSocket));
+  await timed(relay, into, "raw", async (done) => {
+    const seconds = await raw.run(relay.path, bytes);
+    done();
+    return seconds;
+  });
+}
+
+/** Runs something once; takes down how fast it was and what the relay's processes used for it. */
+async function timed(
+  relay: Relay,
+  into: Figures,
+  column: Column,
+  run: (whenDone: () => void) => Promise<number>,
+): Promise<void> {
+  const ends = ["near", "far"] as const;
+  const cpu = () => ends.map((end) => relay[end] === undefined ? 0 : cpuSeconds(relay[end]!));
+  const before = cpu();
+  let after = before;
+  const seconds = await run(() => {
+    after = cpu();
+    for (const end of ends) {
+      const pid = relay[end];
+      if (pid !== undefined) into.memory[end] = Math.max(into.memory[end], peakMemoryMiB(pid));
+    }
+  });
+  into.rates[column].push(bytes / 1e6 / seconds);
+  for (const [i, end] of ends.entries()) {
+    into.cpu[end][column].push((after[i]! - before[i]!) / (bytes / 1e9));
+  }
+}
+
+function stopping(relay: Relay): Relay & AsyncDisposable {
+  return { ...relay, [Symbol.asyncDispose]: () => relay.stop() };
 }

@@ -9,72 +9,87 @@ import { QmpClient } from "../../src/qmp/mod.ts";
 export interface MirrorBenchOptions {
   /** For sockets. */
   readonly dir: string;
-  /** Images with the data, on tmpfs. */
-  readonly images: readonly string[];
-  /** Size of each image, bytes. */
+  /** File with the data, on tmpfs; it is cut into as many disks as there are mirrors. */
+  readonly image: string;
+  /** Its size, bytes. */
   readonly bytes: number;
+  /** How many mirrors there can be at a time: each number divides `bytes` into multiples of 64 KiB. */
+  readonly counts: readonly number[];
 }
 
-/** A daemon that mirrors from images, and one that offers as many null targets over NBD. */
+/** A daemon that mirrors from the image, and one that offers null targets over NBD. */
 export class MirrorBench implements AsyncDisposable {
-  readonly #stack = new AsyncDisposableStack();
+  readonly #stack: AsyncDisposableStack;
   readonly #source: QmpClient;
-  readonly #images: number;
   readonly #bytes: number;
   /** Where the target's NBD server listens. */
   readonly targetSocket: string;
+  /** The two daemons. */
+  readonly pids: readonly number[];
   #run = 0;
 
   static async start(options: MirrorBenchOptions): Promise<MirrorBench> {
-    const { dir, images, bytes } = options;
+    const { dir, image, bytes } = options;
     const stack = new AsyncDisposableStack();
     const targetSocket = `${dir}/target.sock`;
-    const nulls = images.flatMap((_, i) => [
-      ...["--blockdev", `null-co,node-name=t${i},size=${bytes},read-zeroes=on`],
-      ...["--export", `nbd,id=t${i},node-name=t${i},name=t${i},writable=on`],
-    ]);
-    await daemon(stack, dir, "target", [
+    const slices = options.counts.flatMap((count) =>
+      Array.from({ length: count }, (_, i) => ({ name: `${count}-${i}`, size: bytes / count, i }))
+    );
+    const target = await daemon(stack, dir, "target", [
       ...["--nbd-server", `addr.type=unix,addr.path=${targetSocket},max-connections=0`],
-      ...nulls,
+      ...slices.flatMap(({ name, size }) => [
+        ...["--blockdev", `null-co,node-name=t${name},size=${size},read-zeroes=on`],
+        ...["--export", `nbd,id=t${name},node-name=t${name},name=t${name},writable=on`],
+      ]),
     ]);
-    const files = images.flatMap((path, i) => [
-      "--blockdev",
-      `driver=raw,node-name=s${i},file.driver=file,file.filename=${path}`,
+    const source = await daemon(stack, dir, "source", [
+      ...["--blockdev", `driver=file,node-name=image,filename=${image},read-only=on`],
+      ...slices.flatMap(({ name, size, i }) => [
+        "--blockdev",
+        `driver=raw,node-name=s${name},file=image,offset=${i * size},size=${size},read-only=on`,
+      ]),
     ]);
-    const source = await daemon(stack, dir, "source", files);
-    return new MirrorBench(stack, source, options, targetSocket);
+    return new MirrorBench(stack, source.client, [source.pid, target.pid], bytes, targetSocket);
   }
 
   private constructor(
     stack: AsyncDisposableStack,
     source: QmpClient,
-    options: MirrorBenchOptions,
+    pids: readonly number[],
+    bytes: number,
     targetSocket: string,
   ) {
     this.#stack = stack;
     this.#source = source;
-    this.#images = options.images.length;
-    this.#bytes = options.bytes;
+    this.pids = pids;
+    this.#bytes = bytes;
     this.targetSocket = targetSocket;
   }
 
   /**
-   * Mirrors every image through the socket at `path`.
+   * Mirrors the image in `count` parts at a time through the socket at `path`, once or over and over.
    *
-   * @returns MB (10^6 bytes) per second, all together.
+   * @param whenDone is called when all is there and the connections are still open.
+   * @returns seconds from the start of the first mirror until all were ready.
    */
-  async run(path: string): Promise<number> {
+  async run(
+    path: string,
+    count: number,
+    whenDone: () => void | Promise<void> = () => {},
+  ): Promise<number> {
     const id = this.#run++;
-    const nodes = Array.from({ length: this.#images }, (_, i) => `n${id}-${i}`);
+    const nodes = Array.from({ length: count }, (_, i) => `n${id}-${i}`);
     for (const [i, node] of nodes.entries()) {
       await this.#source.executeUntyped("blockdev-add", {
-        ...{ driver: "nbd", "node-name": node, server: { type: "unix", path }, export: `t${i}` },
+        ...{ driver: "nbd", "node-name": node, server: { type: "unix", path } },
+        export: `t${count}-${i}`,
       });
     }
     const start = performance.now();
     for (const [i, node] of nodes.entries()) {
       await this.#source.executeUntyped("blockdev-mirror", {
-        ...{ "job-id": node, device: `s${i}`, target: node, sync: "full", "auto-dismiss": false },
+        ...{ "job-id": node, device: `s${count}-${i}`, target: node, sync: "full" },
+        "auto-dismiss": false,
       });
     }
     await poll(
@@ -85,10 +100,11 @@ export class MirrorBench implements AsyncDisposable {
         if (failed) throw new Error(`Mirror ${failed.id}: ${failed.error}`);
         return jobs.every((job) => job.status === "ready") ? true : undefined;
       },
-      120_000,
+      240_000,
       5,
     );
     const seconds = (performance.now() - start) / 1000;
+    await whenDone();
     for (const device of nodes) {
       await this.#source.executeUntyped("block-job-cancel", { device, force: true });
     }
@@ -99,7 +115,12 @@ export class MirrorBench implements AsyncDisposable {
       await this.#source.executeUntyped("job-dismiss", { id: node });
       await this.#source.executeUntyped("blockdev-del", { "node-name": node });
     }
-    return this.#bytes * this.#images / 1e6 / seconds;
+    return seconds;
+  }
+
+  /** Bytes that one run moves. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -116,7 +137,7 @@ async function daemon(
   dir: string,
   name: string,
   args: readonly string[],
-): Promise<QmpClient> {
+): Promise<{ readonly client: QmpClient; readonly pid: number }> {
   const path = `${dir}/${name}.qmp`;
   const listener = Deno.listen({ transport: "unix", path });
   const child = new Deno.Command("qemu-storage-daemon", {
@@ -136,5 +157,5 @@ async function daemon(
   listener.close();
   const client = await QmpClient.open(conn);
   stack.defer(() => client.close());
-  return client;
+  return { client, pid: child.pid };
 }

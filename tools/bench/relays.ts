@@ -1,95 +1,129 @@
 /**
- * What is compared: each makes a UNIX socket that leads to the target's by some way over TCP.
+ * What is compared: each makes a UNIX socket that leads to the target's by some way. The near end is
+ * the one whose socket is connected to, the far end connects to the target.
  *
  * @module
  */
 import { freePort, listening as waitListening } from "./ground.ts";
 import { project } from "../run.ts";
+import { sshForward } from "./ssh.ts";
 
 /** A way from a socket here to the target's socket. */
 export interface Relay {
-  readonly name: string;
-  /** Its processes, for CPU time and memory. */
-  readonly pids: readonly number[];
+  /** Its two processes, for CPU time and memory; none for the direct way. */
+  readonly near: number | undefined;
+  readonly far: number | undefined;
   /** Connect here. */
   readonly path: string;
+  /**
+   * Connect here and wait for the end: the other end is asked by RPC for a channel that it does not
+   * have, which is one round trip of the RPC.
+   */
+  readonly refusedPath?: string;
   stop(): Promise<void>;
 }
 
-/** Starts a relay in `dir` that leads to `target`. */
+/** Starts a relay that leads to `target`; its sockets lie in `dir`. */
 export type StartRelay = (dir: string, target: string) => Promise<Relay>;
 
 export const relays: Readonly<Record<string, StartRelay>> = {
-  direct: (_dir, target) =>
-    Promise.resolve({ name: "direct", pids: [], path: target, stop: () => Promise.resolve() }),
+  "direct": (_dir, target) =>
+    Promise.resolve({
+      near: undefined,
+      far: undefined,
+      path: target,
+      stop: () => Promise.resolve(),
+    }),
 
   "plain relay": async (dir, target) => {
     const port = freePort();
     const path = `${dir}/relay.sock`;
-    const relay = project("tools/bench/relay.ts");
-    return await start("plain relay", path, [
-      [Deno.execPath(), "run", "-A", "--no-check", relay, "listen", `${port}`, target],
-      [Deno.execPath(), "run", "-A", "--no-check", relay, "connect", path, `${port}`],
-    ]);
+    const relay = [Deno.execPath(), "run", "-A", "--no-check", project("tools/bench/relay.ts")];
+    return await startRelay(path, {
+      far: [...relay, "listen", `${port}`, target],
+      farListens: port,
+      near: [...relay, "connect", path, `${port}`],
+    });
   },
 
-  "socat": (dir, target) => socat(dir, target, "socat", []),
-  "socat 256K": (dir, target) => socat(dir, target, "socat 256K", ["-b", "262144"]),
+  "socat": (dir, target) => socat(dir, target, []),
+  "socat 256K": (dir, target) => socat(dir, target, ["-b", "262144"]),
+
+  "ssh aes128-gcm": (dir, target) => sshForward(dir, target, "aes128-gcm@openssh.com"),
+  "ssh chacha20": (dir, target) => sshForward(dir, target, "chacha20-poly1305@openssh.com"),
 
   "vmferry tcp": async (dir, target) => {
     const port = freePort();
-    return await vmferry(dir, target, "vmferry tcp", `tcp://127.0.0.1:${port}`);
+    return await vmferry(dir, target, `tcp://127.0.0.1:${port}`, port);
   },
   "vmferry unix": async (dir, target) =>
-    await vmferry(dir, target, "vmferry unix", `unix://${dir}/tunnel.sock`),
+    await vmferry(dir, target, `unix://${dir}/tunnel.sock`, `${dir}/tunnel.sock`),
 };
 
-async function socat(dir: string, target: string, name: string, options: string[]) {
+async function socat(dir: string, target: string, options: string[]): Promise<Relay> {
   const port = freePort();
   const path = `${dir}/socat.sock`;
-  return await start(name, path, [
-    ["socat", ...options, `TCP-LISTEN:${port},fork,reuseaddr,nodelay`, `UNIX-CONNECT:${target}`],
-    ["socat", ...options, `UNIX-LISTEN:${path},fork`, `TCP:127.0.0.1:${port},nodelay`],
-  ]);
+  return await startRelay(path, {
+    far: [
+      ...["socat", ...options],
+      ...[`TCP-LISTEN:${port},bind=127.0.0.1,fork,reuseaddr,nodelay`, `UNIX-CONNECT:${target}`],
+    ],
+    farListens: port,
+    near: ["socat", ...options, `UNIX-LISTEN:${path},fork`, `TCP:127.0.0.1:${port},nodelay`],
+  });
 }
 
-async function vmferry(dir: string, target: string, name: string, address: string) {
-  const path = `${dir}/ferry.sock`;
-  const program = Deno.env.get("VMFERRY") ?? project("dist/vmferry");
-  return await start(name, path, [
-    [program, "forward", "--quiet", "--listen", address, "--to", `nbd=unix://${target}`],
-    [program, "forward", "--quiet", "--from", `nbd=unix://${path}`, address],
-  ], address.startsWith("unix") ? address.slice("unix://".length) : Number(address.split(":")[2]));
+/** The program that is measured: `VMFERRY` from the environment, else what `make build` made. */
+export function vmferryPath(): string {
+  return Deno.env.get("VMFERRY") ?? project("dist/vmferry");
 }
 
-/** Starts the far end, waits until it listens, then the near one. */
-async function start(
-  name: string,
-  path: string,
-  commands: readonly [readonly string[], readonly string[]],
-  far?: string | number,
+async function vmferry(
+  dir: string,
+  target: string,
+  address: string,
+  farListens: string | number,
 ): Promise<Relay> {
+  const path = `${dir}/ferry.sock`;
+  const refusedPath = `${dir}/refused.sock`;
+  const program = vmferryPath();
+  const relay = await startRelay(path, {
+    far: [program, "forward", "--quiet", "--listen", address, "--to", `nbd=unix://${target}`],
+    farListens,
+    near: [
+      ...[program, "forward", "--quiet", "--from", `refused=unix://${refusedPath}`],
+      ...["--from", `nbd=unix://${path}`, address],
+    ],
+  });
+  return { ...relay, refusedPath };
+}
+
+/** The commands of a relay. */
+export interface RelayCommands {
+  readonly far: readonly string[];
+  /** The port or socket that the near end needs. */
+  readonly farListens: string | number;
+  readonly near: readonly string[];
+}
+
+/** Starts the far end, waits until it listens, then the near one. Both end when told to stop. */
+export async function startRelay(path: string, commands: RelayCommands): Promise<Relay> {
   const spawn = ([program, ...args]: readonly string[]) =>
-    new Deno.Command(program!, { args, stdin: "null", stdout: "null" }).spawn();
-  const listener = spawn(commands[0]);
-  await waitListening(far ?? portOf(commands[0]));
-  const connector = spawn(commands[1]);
+    new Deno.Command(program!, { args, stdin: "null", stdout: "null", stderr: "null" }).spawn();
+  const far = spawn(commands.far);
+  await waitListening(commands.farListens);
+  const near = spawn(commands.near);
   await waitListening(path);
   return {
-    name,
     path,
-    pids: [connector.pid, listener.pid],
+    near: near.pid,
+    far: far.pid,
     async stop() {
-      for (const child of [connector, listener]) {
+      for (const child of [near, far]) {
         child.kill("SIGTERM");
         await child.status;
       }
       await Deno.remove(path).catch(() => {});
     },
   };
-}
-
-function portOf(command: readonly string[]): number {
-  const text = command.join(" ");
-  return Number(/(?:TCP-LISTEN:|listen )(\d+)/.exec(text)?.[1]);
 }
