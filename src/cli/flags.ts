@@ -192,7 +192,8 @@ export const FLAGS: readonly Flag[] = [
     name: "in-flight",
     value: "SIZE",
     commands: ["receive", "migrate", "forward"],
-    help: "Bytes that may be under way unacknowledged; more for long fat links. Default: 8M.",
+    help: "Bytes that may be under way unacknowledged, at most. Default: what the connection's " +
+      "rate and round trip ask for, up to 64M.",
   },
   {
     name: "json",

@@ -46,7 +46,7 @@ export class ReadBufferPool {
   /** For ReadBuffer: its last holder let go. */
   put(buffer: ReadBuffer): void {
     this.#out--;
-    if (this.#free.length < 4) this.#free.push(buffer);
+    if (this.#free.length < limits.MAX_PINNED_READ_BUFFERS) this.#free.push(buffer);
   }
 }
 

@@ -20,30 +20,49 @@ export const MAX_STREAMS = 256;
 /** Credit that every new stream starts with. */
 export const FIRST_WINDOW = 64 * KiB;
 /** Largest window of a stream whose reader keeps up with the connection. */
-export const STREAM_WINDOW = 16 * MiB;
+export const STREAM_WINDOW = 32 * MiB;
 /** What all windows together should not exceed; with many streams each gets its share. */
 export const ALL_WINDOWS = 128 * MiB;
 /** A stream's window is never below this, however many there are. */
 export const MIN_WINDOW = 64 * KiB;
 /** Window of stream 0, the RPC. */
 export const RPC_WINDOW = 256 * KiB;
-/** Bytes sent and not yet acknowledged; also the size of the replay buffer. */
-export const IN_FLIGHT = 8 * MiB;
+/**
+ * Bytes sent and not yet acknowledged, at most; also the size of the replay buffer. How many there
+ * are depends on the connection, see flight.ts.
+ */
+export const IN_FLIGHT = 64 * MiB;
+/** The same until something was measured. */
+export const FIRST_IN_FLIGHT = 2 * MiB;
+/** The same on the slowest connection. */
+export const LEAST_IN_FLIGHT = 256 * KiB;
+/** What may be under way beyond what the connection holds: this long's worth, and no more than that. */
+export const QUEUE_MS = 10;
+export const QUEUE_BYTES = 2 * MiB;
+/** Shortest time over which a rate is measured. */
+export const SHORTEST_ROUND_MS = 2;
+/** DATA payloads need not be smaller than this, however slow the connection. */
+export const MIN_DATA_SENT = 64 * KiB;
 /**
  * Control frames a peer may leave unacknowledged on top of the in-flight cap. Each answers bytes
  * that the peer sent, so only a peer that reads and never acknowledges gets here.
  */
 export const MAX_UNACKED_CONTROL = 1 * MiB;
-/** Received bytes after which an acknowledgement is owed at once. */
-export const ACK_EVERY = 256 * KiB;
+/** Received bytes after which an acknowledgement is owed at once, when few come and when many do. */
+export const ACK_EVERY = 64 * KiB;
+export const MOST_ACK_EVERY = 512 * KiB;
 /** How long a smaller amount may wait for its acknowledgement. */
 export const ACK_DELAY_MS = 5;
+/** Acknowledgements that are enough in that time. */
+export const ACKS_PER_DELAY = 8;
+/** A window that is used up to a half in less than this is too small, however short the round trip. */
+export const WINDOW_MS = 4;
 /** Size of the buffers the connection is read into. */
-export const READ_BUFFER = 256 * KiB;
+export const READ_BUFFER = 1 * MiB;
 /** Read buffers that slow streams may pin; past that their bytes are copied. */
-export const MAX_PINNED_READ_BUFFERS = 64;
+export const MAX_PINNED_READ_BUFFERS = 24;
 /** A piece smaller than this is copied out of the read buffer. */
-export const MIN_PINNED_PIECE = 32 * KiB;
+export const MIN_PINNED_PIECE = 4 * KiB;
 /** Pieces that wait for their reader are gathered in chunks of this size. */
 export const COALESCE = 16 * KiB;
 /** Frames up to this size are gathered into one write. */

@@ -15,6 +15,7 @@ import {
   SessionError,
   StreamResetError,
 } from "./errors.ts";
+import { FlightCap } from "./flight.ts";
 import { codeFrame, type FrameHeader, frameOf, getU64, resetFrame, u64Frame } from "./frame.ts";
 import type { Resumable, SessionIdentity } from "./handshake.ts";
 import type { Hello } from "./hello.ts";
@@ -76,7 +77,7 @@ export class Session implements StreamHost, LinkHost, Resumable {
   readonly readBuffers: ReadBufferPool = new ReadBufferPool();
 
   readonly #clock: Clock;
-  readonly #cap: number;
+  readonly #flight: FlightCap;
   readonly #liveness: Liveness;
   readonly #frameBuffers = new FrameBufferPool();
   readonly #states: States<SessionState>;
@@ -111,6 +112,7 @@ export class Session implements StreamHost, LinkHost, Resumable {
   #received = 0;
   #ackSent = 0;
   #ackDue = false;
+  #ackEvery = limits.ACK_EVERY;
   #stopAck: (() => void) | undefined;
   #readBuffer: ReadBuffer | undefined;
   #target: TunnelStream | undefined;
@@ -132,7 +134,7 @@ export class Session implements StreamHost, LinkHost, Resumable {
     this.graceMs = Math.min(options.graceMs, options.peer.graceMs);
     this.#clock = options.clock;
     this.#states = new States<SessionState>("session", "down", MOVES, options.log);
-    this.#cap = options.inFlight ?? limits.IN_FLIGHT;
+    this.#flight = new FlightCap(options.inFlight ?? limits.IN_FLIGHT);
     this.#liveness = options.liveness ??
       { pingAfterMs: limits.PING_AFTER_MS, deadAfterMs: limits.DEAD_AFTER_MS };
     this.#lastLocal = options.role === "connecting" ? -1 : 0;
@@ -210,6 +212,7 @@ export class Session implements StreamHost, LinkHost, Resumable {
       throw error;
     }
     this.#held = undefined;
+    this.#flight.restart();
     // Credit is absolute, acknowledgements are cumulative: what was owed is owed once more.
     this.#ackDue = this.#received > 0;
     this.#pingOwed = true;
@@ -389,8 +392,8 @@ export class Session implements StreamHost, LinkHost, Resumable {
 
   // StreamHost
 
-  get peerMaxData(): number {
-    return Math.min(limits.MAX_DATA, this.peer.maxData);
+  get maxData(): number {
+    return Math.min(limits.MAX_DATA, this.peer.maxData, this.#flight.frameBytes);
   }
 
   get mayPin(): boolean {
@@ -507,8 +510,6 @@ export class Session implements StreamHost, LinkHost, Resumable {
       add(u64Frame(wire.ACK, 0, this.#received));
       this.#ackSent = this.#received;
       this.#ackDue = false;
-      this.#stopAck?.();
-      this.#stopAck = undefined;
     }
     if (used > 0) {
       // Its answer carries the acknowledgement that the next small write would wait for.
@@ -556,7 +557,7 @@ export class Session implements StreamHost, LinkHost, Resumable {
 
   #newControl(): Uint8Array | undefined {
     if (this.#creditOwed.size === 0 && this.#resetOwed.size === 0) return undefined;
-    if (this.#replay.inFlight > this.#cap + limits.MAX_UNACKED_CONTROL) {
+    if (this.#replay.inFlight > this.#flight.most + limits.MAX_UNACKED_CONTROL) {
       throw new ProtocolError(
         `The other end left ${this.#replay.inFlight} bytes unacknowledged and goes on sending`,
       );
@@ -578,7 +579,10 @@ export class Session implements StreamHost, LinkHost, Resumable {
     if (!stream) return undefined;
     const length = stream.nextFrameLength;
     const inFlight = this.#replay.inFlight;
-    if (inFlight > 0 && inFlight + length > this.#cap) return undefined;
+    if (inFlight > 0 && inFlight + length > this.#flight.bytes) {
+      this.#flight.held();
+      return undefined;
+    }
     if (this.#pacer.rate !== Infinity) {
       const wait = this.#pacer.wait(this.#clock.now());
       if (wait > 0) {
@@ -642,8 +646,7 @@ export class Session implements StreamHost, LinkHost, Resumable {
     }
     switch (header.type) {
       case wire.ACK:
-        if (this.#replay.ack(getU64(payload, 0))) this.wake();
-        return;
+        return this.#onAck(getU64(payload, 0));
       case wire.PING:
         this.#pongOwed = payload.slice();
         return this.wake();
@@ -661,22 +664,43 @@ export class Session implements StreamHost, LinkHost, Resumable {
     }
   }
 
+  #onAck(received: number): void {
+    if (!this.#replay.ack(received)) return;
+    this.#flight.acked(received, this.#replay.end, this.rttMs, this.#clock.now());
+    this.wake();
+  }
+
   #countReceived(header: FrameHeader): void {
     this.#received += wire.HEADER_LENGTH + header.length;
     // What still stood in the buffer behind the frame that ended it.
     if (this.state === "ended") return;
-    if (this.#received - this.#ackSent >= limits.ACK_EVERY) {
+    if (this.#received - this.#ackSent >= this.#ackEvery) {
       if (!this.#ackDue) {
         this.#ackDue = true;
         this.wake();
       }
-    } else {
-      this.#stopAck ??= this.#clock.after(limits.ACK_DELAY_MS, () => {
-        this.#stopAck = undefined;
-        this.#ackDue = this.#received > this.#ackSent;
-        this.wake();
-      });
+    } else if (!this.#stopAck) {
+      this.#armAck();
     }
+  }
+
+  /**
+   * One timer at a time, which is left to run when an acknowledgement goes out before it: what came
+   * after that one waits for the timer's next turn. The more came between two turns, the more may
+   * come until an acknowledgement is due.
+   */
+  #armAck(): void {
+    const sent = this.#ackSent;
+    const received = this.#received;
+    this.#stopAck = this.#clock.after(limits.ACK_DELAY_MS, () => {
+      this.#stopAck = undefined;
+      const share = (this.#received - received) / limits.ACKS_PER_DELAY;
+      this.#ackEvery = Math.min(limits.MOST_ACK_EVERY, Math.max(limits.ACK_EVERY, share));
+      if (this.#received === this.#ackSent) return;
+      if (this.#ackSent !== sent) return this.#armAck();
+      this.#ackDue = true;
+      this.wake();
+    });
   }
 
   #onReset(id: number, payload: Uint8Array): void {

@@ -1,4 +1,4 @@
-import { type BytePipe, messageOf } from "../io/mod.ts";
+import { type BytePipe, messageOf, writeAll } from "../io/mod.ts";
 import { StreamResetError } from "./errors.ts";
 import type { TunnelStream } from "./stream.ts";
 import type { ResetCode } from "./wire.ts";
@@ -51,25 +51,42 @@ async function sendAll(pipe: BytePipe, stream: TunnelStream, fail: Fail): Promis
   }
 }
 
-async function receiveAll(stream: TunnelStream, pipe: BytePipe, fail: Fail): Promise<void> {
-  // A stream that fails while nothing is on its way must still close the socket.
-  stream.ended.then(() => stream.failure && fail(stream.failure));
-  try {
-    while (true) {
-      const piece = await stream.nextPiece();
-      if (piece === null) break;
-      try {
-        const { bytes } = piece;
-        let done = 0;
-        while (done < bytes.length) {
-          done += await pipe.write(done === 0 ? bytes : bytes.subarray(done));
-        }
-      } finally {
-        stream.consume(piece);
-      }
-    }
-    await pipe.closeWrite();
-  } catch (error) {
+/**
+ * Writes each piece within the call that brings it, where the pipe is free: the bytes are still in the
+ * processor's cache then, and no longer once the connection has been read again.
+ */
+function receiveAll(stream: TunnelStream, pipe: BytePipe, fail: Fail): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let busy = false;
+  const giveUp = (error: unknown) => {
+    busy = true;
     fail(error);
-  }
+    resolve();
+  };
+  const pump = () => {
+    if (busy) return;
+    const piece = stream.takePiece();
+    if (piece === undefined) {
+      if (stream.failure) giveUp(stream.failure);
+      return;
+    }
+    busy = true;
+    if (piece === null) {
+      pipe.closeWrite().then(resolve, giveUp);
+      return;
+    }
+    writeAll(pipe, piece.bytes).then(() => {
+      stream.consume(piece);
+      busy = false;
+      pump();
+    }, (error) => {
+      stream.consume(piece);
+      giveUp(error);
+    });
+  };
+  // A stream that fails while a write is under way must still close the socket.
+  stream.ended.then(() => stream.failure && fail(stream.failure));
+  stream.onReadable(pump);
+  pump();
+  return promise;
 }

@@ -21,8 +21,8 @@ export interface StreamHost {
   readonly rttMs: number;
   /** The session's clock, ms. */
   now(): number;
-  /** The largest DATA payload that the peer accepts, bytes. */
-  readonly peerMaxData: number;
+  /** The largest DATA payload to send now, bytes. */
+  readonly maxData: number;
   takeFrameBuffer(size: "small" | "large"): FrameBuffer;
   putFrameBuffer(buffer: FrameBuffer): void;
   readonly mayPin: boolean;
@@ -72,6 +72,7 @@ export class TunnelStream implements BytePipe {
   #chunkUsed = 0;
   #finReceived = false;
   #wakeReader: (() => void) | undefined;
+  #onReadable: (() => void) | undefined;
 
   #failure: Error | undefined;
   #done = false;
@@ -123,7 +124,7 @@ export class TunnelStream implements BytePipe {
         this.#reserved ??= this.#host.takeFrameBuffer(this.#reservedSize);
         const room = Math.min(
           credit,
-          this.#host.peerMaxData,
+          this.#host.maxData,
           this.#reserved.length - HEADER_LENGTH,
         );
         return this.#reserved.subarray(HEADER_LENGTH, HEADER_LENGTH + room);
@@ -221,12 +222,29 @@ export class TunnelStream implements BytePipe {
    */
   async nextPiece(): Promise<Piece | null> {
     while (true) {
+      const piece = this.takePiece();
+      if (piece !== undefined) return piece;
       if (this.#failure) throw this.#failure;
-      const piece = this.#pieces.shift();
-      if (piece) return piece;
-      if (this.#finReceived) return null;
       await new Promise<void>((resolve) => this.#wakeReader = resolve);
     }
+  }
+
+  /**
+   * Like `nextPiece`, without waiting.
+   *
+   * @returns `undefined` when nothing is there now, or the stream was given up.
+   */
+  takePiece(): Piece | null | undefined {
+    if (this.#failure) return undefined;
+    return this.#pieces.shift() ?? (this.#finReceived ? null : undefined);
+  }
+
+  /**
+   * Instead of waiting: `listener` is called whenever there may be something to take, or the stream
+   * was given up, and within the call that brings it. It must not throw.
+   */
+  onReadable(listener: () => void): void {
+    this.#onReadable = listener;
   }
 
   /** The first `length` bytes of `piece` are used up; the last of them frees its buffer. */
@@ -263,7 +281,7 @@ export class TunnelStream implements BytePipe {
    */
   grantCredit(): number {
     const now = this.#host.now();
-    if (now - this.#grantedAt < this.#host.rttMs) this.#window *= 2;
+    if (now - this.#grantedAt < Math.max(limits.WINDOW_MS, this.#host.rttMs)) this.#window *= 2;
     this.#grantedAt = now;
     this.#window = Math.min(this.#window, this.#host.maxWindowFor(this));
     this.#receiveLimit = Math.max(this.#receiveLimit, this.#consumed + this.#window);
@@ -337,6 +355,7 @@ export class TunnelStream implements BytePipe {
     const wake = this.#wakeReader;
     this.#wakeReader = undefined;
     wake?.();
+    this.#onReadable?.();
   }
 
   // The end
