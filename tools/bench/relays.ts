@@ -54,10 +54,24 @@ export const relays: Readonly<Record<string, StartRelay>> = {
 
   "vmferry tcp": async (dir, target) => {
     const port = freePort();
-    return await vmferry(dir, target, `tcp://127.0.0.1:${port}`, port);
+    const address = `tcp://127.0.0.1:${port}`;
+    return await vmferry(dir, target, { listen: [address], connect: [address], farListens: port });
   },
-  "vmferry unix": async (dir, target) =>
-    await vmferry(dir, target, `unix://${dir}/tunnel.sock`, `${dir}/tunnel.sock`),
+  "vmferry unix": async (dir, target) => {
+    const address = `unix://${dir}/tunnel.sock`;
+    const farListens = `${dir}/tunnel.sock`;
+    return await vmferry(dir, target, { listen: [address], connect: [address], farListens });
+  },
+  "vmferry ticket": async (dir, target) => {
+    const port = freePort();
+    const ticket = ["--ticket-file", `${dir}/ticket`];
+    await Deno.remove(`${dir}/ticket`).catch(() => {});
+    return await vmferry(dir, target, {
+      listen: [`vmferry://127.0.0.1:${port}`, ...ticket],
+      connect: ticket,
+      farListens: port,
+    });
+  },
 };
 
 async function socat(dir: string, target: string, options: string[]): Promise<Relay> {
@@ -78,21 +92,23 @@ export function vmferryPath(): string {
   return Deno.env.get("VMFERRY") ?? project("dist/vmferry");
 }
 
-async function vmferry(
-  dir: string,
-  target: string,
-  address: string,
-  farListens: string | number,
-): Promise<Relay> {
+/** The tunnel between both ends. */
+interface Tunnel {
+  readonly listen: readonly string[];
+  readonly connect: readonly string[];
+  readonly farListens: string | number;
+}
+
+async function vmferry(dir: string, target: string, tunnel: Tunnel): Promise<Relay> {
   const path = `${dir}/ferry.sock`;
   const refusedPath = `${dir}/refused.sock`;
-  const program = vmferryPath();
+  const program = [vmferryPath(), "forward", "--quiet"];
   const relay = await startRelay(path, {
-    far: [program, "forward", "--quiet", "--listen", address, "--to", `nbd=unix://${target}`],
-    farListens,
+    far: [...program, "--to", `nbd=unix://${target}`, "--listen", ...tunnel.listen],
+    farListens: tunnel.farListens,
     near: [
-      ...[program, "forward", "--quiet", "--from", `refused=unix://${refusedPath}`],
-      ...["--from", `nbd=unix://${path}`, address],
+      ...[...program, "--from", `refused=unix://${refusedPath}`, "--from", `nbd=unix://${path}`],
+      ...tunnel.connect,
     ],
   });
   return { ...relay, refusedPath };
