@@ -16,9 +16,16 @@ export type Address =
     readonly port: number;
     readonly ticket: Ticket | undefined;
   }
+  /** A vmferry over there, started by ssh. */
+  | {
+    readonly transport: "ssh";
+    readonly user: string | undefined;
+    readonly host: string;
+    readonly port: number | undefined;
+  }
   | { readonly transport: "unix"; readonly path: string };
 
-const SCHEMES = "tcp://, vmferry:// or unix://";
+const SCHEMES = "vmferry://, ssh://, tcp:// or unix://";
 /** Longest path of a UNIX socket, bytes (sun_path without its end). */
 const MAX_SOCKET_PATH = 107;
 
@@ -36,6 +43,7 @@ export function parseAddress(text: string, what: string): Address {
   const [, scheme, rest = ""] = match;
   if (scheme === "unix") return { transport: "unix", path: parseSocketPath(rest, what) };
   if (scheme === "vmferry") return parseTicketAddress(rest, what);
+  if (scheme === "ssh") return parseSsh(rest, what);
   if (scheme !== "tcp") {
     throw new UsageError(`${what}: got "${scheme}://", expected ${SCHEMES}`);
   }
@@ -49,6 +57,18 @@ function parseTicketAddress(rest: string, what: string): Address {
   const text = slash < 0 ? "" : rest.slice(slash + 1);
   const ticket = text === "" ? undefined : Ticket.parse(text, what);
   return { transport: "ticket", ...where, ticket };
+}
+
+/** A name that begins with a dash would be an option to ssh. */
+function parseSsh(rest: string, what: string): Address {
+  const match =
+    /^(?:([^@\s-][^@\s]*)@)?(?:\[([0-9A-Fa-f:.%]+)\]|([A-Za-z0-9_][A-Za-z0-9._-]*))(?::(\d+))?\/?$/
+      .exec(rest);
+  const port = match?.[4] === undefined ? undefined : Number(match[4]);
+  if (!match || (port !== undefined && (port < 1 || port > 65535))) {
+    throw new UsageError(`${what}: got "ssh://${rest}", expected ssh://[USER@]HOST[:PORT]`);
+  }
+  return { transport: "ssh", user: match[1], host: match[2] ?? match[3]!, port };
 }
 
 function parseHostPort(
@@ -101,6 +121,10 @@ export function parseSocketPath(path: string, what: string): string {
 export function formatAddress(address: Address): string {
   if (address.transport === "unix") return `unix://${address.path}`;
   const host = address.host.includes(":") ? `[${address.host}]` : address.host;
+  if (address.transport === "ssh") {
+    const user = address.user === undefined ? "" : `${address.user}@`;
+    return `ssh://${user}${host}${address.port === undefined ? "" : `:${address.port}`}`;
+  }
   return `${address.transport === "ticket" ? "vmferry" : "tcp"}://${host}:${address.port}`;
 }
 
@@ -112,6 +136,7 @@ export function withoutTicket(text: string): string {
 /** True when nothing leaves this machine. */
 export function isLocal(address: Address): boolean {
   if (address.transport === "unix") return true;
+  if (address.transport === "ssh") return false;
   const host = address.host.toLowerCase().replace(/^::ffff:/, "");
   return host === "localhost" || host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host);
 }

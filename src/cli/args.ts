@@ -34,6 +34,15 @@ export interface ChoiceOptions {
   readonly verbose: boolean;
 }
 
+/** How a vmferry over there is started. */
+export interface SshFlags {
+  /** As after ssh's `-o`. */
+  readonly options: readonly string[];
+  readonly command: string;
+  /** Its arguments. */
+  readonly args: readonly string[];
+}
+
 /** What commands with a tunnel have. Times in ms, sizes in bytes. */
 export interface TunnelOptions {
   readonly graceMs: number;
@@ -42,6 +51,8 @@ export interface TunnelOptions {
   readonly inFlight: number | undefined;
   /** Where a listening end leaves its ticket. */
   readonly ticketFile: string | undefined;
+  /** With `ssh://`. */
+  readonly ssh: SshFlags | undefined;
 }
 
 /** Where a connecting end connects to, or where that is written. */
@@ -174,12 +185,16 @@ class Given {
   readonly command: CommandName;
   readonly #values: ReadonlyMap<string, readonly string[]>;
   readonly positional: readonly string[];
+  /** What comes after `--`. */
+  readonly rest: readonly string[];
 
   constructor(
     command: CommandName,
     values: ReadonlyMap<string, readonly string[]>,
     positional: readonly string[],
+    rest: readonly string[],
   ) {
+    this.rest = rest;
     this.command = command;
     this.#values = values;
     this.positional = positional;
@@ -217,7 +232,9 @@ function readFlags(command: CommandName, args: readonly string[]): Given | "help
   const flags = flagsOf(command);
   const switches = flags.filter((f) => f.value === undefined).map((f) => f.name);
   const valued = flags.filter((f) => f.value !== undefined);
-  const parsed = parseArgs(args, {
+  const split = args.indexOf("--");
+  const rest = split < 0 ? [] : args.slice(split + 1);
+  const parsed = parseArgs(split < 0 ? args : args.slice(0, split), {
     boolean: [...switches, "help"],
     string: valued.map((f) => f.name),
     collect: valued.map((f) => f.name),
@@ -243,7 +260,7 @@ function readFlags(command: CommandName, args: readonly string[]): Given | "help
     if (list.length > 1 && !many) throw new UsageError(`--${name} was given ${list.length} times`);
     values.set(name, list);
   }
-  return new Given(command, values, parsed._.map(String));
+  return new Given(command, values, parsed._.map(String), rest);
 }
 
 function parseReceive(given: Given): Command {
@@ -361,6 +378,41 @@ function tunnel(given: Given): TunnelOptions {
       return size !== undefined && size >= 65536 ? size : undefined;
     }, "a size of 64K or more, as 32M"),
     ticketFile: given.one("ticket-file"),
+    ssh: sshFlags(given),
+  };
+}
+
+function sshFlags(given: Given): SshFlags | undefined {
+  const destination = given.positional[0] ?? "";
+  const qmp = given.one("remote-qmp");
+  const flags = ["ssh-option", "remote-command", "remote-qmp"].filter((f) => given.has(f));
+  const isSsh = destination.startsWith("ssh://");
+  if (!isSsh) {
+    if (flags.length > 0) given.fail(`--${flags[0]} goes with ssh:// only`);
+    if (given.rest.length > 0) given.fail("What comes after -- goes to the vmferry of ssh:// only");
+    return undefined;
+  }
+  if (given.command === "recover") {
+    given.fail("recover does not ask over ssh://; run 'vmferry recover' on that host");
+  }
+  const forwards = given.command === "forward";
+  if (!forwards && qmp === undefined) {
+    given.fail("ssh:// needs --remote-qmp PATH, the destination's QEMU over there");
+  }
+  return {
+    options: given.many("ssh-option"),
+    command: given.one("remote-command") ?? "vmferry",
+    args: [
+      ...(forwards ? ["forward"] : ["receive"]),
+      "--stdio",
+      ...(given.has("verbose")
+        ? ["--verbose"]
+        : given.rest.includes("--verbose")
+        ? []
+        : ["--quiet"]),
+      ...(qmp === undefined ? [] : ["--qmp", qmp]),
+      ...given.rest,
+    ],
   };
 }
 
@@ -417,6 +469,9 @@ function listenOf(given: Given): Address | "stdio" {
   }
   if (listen === undefined) given.fail(`${given.command} needs --listen ADDRESS or --stdio`);
   const address = parseAddress(listen, "--listen");
+  if (address.transport === "ssh") {
+    given.fail("ssh:// is for the source, which starts receive over there by itself");
+  }
   if (address.transport === "ticket" && address.ticket) {
     given.fail("--listen: the ticket is made here; give vmferry://HOST:PORT or tcp://HOST:PORT");
   }

@@ -25,6 +25,8 @@ export type EndOptions = CommonOptions & TunnelOptions;
 export interface Told {
   readonly report: Report;
   readonly log: Logger;
+  /** A line of another host's for people. */
+  readonly line: (text: string) => void;
 }
 
 /** When a connection is taken for dead; it is asked for a sign of life in good time before. */
@@ -67,7 +69,12 @@ export async function connector(
   if (ticket && given.transport !== "ticket-file") {
     told.report({ event: "warning", code: "ticket-in-argv", message: IN_ARGV });
   }
-  const dial = dialer(address);
+  const isSsh = address.transport === "ssh";
+  const dial = dialer(
+    address,
+    options,
+    (line) => told.line(`${isSsh ? address.host : "peer"}: ${line.replace(/^vmferry: /, "")}`),
+  );
   const open =
     (link: LinkEvents, proof: Pick<ConnectOptions["local"], "secret" | "binding">) =>
     (signal: AbortSignal) =>
@@ -76,8 +83,9 @@ export async function connector(
         local: { ...proof, graceMs: options.graceMs, version: VERSION },
         clock,
         log: told.log,
-        connectMs: options.connectMs,
-        mayReconnect: true,
+        // To log in takes its time, above all where somebody types.
+        connectMs: isSsh ? Math.max(options.connectMs, LOGIN_MS) : options.connectMs,
+        mayReconnect: !isSsh,
         signal,
         onAttempt: link.onAttempt,
         liveness: livenessOf(options),
@@ -85,8 +93,10 @@ export async function connector(
       });
   const secret = await secretOf(options);
   let successor: Uint8Array | undefined;
+  let opened = 0;
   return async (signal) => {
     const link = new LinkEvents(told.report, clock);
+    if (isSsh && opened++ > 0 && use) throw new SessionError("unreachable", GONE_WITH_SSH);
     if (!ticket) return watched(link, await open(link, { secret })(signal));
     const binding = ticket.publicKey;
     successor ??= await use?.kept()?.loadSuccessor();
@@ -125,6 +135,9 @@ function watched(link: LinkEvents, session: Session): Session {
   return session;
 }
 
+/** How long an ssh may take until the vmferry over there speaks, ms. */
+const LOGIN_MS = 60_000;
+const GONE_WITH_SSH = "The vmferry over there ended with its ssh connection and can't be asked";
 const IN_ARGV =
   "the ticket stands in the command line, where other users of this host can see it: " +
   "give it with --ticket-file FILE, or '-' as DESTINATION and paste it";

@@ -5,6 +5,7 @@
  */
 import type { Acceptor, BytePipe, Dial } from "../io/mod.ts";
 import {
+  connectSsh,
   connectTcp,
   connectTicket,
   connectUnix,
@@ -15,7 +16,7 @@ import {
   type TicketIdentity,
 } from "../tunnel/mod.ts";
 import { type Address, formatAddress, isLocal } from "./address.ts";
-import type { CommonOptions } from "./args.ts";
+import type { CommonOptions, TunnelOptions } from "./args.ts";
 import { UsageError } from "./usage_error.ts";
 
 /**
@@ -38,6 +39,12 @@ export function checkSafety(
     }
     return undefined;
   }
+  if (address.transport === "ssh") {
+    if (options.insecure) {
+      throw new UsageError(`${text} is encrypted; --insecure asks for the opposite`);
+    }
+    return undefined;
+  }
   if (isLocal(address)) return undefined;
   if (!options.insecure) {
     throw new UsageError(
@@ -54,9 +61,22 @@ export function checkSafety(
   return `${text} is not encrypted: whoever is on the way can read memory and disks and change them`;
 }
 
-/** How to connect to an address. */
-export function dialer(address: Address): Dial {
+/**
+ * How to connect to an address.
+ *
+ * @param onLine told of what another host's programs say on standard error.
+ */
+export function dialer(
+  address: Address,
+  options: Pick<TunnelOptions, "ssh">,
+  onLine: (line: string) => void,
+): Dial {
   switch (address.transport) {
+    case "ssh": {
+      const { ssh } = options;
+      if (!ssh) throw new UsageError("ssh:// lacks what to run over there");
+      return () => Promise.resolve(connectSsh({ ...address, ...ssh, onLine }));
+    }
     case "unix":
       return (signal) => connectUnix(address.path, signal);
     case "tcp":
@@ -73,26 +93,37 @@ export function dialer(address: Address): Dial {
  * Listens on an address, or takes standard input and output as the one connection there will be.
  *
  * @param identity what a ticket's end is known by.
+ * @param onOver called when no further connection can come.
  */
 export async function listenOn(
   address: Address | "stdio",
   identity: TicketIdentity | undefined,
+  onOver: () => void,
 ): Promise<Acceptor> {
-  if (address === "stdio") return stdioAcceptor();
+  if (address === "stdio") return stdioAcceptor(onOver);
   if (address.transport === "unix") return await listenUnix(address.path);
+  if (address.transport === "ssh") throw new UsageError("There is no listening on ssh://");
   if (identity) return listenTicket(address.host, address.port, identity);
   return listenTcp(address.host, address.port);
 }
 
-function stdioAcceptor(): Acceptor {
+/** There is one connection and no other after it: `onOver` is called when that one is closed. */
+function stdioAcceptor(onOver: () => void): Acceptor {
   const closed = Promise.withResolvers<undefined>();
-  let pipe: BytePipe | undefined = stdioPipe();
+  const only = stdioPipe();
+  let pipe: BytePipe | undefined = {
+    ...only,
+    close() {
+      only.close();
+      onOver();
+    },
+  };
   return {
     address: "stdio",
     accept() {
-      const only = pipe;
+      const taken = pipe;
       pipe = undefined;
-      return only ? Promise.resolve(only) : closed.promise;
+      return taken ? Promise.resolve(taken) : closed.promise;
     },
     close: () => closed.resolve(undefined),
   };

@@ -152,6 +152,26 @@ export const FLAGS: readonly Flag[] = [
     help: "End when the streams of a first round have ended. Default: run until told to stop.",
   },
   {
+    name: "remote-qmp",
+    value: "PATH",
+    commands: ["migrate", "check"],
+    help: "With ssh://: the QMP socket of the destination's QEMU, over there.",
+  },
+  {
+    name: "remote-command",
+    value: "COMMAND",
+    commands: ["migrate", "forward", "check"],
+    help: "With ssh://: vmferry over there, as its shell takes it: a path, 'sudo vmferry'. " +
+      "Default: vmferry. What comes after -- is given to it.",
+  },
+  {
+    name: "ssh-option",
+    value: "OPTION",
+    many: true,
+    commands: ["migrate", "forward", "check"],
+    help: "With ssh://: as ssh's -o, such as IdentityFile=/root/key. Repeatable.",
+  },
+  {
     name: "ticket-file",
     value: "FILE",
     commands: TUNNEL,

@@ -34,6 +34,7 @@ const ABOUT: Readonly<Record<CommandName, About>> = {
     examples: [
       "vmferry migrate --qmp /run/vm1.qmp vmferry://host2:7450/TICKET",
       "vmferry migrate --qmp /run/vm1.qmp --ticket-file ticket",
+      "vmferry migrate --qmp /run/vm1.qmp --remote-qmp /run/vm1.qmp ssh://root@host2",
     ],
   },
   forward: {
@@ -134,7 +135,8 @@ function overview(): string {
     ...SUMMARY.map(([command, what]) => entry(`  ${command}`, what)),
     "",
     "An ADDRESS or DESTINATION is vmferry://HOST:PORT (encrypted, with a ticket), tcp://HOST:PORT",
-    "or unix:///PATH; an IPv6 address stands in brackets. Each command has its own --help.",
+    "or unix:///PATH, a DESTINATION also ssh://[USER@]HOST[:PORT]; an IPv6 address stands in",
+    "brackets. Each command has its own --help.",
     "",
     EXIT_CODES,
   ].join("\n");

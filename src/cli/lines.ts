@@ -25,7 +25,8 @@ const WHERE: Readonly<Record<Outcome, string>> = {
 export function lineOf(event: CliEvent, quiet: boolean): string | undefined {
   switch (event.event) {
     case "listening":
-      return listeningLines(event);
+      // Over standard input and output there is nobody who needs to be told.
+      return event.address === "stdio" ? undefined : listeningLines(event);
     case "warning":
       return `vmferry: warning: ${event.message}`;
     case "result":

@@ -17,6 +17,7 @@ export class ListeningEnd implements Disposable {
   readonly #options: EndOptions;
   readonly #told: Told;
   readonly #secret: Uint8Array | undefined;
+  readonly #over = Promise.withResolvers<void>();
   #where: Address | "stdio";
   #use: TicketUse | undefined;
   #acceptor: Acceptor | undefined;
@@ -63,12 +64,17 @@ export class ListeningEnd implements Disposable {
       this.#use = kept && await TicketUse.takeUp(kept) || await TicketUse.make();
       if (kept) this.#use.keepIn(kept);
     }
-    this.#acceptor = await listenOn(where, this.#use?.identity);
+    this.#acceptor = await listenOn(where, this.#use?.identity, () => this.#over.resolve());
   }
 
   /** Where it listens, with the port that was chosen, without any ticket. */
   get address(): string {
     return this.#acceptor!.address;
+  }
+
+  /** Resolves when the one connection that standard input and output are is over. */
+  get over(): Promise<void> {
+    return this.#over.promise;
   }
 
   /** A source begins its migration in `session`: a ticket is good for nobody else from then on. */

@@ -4,6 +4,7 @@
  * @module
  */
 import { messageOf } from "../io/mod.ts";
+import { sshEnded } from "../tunnel/mod.ts";
 import { type Command, parseCommandLine } from "./args.ts";
 import { check } from "./commands/check.ts";
 import { cancel, set, status } from "./commands/control.ts";
@@ -30,6 +31,7 @@ export async function run(args: readonly string[]): Promise<ExitCode> {
     if (output.log.debugEnabled && error instanceof Error) output.line(error.stack ?? "");
     return EXIT.failed;
   } finally {
+    await sshEnded();
     await output.close();
   }
 }

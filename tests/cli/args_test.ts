@@ -35,6 +35,7 @@ Deno.test("a migrate with everything is read as it was meant", () => {
       deadAfterMs: 15_000,
       inFlight: undefined,
       ticketFile: undefined,
+      ssh: undefined,
     },
   );
 });
@@ -102,6 +103,14 @@ const WRONG: readonly [string, string][] = [
   ["cancel --secret-file /s", "--secret-file is no flag of"],
   ["set", "set needs bandwidth=SIZE"],
   ["set speed=3", 'got "speed=3"'],
+  ["migrate --qmp /q ssh://h", "needs --remote-qmp"],
+  ["migrate --qmp /q ssh://-oProxyCommand=x", "expected ssh://"],
+  ["migrate --qmp /q ssh://-u@h", "expected ssh://"],
+  ["migrate --qmp /q ssh://h:0", "expected ssh://"],
+  ["migrate --qmp /q --remote-qmp /r tcp://h:1", "goes with ssh:// only"],
+  ["migrate --qmp /q tcp://h:1 -- --disk a", "goes to the vmferry of ssh:// only"],
+  ["receive --qmp /q --listen ssh://h", "is for the source"],
+  ["recover --qmp /q ssh://h", "run 'vmferry recover' on that host"],
   ["migrate --qmp /q vmferry://h:1", "lacks its ticket"],
   ["migrate --qmp /q vmferry://h:1/x", "the ticket is not whole"],
   ["migrate --qmp /q vmferry://h/x", 'vmferry://h" needs a port'],
@@ -200,4 +209,19 @@ Deno.test("what is wrong with a ticket is said without it", () => {
     const error = assertThrows(() => parse(`migrate --qmp /q vmferry://h:1/${text}`), UsageError);
     assert(!error.message.includes("AAAA"), error.message);
   }
+});
+
+Deno.test("ssh:// names a host, and what runs there is put together", () => {
+  const command = parse(
+    "migrate --qmp /q --remote-qmp /r --ssh-option Port=7 ssh://root@[fe80::1]:22 -- --disk a=b",
+  );
+  assert(command.command === "migrate");
+  assertEquals(command.destination, {
+    ...{ transport: "ssh", user: "root", host: "fe80::1", port: 22 },
+  });
+  assertEquals(command.ssh, {
+    options: ["Port=7"],
+    command: "vmferry",
+    args: ["receive", "--stdio", "--quiet", "--qmp", "/r", "--disk", "a=b"],
+  });
 });

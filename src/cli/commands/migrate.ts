@@ -33,7 +33,7 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
   const limits = new Limits(options.bandwidth, options.maxDowntimeMs);
   const start = systemClock.now();
   let kept: KeptTicket | undefined;
-  const told = { report, log };
+  const told = { report, log, line: (text: string) => output.line(text) };
   const connect = await connector(options.destination, options, told, { kept: () => kept });
   const stop = new AbortController();
   let control: ControlServer | undefined;

@@ -33,7 +33,11 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
   const board = new StatusBoard();
   const report = board.noting(output.report);
   const start = systemClock.now();
-  using end = await ListeningEnd.prepare(options.listen, options, { report, log });
+  using end = await ListeningEnd.prepare(options.listen, options, {
+    report,
+    log,
+    line: (text) => output.line(text),
+  });
   let migration: DestinationMigration | undefined;
   let control: ControlServer | undefined;
   try {
@@ -83,6 +87,11 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
       destination.cancel(new MigrationError("cancelled", "cancelled", "destination", message));
     });
     const server = await end.serve((session) => destination.serve(session));
+    end.over.then(() => {
+      if (destination.source) return;
+      const message = "The source left without a migration";
+      destination.cancel(new MigrationError("failed", "source-gone", "source", message));
+    });
     const stopTimer = options.timeoutMs === 0 ? () => {} : systemClock.after(
       options.timeoutMs,
       () => {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+export { connectSsh, sshEnded, type SshOptions } from "./ssh.ts";
 export { stdioPipe } from "./stdio.ts";
 export { makeTicketIdentity, PUBLIC_KEY_LENGTH, type TicketIdentity } from "./self_signed.ts";
 export { connectTcp, listenTcp } from "./tcp.ts";

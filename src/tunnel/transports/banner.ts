@@ -1,0 +1,47 @@
+import { type BytePipe, printable } from "../../io/mod.ts";
+import { MAX_BANNER } from "../limits.ts";
+import { MAGIC } from "../wire.ts";
+
+/**
+ * Reads past what a login shell prints before the program that it starts gets to speak: up to
+ * 64 KiB of anything, and then a preface.
+ *
+ * @returns what was read from the preface on.
+ * @throws {NoPrefaceError} when none came.
+ */
+export async function skipBanner(pipe: Pick<BytePipe, "read">): Promise<Uint8Array> {
+  const seen = new Uint8Array(MAX_BANNER + MAGIC.length);
+  let length = 0;
+  while (length < seen.length) {
+    const n = await pipe.read(seen.subarray(length));
+    if (n === null) throw new NoPrefaceError(seen.subarray(0, length));
+    const at = indexOf(seen.subarray(0, length + n), MAGIC, Math.max(0, length - MAGIC.length));
+    length += n;
+    if (at >= 0) return seen.subarray(at, length);
+  }
+  throw new NoPrefaceError(seen);
+}
+
+/** The other end said something and was no vmferry. */
+export class NoPrefaceError extends Error {
+  override name = "NoPrefaceError";
+  /** Its last line that is not empty; control characters are made visible. */
+  readonly said: string;
+
+  constructor(bytes: Uint8Array) {
+    const lines = new TextDecoder("latin1").decode(bytes.subarray(-500)).split(/[\r\n]+/);
+    const said = printable(lines.findLast((line) => line.trim() !== "")?.trim() ?? "");
+    super(said === "" ? "The other end said nothing" : `The other end said: ${said}`);
+    this.said = said;
+  }
+}
+
+function indexOf(bytes: Uint8Array, what: Uint8Array | readonly number[], from: number): number {
+  for (let at = bytes.indexOf(what[0]!, from); at >= 0; at = bytes.indexOf(what[0]!, at + 1)) {
+    if (at + what.length > bytes.length) return -1;
+    let same = 0;
+    while (same < what.length && bytes[at + same] === what[same]) same++;
+    if (same === what.length) return at;
+  }
+  return -1;
+}

@@ -1,0 +1,211 @@
+/**
+ * A vmferry on another host, spoken to over the standard input and output of the ssh that started
+ * it. Everything about the way there is ssh's: keys, agent, known hosts, jump hosts, configuration.
+ *
+ * @module
+ */
+import { type BytePipe, printable } from "../../io/mod.ts";
+import { ConnectionError, SessionError } from "../errors.ts";
+import { NoPrefaceError, skipBanner } from "./banner.ts";
+import { sshWords } from "./ssh_words.ts";
+
+export interface SshOptions {
+  readonly host: string;
+  readonly user: string | undefined;
+  readonly port: number | undefined;
+  /** As after ssh's `-o`. */
+  readonly options: readonly string[];
+  /** The program over there, for the remote shell: a path, `sudo vmferry`. */
+  readonly command: string;
+  /** Its arguments; they are quoted here. */
+  readonly args: readonly string[];
+  /** Told of each line on standard error, ssh's own and the remote program's. */
+  readonly onLine: (line: string) => void;
+}
+
+/** How long ssh may take to end by itself once its pipes are closed, ms. */
+const END_MS = 3000;
+/** Lines of standard error that are kept to explain an end. */
+const KEPT_LINES = 50;
+/** Exit code of a vmferry that refused. */
+const REFUSED = 3;
+
+/** Keeps Ctrl-C, which goes to all that a terminal runs, from ending the connection under us. */
+const DEAF_TO_INT = 'trap "" INT; exec ssh "$@"';
+
+/** Those that run; a program waits for them before it ends. */
+const running = new Set<Promise<unknown>>();
+
+/** Waits until every ssh that was started has ended. Their pipes must be closed. */
+export async function sshEnded(): Promise<void> {
+  while (running.size > 0) await Promise.all(running);
+}
+
+/**
+ * Starts ssh. Whether a vmferry is at its other end shows when it has been spoken to: the first read
+ * skips what a login prints, and throws
+ *
+ * - {@link SessionError} with code `refused` when the vmferry over there refused,
+ * - an error in words, when there is none: not found, wrong host key, keys refused.
+ */
+export function connectSsh(options: SshOptions): BytePipe {
+  return new SshPipe(options);
+}
+
+/** The arguments of ssh. */
+export function sshArguments(options: SshOptions, interactive: boolean): string[] {
+  const { host, user, port, command, args } = options;
+  return [
+    "-T",
+    ...(port === undefined ? [] : ["-p", String(port)]),
+    // Where nobody can answer, ssh must not ask.
+    ...(interactive ? [] : ["-o", "BatchMode=yes"]),
+    ...options.options.flatMap((option) => ["-o", option]),
+    "--",
+    user === undefined ? host : `${user}@${host}`,
+    [command, ...args.map(quoted)].join(" "),
+  ];
+}
+
+/** A word for a POSIX shell. */
+function quoted(word: string): string {
+  return /^[A-Za-z0-9_./:=,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
+class SshPipe implements BytePipe {
+  readonly #options: SshOptions;
+  readonly #child: Deno.ChildProcess;
+  readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #lines: string[] = [];
+  readonly #linesEnded: Promise<void>;
+  #rest: Uint8Array = new Uint8Array();
+  #begun = false;
+  #closed = false;
+
+  constructor(options: SshOptions) {
+    this.#options = options;
+    this.#child = new Deno.Command("sh", {
+      args: ["-c", DEAF_TO_INT, "ssh", ...sshArguments(options, Deno.stdin.isTerminal())],
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    this.#writer = this.#child.stdin.getWriter();
+    // What fails to be written is told by the write.
+    this.#writer.closed.catch(() => {});
+    this.#reader = this.#child.stdout.getReader();
+    this.#linesEnded = this.#collect();
+    const ended = Promise.all([this.#child.status, this.#linesEnded]);
+    running.add(ended);
+    ended.finally(() => running.delete(ended));
+  }
+
+  async read(into: Uint8Array): Promise<number | null> {
+    if (this.#begun) return await this.#read(into);
+    try {
+      const rest = await skipBanner({ read: (into) => this.#read(into) });
+      this.#rest = rest;
+      this.#begun = true;
+    } catch (error) {
+      if (error instanceof NoPrefaceError && !this.#closed) throw await this.#explained(error);
+      throw error;
+    }
+    return await this.#read(into);
+  }
+
+  async #read(into: Uint8Array): Promise<number | null> {
+    if (this.#rest.length === 0) {
+      const { done, value } = await this.#reader.read();
+      if (done) {
+        if (!this.#begun || this.#closed) return null;
+        throw await this.#lost();
+      }
+      this.#rest = value;
+    }
+    const n = Math.min(into.length, this.#rest.length);
+    into.set(this.#rest.subarray(0, n));
+    this.#rest = this.#rest.subarray(n);
+    return n;
+  }
+
+  async write(from: Uint8Array): Promise<number> {
+    try {
+      await this.#writer.write(from);
+    } catch {
+      // Why ssh is gone is what the first read finds out.
+      if (this.#begun) throw await this.#lost();
+    }
+    return from.length;
+  }
+
+  async closeWrite(): Promise<void> {
+    await this.#writer.close();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#writer.close().catch(() => {});
+    // What still comes is let go by, so that the other end can finish.
+    const drain = async () => {
+      while (!(await this.#reader.read()).done);
+    };
+    drain().catch(() => {});
+    const timer = setTimeout(() => this.#kill(), END_MS);
+    this.#child.status.then(() => clearTimeout(timer));
+    if (!this.#begun) this.#kill();
+  }
+
+  #kill(): void {
+    try {
+      this.#child.kill("SIGTERM");
+    } catch {
+      // It has ended.
+    }
+  }
+
+  /** The connection has gone under a vmferry that spoke. */
+  async #lost(): Promise<Error> {
+    const { code } = await this.#child.status;
+    await this.#linesEnded;
+    const last = code === 255 ? this.#lines.at(-1) : undefined;
+    const why = last === undefined ? "" : `: ${last}`;
+    return new ConnectionError(`The ssh connection to ${this.#options.host} ended${why}`);
+  }
+
+  /** Why no vmferry spoke. */
+  async #explained(error: NoPrefaceError): Promise<Error> {
+    // Something that is no vmferry may go on for ever.
+    this.#writer.close().catch(() => {});
+    const timer = setTimeout(() => this.#kill(), END_MS);
+    const { code } = await this.#child.status;
+    clearTimeout(timer);
+    await this.#linesEnded;
+    const { host, command } = this.#options;
+    const words = sshWords({ host, command, code, lines: this.#lines, said: error.said });
+    return code === REFUSED
+      ? new SessionError("refused", words, { cause: error })
+      : new Error(words, { cause: error });
+  }
+
+  async #collect(): Promise<void> {
+    const decoder = new TextDecoder();
+    let line = "";
+    const tell = (text: string) => {
+      const shown = printable(text.trimEnd());
+      if (shown === "") return;
+      this.#lines.push(shown);
+      if (this.#lines.length > KEPT_LINES) this.#lines.shift();
+      // What it says after we have left concerns nobody any more.
+      if (!this.#closed) this.#options.onLine(shown);
+    };
+    for await (const chunk of this.#child.stderr) {
+      const lines = (line + decoder.decode(chunk, { stream: true })).split("\n");
+      // Whoever never ends a line gets it ended.
+      line = lines.pop()!.slice(-4096);
+      lines.forEach(tell);
+    }
+    tell(line);
+  }
+}
