@@ -107,9 +107,9 @@ async function withPipe<T>(
   options: ConnectOptions,
   handshake: (pipe: BytePipe) => Promise<T>,
 ): Promise<{ pipe: BytePipe; result: T }> {
+  options.signal?.throwIfAborted();
   const controller = new AbortController();
   const abort = () => controller.abort(options.signal!.reason);
-  if (options.signal?.aborted) abort();
   options.signal?.addEventListener("abort", abort);
   let pipe: BytePipe | undefined;
   const aborted = Promise.withResolvers<never>();

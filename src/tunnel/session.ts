@@ -215,12 +215,13 @@ export class Session implements StreamHost, LinkHost, Resumable {
     this.#flight.restart();
     // Credit is absolute, acknowledgements are cumulative: what was owed is owed once more.
     this.#ackDue = this.#received > 0;
-    this.#pingOwed = true;
     this.#stopGrace();
     this.#states.to("up");
     this.#connections++;
     const link = new Link(pipe, this, this.#clock, this.#liveness);
     this.#link = link;
+    // Not before: what writes it has begun by then, and must find the link to tell it the time.
+    this.pingWanted();
     link.over.then((cause) => this.#linkOver(link, cause));
     if (this.#connections > 1) this.#tellLink({ state: "up", cause: undefined });
   }
