@@ -17,8 +17,8 @@ qemu10: ## a QEMU 10.0 in .tools/, to cross to: env $(tools/qemu10.sh) make scen
 	@tools/qemu10.sh
 bench: ## vmferry and other relays side by side: mirrors, a raw stream, CPU, memory, RPC (8 minutes)
 	@$(RUN) run -A tools/build.ts && tools/deno.sh run -A tools/bench/main.ts --json dist/bench.json $(ROWS)
-fuzz: ## random input to everything that parses what a peer sent: make fuzz SECONDS=60 SEED=1
-	@$(RUN) run -A --v8-flags=--expose-gc tools/fuzz.ts "$(SECONDS)" "$(SEED)"
+fuzz: ## random input to everything that parses what a peer sent: make fuzz SECONDS=60 SEED=1, or FRAMES=10000000
+	@$(RUN) run -A --v8-flags=--expose-gc tools/fuzz.ts "$(SECONDS)" "$(SEED)" "$(FRAMES)"
 clean: ## remove what was built or fetched into the project
 	rm -rf dist .tools
 

@@ -1,7 +1,8 @@
 /**
  * `make fuzz SECONDS=60 SEED=1`: random and mutated input to everything that parses what a peer
- * sent, until the time is over. Fails on a crash, a hang, a wrong state, or memory that grew; prints
- * the seed of the round, which `make fuzz SEED=…` repeats.
+ * sent, until the time is over; `FRAMES=10000000` instead goes on until so many frames were sent.
+ * Fails on a crash, a hang, a wrong state, or memory that grew; prints the seed of the round, which
+ * `make fuzz SEED=…` repeats.
  *
  * @module
  */
@@ -9,6 +10,7 @@ import { Dice } from "../tests/fuzz/dice.ts";
 import { targets } from "../tests/fuzz/targets.ts";
 
 const seconds = Number(Deno.args[0] || 60);
+const frames = Number(Deno.args[2] || 0);
 const first = Number(Deno.args[1] || Math.floor(Math.random() * 1e9));
 /** How much more memory the program may hold than after the first round, MiB. */
 const GROWTH_MIB = 64;
@@ -31,8 +33,12 @@ addEventListener("unhandledrejection", (event) => {
   fail(event.reason);
 });
 
-console.log(`fuzzing for ${seconds} s from seed ${first}`);
-for (; performance.now() < end || round === 0; round++) {
+const sent = () => [...counts.values()].reduce((sum, n) => sum + n, 0);
+const more = () => frames > 0 ? sent() < frames : performance.now() < end || round === 0;
+
+const until = frames > 0 ? `${frames} frames` : `${seconds} s`;
+console.log(`fuzzing for ${until} from seed ${first}`);
+for (; more(); round++) {
   for (const [name, target] of Object.entries(targets)) {
     const seed = first + round;
     current = `${name}, seed ${seed}`;
@@ -53,7 +59,7 @@ for (; performance.now() < end || round === 0; round++) {
   }
 }
 for (const [name, count] of counts) console.log(`  ${name.padEnd(24)} ${count}`);
-console.log(`${round} rounds, ${figures()}`);
+console.log(`${sent()} frames, lines and dialogues in ${round} rounds, ${figures()}`);
 
 function figures(): string {
   return `held ${start.toFixed(0)} MiB at the start and ${mostHeld.toFixed(0)} MiB at most, ` +

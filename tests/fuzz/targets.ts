@@ -8,8 +8,8 @@ import { silentLogger, systemClock, withDeadline, writeAll } from "../../src/io/
 import { NbdError, probeExport } from "../../src/nbd/mod.ts";
 import { QmpClient, QmpCommandError, QmpError } from "../../src/qmp/mod.ts";
 import { ChannelServer, RpcPeer } from "../../src/rpc/mod.ts";
-import { openSession } from "../../src/tunnel/handshake.ts";
-import type { Session } from "../../src/tunnel/mod.ts";
+import { openSession, resumeSession } from "../../src/tunnel/handshake.ts";
+import { type Session, SessionError } from "../../src/tunnel/mod.ts";
 import * as wire from "../../src/tunnel/wire.ts";
 import { WHOLE } from "../nbd/dialogue.ts";
 import { concat } from "../support/bytes.ts";
@@ -74,6 +74,39 @@ export const targets: Readonly<Record<string, Target>> = {
     await inTime("a session to end", Promise.all([session.ended, heard]));
     await inTime("the server to close", server.close());
     return sent;
+  },
+
+  /** A peer that has proved itself, loses its connection in the middle of frames and comes back. */
+  resume: async (dice) => {
+    const local = { ...LOCAL, graceMs: 60_000 };
+    const { network, server, intruder } = listeningEnd(local.graceMs);
+    let { pipe, session, identity } = await intruder();
+    serve(session);
+    for (let id = 1; id < 20; id += 2) session.accept(id);
+    const frames = Array.from({ length: 1000 }, () => legalFrame(dice))
+      .filter((bytes) => bytes[4]! >= wire.FIRST_SEQUENCED);
+    const script = concat(frames);
+    let [at, epoch] = [0, 0];
+    while (at < script.length && session.state !== "ended") {
+      const heard = listen(pipe);
+      await inTime("frames to be taken", shout(pipe, script.subarray(at, at + dice.below(1000))));
+      pipe.close();
+      await heard;
+      pipe = await network.dial();
+      // Mostly as it should be; a stale epoch or an impossible number now and then.
+      epoch += dice.below(20) === 0 ? 0 : 1;
+      const received = dice.below(50) === 0 ? dice.below(1000) : 0;
+      const answer = resumeSession(pipe, local, identity, epoch, received);
+      try {
+        at = (await inTime("a resume to be answered", answer)).peerReceived;
+      } catch (error) {
+        if (!(error instanceof SessionError)) throw error;
+      }
+    }
+    pipe.close();
+    session.abort("test over", "stopped");
+    await inTime("the server to close", server.close());
+    return frames.length;
   },
 
   /** RPC messages with their JSON changed. */
@@ -152,6 +185,9 @@ function serve(session: Session): void {
 
 function legalFrame(dice: Dice): Uint8Array {
   const stream = 1 + 2 * dice.below(10);
+  if (dice.below(500) === 0) {
+    return frame(wire.RESET, stream, concat([new Uint8Array(10), dice.bytes(dice.below(9))]));
+  }
   switch (dice.below(6)) {
     case 0:
       return frame(wire.PING, 0, dice.bytes(8));
