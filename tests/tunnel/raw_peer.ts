@@ -36,7 +36,7 @@ export const SECRET = new TextEncoder().encode("sixteen bytes ok");
 export const LOCAL = { secret: SECRET, graceMs: 0, version: "1.0.0" };
 
 /** A listening end, and ways to it for those who mean no good. */
-export function listeningEnd(graceMs = 0, handshakeMs = 10_000) {
+export function listeningEnd(graceMs = 0, handshakeMs = 10_000, inFlight?: number) {
   const network = memoryNetwork(() => undefined, { capacity: 1 << 20 });
   const sessions: Session[] = [];
   const waiters: ((session: Session) => void)[] = [];
@@ -45,6 +45,7 @@ export function listeningEnd(graceMs = 0, handshakeMs = 10_000) {
     clock: systemClock,
     log: silentLogger,
     handshakeMs,
+    ...(inFlight ? { inFlight } : {}),
     onSession: (session) => {
       sessions.push(session);
       waiters.shift()?.(session);

@@ -1,0 +1,178 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { silentLogger, writeAll } from "../../src/io/mod.ts";
+import { ReadBufferPool } from "../../src/tunnel/buffers.ts";
+import { connectSession } from "../../src/tunnel/connect.ts";
+import { encodeHello, parseHello } from "../../src/tunnel/hello.ts";
+import { limits } from "../../src/tunnel/mod.ts";
+import * as wire from "../../src/tunnel/wire.ts";
+import { pattern } from "../support/bytes.ts";
+import { ManualClock, settle } from "../support/manual_clock.ts";
+import { frame, listen, listeningEnd, LOCAL, shout, u64 } from "./raw_peer.ts";
+import { sessionPair } from "./session_pair.ts";
+
+const turn = () => new Promise((resolve) => setTimeout(resolve, 0));
+
+Deno.test("limit: as many streams as the other end allows, and not one more", async () => {
+  const { connecting, listening } = await sessionPair();
+  const streams = Array.from({ length: limits.MAX_STREAMS }, () => connecting.open());
+  assertThrows(() => connecting.open(), RangeError, "256 streams are open");
+  // The other end's own are counted apart; one that is over makes room.
+  listening.open();
+  streams[7]!.reset("cancelled", "not wanted");
+  connecting.open();
+  assertThrows(() => connecting.open(), RangeError, "256 streams are open");
+  connecting.abort("test over", "stopped");
+  await listening.ended;
+});
+
+Deno.test("limit: so many handshakes at a time; one more is closed, and room is made again", async () => {
+  const { server, network, intruder } = listeningEnd();
+  const silent = await Promise.all(
+    Array.from({ length: limits.MAX_HANDSHAKES }, () => network.dial()),
+  );
+  await settle();
+  const one = await network.dial();
+  assertEquals(await listen(one), []);
+  silent[3]!.close();
+  await turn();
+  const { session } = await intruder();
+  assertEquals(session.state, "up");
+  session.abort("test over", "stopped");
+  await server.close();
+});
+
+Deno.test("limit: no more in flight than was said, and acknowledgements let the rest go", async () => {
+  const cap = 200_000;
+  const { server, intruder } = listeningEnd(0, 10_000, cap);
+  const { pipe, session } = await intruder();
+  const stream = session.accept(1);
+  await shout(pipe, frame(wire.CREDIT, 1, u64(10_000_000)));
+  const total = 1_000_000;
+  const writing = writeAll(stream, new Uint8Array(total)).then(() => stream.closeWrite());
+  let acked = 0;
+  for (let rounds = 0; acked < total; rounds++) {
+    // What stands still for so many turns waits for an acknowledgement.
+    for (let [still, before] = [0, -1]; still < 10; await turn()) {
+      still = session.inFlight === before ? still + 1 : 0;
+      before = session.inFlight;
+    }
+    assert(session.inFlight > 0 && session.inFlight <= cap, `${session.inFlight} in flight`);
+    assert(rounds < 100, "acknowledgements let nothing go");
+    acked += session.inFlight;
+    await shout(pipe, frame(wire.ACK, 0, u64(acked)));
+  }
+  await writing;
+  session.abort("test over", "stopped");
+  await server.close();
+});
+
+Deno.test("limit: a peer that reads and never acknowledges is borne up to a bound", async () => {
+  const cap = 1000;
+  const { server, intruder } = listeningEnd(0, 10_000, cap);
+  const { session } = await intruder();
+  const reason = "x".repeat(limits.MAX_REASON);
+  const bound = cap + limits.MAX_UNACKED_CONTROL;
+  let most = 0;
+  for (let id = 1; session.state === "up"; id += 2) {
+    session.accept(id).reset("internal", reason);
+    await settle();
+    most = Math.max(most, session.inFlight);
+    assert(id < 10_000, "it is borne for ever");
+  }
+  const frameLength = wire.HEADER_LENGTH + 10 + limits.MAX_REASON;
+  assert(most > bound - frameLength && most <= bound + frameLength, `${most} bytes`);
+  assertEquals((await session.ended)?.code, "protocol-error");
+  await server.close();
+});
+
+Deno.test("limit: windows grow to their share and no further", async () => {
+  const { connecting, listening } = await sessionPair();
+  const first = connecting.open();
+  assertEquals(connecting.maxWindowFor(first), limits.STREAM_WINDOW);
+  for (let i = 1; i < limits.MAX_STREAMS; i++) connecting.open();
+  const share = limits.ALL_WINDOWS / limits.MAX_STREAMS;
+  assertEquals(connecting.maxWindowFor(first), Math.max(limits.MIN_WINDOW, share));
+  assertEquals(connecting.maxWindowFor(connecting.rpc), limits.RPC_WINDOW);
+  connecting.abort("test over", "stopped");
+  await listening.ended;
+});
+
+Deno.test("limit: slow streams pin so many read buffers, and one more is copied out of", () => {
+  const pool = new ReadBufferPool();
+  const pinned = Array.from({ length: limits.MAX_PINNED_READ_BUFFERS }, () => pool.take());
+  assertEquals(pool.mayPin, true);
+  const over = pool.take();
+  assertEquals(pool.mayPin, false);
+  over.release();
+  assertEquals(pool.mayPin, true);
+  for (const buffer of pinned) buffer.release();
+});
+
+Deno.test("limit: a HELLO is taken with each number at its bound", () => {
+  const hello = {
+    role: "connecting" as const,
+    hasSecret: true,
+    maxData: limits.MIN_MAX_DATA,
+    maxStreams: 1,
+    firstWindow: limits.FIRST_WINDOW,
+    rpcWindow: limits.RPC_WINDOW,
+    graceMs: limits.MAX_GRACE_MS,
+    sessionId: new Uint8Array(wire.SESSION_ID_LENGTH),
+    nonce: new Uint8Array(wire.NONCE_LENGTH),
+    version: "1.0.0",
+  };
+  const parsed = parseHello(encodeHello(hello).subarray(wire.HEADER_LENGTH));
+  assertEquals([parsed.maxData, parsed.maxStreams, parsed.graceMs], [4096, 1, 86_400_000]);
+});
+
+Deno.test("limit: a clean end that does not come is given up at its deadline", async () => {
+  const clock = new ManualClock();
+  const { connecting, listening } = await sessionPair({ clock });
+  listening.accept(connecting.open().id);
+  const closing = connecting.close();
+  await clock.advance(limits.CLOSE_MS - 1);
+  assertEquals(connecting.state, "up");
+  await clock.advance(1);
+  assertEquals((await closing)?.message, "The session could not be ended cleanly within 10 s");
+  await clock.advance(1000);
+  assertEquals((await listening.ended)?.code, "ended-by-peer");
+  assertEquals(clock.armed, 0);
+});
+
+Deno.test("limit: tries to reconnect start at 0.1 s, double up to 5 s, and end with the grace", async () => {
+  const clock = new ManualClock();
+  const end = listeningEnd(60_000);
+  const tries: number[] = [];
+  let dials = 0;
+  const session = await connectSession({
+    dial: () => dials++ === 0 ? end.network.dial() : Promise.reject(new Error("no route")),
+    local: { ...LOCAL, graceMs: 60_000 },
+    clock,
+    log: silentLogger,
+    connectMs: 10_000,
+    mayReconnect: true,
+    random: () => 1,
+    onAttempt: () => tries.push(clock.now()),
+  });
+  await session.detach(new Error("cut by the test"));
+  await clock.advance(59_999);
+  assertEquals(session.state, "down");
+  await clock.advance(1);
+  assertEquals((await session.ended)?.code, "lost");
+  const gaps = tries.slice(1).map((at, i) => at - tries[i]!);
+  assertEquals(gaps.slice(0, 8), [100, 200, 400, 800, 1600, 3200, 5000, 5000]);
+  assertEquals(clock.armed, 0);
+  for (const other of end.sessions) other.abort("test over", "stopped");
+  await end.server.close();
+});
+
+Deno.test("limit: a stream that was ended for sending takes nothing more", async () => {
+  const { connecting, listening } = await sessionPair();
+  const a = connecting.open();
+  listening.accept(a.id);
+  await writeAll(a, pattern(10));
+  await a.closeWrite();
+  await assertRejects(() => a.write(pattern(1)), TypeError, "was ended for sending");
+  connecting.abort("test over", "stopped");
+  await listening.ended;
+});
