@@ -17,9 +17,11 @@ qemu10: ## a QEMU 10.0 in .tools/, to cross to: env $(tools/qemu10.sh) make scen
 	@tools/qemu10.sh
 bench: ## vmferry and other relays side by side: mirrors, a raw stream, CPU, memory, RPC (8 minutes)
 	@$(RUN) run -A tools/build.ts && tools/deno.sh run -A tools/bench/main.ts --json dist/bench.json $(ROWS)
+matrix: ## every fault in every phase of a migration, with real QEMUs; takes long
+	@$(RUN) run -A tools/build.ts && VMFERRY_ACCEL=tcg tools/deno.sh run -A tests/matrix/main.ts $(ARGS)
 fuzz: ## random input to everything that parses what a peer sent: make fuzz SECONDS=60 SEED=1, or FRAMES=10000000
 	@$(RUN) run -A --v8-flags=--expose-gc tools/fuzz.ts "$(SECONDS)" "$(SEED)" "$(FRAMES)"
 clean: ## remove what was built or fetched into the project
 	rm -rf dist .tools
 
-.PHONY: help demo test check build scenario qemu10 bench fuzz clean
+.PHONY: help demo test check build scenario qemu10 bench matrix fuzz clean

@@ -5,7 +5,13 @@
  * @module
  */
 import type { Logger } from "../io/mod.ts";
-import { type JournalRecord, MigrationError, qemuFacts, type Side } from "../migrate/mod.ts";
+import {
+  type JournalRecord,
+  MigrationError,
+  qemuFacts,
+  type Side,
+  takeBackPreparing,
+} from "../migrate/mod.ts";
 import type { QmpClient } from "../qmp/mod.ts";
 import { type CutOff, findJournals, JournalFile } from "./journal_file.ts";
 import { PrivateRunDir, runBase } from "./run_dir.ts";
@@ -74,6 +80,7 @@ async function findLeft(options: RunStateOptions): Promise<CutOff | undefined> {
     ) {
       return found;
     }
+    await takeBackPreparing(qmp, found.record, log);
     log.log("info", `${found.dir} is about a QEMU that has ended: removed`);
     await PrivateRunDir.adopt(found.dir)[Symbol.asyncDispose]();
   }

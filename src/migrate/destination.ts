@@ -79,6 +79,7 @@ export class DestinationMigration {
   readonly #outcome = Promise.withResolvers<void>();
   #record: DestinationRecord | undefined;
   #owner: Session | undefined;
+  #channels: ChannelServer | undefined;
   #load: Promise<Result<"load">> | undefined;
   #finish: Promise<Result<"finish">> | undefined;
   #stopLease: () => void = () => {};
@@ -104,7 +105,7 @@ export class DestinationMigration {
     this.#undo = new UndoList(clock, log);
     options.qmp.closed.then((cause) => {
       const message = cause ? messageOf(cause) : "The QMP connection was closed";
-      return this.#give("gone", failed("destination-qemu-gone", message));
+      return this.#giveAndTell("gone", failed("destination-qemu-gone", message));
     });
   }
 
@@ -188,8 +189,7 @@ export class DestinationMigration {
 
   /** Ends it from this side and tells the source, unless the guest is on its way to run here. */
   async cancel(reason: MigrationError): Promise<void> {
-    await this.#give("fault", reason);
-    if (this.#failure === reason) this.#owner?.abort(reason.message, "stopped");
+    await this.#giveAndTell("fault", reason);
   }
 
   /** Waits until the sources have heard how it ended and have left, but not for long. */
@@ -343,6 +343,7 @@ export class DestinationMigration {
   }
 
   #serveChannels(channels: ChannelServer): void {
+    this.#channels = channels;
     const { connectUnix } = this.#options;
     channels.serve("nbd", () => connectUnix(this.#nbdPath));
     channels.serve("ram", async () => {
@@ -367,6 +368,8 @@ export class DestinationMigration {
     const { removeFile, log } = this.#options;
     this.#undo.add("the NBD server's socket", () => removeFile(this.#nbdPath));
     this.#undo.add("the NBD server and its exports", () => stopNbdServer(this.#qmp, log));
+    // Before the server: QEMU 7.2 stands still for a connection that has not got past its negotiation.
+    this.#undo.add("the connections to it", () => Promise.resolve(this.#channels?.cut()));
   }
 
   #undoIncoming(): void {
@@ -513,6 +516,12 @@ export class DestinationMigration {
     return {};
   }
 
+  /** Gives it up and ends the source's session with the reason. */
+  async #giveAndTell(event: "fault" | "gone", reason: MigrationError): Promise<void> {
+    await this.#give(event, reason);
+    if (this.#failure === reason) this.#owner?.abort(reason.message, "stopped");
+  }
+
   /** The failure as an answer to a call; the answer must be out before the session's owner may end it. */
   #answered(error: MigrationError): RpcError {
     queueMicrotask(() => this.#give("fault", error));
@@ -561,7 +570,10 @@ export class DestinationMigration {
   async #enter(event: DestinationEvent, change: Partial<DestinationRecord> = {}): Promise<void> {
     const before = this.#machine.current;
     const next = DESTINATION[before][event];
-    if (next === undefined) throw new RpcError("failed", `No "${event}" in state "${before}"`);
+    if (next === undefined) {
+      const message = this.#failure?.message ?? `No "${event}" in state "${before}"`;
+      throw new RpcError("failed", message);
+    }
     await this.#write({ ...change, state: next });
     if (this.#machine.current !== before) {
       throw new RpcError("failed", this.#failure?.message ?? "It was given up here");

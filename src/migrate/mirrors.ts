@@ -30,6 +30,8 @@ export interface MirrorSetOptions {
 
 /** How often the jobs are looked at when no event says that something changed, ms. */
 const POLL_MS = 500;
+/** How long QEMU may take to cut a target off, ms; it does that even while it waits. */
+const YANK_MS = 5_000;
 /** How long finished mirrors may take to conclude, without progress, ms. */
 const CONCLUDE_MS = 30_000;
 
@@ -173,15 +175,7 @@ export class MirrorSet {
   /** Cancels what runs and removes what was added. Tolerates what is already gone. */
   async undo(): Promise<void> {
     this.#finishing = true;
-    // A target whose server went would be waited for, for as long as its reconnect-delay: by a job
-    // that is cancelled, and by QEMU as a whole when a node is flushed because it is deleted. What is
-    // thrown away here needs no connection, what is finished has been flushed.
-    if (this.#qmp.hasCommand("yank")) {
-      await this.#tolerant([...this.#nodes].map((node) => [
-        "yank",
-        { instances: [{ type: "block-node", "node-name": node }] },
-      ]));
-    }
+    await this.cut();
     await this.#tolerant(
       [...this.#started].map((device) => ["block-job-cancel", { device, force: true }]),
     );
@@ -195,6 +189,23 @@ export class MirrorSet {
       [...this.#nodes].map((node) => ["blockdev-del", { "node-name": node }]),
     );
     this.#nodes.clear();
+  }
+
+  /**
+   * Cuts the targets off, for good: what is under way to them fails, and nothing waits for them. What
+   * is thrown away needs no connection, what is finished has been flushed. To be called while QEMU
+   * still has its connections. A target whose server went is waited for, for as long as its
+   * reconnect-delay: by its job, and by QEMU as a whole where it drains or flushes all it has.
+   */
+  async cut(): Promise<void> {
+    if (!this.#qmp.hasCommand("yank")) return;
+    const yanks = [...this.#nodes].map(async (node) => {
+      const instances = [{ type: "block-node", "node-name": node }];
+      // Ahead of everything: QEMU may be waiting for one of them.
+      await this.#qmp.executeUntyped("yank", { instances }, { oob: true, timeoutMs: YANK_MS })
+        .catch((error) => this.#options.log.log("debug", `yank: ${messageOf(error)}`));
+    });
+    await Promise.all(yanks);
   }
 
   async #tolerant(commands: readonly [string, Record<string, unknown>][]): Promise<void> {

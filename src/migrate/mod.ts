@@ -33,6 +33,7 @@ export {
   recover,
   type RecoverOptions,
   recoverVerdict,
+  takeBackPreparing,
 } from "./recover.ts";
 export { type Migrated, type RunDir, SourceMigration, type SourceOptions } from "./source.ts";
 export type { Verdict } from "./verdict.ts";

@@ -49,6 +49,20 @@ async function oursIn(qmp: QmpClient, record: JournalRecord): Promise<number> {
     nodes.filter((node) => mirrors.some((m) => m.targetNode === node["node-name"])).length;
 }
 
+/**
+ * Takes back what a destination has begun that was killed before it had any export: an NBD server that
+ * serves nothing, and settings. Leaves a server with exports alone, which is somebody else's.
+ */
+export async function takeBackPreparing(
+  qmp: QmpClient,
+  record: JournalRecord,
+  log: Logger,
+): Promise<void> {
+  if (record.side !== "destination" || record.state !== "waiting") return;
+  if ((await qmp.execute("query-block-exports", {})).length === 0) await stopNbdServer(qmp, log);
+  await new MigrationSettings(qmp, record.settings).restore();
+}
+
 export interface RecoverOptions {
   readonly qmp: QmpClient;
   readonly record: JournalRecord;

@@ -2,6 +2,7 @@ import {
   abortable,
   type Acceptor,
   type Clock,
+  DeadlineError,
   type Logger,
   Machine,
   messageOf,
@@ -11,6 +12,7 @@ import { listDisks, MigrationSettings, type QmpClient, queryMigrate } from "../q
 import { ChannelListener, RpcError } from "../rpc/mod.ts";
 import type { Session, TunnelStream } from "../tunnel/mod.ts";
 import { Attachment } from "./attachment.ts";
+import { closingLate } from "./closing_late.ts";
 import { DestinationPeer } from "./destination_peer.ts";
 import { asMigrationError, MigrationError, refusal } from "./errors.ts";
 import type { Phase, Report } from "./events.ts";
@@ -67,8 +69,8 @@ export interface Migrated {
 
 /** How long its reason may take when the stream of the memory broke, ms. */
 const CAUSE_MS = 2_000;
-/** Longest pause between two attempts of QEMU's NBD client to connect again, s. */
-const NBD_BACK_OFF_S = 16;
+/** How long a connection whose stream has ended is kept from being closed, ms. */
+const CLOSE_MS = 2_000;
 /** States in which the migration may be what has stopped the guest. */
 const STANDS: readonly SourceState[] = ["ram", "switchover", "handover", "undone", "unknown"];
 
@@ -84,6 +86,9 @@ export class SourceMigration {
   #attachment: Attachment | undefined;
   #stoppedAt: number | undefined;
   #progress: ProgressTicker | undefined;
+  #mirrors: MirrorSet | undefined;
+  /** Resolves when nothing in QEMU waits for the mirrors' targets any more. */
+  readonly #targetsCut = Promise.withResolvers<void>();
 
   constructor(options: SourceOptions) {
     const { resume, qmp, log, clock } = options;
@@ -132,7 +137,9 @@ export class SourceMigration {
       const message = cause ? messageOf(cause) : "The QMP connection was closed";
       this.#fault(new MigrationError("failed", "source-qemu-gone", "source", message));
     });
-    const stopEvents = this.#qmp.onEvent(({ event }) => {
+    const stopEvents = this.#qmp.onEvent(({ event, data }) => {
+      // QEMU drains all disks when its migration has failed, before it answers anything.
+      if (event === "MIGRATION" && data.status === "failed") this.#cutTargets();
       if (event === "STOP") this.#stoppedAt ??= this.#options.clock.now();
       // A guest that was resumed by somebody has not been stopped by us.
       if (event === "RESUME") this.#stoppedAt = undefined;
@@ -240,10 +247,14 @@ export class SourceMigration {
 
   async #arrived(): Promise<Migrated> {
     const resumedAt = this.#options.clock.now();
-    await this.#write({ state: "done" });
+    // The guest is there, whatever becomes of this end now.
+    const tolerate = (error: unknown) =>
+      this.#options.log.log("debug", `source: ${messageOf(error)}`);
+    await this.#write({ state: "done" }).catch(tolerate);
     const stoppedAt = this.#record.wasRunning ? this.#stoppedAt : undefined;
     const pauseMs = stoppedAt === undefined ? null : resumedAt - stoppedAt;
-    const downtimeMs = (await queryMigrate(this.#qmp)).downtimeMs ?? null;
+    const info = await queryMigrate(this.#qmp).catch(tolerate);
+    const downtimeMs = info?.downtimeMs ?? null;
     await this.#endCleanly();
     this.#options.report({ event: "phase", phase: "done" });
     return { downtimeMs, pauseMs, bytes: this.bytes };
@@ -297,7 +308,11 @@ export class SourceMigration {
     if (peer?.session.state !== "up" || ["done", "unknown"].includes(this.#machine.current)) return;
     const cause = this.#stop.signal.reason;
     const cancelled = cause instanceof MigrationError && cause.kind === "cancelled";
-    await peer.abort(messageOf(cause ?? "The source gave up"), cancelled);
+    const reason = messageOf(cause ?? "The source gave up");
+    await peer.abort(reason, cancelled).catch((error) => {
+      // One that has ended the session has undone it by itself, or will.
+      if (peer.session.state !== "ended") throw error;
+    });
   }
 
   // The copy
@@ -311,9 +326,10 @@ export class SourceMigration {
       log,
       mirrors: disks,
       socketPath: runDir.path("nbd.sock"),
-      reconnectDelay: graceMs === 0 ? 0 : Math.ceil(graceMs / 1000) + NBD_BACK_OFF_S,
+      reconnectDelay: Math.ceil(graceMs / 1000),
       onFault: (error) => this.#fault(error),
     });
+    this.#mirrors = mirrors;
     // Taken back after the socket: jobs that are thrown away need not wait for what is under way.
     this.#undo.add("the mirror jobs", () => mirrors.undo());
     await mirrors.adopt();
@@ -328,17 +344,16 @@ export class SourceMigration {
 
   async #startRam(): Promise<Ram> {
     const { clock, log, limits, runDir } = this.#options;
-    const peer = this.#attachment!.peer!;
     const settings = new MigrationSettings(this.#qmp);
     await settings.plan({
       capabilities: { events: true, "pause-before-switchover": true, "late-block-activate": true },
       parameters: limits.parameters,
     });
-    await this.#enter("ready", { settings: settings.before });
-    // Opened before QEMU has anything to send: its destination then reads as fast as it writes,
-    // and is not still loading memory when the guest is stopped and the disks want their last word.
-    const stream = await peer.openChannel("ram", this.#stop.signal);
+    // From here on a tool that is killed can't be taken up: the destination's QEMU takes the stream
+    // once in its life.
+    const stream = await this.#openRam();
     this.#undo.add("the memory's stream", () => Promise.resolve(stream.close()));
+    await this.#enter("ready", { settings: settings.before });
     await this.#listen("ram", () => Promise.resolve(stream));
     this.#undoSettings(settings);
     await settings.set();
@@ -347,6 +362,25 @@ export class SourceMigration {
     await ram.start(`unix:${runDir.path("ram.sock")}`);
     this.#progress?.withRam(ram);
     return ram;
+  }
+
+  /**
+   * Opened before QEMU has anything to send: its destination then reads as fast as it writes, and is
+   * not still loading memory when the guest is stopped and the disks want their last word.
+   */
+  async #openRam(): Promise<TunnelStream> {
+    const attachment = this.#attachment!;
+    while (true) {
+      const peer = await abortable(attachment.ready(), this.#stop.signal);
+      try {
+        return await peer.openChannel("ram", this.#stop.signal);
+      } catch (error) {
+        // The tool at the destination was started again just now: another peer is on its way.
+        if (peer.session.state !== "ended") throw error;
+        await peer.session.ended;
+        if (!attachment.waiting) throw error;
+      }
+    }
   }
 
   #undoSettings(settings: MigrationSettings): void {
@@ -380,7 +414,8 @@ export class SourceMigration {
 
   /** A socket in the run directory whose connections become streams that `open` makes. */
   async #listen(channel: string, open: () => Promise<TunnelStream>): Promise<void> {
-    const acceptor = await this.#options.listen(this.#options.runDir.path(`${channel}.sock`));
+    const bound = await this.#options.listen(this.#options.runDir.path(`${channel}.sock`));
+    const acceptor = channel === "nbd" ? closingLate(bound, () => this.#mayClose()) : bound;
     const listener = new ChannelListener(acceptor, channel, {
       open: () =>
         open().catch((error) => {
@@ -390,14 +425,31 @@ export class SourceMigration {
           throw error;
         }),
       log: this.#options.log,
+      // There is no way back to a target that goes while memory is crossing.
+      onEnd: ({ error }) => {
+        if (channel !== "nbd" || this.#machine.current !== "ram") return;
+        this.#fault(error ?? new Error("The destination closed the connection of a disk"));
+      },
     });
     this.#undo.add(`the ${channel} socket`, () => listener.close());
+  }
+
+  /**
+   * A connection of QEMU's NBD client is closed only once QEMU was told not to wait for the server,
+   * or where it is to wait: for a destination whose tool comes back.
+   */
+  async #mayClose(): Promise<void> {
+    if (this.#attachment?.waiting) return;
+    const { clock } = this.#options;
+    await withDeadline(clock, CLOSE_MS, "the targets to be cut off", this.#targetsCut.promise)
+      .catch(() => {});
   }
 
   // The end
 
   async #endCleanly(): Promise<void> {
     // Mirrors, sockets and settings go as after a failure; the destination keeps what it has.
+    await this.#cutTargets();
     await this.#undo.run();
     if (!this.#options.quitSource) return;
     await this.#qmp.execute("quit", {}).catch((error) => {
@@ -408,7 +460,15 @@ export class SourceMigration {
 
   /** Takes note of why the migration can't go on. Only the first cause counts. */
   #fault(reason: unknown): void {
-    if (!this.#stop.signal.aborted) this.#stop.abort(reason);
+    if (this.#stop.signal.aborted) return;
+    this.#stop.abort(reason);
+    this.#cutTargets();
+  }
+
+  /** Nothing in QEMU waits for the mirrors' targets from now on. */
+  async #cutTargets(): Promise<void> {
+    await this.#mirrors?.cut();
+    this.#targetsCut.resolve();
   }
 
   async #failed(thrown: unknown): Promise<MigrationError> {
@@ -416,7 +476,7 @@ export class SourceMigration {
     // Once it is handed over, what is thrown is the last word on it; before, the first cause counts.
     const handedOver = from === "handover";
     const cause = handedOver || !this.#stop.signal.aborted ? thrown : this.#stop.signal.reason;
-    const error = asMigrationError(cause, "source");
+    const error = this.#withLink(asMigrationError(cause, "source"));
     this.#fault(error);
     this.#options.log.log("debug", `source: failed: ${error.message}`);
     this.#machine.take(
@@ -438,6 +498,14 @@ export class SourceMigration {
     }
     const kind = error.kind === "refused" && from !== "prepare" ? "failed" : error.kind;
     return worded(kind === "unknown" ? "failed" : kind, error, left);
+  }
+
+  /** What got stuck while the link was down did so because of that. */
+  #withLink(error: MigrationError): MigrationError {
+    const stuck = error.code === "mirror-stuck" || error.cause instanceof DeadlineError;
+    if (!stuck || this.#attachment?.peer?.session.state !== "down") return error;
+    const message = `The connection to the destination is lost: ${error.message}`;
+    return new MigrationError(error.kind, "connection-lost", "source", message, { cause: error });
   }
 
   /** What happened, once it is written down. */

@@ -49,6 +49,7 @@ export class ChannelServer {
   readonly #dials = new Map<string, () => Promise<BytePipe>>();
   readonly #tasks = new TaskGroup();
   readonly #onEnd: (end: ChannelEnd) => void;
+  readonly #pipes = new Set<BytePipe>();
 
   constructor(session: Session, onEnd: (end: ChannelEnd) => void = () => {}) {
     this.#session = session;
@@ -63,6 +64,12 @@ export class ChannelServer {
   /** Nothing more can be reached; joined streams go on. */
   stop(): void {
     this.#dials.clear();
+  }
+
+  /** Nothing more can be reached, and what is joined is cut. */
+  cut(): void {
+    this.stop();
+    for (const pipe of this.#pipes) pipe.close();
   }
 
   /** Streams that are joined now. */
@@ -85,7 +92,12 @@ export class ChannelServer {
         pipe.close();
         throw stream.failure;
       }
-      this.#tasks.spawn(async () => this.#onEnd({ channel, ...await splice(stream, pipe) }));
+      this.#pipes.add(pipe);
+      this.#tasks.spawn(async () => {
+        const end = await splice(stream, pipe);
+        this.#pipes.delete(pipe);
+        this.#onEnd({ channel, ...end });
+      });
       return {};
     } catch (error) {
       const failure = error instanceof Error ? error : new Error(messageOf(error));

@@ -24,6 +24,10 @@ import { KEPT_TICKET, KeptTicket } from "../ticket_use.ts";
 
 type Options = Command & { readonly command: "receive" };
 
+/** How long a source at the other end of a pipe may take, ms. */
+const GONE_MS = 5_000;
+/** How long a source may take to find a receive that was started again, ms. */
+const RESUMED_MS = 20_000;
 /** How long, at least, a source that lost its session may take to ask for its guest, ms. */
 const ASKED_AT_LEAST_MS = 10_000;
 
@@ -106,7 +110,7 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
       report(resultEvent({ startedAt: start, bytes: migration.bytes, error: failure }));
       await withDeadline(
         systemClock,
-        options.listen === "stdio" ? 5000 : end.graceMs + Math.max(end.graceMs, ASKED_AT_LEAST_MS),
+        tellMs(options, end.graceMs),
         "the source to hear of it",
         migration.told,
       ).catch((error) => log.log("warning", error.message));
@@ -123,6 +127,13 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
   } finally {
     await control?.close();
   }
+}
+
+/** How long the source may take to hear how it ended, ms. */
+function tellMs({ listen, resume }: Options, graceMs: number): number {
+  if (listen === "stdio") return GONE_MS;
+  // A source that still wants to know finds this process at once: its session was lost before.
+  return resume ? RESUMED_MS : graceMs + Math.max(graceMs, ASKED_AT_LEAST_MS);
 }
 
 /** A port that was free to be chosen is, for a source that comes back, the one that was chosen. */

@@ -57,6 +57,8 @@ export interface PairOptions {
   readonly destinationExtra?: readonly string[];
 }
 
+const DISK_BYTES = 64 * MiB;
+const MEMORY_MIB = 128;
 const RING: Ring = { start: 2048, length: 8192, runId: 0x5eed_0001_0000_0001n };
 const TWO_DISKS: readonly PairDisk[] = [{ from: "raw", to: "raw" }, { from: "raw", to: "qcow2" }];
 
@@ -64,7 +66,8 @@ const TWO_DISKS: readonly PairDisk[] = [{ from: "raw", to: "raw" }, { from: "raw
 export class Pair {
   readonly context: ScenarioContext;
   readonly source: Qemu;
-  readonly destination: Qemu;
+  #destination: Qemu;
+  readonly #options: PairOptions;
   readonly ring: Ring;
   /** Mode 0600, for `--secret-file`. */
   readonly secretFile: string;
@@ -72,7 +75,7 @@ export class Pair {
   readonly #dir: string;
   readonly #from: readonly Image[];
   readonly #to: readonly Image[];
-  readonly #before: { source: QemuState; destination: QemuState };
+  readonly #before: { readonly source: QemuState; destination: QemuState };
   readonly #ferries: Vmferry[] = [];
   #wasPaused = false;
   #network: Network | undefined;
@@ -81,7 +84,7 @@ export class Pair {
   static async start(context: ScenarioContext, options: PairOptions = {}): Promise<Pair> {
     const dir = options.dir ?? context.dir;
     const disks = options.disks ?? TWO_DISKS;
-    const bytes = options.bytes ?? 64 * MiB;
+    const bytes = options.bytes ?? DISK_BYTES;
     const ring = options.guest?.ring ?? RING;
     const guest: GuestOptions = {
       ring,
@@ -99,14 +102,7 @@ export class Pair {
     for (const [i, path] of from.entries()) {
       await makeImage(path, { bytes, seed: i + 1, ...(i === 0 ? { guest } : {}) });
     }
-    const arriving: Disk[] = [];
-    for (const [i, path] of to.entries()) {
-      const disk = disks[i]!;
-      if (disk.destinationId === null) continue;
-      await makeEmptyImage(path, disk.destinationBytes ?? bytes);
-      arriving.push(attached(disk.destinationId ?? `vd${i}`, path, disk.bus));
-    }
-    const memoryMiB = options.memoryMiB ?? 128;
+    const memoryMiB = options.memoryMiB ?? MEMORY_MIB;
     const source = await context.qemu({
       dir,
       name: "source",
@@ -115,22 +111,24 @@ export class Pair {
       prefix: options.network?.source.prefix ?? [],
       extra: options.sourceExtra ?? [],
     });
-    const destination = await context.qemu({
-      dir,
-      name: "dest",
-      disks: arriving,
-      incoming: options.incoming ?? true,
-      memoryMiB,
-      prefix: options.network?.destination.prefix ?? [],
-      extra: options.destinationExtra ?? [],
-    });
+    const destination = await startDestination(context, options, to);
     await source.waitCounter(200);
     if (options.paused) await source.execute("stop");
     const secretFile = `${dir}/secret`;
     await Deno.writeTextFile(secretFile, `${crypto.randomUUID()}\n`, { mode: 0o600 });
     for (const side of ["source", "dest"]) await Deno.mkdir(`${dir}/run-${side}`);
     const before = { source: await qemuState(source), destination: await qemuState(destination) };
-    const pair = new Pair(context, dir, source, destination, ring, secretFile, from, to, before);
+    const pair = new Pair(
+      context,
+      options,
+      source,
+      destination,
+      ring,
+      secretFile,
+      from,
+      to,
+      before,
+    );
     pair.#wasPaused = options.paused ?? false;
     pair.#network = options.network;
     if (options.gated) {
@@ -144,7 +142,7 @@ export class Pair {
 
   private constructor(
     context: ScenarioContext,
-    dir: string,
+    options: PairOptions,
     source: Qemu,
     destination: Qemu,
     ring: Ring,
@@ -154,14 +152,26 @@ export class Pair {
     before: { source: QemuState; destination: QemuState },
   ) {
     this.context = context;
-    this.#dir = dir;
+    this.#options = options;
+    this.#dir = options.dir ?? context.dir;
     this.source = source;
-    this.destination = destination;
+    this.#destination = destination;
     this.ring = ring;
     this.secretFile = secretFile;
     this.#from = from;
     this.#to = to;
     this.#before = before;
+  }
+
+  get destination(): Qemu {
+    return this.#destination;
+  }
+
+  /** Ends the destination's QEMU and starts a new one with empty disks, as for another try. */
+  async renewDestination(): Promise<void> {
+    await this.#destination.quit();
+    this.#destination = await startDestination(this.context, this.#options, this.#to);
+    this.#before.destination = await qemuState(this.#destination);
   }
 
   /** Between vmferry and each QEMU: keeps back commands, to stop a migration where it is. */
@@ -324,6 +334,19 @@ export class Pair {
     assertNone(faults);
   }
 
+  /** The guest went with the source's QEMU; the destination is as before, or gone, and nothing is left. */
+  async assertLost(): Promise<void> {
+    const { destination } = this;
+    const faults = await this.#leftOnHost();
+    if (!destination.ended) {
+      const status = await destination.status();
+      if (status === "running") faults.push("The destination runs what was never handed over");
+      if (await hasNbdServer(destination, this.#dir)) faults.push("dest: an NBD server is left");
+      faults.push(...leftInQemu("dest", this.#before.destination, await qemuState(destination)));
+    }
+    assertNone(faults);
+  }
+
   async #leftOnHost(): Promise<string[]> {
     const faults: string[] = [];
     for (const side of ["source", "dest"] as const) {
@@ -339,6 +362,31 @@ export class Pair {
     }
     return faults;
   }
+}
+
+async function startDestination(
+  context: ScenarioContext,
+  options: PairOptions,
+  images: readonly Image[],
+): Promise<Qemu> {
+  const disks = options.disks ?? TWO_DISKS;
+  const arriving: Disk[] = [];
+  for (const [i, path] of images.entries()) {
+    const disk = disks[i]!;
+    if (disk.destinationId === null) continue;
+    await Deno.remove(path.path).catch(() => {});
+    await makeEmptyImage(path, disk.destinationBytes ?? options.bytes ?? DISK_BYTES);
+    arriving.push(attached(disk.destinationId ?? `vd${i}`, path, disk.bus));
+  }
+  return await context.qemu({
+    dir: options.dir ?? context.dir,
+    name: "dest",
+    disks: arriving,
+    incoming: options.incoming ?? true,
+    memoryMiB: options.memoryMiB ?? MEMORY_MIB,
+    prefix: options.network?.destination.prefix ?? [],
+    extra: options.destinationExtra ?? [],
+  });
 }
 
 function image(dir: string, name: string, format: ImageFormat): Image {

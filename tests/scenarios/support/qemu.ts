@@ -72,6 +72,7 @@ export class Qemu implements AsyncDisposable {
   readonly #watch: QmpClient;
   readonly #log: string[] = [];
   #ended = false;
+  #endedAtMs = Infinity;
 
   /**
    * Starts a QEMU and waits until it answers.
@@ -137,6 +138,7 @@ export class Qemu implements AsyncDisposable {
     });
     this.exited = child.status.then((status) => {
       this.#ended = true;
+      this.#endedAtMs = Date.now();
       this.events.end(new Error(`${name}: QEMU ended with ${status.code}`));
       return status;
     });
@@ -151,6 +153,11 @@ export class Qemu implements AsyncDisposable {
 
   get ended(): boolean {
     return this.#ended;
+  }
+
+  /** When it ended, ms since 1970 as its events have it; `Infinity` while it has not. */
+  get endedAtMs(): number {
+    return this.#endedAtMs;
   }
 
   /** QEMU's stderr and what passed over the watching QMP connection, for a failure's report. */

@@ -1,0 +1,41 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { Machine, silentLogger, type Transitions } from "../../src/io/mod.ts";
+import { DESTINATION } from "../../src/migrate/destination_machine.ts";
+import { resumedAt, SOURCE, wordOf } from "../../src/migrate/source_machine.ts";
+
+const DOOR: Transitions<"open" | "shut", "push" | "lock"> = {
+  open: { push: "shut" },
+  shut: { push: "open", lock: "shut" },
+};
+
+Deno.test("only events change a state, and what a state does not know is a bug", () => {
+  const door = new Machine("door", "open", DOOR, silentLogger);
+  assertThrows(() => door.take("lock"), Error, 'door: no "lock" in state open');
+  assertEquals(door.take("push"), true);
+  assertEquals(door.current, "shut");
+  assertEquals(door.take("lock"), false, "an event that changes nothing");
+});
+
+Deno.test("a fault is known in every state, and after an end nothing changes any more", () => {
+  for (const [table, ends] of [[SOURCE, 3], [DESTINATION, 3]] as const) {
+    const rows = Object.entries(table) as [string, Record<string, string>][];
+    for (const [state, row] of rows) {
+      assertEquals(row.fault !== undefined, true, state);
+      for (const next of Object.values(row)) assertEquals(next in table, true, next);
+    }
+    const final = rows.filter(([state, row]) => Object.values(row).every((next) => next === state));
+    assertEquals(final.length, ends);
+  }
+});
+
+Deno.test("what was handed over is never taken up as something that runs here", () => {
+  assertEquals(resumedAt("handover"), "handover");
+  assertEquals(resumedAt("unknown"), "handover");
+  assertEquals(resumedAt("ram"), "undone");
+});
+
+Deno.test("only the word that it never will run it brings a guest back", () => {
+  const states = Object.keys(DESTINATION) as (keyof typeof DESTINATION)[];
+  assertEquals(states.filter((s) => wordOf(s) === "denied"), ["failed"]);
+  assertEquals(states.filter((s) => wordOf(s) === "answered"), ["finished"]);
+});

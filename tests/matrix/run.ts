@@ -1,0 +1,23 @@
+import type { Network } from "../scenarios/support/network.ts";
+import type { Pair } from "../scenarios/support/pair.ts";
+import { runVmferry, type Vmferry } from "../scenarios/support/vmferry.ts";
+
+/** One migration that something is going to happen to. */
+export interface Run {
+  readonly pair: Pair;
+  readonly network: Network | undefined;
+  /** Where images of the destination are, on a small file system of their own; ENOSPC only. */
+  readonly small: string | undefined;
+  receive: Vmferry;
+  migrate: Vmferry;
+}
+
+/** Lifts the bandwidth of a migration that still runs; one that has ended does not mind. */
+export async function atFullSpeed({ pair }: Run): Promise<void> {
+  await setBandwidth(pair, "none");
+}
+
+/** Sets the bandwidth of the running migration. */
+export async function setBandwidth(pair: Pair, bandwidth: string): Promise<void> {
+  await runVmferry(["set", "--run-dir", pair.runDir("source"), `bandwidth=${bandwidth}`]);
+}
