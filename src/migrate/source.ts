@@ -10,7 +10,8 @@ import {
 } from "../io/mod.ts";
 import { listDisks, MigrationSettings, type QmpClient, queryMigrate } from "../qmp/mod.ts";
 import { ChannelListener, RpcError } from "../rpc/mod.ts";
-import type { Session, TunnelStream } from "../tunnel/mod.ts";
+import { NbdProbeError } from "../nbd/mod.ts";
+import { type Session, StreamResetError, type TunnelStream } from "../tunnel/mod.ts";
 import { Attachment } from "./attachment.ts";
 import { closingLate } from "./closing_late.ts";
 import { DestinationPeer } from "./destination_peer.ts";
@@ -476,7 +477,8 @@ export class SourceMigration {
     // Once it is handed over, what is thrown is the last word on it; before, the first cause counts.
     const handedOver = from === "handover";
     const cause = handedOver || !this.#stop.signal.aborted ? thrown : this.#stop.signal.reason;
-    const error = this.#withLink(asMigrationError(cause, "source"));
+    const first = handedOver ? cause : await this.#toldBy(cause);
+    const error = this.#withLink(asMigrationError(first, "source"));
     this.#fault(error);
     this.#options.log.log("debug", `source: failed: ${error.message}`);
     this.#machine.take(
@@ -498,6 +500,18 @@ export class SourceMigration {
     }
     const kind = error.kind === "refused" && from !== "prepare" ? "failed" : error.kind;
     return worded(kind === "unknown" ? "failed" : kind, error, left);
+  }
+
+  /** A stream that the destination cut is not the reason; that comes with the end of its session. */
+  async #toldBy(cause: unknown): Promise<unknown> {
+    const session = this.#attachment?.peer?.session;
+    const cut = cause instanceof StreamResetError || cause instanceof MigrationError &&
+        (cause.cause instanceof NbdProbeError || cause.cause instanceof StreamResetError);
+    if (!session || !cut) return cause;
+    const { clock } = this.#options;
+    const end = await withDeadline(clock, CAUSE_MS, "the destination's reason", session.ended)
+      .catch(() => undefined);
+    return end?.code === "ended-by-peer" ? end : cause;
   }
 
   /** What got stuck while the link was down did so because of that. */
