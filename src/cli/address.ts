@@ -16,6 +16,8 @@ export type Address =
     readonly port: number;
     readonly ticket: Ticket | undefined;
   }
+  /** With certificates that one authority signed. */
+  | { readonly transport: "tls"; readonly host: string; readonly port: number }
   /** A vmferry over there, started by ssh. */
   | {
     readonly transport: "ssh";
@@ -25,7 +27,7 @@ export type Address =
   }
   | { readonly transport: "unix"; readonly path: string };
 
-const SCHEMES = "vmferry://, ssh://, tcp:// or unix://";
+const SCHEMES = "vmferry://, ssh://, tls://, tcp:// or unix://";
 /** Longest path of a UNIX socket, bytes (sun_path without its end). */
 const MAX_SOCKET_PATH = 107;
 
@@ -44,10 +46,10 @@ export function parseAddress(text: string, what: string): Address {
   if (scheme === "unix") return { transport: "unix", path: parseSocketPath(rest, what) };
   if (scheme === "vmferry") return parseTicketAddress(rest, what);
   if (scheme === "ssh") return parseSsh(rest, what);
-  if (scheme !== "tcp") {
+  if (scheme !== "tcp" && scheme !== "tls") {
     throw new UsageError(`${what}: got "${scheme}://", expected ${SCHEMES}`);
   }
-  return { transport: "tcp", ...parseHostPort("tcp", rest, what) };
+  return { transport: scheme, ...parseHostPort(scheme, rest, what) };
 }
 
 /** Nothing of the ticket is repeated in an error. */
@@ -125,7 +127,8 @@ export function formatAddress(address: Address): string {
     const user = address.user === undefined ? "" : `${address.user}@`;
     return `ssh://${user}${host}${address.port === undefined ? "" : `:${address.port}`}`;
   }
-  return `${address.transport === "ticket" ? "vmferry" : "tcp"}://${host}:${address.port}`;
+  const scheme = address.transport === "ticket" ? "vmferry" : address.transport;
+  return `${scheme}://${host}:${address.port}`;
 }
 
 /** The text of an address, without the ticket that it may have. */

@@ -51,6 +51,10 @@ export interface TunnelOptions {
   readonly inFlight: number | undefined;
   /** Where a listening end leaves its ticket. */
   readonly ticketFile: string | undefined;
+  /** With `tls://`: where the certificates are. */
+  readonly tlsDir: string | undefined;
+  /** The names of which a client's certificate must have one; none = every client's is good. */
+  readonly allowClients: readonly string[];
   /** With `ssh://`. */
   readonly ssh: SshFlags | undefined;
 }
@@ -378,8 +382,24 @@ function tunnel(given: Given): TunnelOptions {
       return size !== undefined && size >= 65536 ? size : undefined;
     }, "a size of 64K or more, as 32M"),
     ticketFile: given.one("ticket-file"),
+    ...tlsFlags(given),
     ssh: sshFlags(given),
   };
+}
+
+function tlsFlags(given: Given): Pick<TunnelOptions, "tlsDir" | "allowClients"> {
+  const address = given.one("listen") ?? given.positional[0] ?? "";
+  const tlsDir = given.one("tls-dir");
+  const allowClients = given.many("allow-client");
+  if (address.startsWith("tls://")) {
+    if (tlsDir === undefined) given.fail("tls:// needs --tls-dir DIR with the certificates");
+    if (allowClients.length > 0 && !given.has("listen")) {
+      given.fail("--allow-client is for the end that listens");
+    }
+  } else if (tlsDir !== undefined || allowClients.length > 0) {
+    given.fail(`--${tlsDir === undefined ? "allow-client" : "tls-dir"} goes with tls:// only`);
+  }
+  return { tlsDir, allowClients };
 }
 
 function sshFlags(given: Given): SshFlags | undefined {

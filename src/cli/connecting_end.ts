@@ -15,6 +15,7 @@ import { LinkEvents } from "./link_events.ts";
 import { readSecret } from "./secret.ts";
 import { readTicket } from "./ticket_file.ts";
 import type { KeptTicket } from "./ticket_use.ts";
+import { readCredentials } from "./tls_dir.ts";
 import { VERSION } from "./version.ts";
 
 const clock: Clock = systemClock;
@@ -70,9 +71,11 @@ export async function connector(
     told.report({ event: "warning", code: "ticket-in-argv", message: IN_ARGV });
   }
   const isSsh = address.transport === "ssh";
+  const { tlsDir } = options;
   const dial = dialer(
     address,
     options,
+    tlsDir === undefined ? undefined : await readCredentials(tlsDir, "client"),
     (line) => told.line(`${isSsh ? address.host : "peer"}: ${line.replace(/^vmferry: /, "")}`),
   );
   const open =

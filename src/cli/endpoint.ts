@@ -3,17 +3,20 @@
  *
  * @module
  */
-import type { Acceptor, BytePipe, Dial } from "../io/mod.ts";
+import type { Acceptor, BytePipe, Dial, Logger } from "../io/mod.ts";
 import {
   connectSsh,
   connectTcp,
   connectTicket,
+  connectTls,
   connectUnix,
   listenTcp,
   listenTicket,
+  listenTls,
   listenUnix,
   stdioPipe,
   type TicketIdentity,
+  type TlsCredentials,
 } from "../tunnel/mod.ts";
 import { type Address, formatAddress, isLocal } from "./address.ts";
 import type { CommonOptions, TunnelOptions } from "./args.ts";
@@ -39,7 +42,7 @@ export function checkSafety(
     }
     return undefined;
   }
-  if (address.transport === "ssh") {
+  if (address.transport === "ssh" || address.transport === "tls") {
     if (options.insecure) {
       throw new UsageError(`${text} is encrypted; --insecure asks for the opposite`);
     }
@@ -64,11 +67,13 @@ export function checkSafety(
 /**
  * How to connect to an address.
  *
+ * @param credentials with `tls://`, this end's.
  * @param onLine told of what another host's programs say on standard error.
  */
 export function dialer(
   address: Address,
   options: Pick<TunnelOptions, "ssh">,
+  credentials: TlsCredentials | undefined,
   onLine: (line: string) => void,
 ): Dial {
   switch (address.transport) {
@@ -79,6 +84,10 @@ export function dialer(
     }
     case "unix":
       return (signal) => connectUnix(address.path, signal);
+    case "tls": {
+      if (!credentials) throw new UsageError("tls:// lacks its certificates");
+      return (signal) => connectTls(address.host, address.port, credentials, signal);
+    }
     case "tcp":
       return (signal) => connectTcp(address.host, address.port, signal);
     case "ticket": {
@@ -89,22 +98,42 @@ export function dialer(
   }
 }
 
-/**
- * Listens on an address, or takes standard input and output as the one connection there will be.
- *
- * @param identity what a ticket's end is known by.
- * @param onOver called when no further connection can come.
- */
+/** What listening on some addresses takes. */
+export interface ListenOptions {
+  /** With a ticket: what this end is known by. */
+  readonly identity: TicketIdentity | undefined;
+  /** With `tls://`: this end's certificates. */
+  readonly credentials: TlsCredentials | undefined;
+  /** With `tls://`: the names that may come; none = all that the authority signed. */
+  readonly allowClients: readonly string[];
+  /** Called when no further connection can come. */
+  readonly onOver: () => void;
+  readonly log: Logger;
+}
+
+/** Listens on an address, or takes standard input and output as the one connection there will be. */
 export async function listenOn(
   address: Address | "stdio",
-  identity: TicketIdentity | undefined,
-  onOver: () => void,
+  options: ListenOptions,
 ): Promise<Acceptor> {
-  if (address === "stdio") return stdioAcceptor(onOver);
-  if (address.transport === "unix") return await listenUnix(address.path);
-  if (address.transport === "ssh") throw new UsageError("There is no listening on ssh://");
-  if (identity) return listenTicket(address.host, address.port, identity);
-  return listenTcp(address.host, address.port);
+  if (address === "stdio") return stdioAcceptor(options.onOver);
+  const { identity, credentials, allowClients, log } = options;
+  switch (address.transport) {
+    case "unix":
+      return await listenUnix(address.path);
+    case "ssh":
+      throw new UsageError("There is no listening on ssh://");
+    case "tls":
+      if (!credentials) throw new UsageError("tls:// lacks its certificates");
+      return await listenTls(address.host, address.port, credentials, allowClients, (line) => {
+        log.log("warning", line);
+      });
+    case "ticket":
+      if (!identity) throw new UsageError(`${formatAddress(address)} lacks its ticket`);
+      return listenTicket(address.host, address.port, identity);
+    case "tcp":
+      return listenTcp(address.host, address.port);
+  }
 }
 
 /** There is one connection and no other after it: `onOver` is called when that one is closed. */

@@ -152,6 +152,22 @@ export const FLAGS: readonly Flag[] = [
     help: "End when the streams of a first round have ended. Default: run until told to stop.",
   },
   {
+    name: "tls-dir",
+    value: "DIR",
+    commands: TUNNEL,
+    help:
+      "With tls://: folder with ca-cert.pem and, to listen, server-cert.pem and server-key.pem, " +
+      "to connect, client-cert.pem and client-key.pem, as QEMU has them.",
+  },
+  {
+    name: "allow-client",
+    value: "NAME",
+    many: true,
+    commands: LISTENING,
+    help: "With tls://: let in only a client whose certificate has this name (its common name or " +
+      "a DNS name). Repeatable. Default: every client of the authority.",
+  },
+  {
     name: "remote-qmp",
     value: "PATH",
     commands: ["migrate", "check"],

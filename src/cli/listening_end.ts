@@ -1,11 +1,12 @@
 import { type Acceptor, type Clock, systemClock } from "../io/mod.ts";
-import { type Session, SessionServer } from "../tunnel/mod.ts";
+import { type Session, SessionServer, type TlsCredentials } from "../tunnel/mod.ts";
 import { type Address, formatAddress } from "./address.ts";
 import { type EndOptions, livenessOf, secretOf, type Told, warnOf } from "./connecting_end.ts";
 import { listenOn } from "./endpoint.ts";
 import { LinkEvents } from "./link_events.ts";
 import { writePrivate } from "./private_file.ts";
 import { type KeptTicket, TicketUse } from "./ticket_use.ts";
+import { readCredentials } from "./tls_dir.ts";
 import { VERSION } from "./version.ts";
 
 const clock: Clock = systemClock;
@@ -17,6 +18,7 @@ export class ListeningEnd implements Disposable {
   readonly #options: EndOptions;
   readonly #told: Told;
   readonly #secret: Uint8Array | undefined;
+  readonly #credentials: TlsCredentials | undefined;
   readonly #over = Promise.withResolvers<void>();
   #where: Address | "stdio";
   #use: TicketUse | undefined;
@@ -33,7 +35,9 @@ export class ListeningEnd implements Disposable {
     told: Told,
   ): Promise<ListeningEnd> {
     if (where !== "stdio") warnOf(where, options, told.report);
-    return new ListeningEnd(where, options, told, await secretOf(options));
+    const { tlsDir } = options;
+    const credentials = tlsDir === undefined ? undefined : await readCredentials(tlsDir, "server");
+    return new ListeningEnd(where, options, told, await secretOf(options), credentials);
   }
 
   private constructor(
@@ -41,6 +45,7 @@ export class ListeningEnd implements Disposable {
     options: EndOptions,
     told: Told,
     secret: Uint8Array | undefined,
+    credentials: TlsCredentials | undefined,
   ) {
     // The other end of a pipe can't come back: there is no process of ours to come back to.
     this.graceMs = where === "stdio" ? 0 : options.graceMs;
@@ -48,6 +53,7 @@ export class ListeningEnd implements Disposable {
     this.#options = options;
     this.#told = told;
     this.#secret = secret;
+    this.#credentials = credentials;
   }
 
   /**
@@ -64,7 +70,13 @@ export class ListeningEnd implements Disposable {
       this.#use = kept && await TicketUse.takeUp(kept) || await TicketUse.make();
       if (kept) this.#use.keepIn(kept);
     }
-    this.#acceptor = await listenOn(where, this.#use?.identity, () => this.#over.resolve());
+    this.#acceptor = await listenOn(where, {
+      identity: this.#use?.identity,
+      credentials: this.#credentials,
+      allowClients: this.#options.allowClients,
+      onOver: () => this.#over.resolve(),
+      log: this.#told.log,
+    });
   }
 
   /** Where it listens, with the port that was chosen, without any ticket. */

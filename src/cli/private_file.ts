@@ -9,17 +9,24 @@ import { UsageError } from "./usage_error.ts";
  * Reads a private file; line ends at its end do not count.
  *
  * @param what names the argument in errors, such as `--secret-file`.
+ * @param closed the mode bits that must not be set.
  * @param limit most bytes that are read; one more tells that there are more.
  * @throws {UsageError} when it can't be read or others can use it.
  */
-export async function readPrivate(path: string, what: string, limit: number): Promise<Uint8Array> {
+export async function readPrivate(
+  path: string,
+  what: string,
+  limit: number,
+  closed = 0o077,
+): Promise<Uint8Array> {
   using file = await openFile(path, what);
   const { mode, isFile } = await file.stat();
   if (!isFile) throw new UsageError(`${what}: ${path} is no regular file`);
-  if (mode !== null && (mode & 0o077) !== 0) {
+  if (mode !== null && (mode & closed) !== 0) {
     const octal = (mode & 0o777).toString(8).padStart(4, "0");
     throw new UsageError(
-      `${what}: ${path} has mode ${octal}, others can use it; expected 0600: chmod 600 ${path}`,
+      `${what}: ${path} has mode ${octal}, others can use it; expected ` +
+        `${closed === 0o077 ? "0600: chmod 600" : "0640 or less: chmod 640"} ${path}`,
     );
   }
   return await readUpTo(file, limit);

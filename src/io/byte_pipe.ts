@@ -21,6 +21,8 @@ export interface BytePipe {
    * algorithm, RFC 896), which takes it up to 40 ms unless it has something to send itself.
    */
   readonly delaysSmallWrites?: boolean;
+  /** Why whoever is at the other end may not come in, once that is known; he is told so. */
+  readonly refusal?: string;
   /** Ends the sending direction; reading goes on. */
   closeWrite(): Promise<void>;
   /** Releases the pipe; pending reads and writes fail. Safe to call twice. */

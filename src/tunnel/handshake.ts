@@ -132,6 +132,7 @@ export async function answerHandshake(
     local,
     crypto.getRandomValues(new Uint8Array(wire.SESSION_ID_LENGTH)),
   );
+  if (pipe.refusal !== undefined) return await refuse(pipe, "not-allowed", pipe.refusal);
   const frame = await readFrame(pipe, [wire.AUTH, wire.RESUME]);
   if (frame.header.type === wire.RESUME) {
     const session = resumable(exchange.peer.sessionId);

@@ -112,6 +112,7 @@ export const REFUSE_CODES = {
   "bad-resume": 5,
   "busy": 6,
   "malformed": 7,
+  "not-allowed": 8,
 } as const;
 
 /** Why a session ends; the numbers of GOAWAY. */

@@ -35,6 +35,8 @@ Deno.test("a migrate with everything is read as it was meant", () => {
       deadAfterMs: 15_000,
       inFlight: undefined,
       ticketFile: undefined,
+      tlsDir: undefined,
+      allowClients: [],
       ssh: undefined,
     },
   );
@@ -103,6 +105,13 @@ const WRONG: readonly [string, string][] = [
   ["cancel --secret-file /s", "--secret-file is no flag of"],
   ["set", "set needs bandwidth=SIZE"],
   ["set speed=3", 'got "speed=3"'],
+  ["migrate --qmp /q tls://h:1", "needs --tls-dir"],
+  ["migrate --qmp /q --tls-dir /t tcp://h:1", "goes with tls:// only"],
+  ["receive --qmp /q --listen tcp://h:1 --allow-client a", "goes with tls:// only"],
+  [
+    "forward --from a=unix:///a --tls-dir /t --allow-client x tls://h:1",
+    "for the end that listens",
+  ],
   ["migrate --qmp /q ssh://h", "needs --remote-qmp"],
   ["migrate --qmp /q ssh://-oProxyCommand=x", "expected ssh://"],
   ["migrate --qmp /q ssh://-u@h", "expected ssh://"],

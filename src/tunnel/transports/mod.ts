@@ -7,5 +7,6 @@ export { connectSsh, sshEnded, type SshOptions } from "./ssh.ts";
 export { stdioPipe } from "./stdio.ts";
 export { makeTicketIdentity, PUBLIC_KEY_LENGTH, type TicketIdentity } from "./self_signed.ts";
 export { connectTcp, listenTcp } from "./tcp.ts";
+export { connectTls, listenTls, type TlsCredentials } from "./tls.ts";
 export { connectTicket, listenTicket } from "./ticket.ts";
 export { connectUnix, listenUnix } from "./unix.ts";

@@ -17,13 +17,17 @@ export function tlsError(error: unknown, proof: TlsProof, who: string): Error {
   return new Error(wordsOf(messageOf(error), proof, who), { cause: error });
 }
 
+/** That this end turned the other one's certificate away. */
+const CERTIFICATE =
+  /UnknownIssuer|BadSignature|invalid peer certificate|self.?signed|UNABLE_TO|unable to|CERT_|altnames|certificate has expired|not yet valid/i;
+
 function wordsOf(said: string, proof: TlsProof, who: string): string {
   const reason = ` (TLS: ${said})`;
   if (/corrupt message|InvalidContentType|InvalidMessage|wrong version number/i.test(said)) {
     return `What came from ${who} is not TLS: that end does not encrypt` + reason;
   }
   if (/received fatal alert/i.test(said)) return alertWords(said, proof, who) + reason;
-  if (/UnknownIssuer|BadSignature|invalid peer certificate|self.?signed/i.test(said)) {
+  if (CERTIFICATE.test(said)) {
     return certificateWords(said, proof, who) + reason;
   }
   if (/no certificates?|did not return a certificate/i.test(said)) {
@@ -56,13 +60,17 @@ function certificateWords(said: string, proof: TlsProof, who: string): string {
     return `Who answers at ${who} does not hold the ticket's key: the ticket is another receive's, ` +
       "or somebody is in between";
   }
-  if (/NotValidForName/i.test(said)) return `The certificate of ${who} is made out to another name`;
-  if (/Expired/i.test(said)) return `The certificate of ${who} has expired`;
-  if (/NotValidYet/i.test(said)) {
+  if (/NotValidForName|altnames|does not match/i.test(said)) {
+    return `The certificate of ${who} is made out to another name`;
+  }
+  if (/expired/i.test(said)) return `The certificate of ${who} has expired`;
+  if (/NotValidYet|not yet valid/i.test(said)) {
     return `The certificate of ${who} is not valid yet; is the clock right?`;
   }
   if (/InvalidPurpose|ExtendedKeyUsage/i.test(said)) {
     return `The certificate of ${who} is not made for this end of TLS (extendedKeyUsage)`;
   }
-  return `The certificate of ${who} is not signed by the authority in ca-cert.pem`;
+  // `node:tls` tells the one no better than the other.
+  const orOld = /UNABLE_TO|unable to/i.test(said) ? ", or has expired" : "";
+  return `The certificate of ${who} is not signed by the authority in ca-cert.pem${orOld}`;
 }

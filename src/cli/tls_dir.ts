@@ -1,0 +1,33 @@
+import type { TlsCredentials } from "../tunnel/mod.ts";
+import { readPrivate } from "./private_file.ts";
+import { UsageError } from "./usage_error.ts";
+
+/** Longest file that is read, bytes. */
+const LONGEST = 256 * 1024;
+/** QEMU's keys often are its group's, too; nobody else may read them. */
+const KEY_CLOSED = 0o027;
+
+/**
+ * Reads certificates and the key of one end from a folder laid out as QEMU's `tls-creds-x509` has
+ * it: `ca-cert.pem`, and `server-cert.pem`, `server-key.pem` or `client-cert.pem`, `client-key.pem`.
+ *
+ * @throws {UsageError} naming the file that is missing, no PEM, or a key that others can read.
+ */
+export async function readCredentials(
+  dir: string,
+  end: "server" | "client",
+): Promise<TlsCredentials> {
+  return {
+    authority: await readPem(`${dir}/ca-cert.pem`, "CERTIFICATE", 0),
+    certificate: await readPem(`${dir}/${end}-cert.pem`, "CERTIFICATE", 0),
+    privateKey: await readPem(`${dir}/${end}-key.pem`, "PRIVATE KEY", KEY_CLOSED),
+  };
+}
+
+async function readPem(path: string, what: string, closed: number): Promise<string> {
+  const text = new TextDecoder().decode(await readPrivate(path, "--tls-dir", LONGEST, closed));
+  if (!new RegExp(`-----BEGIN ([A-Z]+ )?${what}-----`).test(text)) {
+    throw new UsageError(`--tls-dir: ${path} holds no ${what} in PEM`);
+  }
+  return `${text}\n`;
+}
