@@ -135,8 +135,8 @@ function overview(): string {
     ...SUMMARY.map(([command, what]) => entry(`  ${command}`, what)),
     "",
     "An ADDRESS or DESTINATION is vmferry://HOST:PORT (encrypted, with a ticket), tls://HOST:PORT",
-    "(with certificates), tcp://HOST:PORT or unix:///PATH, a DESTINATION also ssh://[USER@]HOST[:PORT]; an IPv6 address stands in",
-    "brackets. Each command has its own --help.",
+    "(with certificates), tcp://HOST:PORT or unix:///PATH, a DESTINATION also",
+    "ssh://[USER@]HOST[:PORT]; an IPv6 address stands in brackets. Each command has its own --help.",
     "",
     EXIT_CODES,
   ].join("\n");
