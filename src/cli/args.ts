@@ -49,6 +49,8 @@ export interface TunnelOptions {
   readonly connectMs: number;
   readonly deadAfterMs: number;
   readonly inFlight: number | undefined;
+  /** `USER[:GROUP]` that QEMU runs as, where it is another one. */
+  readonly socketOwner: string | undefined;
   /** Where a listening end leaves its ticket. */
   readonly ticketFile: string | undefined;
   /** With `tls://`: where the certificates are. */
@@ -381,6 +383,7 @@ function tunnel(given: Given): TunnelOptions {
       const size = parseSize(t);
       return size !== undefined && size >= 65536 ? size : undefined;
     }, "a size of 64K or more, as 32M"),
+    socketOwner: given.one("socket-owner"),
     ticketFile: given.one("ticket-file"),
     ...tlsFlags(given),
     ssh: sshFlags(given),

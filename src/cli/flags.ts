@@ -152,6 +152,13 @@ export const FLAGS: readonly Flag[] = [
     help: "End when the streams of a first round have ended. Default: run until told to stop.",
   },
   {
+    name: "socket-owner",
+    value: "USER[:GROUP]",
+    commands: ["receive", "migrate", "forward"],
+    help: "The user that QEMU runs as, when it is not yours: the sockets that it uses are his. " +
+      "Takes root.",
+  },
+  {
     name: "tls-dir",
     value: "DIR",
     commands: TUNNEL,

@@ -15,6 +15,7 @@ import {
 import type { QmpClient } from "../qmp/mod.ts";
 import { type CutOff, findJournals, JournalFile } from "./journal_file.ts";
 import { PrivateRunDir, runBase } from "./run_dir.ts";
+import type { SocketOwner } from "./socket_owner.ts";
 
 export interface RunStateOptions {
   /** `--run-dir`, if it was given. */
@@ -23,6 +24,8 @@ export interface RunStateOptions {
   /** The QMP socket's absolute path. */
   readonly qmpPath: string;
   readonly side: Side;
+  /** Whom the sockets that QEMU uses are for, if it runs as another user. */
+  readonly socketOwner: SocketOwner | undefined;
   /** Take up what was left. */
   readonly resume: boolean;
   readonly log: Logger;
@@ -51,8 +54,8 @@ export class RunState<R extends JournalRecord> implements AsyncDisposable {
       return new RunState(dir, await JournalFile.open(left.dir), left.record as R);
     }
     if (left) throw refused(options, "cut-off", choices(left.record, options));
-    const dir = await PrivateRunDir.make(options.base);
-    return new RunState<R>(dir, await JournalFile.open(dir.path("").slice(0, -1)), undefined);
+    const dir = await PrivateRunDir.make(options.base, options.socketOwner);
+    return new RunState<R>(dir, await JournalFile.open(dir.folder), undefined);
   }
 
   private constructor(dir: PrivateRunDir, journal: JournalFile, record: R | undefined) {

@@ -4,6 +4,7 @@ import { parseCommandLine } from "../../src/cli/args.ts";
 import { COMMANDS, FLAGS } from "../../src/cli/flags.ts";
 import { helpText } from "../../src/cli/help.ts";
 import { formatSize, parseDuration, parseSize } from "../../src/cli/size.ts";
+import { ownerOf } from "../../src/cli/socket_owner.ts";
 import { UsageError } from "../../src/cli/usage_error.ts";
 
 const parse = (line: string) => parseCommandLine(line.split(" ").filter((w) => w !== ""));
@@ -34,6 +35,7 @@ Deno.test("a migrate with everything is read as it was meant", () => {
       connectMs: 10_000,
       deadAfterMs: 15_000,
       inFlight: undefined,
+      socketOwner: undefined,
       ticketFile: undefined,
       tlsDir: undefined,
       allowClients: [],
@@ -233,4 +235,17 @@ Deno.test("ssh:// names a host, and what runs there is put together", () => {
     command: "vmferry",
     args: ["receive", "--stdio", "--quiet", "--qmp", "/r", "--disk", "a=b"],
   });
+});
+
+Deno.test("a socket's owner is a user's name or number, and a group's", () => {
+  const passwd = "root:x:0:0::/root:/bin/sh\nqemu:x:107:36::/:/bin/false\n";
+  const group = "root:x:0:\nkvm:x:36:qemu\n";
+  const owner = (text: string) => Object.values(ownerOf(text, passwd, group));
+  assertEquals(owner("qemu"), [107, 36]);
+  assertEquals(owner("107"), [107, 36]);
+  assertEquals(owner("qemu:root"), [107, 0]);
+  assertEquals(owner("5000:6000"), [5000, 6000]);
+  for (const wrong of ["nobody", "qemu:nogroup", "5000", "", "qemu:", "a:b:c"]) {
+    assertThrows(() => owner(wrong), UsageError, "--socket-owner");
+  }
 });

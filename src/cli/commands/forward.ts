@@ -7,12 +7,13 @@ import {
   openChannel,
   RpcPeer,
 } from "../../rpc/mod.ts";
-import { connectUnix, listenUnix, type Session, SessionError } from "../../tunnel/mod.ts";
+import { connectUnix, type Session, SessionError } from "../../tunnel/mod.ts";
 import type { Command } from "../args.ts";
 import { connector } from "../connecting_end.ts";
 import { ListeningEnd } from "../listening_end.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Output } from "../output.ts";
+import { listenFor, ownerFrom } from "../socket_owner.ts";
 import { onSignals } from "../signals.ts";
 
 type Options = Command & { readonly command: "forward" };
@@ -158,13 +159,14 @@ async function connect(
   output: Output,
   totals: Totals,
 ): Promise<void> {
+  const socketOwner = await ownerFrom(options);
   const makeSession = await connector(mode.destination, options, output);
   let current = await openClient(makeSession, stop, output);
   const listeners: ChannelListener[] = [];
   const round = new Round(mode.from.map((s) => s.name));
   try {
     for (const { name, path } of mode.from) {
-      const acceptor = await listenUnix(path);
+      const acceptor = await listenFor(path, socketOwner);
       listeners.push(
         new ChannelListener(acceptor, name, {
           open: async (channel) => {

@@ -21,6 +21,7 @@ import { realPath } from "../paths.ts";
 import { isPastMirrors, refuseMirrors } from "../refuse_mirrors.ts";
 import { exitCodeOf, resultEvent } from "../result.ts";
 import { recoverCommand, RunState } from "../run_state.ts";
+import { listenFor, ownerFrom } from "../socket_owner.ts";
 import { onSignals } from "../signals.ts";
 import { KEPT_TICKET, KeptTicket } from "../ticket_use.ts";
 
@@ -33,6 +34,7 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
   const report = board.noting(output.report);
   const limits = new Limits(options.bandwidth, options.maxDowntimeMs);
   const start = systemClock.now();
+  const socketOwner = await ownerFrom(options);
   let kept: KeptTicket | undefined;
   const told = { report, log, line: (text: string) => output.line(text) };
   const connect = await connector(options.destination, options, told, { kept: () => kept });
@@ -60,12 +62,13 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
       qmpPath,
       side: "source",
       resume: options.resume,
+      socketOwner,
       log,
     });
-    kept = new KeptTicket(run.dir.path(KEPT_TICKET));
+    kept = new KeptTicket(run.dir.own(KEPT_TICKET));
     const identity = await identify("source", qmp, options.qmp, run.dir.folder);
     control = new ControlServer(
-      await listenUnix(run.dir.path(CONTROL_SOCKET)),
+      await listenUnix(run.dir.own(CONTROL_SOCKET)),
       controlSource(board, identity, limits, stop),
       systemClock,
       log,
@@ -79,7 +82,7 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
       destination: formatDestination(options.destination),
       graceMs: options.graceMs,
       connect,
-      listen: listenUnix,
+      listen: (path) => listenFor(path, socketOwner),
       disks: options.disks,
       limits,
       quitSource: options.quitSource,

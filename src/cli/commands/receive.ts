@@ -19,6 +19,7 @@ import type { Output } from "../output.ts";
 import { realPath } from "../paths.ts";
 import { exitCodeOf, resultEvent } from "../result.ts";
 import { recoverCommand, RunState } from "../run_state.ts";
+import { ownerFrom } from "../socket_owner.ts";
 import { onSignals } from "../signals.ts";
 import { KEPT_TICKET, KeptTicket } from "../ticket_use.ts";
 
@@ -42,6 +43,7 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
     log,
     line: (text) => output.line(text),
   });
+  const socketOwner = await ownerFrom(options);
   let migration: DestinationMigration | undefined;
   let control: ControlServer | undefined;
   try {
@@ -53,11 +55,12 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
       qmpPath,
       side: "destination",
       resume: options.resume,
+      socketOwner,
       log,
     });
     await end.open(
       listenAddress(options.listen, run.record),
-      new KeptTicket(run.dir.path(KEPT_TICKET)),
+      new KeptTicket(run.dir.own(KEPT_TICKET)),
     );
     migration = new DestinationMigration({
       qmp,
@@ -81,7 +84,7 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
     const destination = migration;
     const identity = await identify("destination", qmp, options.qmp, run.dir.folder);
     control = new ControlServer(
-      await listenUnix(run.dir.path(CONTROL_SOCKET)),
+      await listenUnix(run.dir.own(CONTROL_SOCKET)),
       controlDestination(board, identity, (reason) => destination.cancel(reason)),
       systemClock,
       log,

@@ -109,7 +109,7 @@ async function ask(
   output: Output,
 ): Promise<DestinationState | undefined> {
   if (!options.destination || record.side !== "source") return undefined;
-  const kept = new KeptTicket(runDir.path(KEPT_TICKET));
+  const kept = new KeptTicket(runDir.own(KEPT_TICKET));
   const connect = await connector(options.destination, options, output, { kept: () => kept });
   try {
     const session = await connect(AbortSignal.timeout(options.connectMs * 2));
