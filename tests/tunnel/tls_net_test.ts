@@ -101,3 +101,47 @@ Deno.test("the names of a certificate, and who may come", () => {
   assert(!mayCome(names, ["host"]) && !mayCome(names, ["10.0.0.1"]) && !mayCome([], ["x"]));
   assertEquals(certificateNames({}), []);
 });
+
+test("an authority that the whole host trusts counts for nothing: only the one in ca-cert.pem", async () => {
+  const hosts = await Deno.makeTempDir();
+  try {
+    const everybodys = await Pki.make(hosts, "an authority that everybody trusts");
+    const names = ["s", "DNS:localhost", "IP:127.0.0.1"] as const;
+    const folder = await everybodys.folder("m", "server", [...names], { trusts: pki });
+    const acceptor = await listenTls(
+      "127.0.0.1",
+      0,
+      await readCredentials(folder, "server"),
+      [],
+      () => {},
+    );
+    const port = acceptor.address.split(":").at(-1);
+    const run = async (code: string) => {
+      const { stdout } = await new Deno.Command(Deno.execPath(), {
+        args: ["eval", "--no-lock", code],
+        cwd: new URL("../..", import.meta.url).pathname,
+        env: { DENO_TLS_CA_STORE: "system", SSL_CERT_FILE: `${hosts}/ca-cert.pem` },
+        stderr: "inherit",
+      }).output();
+      return new TextDecoder().decode(stdout).trim();
+    };
+    // Deno's own TLS is what shows that the host does trust it.
+    const trusted = await run(
+      `const c = await Deno.connectTls({ hostname: "127.0.0.1", port: ${port} });
+       await c.handshake(); console.log("trusted"); c.close(); Deno.exit();`,
+    );
+    assertEquals(trusted, "trusted");
+    const source = new URL("../../src/tunnel/mod.ts", import.meta.url).href;
+    const said = await run(
+      `const { connectTls } = await import("${source}");
+       const credentials = ${JSON.stringify(client)};
+       try { await connectTls("127.0.0.1", ${port}, credentials); console.log("taken"); }
+       catch (error) { console.log(error.message); }
+       Deno.exit();`,
+    );
+    assert(said.includes("is not signed by the authority in ca-cert.pem"), said);
+    acceptor.close();
+  } finally {
+    await Deno.remove(hosts, { recursive: true });
+  }
+});

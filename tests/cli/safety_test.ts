@@ -1,0 +1,28 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { parseAddress } from "../../src/cli/address.ts";
+import { checkSafety } from "../../src/cli/endpoint.ts";
+import { UsageError } from "../../src/cli/usage_error.ts";
+
+const check = (address: string, insecure: boolean, secretFile?: string) =>
+  checkSafety(parseAddress(address, "x"), { insecure, secretFile });
+
+Deno.test("plain tcp beyond this machine takes --insecure and a secret, and is warned of", () => {
+  for (const address of ["tcp://10.0.0.1:1", "tcp://0.0.0.0:1", "tcp://[::]:1", "tcp://host:1"]) {
+    assertThrows(() => check(address, false), UsageError, "--insecure");
+    assertThrows(() => check(address, false, "/s"), UsageError, "--insecure");
+    assertThrows(() => check(address, true), UsageError, "--secret-file");
+    assert(check(address, true, "/s")?.includes("is not encrypted"));
+  }
+  for (const address of ["tcp://127.0.0.1:1", "tcp://[::1]:1", "tcp://localhost:1", "unix:///s"]) {
+    assertEquals(check(address, false), undefined);
+  }
+});
+
+Deno.test("what encrypts does so wherever it leads, and can't be told not to", () => {
+  const ticket = `vmferry://127.0.0.1:1/${"A".repeat(64)}`;
+  for (const address of [ticket, "tls://host:1", "ssh://host"]) {
+    assertEquals(check(address, false), undefined);
+    assertThrows(() => check(address, true), UsageError, "--insecure asks for the opposite");
+  }
+  assertThrows(() => check(ticket, false, "/s"), UsageError, "has a secret of its own");
+});
