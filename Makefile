@@ -16,7 +16,15 @@ scenario: ## one story with real QEMUs: make scenario NAME=direct
 qemu10: ## a QEMU 10.0 in .tools/, to cross to: env $(tools/qemu10.sh) make scenario NAME=main
 	@tools/qemu10.sh
 bench: ## vmferry and other relays side by side: mirrors, a raw stream, CPU, memory, RPC (8 minutes)
-	@$(RUN) run -A tools/build.ts && tools/deno.sh run -A tools/bench/main.ts --json dist/bench.json $(ROWS)
+	@$(RUN) run -A tools/build.ts && tools/deno.sh run -A tools/bench/main.ts --json dist/bench.json $(ARGS)
+bench-long: ## over links with a delay and a rate: share of the link, RPC behind it
+	@$(RUN) run -A tools/build.ts && tools/deno.sh run -A tools/bench/long.ts --json dist/bench-long.json $(ARGS)
+bench-downtime: ## how long a guest stands still, with vmferry and with nothing between the QEMUs
+	@$(RUN) run -A tools/build.ts && tools/deno.sh run -A tools/bench/downtime.ts --json dist/bench-downtime.json $(ARGS)
+bench-growth: ## CPU and memory from 1 to 64 disks and from 1 to 32 GiB
+	@$(RUN) run -A tools/build.ts && tools/deno.sh run -A tools/bench/growth.ts --json dist/bench-growth.json $(ARGS)
+bench-startup: ## start-up time and size of the built file, both kinds
+	@tools/bootstrap.sh && tools/bench/startup.sh $(ARGS)
 matrix: ## every fault in every phase of a migration, with real QEMUs; takes long
 	@$(RUN) run -A tools/build.ts && VMFERRY_ACCEL=tcg tools/deno.sh run -A tests/matrix/main.ts $(ARGS)
 fuzz: ## random input to everything that parses what a peer sent: make fuzz SECONDS=60 SEED=1, or FRAMES=10000000
@@ -24,4 +32,4 @@ fuzz: ## random input to everything that parses what a peer sent: make fuzz SECO
 clean: ## remove what was built or fetched into the project
 	rm -rf dist .tools
 
-.PHONY: help demo test check build scenario qemu10 bench matrix fuzz clean
+.PHONY: help demo test check build scenario qemu10 bench bench-long bench-downtime bench-growth bench-startup matrix fuzz clean

@@ -26,10 +26,13 @@ export class FlightCap {
   #roundEnd = 0;
   #held = false;
 
-  /** @param most the cap is never above this, bytes. */
-  constructor(most: number) {
+  /**
+   * @param most the cap is never above this, bytes.
+   * @param first the cap until something was measured.
+   */
+  constructor(most: number, first: number = limits.FIRST_IN_FLIGHT) {
     this.#most = most;
-    this.#cap = Math.min(most, limits.FIRST_IN_FLIGHT);
+    this.#cap = Math.min(most, first);
   }
 
   /** Bytes that may be under way. */
@@ -77,15 +80,14 @@ export class FlightCap {
   }
 
   #measured(rate: number, rttMs: number): void {
-    const highest = Math.max(0, ...this.#rates);
-    // A sender that had nothing to send tells only that the connection can do so much.
-    if (!this.#held && rate <= highest) return;
-    if (this.#held) this.#rates.push(rate);
-    else this.#rates = [rate];
-    if (this.#rates.length > ROUNDS) this.#rates.shift();
+    if (this.#held || rate > Math.max(0, ...this.#rates)) {
+      this.#rates.push(rate);
+      if (this.#rates.length > ROUNDS) this.#rates.shift();
+    }
     const best = Math.max(...this.#rates);
     const queue = Math.min(limits.QUEUE_BYTES, best * limits.QUEUE_MS);
-    const cap = Math.max(limits.LEAST_IN_FLIGHT, 2 * best * rttMs, queue);
-    this.#cap = Math.min(this.#most, Math.ceil(cap));
+    const cap = Math.ceil(Math.max(limits.LEAST_IN_FLIGHT, 2 * best * rttMs, queue));
+    // A sender that was not held back tells only that the connection can do so much.
+    this.#cap = Math.min(this.#most, this.#held ? cap : Math.max(cap, this.#cap));
   }
 }

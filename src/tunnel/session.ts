@@ -53,6 +53,8 @@ export interface SessionOptions {
   readonly log: Logger;
   /** Bytes sent and not acknowledged, at most. */
   readonly inFlight?: number;
+  /** The same until the connection was measured. */
+  readonly firstInFlight?: number;
   readonly liveness?: Liveness;
 }
 
@@ -134,7 +136,7 @@ export class Session implements StreamHost, LinkHost, Resumable {
     this.graceMs = Math.min(options.graceMs, options.peer.graceMs);
     this.#clock = options.clock;
     this.#states = new States<SessionState>("session", "down", MOVES, options.log);
-    this.#flight = new FlightCap(options.inFlight ?? limits.IN_FLIGHT);
+    this.#flight = new FlightCap(options.inFlight ?? limits.IN_FLIGHT, options.firstInFlight);
     this.#liveness = options.liveness ??
       { pingAfterMs: limits.PING_AFTER_MS, deadAfterMs: limits.DEAD_AFTER_MS };
     this.#lastLocal = options.role === "connecting" ? -1 : 0;

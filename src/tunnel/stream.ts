@@ -277,11 +277,12 @@ export class TunnelStream implements BytePipe {
   /**
    * For the session: the limit to tell the peer; it holds from now on. The window doubles while the
    * reader uses up half of it within a round trip, which means that the peer waits for credit;
-   * a reader that is slower than that has no use for more, it would only stand in a queue.
+   * a reader that is slower than that has no use for more, it would only stand in a queue. A window
+   * that comes in one burst is granted anew once a round trip and a little, hence the half more.
    */
   grantCredit(): number {
     const now = this.#host.now();
-    if (now - this.#grantedAt < Math.max(limits.WINDOW_MS, this.#host.rttMs)) this.#window *= 2;
+    if (now - this.#grantedAt < limits.WINDOW_MS + 1.5 * this.#host.rttMs) this.#window *= 2;
     this.#grantedAt = now;
     this.#window = Math.min(this.#window, this.#host.maxWindowFor(this));
     this.#receiveLimit = Math.max(this.#receiveLimit, this.#consumed + this.#window);

@@ -6,9 +6,9 @@ import {
   makeImage,
   verifyRing,
 } from "./guest/mod.ts";
+import { migrateDirectly } from "./support/direct_flow.ts";
 import { assertNone, type Scenario, type ScenarioContext } from "./support/scenario.ts";
-import type { Disk, Qemu } from "./support/qemu.ts";
-import { poll } from "./support/waiting.ts";
+import type { Disk } from "./support/qemu.ts";
 
 const DISK_BYTES = 64 * 1024 * 1024;
 
@@ -34,7 +34,7 @@ export const scenario: Scenario = {
     await source.waitCounter(200);
 
     const start = performance.now();
-    const pauseMs = await migrate(context, source, destination, ["vd0", "vd1"]);
+    const pauseMs = await migrateDirectly(context, source, destination, ["vd0", "vd1"]);
     const totalMs = performance.now() - start;
 
     const arrived = await destination.counter();
@@ -55,100 +55,6 @@ export const scenario: Scenario = {
     return `pause ${pauseMs.toFixed(1)} ms, total ${totalMs.toFixed(0)} ms, counter ${arrived}`;
   },
 };
-
-/** Migrates with the QMP commands that vmferry uses; returns STOP to RESUME in ms. */
-async function migrate(
-  context: ScenarioContext,
-  source: Qemu,
-  destination: Qemu,
-  names: readonly string[],
-): Promise<number> {
-  const nbd = `${context.dir}/nbd.sock`;
-  const ram = `${context.dir}/ram.sock`;
-
-  context.note("destination: exports and the incoming end");
-  await destination.execute("nbd-server-start", { addr: { type: "unix", data: { path: nbd } } });
-  for (const name of names) {
-    await destination.execute("block-export-add", {
-      ...{ type: "nbd", id: `export-${name}`, name, writable: true },
-      "node-name": `${destination.name}-${name}`,
-    });
-  }
-  await setCapabilities(destination, ["events", "late-block-activate"]);
-  await destination.execute("migrate-incoming", { uri: `unix:${ram}` });
-
-  context.note("source: mirrors");
-  await setCapabilities(source, ["events", "pause-before-switchover"]);
-  await source.execute("migrate-set-parameters", {
-    "max-bandwidth": 1 << 30,
-    "downtime-limit": 300,
-  });
-  for (const name of names) {
-    await source.execute("blockdev-add", {
-      ...{ driver: "nbd", "node-name": `target-${name}`, export: name },
-      server: { type: "unix", path: nbd },
-    });
-    await source.execute("blockdev-mirror", {
-      ...{ "job-id": name, device: `${source.name}-${name}`, target: `target-${name}` },
-      ...{ sync: "full", "auto-dismiss": false },
-    });
-  }
-  for (const name of names) await jobReaches(source, name, "ready");
-
-  context.note("RAM");
-  await source.execute("migrate", { uri: `unix:${ram}` });
-  await migrationReaches(source, "pre-switchover");
-
-  context.note("switchover");
-  for (const device of names) await source.execute("block-job-cancel", { device, force: false });
-  for (const name of names) {
-    await jobReaches(source, name, "concluded");
-    await source.execute("job-dismiss", { id: name });
-    await source.execute("blockdev-del", { "node-name": `target-${name}` });
-  }
-  // Without this the destination would run the guest as soon as it has the RAM.
-  if (await destination.status() === "inmigrate") await destination.execute("stop");
-  await source.execute("migrate-continue", { state: "pre-switchover" });
-  await Promise.all([
-    migrationReaches(source, "completed"),
-    migrationReaches(destination, "completed"),
-  ]);
-  await destination.execute("nbd-server-stop");
-  await destination.execute("cont");
-  const [stop, resume] = await Promise.all([
-    source.events.waitFor("STOP at the source", (e) => e.event === "STOP"),
-    destination.events.waitFor("RESUME at the destination", (e) => e.event === "RESUME"),
-  ]);
-  return resume.timestampMs - stop.timestampMs;
-}
-
-async function setCapabilities(qemu: Qemu, names: readonly string[]): Promise<void> {
-  const capabilities = names.map((capability) => ({ capability, state: true }));
-  await qemu.execute("migrate-set-capabilities", { capabilities });
-}
-
-async function jobReaches(qemu: Qemu, id: string, status: string): Promise<void> {
-  await qemu.events.waitFor(
-    `job ${id} to be ${status}`,
-    (e) => e.event === "JOB_STATUS_CHANGE" && e.data.id === id && e.data.status === status,
-  );
-  const jobs = await qemu.execute<{ id: string; error?: string }[]>("query-jobs");
-  const error = jobs.find((job) => job.id === id)?.error;
-  if (error) throw new Error(`The mirror ${id} failed: ${error}`);
-}
-
-async function migrationReaches(qemu: Qemu, status: string): Promise<void> {
-  await poll(
-    `${qemu.name}: the migration to be ${status}`,
-    async () => {
-      const info = await qemu.execute<{ status?: string; "error-desc"?: string }>("query-migrate");
-      if (info.status === "failed") throw new Error(`The migration failed: ${info["error-desc"]}`);
-      return info.status === status ? true : undefined;
-    },
-    60_000,
-    1,
-  );
-}
 
 function image(context: ScenarioContext, name: string, format: Image["format"]): Image {
   return { path: `${context.dir}/${name}.${format}`, format };

@@ -107,6 +107,12 @@ Deno.test("a sender with little to send does not lower the cap", () => {
   assertEquals(link.cap.bytes, before);
 });
 
+Deno.test("a sender with little to send at first is not held to that later", () => {
+  const link = new SimulatedLink(125_000, 50);
+  link.run(2000, 100);
+  assertEquals(link.cap.bytes, limits.FIRST_IN_FLIGHT);
+});
+
 Deno.test("the cap is never above what was allowed", () => {
   const link = new SimulatedLink(1_250_000, 100, 3 * MiB);
   link.run(3000);

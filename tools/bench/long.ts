@@ -1,0 +1,165 @@
+/**
+ * `make bench-long`: one disk and four through vmferry over a link with a delay and a rate.
+ *
+ *     long.ts [--rtt 1,20,50,100] [--mbit 1000,10000] [--seconds N] [--json FILE]
+ *
+ * Each link is first measured by itself: a plain relay through it, one connection, whose share of the
+ * rate is what the link of the benchmark can do.
+ *
+ * @module
+ */
+import { parseArgs } from "@std/cli/parse-args";
+import { freePort, listening, makeFolders, quantile, randomFile } from "./ground.ts";
+import { describe, machine } from "./machine.ts";
+import { MirrorBench } from "./mirrors.ts";
+import { peakMemoryMiB } from "./processes.ts";
+import { RawBench } from "./raw.ts";
+import { type Relay, startRelay, vmferryPath } from "./relays.ts";
+import { table } from "./report.ts";
+import { roundTrips } from "./rpc.ts";
+import { project } from "../run.ts";
+
+const args = parseArgs(Deno.args, { string: ["rtt", "mbit", "seconds", "json"] });
+const rtts = numbers(args.rtt ?? "1,20,50,100");
+const rates = numbers(args.mbit ?? "1000,10000");
+const seconds = Number(args.seconds ?? 4);
+const SCRIPT = [Deno.execPath(), "run", "-A", "--no-check"];
+
+/** Shares are of the link's nominal rate; round trips of the RPC behind four disks, ms. */
+interface Row {
+  readonly rttMs: number;
+  readonly mbit: number;
+  readonly link: number;
+  readonly one: number;
+  readonly four: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly peakMiB: number;
+}
+
+const about = await machine();
+console.log(describe(about));
+const rows: Row[] = [];
+{
+  await using folders = await makeFolders();
+  const dir = folders.sockets;
+  await using raw = await RawBench.start(dir);
+  for (const mbit of rates) {
+    // A size that takes about that long, in parts of 1 MiB for four disks.
+    const bytes = Math.max(8, Math.min(2048, Math.round(mbit / 8 * seconds / 4) * 4)) * 2 ** 20;
+    const image = `${folders.data}/${mbit}.raw`;
+    await randomFile(image, bytes);
+    await using mirrors = await MirrorBench.start({ dir, image, bytes, counts: [1, 4] });
+    for (const rttMs of rtts) {
+      const row = await measure(dir, mirrors, raw, mbit, rttMs);
+      rows.push(row);
+      console.error(JSON.stringify(row));
+    }
+    await Deno.remove(image);
+  }
+}
+
+console.log("\nShare of the link; RPC behind 4 disks, ms; peak MiB of the near + far end\n");
+const percent = (share: number) => `${(share * 100).toFixed(0)} %`;
+table([
+  ["RTT", "Mbit/s", "link by itself", "1 disk", "4 disks", "RPC p50", "p99", "peak"],
+  ...rows.map((r) => [
+    ...[`${r.rttMs} ms`, String(r.mbit), percent(r.link), percent(r.one), percent(r.four)],
+    ...[r.p50.toFixed(0), r.p99.toFixed(0), String(r.peakMiB)],
+  ]),
+]);
+if (args.json !== undefined) {
+  await Deno.writeTextFile(
+    String(args.json),
+    JSON.stringify({ machine: about, rows }, undefined, 1) + "\n",
+  );
+}
+
+async function measure(
+  dir: string,
+  mirrors: MirrorBench,
+  raw: RawBench,
+  mbit: number,
+  rttMs: number,
+): Promise<Row> {
+  const share = (bytes: number, seconds: number) => bytes * 8 / 1e6 / seconds / mbit;
+  const { bytes } = mirrors;
+  let link: number;
+  {
+    await using line = await startLink(rttMs, mbit);
+    await using relay = stopping(await plain(dir, raw.targetSocket, line));
+    link = share(bytes, await raw.run(relay.path, bytes));
+  }
+  await using line = await startLink(rttMs, mbit);
+  await using relay = stopping(await vmferry(dir, mirrors.targetSocket, line));
+  const one = share(bytes, await mirrors.run(relay.path, 1));
+  const four = share(bytes, await mirrors.run(relay.path, 4));
+  const stop = new AbortController();
+  const trips = roundTrips(relay.refusedPath!, stop.signal);
+  await mirrors.run(relay.path, 4, () => stop.abort());
+  const taken = await trips;
+  const peakMiB = Math.round(peakMemoryMiB(relay.near!) + peakMemoryMiB(relay.far!));
+  const [p50, p99] = [quantile(taken, 0.5), quantile(taken, 0.99)];
+  return { rttMs, mbit, link, one, four, p50, p99, peakMiB };
+}
+
+interface Line extends AsyncDisposable {
+  /** The far end listens here. */
+  readonly far: number;
+  /** The near end connects here. */
+  readonly near: number;
+}
+
+async function startLink(rttMs: number, mbit: number): Promise<Line> {
+  const [near, far] = [freePort(), freePort()];
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["run", "-A", "--no-check", project("tools/bench/link.ts")],
+      ...[near, far, rttMs, mbit].map(String),
+    ],
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  await listening(near);
+  return {
+    near,
+    far,
+    async [Symbol.asyncDispose]() {
+      child.kill("SIGKILL");
+      await child.status;
+    },
+  };
+}
+
+async function plain(dir: string, target: string, line: Line): Promise<Relay> {
+  const path = `${dir}/relay.sock`;
+  const relay = [...SCRIPT, project("tools/bench/relay.ts")];
+  return await startRelay(path, {
+    far: [...relay, "listen", `${line.far}`, target],
+    farListens: line.far,
+    near: [...relay, "connect", path, `${line.near}`],
+  });
+}
+
+async function vmferry(dir: string, target: string, line: Line): Promise<Relay> {
+  const [path, refusedPath] = [`${dir}/ferry.sock`, `${dir}/refused.sock`];
+  const program = [vmferryPath(), "forward", "--quiet"];
+  const relay = await startRelay(path, {
+    far: [...program, "--to", `nbd=unix://${target}`, "--listen", `tcp://127.0.0.1:${line.far}`],
+    farListens: line.far,
+    near: [
+      ...[...program, "--from", `refused=unix://${refusedPath}`, "--from", `nbd=unix://${path}`],
+      `tcp://127.0.0.1:${line.near}`,
+    ],
+  });
+  return { ...relay, refusedPath };
+}
+
+function stopping(relay: Relay): Relay & AsyncDisposable {
+  return { ...relay, [Symbol.asyncDispose]: () => relay.stop() };
+}
+
+function numbers(text: unknown): number[] {
+  return String(text).split(",").map(Number);
+}
