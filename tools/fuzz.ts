@@ -14,8 +14,9 @@ const frames = Number(Deno.args[2] || 0);
 const first = Number(Deno.args[1] || Math.floor(Math.random() * 1e9));
 /** How much more memory there may be than after the first rounds, MiB. */
 const GROWTH_MIB = 64;
-/** So many rounds it takes until everything was used once. */
+/** So many rounds it takes until everything was used once, and until the allocator has its share. */
 const WARM_UP = 10;
+const SETTLED = 100;
 
 /** An amount of memory, MiB: at the start and at most. */
 class Memory {
@@ -29,7 +30,8 @@ class Memory {
     return this.#most - (this.#start ?? 0);
   }
   toString(): string {
-    return `${(this.#start ?? 0).toFixed(0)} MiB at the start and ${this.#most.toFixed(0)} at most`;
+    if (this.#start === undefined) return "not looked at";
+    return `${this.#start.toFixed(0)} MiB at the start and ${this.#most.toFixed(0)} at most`;
   }
 }
 
@@ -67,7 +69,7 @@ for (; more(); round++) {
   const { rss, heapUsed, external } = Deno.memoryUsage();
   if (round < WARM_UP) continue;
   held.note((heapUsed + external) / 2 ** 20);
-  process.note(rss / 2 ** 20);
+  if (round >= SETTLED) process.note(rss / 2 ** 20);
   if (held.growth > GROWTH_MIB || process.growth > GROWTH_MIB) {
     fail(new Error(`Memory grew: ${figures()}`));
   }
