@@ -120,7 +120,7 @@ function objectOf(line: string): Record<string, unknown> {
 }
 
 function isWhole(value: unknown, least: number): value is number {
-  return Number.isSafeInteger(value) && value as number >= least;
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= least;
 }
 
 function bad(message: string): ControlError {
