@@ -1,5 +1,11 @@
 import { systemClock } from "../io/mod.ts";
-import type { FailureKind, MigrationError, MigrationEvent, Outcome } from "../migrate/mod.ts";
+import {
+  adviceOn,
+  type FailureKind,
+  type MigrationError,
+  type MigrationEvent,
+  type Outcome,
+} from "../migrate/mod.ts";
 import { EXIT, type ExitCode } from "./exit_code.ts";
 
 const OUTCOMES: Readonly<Record<FailureKind, Outcome>> = {
@@ -31,6 +37,6 @@ export function resultEvent(end: {
     totalMs: Math.round(systemClock.now() - end.startedAt),
     bytes: end.bytes,
     error: end.error?.reported ?? null,
-    next: end.next ?? [],
+    next: end.next ?? (end.error ? adviceOn(end.error.code) : []),
   };
 }

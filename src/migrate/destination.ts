@@ -23,7 +23,8 @@ import {
   type DestinationEvent,
   type DestinationState,
 } from "./destination_machine.ts";
-import { asMigrationError, MigrationError, refusal } from "./errors.ts";
+import { adviceOn } from "./advice.ts";
+import { asMigrationError, MigrationError, qemuGone, refusal } from "./errors.ts";
 import type { Report } from "./events.ts";
 import { destinationProblems, inspectGuest } from "./inspect.ts";
 import { type DestinationRecord, JOURNAL_FORMAT, type JournalStore } from "./journal.ts";
@@ -104,8 +105,7 @@ export class DestinationMigration {
     );
     this.#undo = new UndoList(clock, log);
     options.qmp.closed.then((cause) => {
-      const message = cause ? messageOf(cause) : "The QMP connection was closed";
-      return this.#giveAndTell("gone", failed("destination-qemu-gone", message));
+      return this.#giveAndTell("gone", qemuGone("destination", cause));
     });
   }
 
@@ -519,7 +519,8 @@ export class DestinationMigration {
   /** Gives it up and ends the source's session with the reason. */
   async #giveAndTell(event: "fault" | "gone", reason: MigrationError): Promise<void> {
     await this.#give(event, reason);
-    if (this.#failure === reason) this.#owner?.abort(reason.message, "stopped");
+    if (this.#failure !== reason) return;
+    this.#owner?.abort([reason.message, ...adviceOn(reason.code)].join("; "), "stopped");
   }
 
   /** The failure as an answer to a call; the answer must be out before the session's owner may end it. */

@@ -55,8 +55,21 @@ export function asMigrationError(error: unknown, side: Side): MigrationError {
       return new MigrationError("refused", code, other, error.message, { cause: error });
     }
     const from = error.code === "ended-by-peer" ? other : side;
-    const code = error.code === "unreachable" ? "unreachable" : "connection-lost";
-    return new MigrationError("failed", code, from, error.message, { cause: error });
+    // What the other end says when it ends is the reason, with what to do about it.
+    const code = error.code === "unreachable" || error.code === "ended-by-peer"
+      ? error.code
+      : "connection-lost";
+    const message = error.message.replace(/^The other end ended the session: /, "");
+    return new MigrationError("failed", code, from, message, { cause: error });
   }
   return new MigrationError("failed", "failed", side, messageOf(error), { cause: error });
+}
+
+/** A QEMU that is no more, by how its QMP connection ended. */
+export function qemuGone(side: Side, cause: Error | undefined): MigrationError {
+  const why = messageOf(cause ?? "The QMP connection was closed here");
+  const message = /^QEMU shut down/.test(why)
+    ? why
+    : `QEMU has ended: ${why.replace(/^QEMU closed.*$/, "it closed its QMP connection")}`;
+  return new MigrationError("failed", `${side}-qemu-gone`, side, message, { cause });
 }

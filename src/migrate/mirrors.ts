@@ -1,7 +1,8 @@
 import { type Clock, type Logger, messageOf } from "../io/mod.ts";
-import { type JobInfo, QmpClient, QmpCommandError, queryJobs } from "../qmp/mod.ts";
+import { type JobInfo, QmpClient, QmpCommandError, queryBlockJobs, queryJobs } from "../qmp/mod.ts";
 import { MigrationError } from "./errors.ts";
 import type { DiskProgress } from "./events.ts";
+import { type Connections, MirrorRetries } from "./mirror_retry.ts";
 
 /** One disk on its way: the job that copies it and the node it is copied to. */
 export interface Mirror {
@@ -22,8 +23,9 @@ export interface MirrorSetOptions {
   readonly mirrors: readonly Mirror[];
   /** UNIX socket that QEMU connects its NBD client to. */
   readonly socketPath: string;
-  /** How long QEMU's NBD client waits for a lost server, s; 0 = a loss is an error at once. */
-  readonly reconnectDelay: number;
+  /** A target's connection that went may come back: its job waits for that. */
+  readonly mayWait: boolean;
+  readonly connections: () => Connections;
   /** A mirror failed that should go on. Called once at most. */
   readonly onFault: (error: MigrationError) => void;
 }
@@ -32,6 +34,8 @@ export interface MirrorSetOptions {
 const POLL_MS = 500;
 /** How long QEMU may take to cut a target off, ms; it does that even while it waits. */
 const YANK_MS = 5_000;
+/** Statuses of a job that stands, before and after it was ready. */
+const STANDS: readonly string[] = ["paused", "standby"];
 /** How long finished mirrors may take to conclude, without progress, ms. */
 const CONCLUDE_MS = 30_000;
 
@@ -46,7 +50,10 @@ export class MirrorSet {
   readonly #failedOperation = new Map<string, string>();
   readonly #nodes = new Set<string>();
   readonly #started = new Set<string>();
+  readonly #retries = new MirrorRetries();
   #finishing = false;
+  #undoing = false;
+  #adopted = false;
   #faulted = false;
   #stopEvents: () => void = () => {};
   #stopPoll: () => void = () => {};
@@ -84,6 +91,8 @@ export class MirrorSet {
       if (names.has(targetNode)) this.#nodes.add(targetNode);
       if (jobs.some((job) => job.id === jobId)) this.#started.add(jobId);
     }
+    // Its connections went with that process.
+    this.#adopted = this.#started.size > 0;
     for (const { id } of jobs) this.#everSeen.add(id);
   }
 
@@ -94,7 +103,7 @@ export class MirrorSet {
 
   /** Adds the target nodes and starts the jobs. QEMU connects each target while we wait here. */
   async start(signal: AbortSignal): Promise<void> {
-    const { mirrors, socketPath, reconnectDelay } = this.#options;
+    const { mirrors, socketPath, mayWait } = this.#options;
     this.#watch();
     for (const mirror of mirrors) {
       if (this.#nodes.has(mirror.targetNode)) continue;
@@ -106,7 +115,10 @@ export class MirrorSet {
           "node-name": mirror.targetNode,
           server: { type: "unix", path: socketPath },
           export: mirror.exportName,
-          "reconnect-delay": reconnectDelay,
+          // Never a request that waits for a server that went: QEMU waits for all of them wherever it
+          // drains its disks, at the end of a migration for one, and the guest with it. The job is
+          // what waits.
+          "reconnect-delay": 0,
           // Zeroes stay holes at the destination; both options are needed for that.
           "detect-zeroes": "unmap",
           discard: "unmap",
@@ -125,7 +137,7 @@ export class MirrorSet {
           sync: "full",
           "copy-mode": "background",
           "on-source-error": "report",
-          "on-target-error": "report",
+          "on-target-error": mayWait ? "stop" : "report",
           "auto-dismiss": false,
         }, { signal });
       });
@@ -175,6 +187,7 @@ export class MirrorSet {
   /** Cancels what runs and removes what was added. Tolerates what is already gone. */
   async undo(): Promise<void> {
     this.#finishing = true;
+    this.#undoing = true;
     await this.cut();
     await this.#tolerant(
       [...this.#started].map((device) => ["block-job-cancel", { device, force: true }]),
@@ -279,6 +292,9 @@ export class MirrorSet {
         break;
       }
       if (!this.#finishing) this.#checkRunning();
+      await this.#tryAgain().catch((error) =>
+        this.#options.log.log("debug", `the mirror jobs: ${messageOf(error)}`)
+      );
       for (const wake of this.#waiters) wake();
     }
   }
@@ -298,21 +314,51 @@ export class MirrorSet {
     for (const id of this.#jobs.keys()) this.#everSeen.add(id);
   }
 
+  /** Lets jobs that stand because of their target go on, or tells that they can't. */
+  async #tryAgain(): Promise<void> {
+    const stands = ({ jobId }: Mirror) => STANDS.includes(this.#jobs.get(jobId)?.status ?? "");
+    const standing = this.#options.mirrors.filter(stands);
+    if (standing.length === 0 || this.#faulted || this.#undoing) return;
+    // A job also stands for a moment when QEMU drains its disks; only an error leaves this status.
+    const blockJobs = await queryBlockJobs(this.#qmp);
+    for (const mirror of standing) {
+      const status = blockJobs.find((job) => job.device === mirror.jobId)?.["io-status"];
+      if (status === undefined || status === "ok") continue;
+      const { clock, connections } = this.#options;
+      const { lost, away } = connections();
+      const known = { lost: lost + (this.#adopted ? 1 : 0), away };
+      // The guest stands still once they are to end: that is no time to wait for anything.
+      const next = status === "nospace" || this.#finishing
+        ? "hopeless"
+        : this.#retries.next(mirror.jobId, known, clock.now());
+      if (next === "again") {
+        this.#options.log.log("debug", `the mirror of disk ${mirror.name} tries again`);
+        await this.#qmp.execute("job-resume", { id: mirror.jobId });
+      } else if (next === "hopeless") {
+        this.#faulted = true;
+        const reason = status === "nospace" ? "No space left on device" : "Input/output error";
+        return this.#options.onFault(this.#jobFault(mirror, reason));
+      }
+    }
+  }
+
   readonly #everSeen = new Set<string>();
   #seen(id: string): boolean {
     return this.#everSeen.has(id);
   }
 
   #jobFault(mirror: Mirror, reason: string): MigrationError {
-    const operation = this.#failedOperation.get(mirror.jobId);
-    const [side, doing] = operation === "read"
-      ? ["source", "reading"] as const
-      : ["destination", "writing"] as const;
+    const reading = this.#failedOperation.get(mirror.jobId) === "read";
+    const code = reading
+      ? "disk-read-failed"
+      : /No space left/i.test(reason)
+      ? "disk-full"
+      : "disk-write-failed";
     return new MigrationError(
       "failed",
-      "mirror-failed",
-      side,
-      `${reason} while ${doing} disk ${mirror.name}`,
+      code,
+      reading ? "source" : "destination",
+      `${reason} while ${reading ? "reading" : "writing"} disk ${mirror.name}`,
     );
   }
 

@@ -7,6 +7,7 @@ export { checkMigration, type CheckOptions, type CheckResult, type Problem } fro
 export { DestinationMigration, type DestinationOptions } from "./destination.ts";
 export type { DestinationState } from "./destination_machine.ts";
 export { DestinationPeer } from "./destination_peer.ts";
+export { adviceOn } from "./advice.ts";
 export { asMigrationError, type FailureKind, MigrationError } from "./errors.ts";
 export type {
   DiskProgress,

@@ -120,7 +120,8 @@ async function recoverSource(
     log,
     mirrors: record.mirrors,
     socketPath: path("nbd.sock"),
-    reconnectDelay: 0,
+    mayWait: false,
+    connections: () => ({ lost: 0, away: false }),
     onFault: () => {},
   });
   for (const name of ["nbd.sock", "ram.sock"]) undo.add(name, () => removeFile(path(name)));

@@ -15,8 +15,10 @@ import { type Session, StreamResetError, type TunnelStream } from "../tunnel/mod
 import { Attachment } from "./attachment.ts";
 import { closingLate } from "./closing_late.ts";
 import { DestinationPeer } from "./destination_peer.ts";
-import { asMigrationError, MigrationError, refusal } from "./errors.ts";
+import { asMigrationError, MigrationError, qemuGone, refusal } from "./errors.ts";
 import type { Phase, Report } from "./events.ts";
+import { FirstCause } from "./first_cause.ts";
+import { GuestWatch, type GuestWatchOptions } from "./guest_watch.ts";
 import { handOver } from "./handover.ts";
 import { type Guest, inspectGuest, sourceProblems } from "./inspect.ts";
 import { JOURNAL_FORMAT, type JournalStore, type SourceRecord } from "./journal.ts";
@@ -82,7 +84,10 @@ export class SourceMigration {
   readonly #machine: Machine<SourceState, SourceEvent>;
   readonly #undo: UndoList;
   /** Aborted with the first cause of a failure; every wait before the handover listens to it. */
-  readonly #stop = new AbortController();
+  readonly #stop: FirstCause;
+  #guest: GuestWatch | undefined;
+  /** Takes the connections of QEMU's mirrors. */
+  #targets: ChannelListener | undefined;
   #record: SourceRecord;
   #attachment: Attachment | undefined;
   #stoppedAt: number | undefined;
@@ -98,6 +103,8 @@ export class SourceMigration {
     const initial = resume ? resumedAt(resume.state) : "prepare";
     this.#machine = new Machine<SourceState, SourceEvent>("source", initial, SOURCE, log);
     this.#undo = new UndoList(clock, log);
+    this.#stop = new FirstCause(clock);
+    this.#stop.signal.addEventListener("abort", () => this.#cutTargets(), { once: true });
     this.#record = resume ?? {
       format: JOURNAL_FORMAT,
       side: "source",
@@ -134,10 +141,7 @@ export class SourceMigration {
     const onCancel = () => this.#fault(signal.reason);
     signal.addEventListener("abort", onCancel, { once: true });
     if (signal.aborted) onCancel();
-    this.#qmp.closed.then((cause) => {
-      const message = cause ? messageOf(cause) : "The QMP connection was closed";
-      this.#fault(new MigrationError("failed", "source-qemu-gone", "source", message));
-    });
+    this.#qmp.closed.then((cause) => this.#fault(qemuGone("source", cause)));
     const stopEvents = this.#qmp.onEvent(({ event, data }) => {
       // QEMU drains all disks when its migration has failed, before it answers anything.
       if (event === "MIGRATION" && data.status === "failed") this.#cutTargets();
@@ -152,6 +156,7 @@ export class SourceMigration {
     } finally {
       signal.removeEventListener("abort", onCancel);
       stopEvents();
+      this.#guest?.[Symbol.dispose]();
       this.#progress?.stop();
     }
   }
@@ -159,6 +164,7 @@ export class SourceMigration {
   async #begin(): Promise<Migrated> {
     this.#phase("prepare");
     const guest = await inspectGuest(this.#qmp);
+    this.#guest = new GuestWatch(guest.status === "running", this.#watching());
     const disks = await this.#chooseDisks(guest);
     const { name, uuid } = guest.description;
     await this.#write({ wasRunning: guest.status === "running", guest: name ?? uuid ?? "" });
@@ -183,6 +189,9 @@ export class SourceMigration {
 
   /** Takes up what a process that was killed has left. */
   async #goOn(record: SourceRecord): Promise<Migrated> {
+    if (this.#machine.current !== "prepare") {
+      this.#guest = new GuestWatch(record.wasRunning, this.#watching());
+    }
     switch (this.#machine.current) {
       case "prepare":
         return await this.#begin();
@@ -210,6 +219,11 @@ export class SourceMigration {
     );
   }
 
+  #watching(): GuestWatchOptions {
+    const { report, log } = this.#options;
+    return { qmp: this.#qmp, report, log, onFault: (error) => this.#fault(error) };
+  }
+
   async #copy(mirrors: MirrorSet): Promise<Migrated> {
     const stop = this.#stop.signal;
     const { clock, report } = this.#options;
@@ -226,7 +240,7 @@ export class SourceMigration {
     await this.#giveMemory(ram);
 
     // From the moment that this is written down, only the destination's word brings us back.
-    await this.#enter("crossed");
+    await this.#enter("crossed", { wasRunning: this.#guest!.shouldRun });
     return await this.#handOver();
   }
 
@@ -311,8 +325,8 @@ export class SourceMigration {
     const cancelled = cause instanceof MigrationError && cause.kind === "cancelled";
     const reason = messageOf(cause ?? "The source gave up");
     await peer.abort(reason, cancelled).catch((error) => {
-      // One that has ended the session has undone it by itself, or will.
-      if (peer.session.state !== "ended") throw error;
+      // One that has ended the session has undone it by itself, or will; as will one that can't be told.
+      if (peer.session.state === "up") throw error;
     });
   }
 
@@ -327,7 +341,11 @@ export class SourceMigration {
       log,
       mirrors: disks,
       socketPath: runDir.path("nbd.sock"),
-      reconnectDelay: Math.ceil(graceMs / 1000),
+      mayWait: graceMs > 0,
+      connections: () => ({
+        lost: this.#targets ? this.#targets.count - this.#targets.active : 0,
+        away: this.#attachment?.waiting === true,
+      }),
       onFault: (error) => this.#fault(error),
     });
     this.#mirrors = mirrors;
@@ -340,7 +358,7 @@ export class SourceMigration {
   /** Serves QEMU's mirrors; they may come again when the tool at the destination was started again. */
   async #serveMirrors(): Promise<void> {
     const nbd = async () => await (await this.#attachment!.ready()).openChannel("nbd");
-    await this.#listen("nbd", nbd);
+    this.#targets = await this.#listen("nbd", nbd);
   }
 
   async #startRam(): Promise<Ram> {
@@ -414,7 +432,7 @@ export class SourceMigration {
   }
 
   /** A socket in the run directory whose connections become streams that `open` makes. */
-  async #listen(channel: string, open: () => Promise<TunnelStream>): Promise<void> {
+  async #listen(channel: string, open: () => Promise<TunnelStream>): Promise<ChannelListener> {
     const bound = await this.#options.listen(this.#options.runDir.path(`${channel}.sock`));
     const acceptor = channel === "nbd" ? closingLate(bound, () => this.#mayClose()) : bound;
     const listener = new ChannelListener(acceptor, channel, {
@@ -433,6 +451,7 @@ export class SourceMigration {
       },
     });
     this.#undo.add(`the ${channel} socket`, () => listener.close());
+    return listener;
   }
 
   /**
@@ -461,9 +480,7 @@ export class SourceMigration {
 
   /** Takes note of why the migration can't go on. Only the first cause counts. */
   #fault(reason: unknown): void {
-    if (this.#stop.signal.aborted) return;
-    this.#stop.abort(reason);
-    this.#cutTargets();
+    this.#stop.take(reason);
   }
 
   /** Nothing in QEMU waits for the mirrors' targets from now on. */
@@ -476,9 +493,8 @@ export class SourceMigration {
     const from = this.#machine.current;
     // Once it is handed over, what is thrown is the last word on it; before, the first cause counts.
     const handedOver = from === "handover";
-    const cause = handedOver || !this.#stop.signal.aborted ? thrown : this.#stop.signal.reason;
-    const first = handedOver ? cause : await this.#toldBy(cause);
-    const error = this.#withLink(asMigrationError(first, "source"));
+    const cause = handedOver ? thrown : await this.#toldBy(await this.#stop.settle(thrown));
+    const error = this.#withLink(asMigrationError(cause, "source"));
     this.#fault(error);
     this.#options.log.log("debug", `source: failed: ${error.message}`);
     this.#machine.take(
@@ -492,8 +508,10 @@ export class SourceMigration {
     const left = await this.#undo.run();
     // The mirrors have concluded and the memory has gone: what was taken back touches neither guest.
     if (this.#machine.current === "unknown") return worded("unknown", error, []);
-    if (this.#record.wasRunning) {
-      const pausedByUs = ["switchover", "handover"].includes(from) ||
+    const ran = this.#guest?.shouldRun ?? this.#record.wasRunning;
+    if (ran && error.code !== "source-qemu-gone") {
+      const pausedByUs = this.#guest?.suspended ||
+        ["switchover", "handover"].includes(from) ||
         (this.#options.resume !== undefined && STANDS.includes(this.#options.resume.state));
       const stuck = await runAgain(this.#qmp, this.#options.clock, pausedByUs);
       if (stuck !== undefined) left.unshift(stuck);

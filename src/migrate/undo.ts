@@ -43,10 +43,10 @@ export class UndoList {
       try {
         await withDeadline(this.#clock, STEP_MS, `undoing: ${what}`, undo());
       } catch (error) {
-        left.push(`${what}: ${messageOf(error)}`);
         // With QEMU gone, so is what was made in it; that it went is told elsewhere.
-        const level = error instanceof QmpClosedError ? "debug" : "warning";
-        this.#log.log(level, `could not undo: ${what}: ${messageOf(error)}`);
+        const gone = error instanceof QmpClosedError;
+        if (!gone) left.push(`${what}: ${messageOf(error)}`);
+        this.#log.log(gone ? "debug" : "warning", `could not undo: ${what}: ${messageOf(error)}`);
       }
     }
     return left;

@@ -25,6 +25,8 @@ export interface RawBlockJob {
   readonly offset: number;
   readonly ready: boolean;
   readonly status: string;
+  /** `failed` or `nospace` once an error has made it stand, until it is resumed. */
+  readonly "io-status": string;
 }
 
 /** An entry of `query-block` (BlockInfo). */
@@ -143,6 +145,7 @@ export interface Commands {
     args: { id: string; type: "mirror"; "copy-mode": "write-blocking" };
     answer: Empty;
   };
+  "job-resume": { args: { id: string }; answer: Empty };
   "job-dismiss": { args: { id: string }; answer: Empty };
   "stop": { args: Empty; answer: Empty };
   "cont": { args: Empty; answer: Empty };

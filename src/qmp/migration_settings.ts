@@ -1,5 +1,6 @@
 import { messageOf } from "../io/mod.ts";
 import type { QmpClient } from "./client.ts";
+import { QmpClosedError } from "./errors.ts";
 
 /** Capabilities and parameters to set; those that this QEMU does not have are left out. */
 export interface WantedSettings {
@@ -113,13 +114,17 @@ export class MigrationSettings {
     this.#over = true;
     const { capabilities, parameters } = this.#before;
     const failed: string[] = [];
+    const fail = (error: unknown) => {
+      if (error instanceof QmpClosedError) throw error;
+      failed.push(messageOf(error));
+    };
     if (Object.keys(parameters).length > 0) {
       await this.#client.execute("migrate-set-parameters", parameters)
-        .catch((error) => failed.push(messageOf(error)));
+        .catch(fail);
     }
     if (capabilities.length > 0) {
       await this.#client.execute("migrate-set-capabilities", { capabilities })
-        .catch((error) => failed.push(messageOf(error)));
+        .catch(fail);
     }
     this.#before = { capabilities: [], parameters: {} };
     if (failed.length > 0) throw new Error(failed.join("; "));

@@ -196,7 +196,8 @@ export class ChannelListener {
     } catch (error) {
       pipe.close();
       const failure = error instanceof Error ? error : new Error(messageOf(error));
-      if (!this.#closed) this.#log.log("warning", `channel ${channel}: ${failure.message}`);
+      // Whoever opens it knows what that means; here it is one connection's end.
+      this.#log.log("debug", `channel ${channel}: ${failure.message}`);
       this.#onEnd({ channel, sent: 0, received: 0, error: failure });
     } finally {
       this.#pipes.delete(pipe);

@@ -17,10 +17,10 @@ import {
   qemuState,
 } from "./host.ts";
 import type { Network } from "./network.ts";
-import type { Disk, DiskBus, Qemu } from "./qemu.ts";
+import type { BrokenSector, Disk, DiskBus, Qemu } from "./qemu.ts";
 import { QmpGate } from "./qmp_gate.ts";
 import { assertNone, type ScenarioContext } from "./scenario.ts";
-import type { Vmferry } from "./vmferry.ts";
+import { runVmferry, type Vmferry } from "./vmferry.ts";
 
 export const MiB = 1024 * 1024;
 
@@ -29,6 +29,9 @@ export interface PairDisk {
   readonly from: ImageFormat;
   readonly to: ImageFormat;
   readonly bus?: DiskBus;
+  /** What of the source's or the destination's is broken. */
+  readonly brokenFrom?: BrokenSector;
+  readonly brokenTo?: BrokenSector;
   /** Default: as the source's. */
   readonly destinationBytes?: number;
   /** Its id at the destination; `null`: it is not there. Default: as at the source. */
@@ -106,7 +109,7 @@ export class Pair {
     const source = await context.qemu({
       dir,
       name: "source",
-      disks: from.map((path, i) => attached(`vd${i}`, path, disks[i]!.bus)),
+      disks: from.map((path, i) => attached(`vd${i}`, path, disks[i]!.bus, disks[i]!.brokenFrom)),
       memoryMiB,
       prefix: options.network?.source.prefix ?? [],
       extra: options.sourceExtra ?? [],
@@ -227,6 +230,18 @@ export class Pair {
     ]);
   }
 
+  /** The guest was paused by somebody: it is to arrive so. */
+  nowPaused(): void {
+    this.#wasPaused = true;
+  }
+
+  /** Changes the limits of the migration that runs: `bandwidth=1M`. */
+  async set(...limits: readonly string[]): Promise<void> {
+    const args = ["set", "--run-dir", this.runDir("source"), ...limits];
+    const { code, stderr } = await runVmferry(args);
+    if (code !== 0) throw new Error(`vmferry ${args.join(" ")}: ${stderr}`);
+  }
+
   /** Where the sockets of an end are made. */
   runDir(side: "source" | "dest"): string {
     return `${this.#dir}/run-${side}`;
@@ -312,14 +327,19 @@ export class Pair {
 
   /** The guest still runs at the source (or stands there, if it stood), and nothing of ours is left. */
   async assertStillAtSource(
-    options: { readonly destinationGone?: boolean; readonly receiving?: boolean } = {},
+    options: {
+      readonly destinationGone?: boolean;
+      readonly receiving?: boolean;
+      /** The state that the guest stands in for reasons of its own. Default: as it was. */
+      readonly status?: string;
+    } = {},
   ): Promise<void> {
     const { source, destination } = this;
     const faults: string[] = [];
-    const expected = this.#wasPaused ? "paused" : "running";
+    const expected = options.status ?? (this.#wasPaused ? "paused" : "running");
     const status = await source.status();
     if (status !== expected) faults.push(`The source is ${status}, expected ${expected}`);
-    if (!this.#wasPaused) await source.waitCounter(await source.counter() + 100);
+    if (expected === "running") await source.waitCounter(await source.counter() + 100);
     faults.push(...leftInQemu("source", this.#before.source, await qemuState(source)));
     if (!options.destinationGone) {
       const there = await destination.status();
@@ -376,7 +396,7 @@ async function startDestination(
     if (disk.destinationId === null) continue;
     await Deno.remove(path.path).catch(() => {});
     await makeEmptyImage(path, disk.destinationBytes ?? options.bytes ?? DISK_BYTES);
-    arriving.push(attached(disk.destinationId ?? `vd${i}`, path, disk.bus));
+    arriving.push(attached(disk.destinationId ?? `vd${i}`, path, disk.bus, disk.brokenTo));
   }
   return await context.qemu({
     dir: options.dir ?? context.dir,
@@ -393,6 +413,11 @@ function image(dir: string, name: string, format: ImageFormat): Image {
   return { path: `${dir}/${name}.${format}`, format };
 }
 
-function attached(id: string, image: Image, bus: DiskBus | undefined): Disk {
-  return bus ? { id, image, bus } : { id, image };
+function attached(
+  id: string,
+  image: Image,
+  bus: DiskBus | undefined,
+  broken: BrokenSector | undefined,
+): Disk {
+  return { id, image, ...(bus ? { bus } : {}), ...(broken ? { broken } : {}) };
 }

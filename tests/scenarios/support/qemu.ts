@@ -14,6 +14,16 @@ export interface Disk {
   readonly image: Image;
   /** Default `virtio-blk`. */
   readonly bus?: DiskBus;
+  /** What of it is broken. Default nothing. */
+  readonly broken?: BrokenSector;
+}
+
+/** A sector whose accesses fail with EIO, as on a medium that has gone bad. */
+export interface BrokenSector {
+  readonly sector: number;
+  readonly iotype: "read" | "write";
+  /** A write error of the guest stops it (`werror=stop`). Default false: it is told. */
+  readonly stops?: boolean;
 }
 
 /** How a QEMU is started. */
@@ -253,7 +263,7 @@ function qemuArguments(options: QemuOptions, qmpSocket: string, watchPath: strin
     const blockdev = {
       driver: format,
       "node-name": `${options.name}-${disk.id}`,
-      file: { driver: "file", filename: path },
+      file: fileOf(path, disk.broken),
     };
     return [
       "-blockdev",
@@ -277,8 +287,17 @@ function qemuArguments(options: QemuOptions, qmpSocket: string, watchPath: strin
   ];
 }
 
+function fileOf(filename: string, broken: BrokenSector | undefined): object {
+  const file = { driver: "file", filename };
+  if (!broken) return file;
+  const { sector, iotype } = broken;
+  const error = { event: "none", errno: 5, sector, iotype };
+  return { driver: "blkdebug", image: file, "inject-error": [error] };
+}
+
 function deviceArguments(disk: Disk, index: number, node: string, machine: string): string[] {
-  const common = `id=${disk.id},drive=${node},bootindex=${index}`;
+  const stops = disk.broken?.stops ? ",werror=stop" : "";
+  const common = `id=${disk.id},drive=${node},bootindex=${index}${stops}`;
   switch (disk.bus ?? "virtio-blk") {
     case "virtio-blk":
       return ["-device", `virtio-blk-pci,${common}`];

@@ -1,0 +1,32 @@
+/** What to do next after a failure, by its code; those that say so themselves are not here. */
+const ADVICE: Readonly<Record<string, string>> = {
+  "disk-full": "make room there and migrate again",
+  "disk-write-failed":
+    "look at the storage under that disk and at what QEMU and the kernel say of it, then migrate again",
+  "disk-read-failed": "the guest meets the same error where it reads there: look at the storage " +
+    "under that disk, or leave the disk out with --disk",
+  "guest-io-error":
+    "mend the storage and continue the guest with 'cont' in QEMU's monitor, which " +
+    "tries the request again; then migrate again",
+  "guest-shutdown": "start the guest where it is wanted; there is no running guest left to move",
+  "guest-panicked": "look at the guest at the source, reset it and migrate again",
+  "guest-stopped": "look at the guest at the source; migrate again when it runs",
+  "source-qemu-gone":
+    "see in its log and the kernel's why it ended, and start the guest again there",
+  "destination-qemu-gone":
+    "see in its log and the kernel's why it ended, start it anew with -incoming defer, migrate again",
+  "ram-failed": "see in the destination's QEMU log why, start it anew with -incoming defer, and " +
+    "migrate again",
+  "not-loaded": "see in the destination's QEMU log why; it must be started anew, with the same " +
+    "devices, before the next try",
+  "unreachable": "is 'vmferry receive' running there, and may this host connect to its port?",
+  "connection-lost": "when the link is back, start 'vmferry receive' and 'vmferry migrate' again",
+  "timeout":
+    "give it more time (--timeout) or bandwidth, or let it stop the guest rather than give " +
+    "up (--timeout-action suspend)",
+};
+
+/** What to do next after a failure with this code, in words; nothing where its message says all. */
+export function adviceOn(code: string): string[] {
+  return Object.hasOwn(ADVICE, code) ? [ADVICE[code]!] : [];
+}

@@ -1,0 +1,151 @@
+import { type Logger, messageOf } from "../io/mod.ts";
+import { listDisks, type QmpClient, type QmpEvent } from "../qmp/mod.ts";
+import { MigrationError } from "./errors.ts";
+import type { Report } from "./events.ts";
+
+export interface GuestWatchOptions {
+  readonly qmp: QmpClient;
+  readonly report: Report;
+  readonly log: Logger;
+  /** The guest can't be moved as it is. */
+  readonly onFault: (error: MigrationError) => void;
+}
+
+/** Disk errors that are told of; the rest is more of the same. */
+const MAX_TOLD = 10;
+
+/**
+ * Watches what the guest at the source does, and what is done to it, while it is on its way: errors
+ * of its disks, shutdown, reset, panic, and somebody who pauses it or lets it run. From its start to
+ * its disposal.
+ */
+export class GuestWatch implements Disposable {
+  readonly #options: GuestWatchOptions;
+  readonly #stopEvents: () => void;
+  readonly #told = new Set<string>();
+  #paused: boolean;
+  #suspended = false;
+  #ioError: string | undefined;
+
+  /** @param running whether the guest runs now. */
+  constructor(running: boolean, options: GuestWatchOptions) {
+    this.#options = options;
+    this.#paused = !running;
+    this.#stopEvents = options.qmp.onEvent((event) => {
+      this.#onEvent(event).catch((error) => {
+        // The QMP client's end is a fault of its own, told elsewhere.
+        options.log.log("debug", `${event.event}: ${messageOf(error)}`);
+      });
+    });
+  }
+
+  /** Whether the guest is to run when the migration is over: nothing and nobody but us stopped it. */
+  get shouldRun(): boolean {
+    return !this.#paused;
+  }
+
+  /** True while the guest stands because of {@link suspend}. */
+  get suspended(): boolean {
+    return this.#suspended;
+  }
+
+  /** Stops the guest, so that it changes nothing any more; it is to run when all is over. */
+  async suspend(): Promise<void> {
+    if (this.#paused || this.#suspended) return;
+    this.#suspended = true;
+    await this.#options.qmp.execute("stop", {});
+  }
+
+  [Symbol.dispose](): void {
+    this.#stopEvents();
+  }
+
+  async #onEvent({ event, data }: QmpEvent): Promise<void> {
+    switch (event) {
+      case "SHUTDOWN":
+        return this.#onShutdown(data as { guest?: boolean; reason?: string });
+      case "RESET": {
+        const { guest, reason } = data as { guest?: boolean; reason?: string };
+        const who = guest ? "reset itself" : `was reset (${reason ?? "from outside"})`;
+        return this.#warn("guest-reset", `The guest ${who}; the migration goes on`);
+      }
+      case "BLOCK_IO_ERROR":
+        return await this.#onIoError(data as unknown as IoError);
+      case "STOP":
+        return await this.#onStop();
+      case "RESUME":
+        this.#paused = false;
+        this.#suspended = false;
+    }
+  }
+
+  #onShutdown({ guest, reason }: { guest?: boolean; reason?: string }): void {
+    const why = reason === undefined ? "" : ` (${reason})`;
+    if (guest) this.#fault("guest-shutdown", `The guest shut down${why} during the migration`);
+    else this.#fault("source-qemu-gone", `QEMU was told to end${why} during the migration`);
+  }
+
+  async #onIoError({ operation, action, reason, ...where }: IoError): Promise<void> {
+    if (action === "ignore") return;
+    // STOP comes right behind it, before the disk's name is known.
+    const disk = `disk ${where["node-name"] || where.device || "?"}`;
+    const what = (name: string) =>
+      `The guest could not ${operation === "read" ? "read from" : "write to"} ${name}` +
+      (reason ? `: ${reason}` : "");
+    if (action === "stop") this.#ioError ??= what(disk);
+    const name = await this.#diskName(where["node-name"] ?? "").catch(() => undefined) ?? disk;
+    if (action === "stop") return this.#fault("guest-io-error", `${what(name)}; QEMU stopped it`);
+    if (this.#told.size >= MAX_TOLD || this.#told.has(what(name))) return;
+    this.#told.add(what(name));
+    this.#warn("guest-io-error", `${what(name)}; it was told so and goes on`);
+  }
+
+  /** A disk by the node that its device uses now; a mirror has put one of its own on top. */
+  async #diskName(node: string): Promise<string | undefined> {
+    const disk = (await listDisks(this.#options.qmp)).find((d) => d.nodeName === node);
+    return disk && `disk ${disk.name}`;
+  }
+
+  async #onStop(): Promise<void> {
+    const { status } = await this.#options.qmp.execute("query-status", {});
+    switch (status) {
+      case "io-error":
+        // Where it was seen which disk it was, that is told; it is looked up at this moment.
+        if (this.#ioError !== undefined) return;
+        return this.#fault("guest-io-error", "An I/O error of a disk stopped the guest");
+      case "shutdown":
+        return this.#fault("guest-shutdown", "The guest shut down during the migration");
+      case "guest-panicked":
+        return this.#fault("guest-panicked", "The guest panicked during the migration");
+      case "watchdog":
+      case "internal-error":
+        return this.#fault("guest-stopped", `The guest was stopped by QEMU: ${status}`);
+      case "paused":
+        if (this.#suspended || this.#paused) return;
+        this.#paused = true;
+        return this.#warn(
+          "guest-paused",
+          "Somebody paused the guest; it will stand at the destination until it is continued",
+        );
+    }
+  }
+
+  /** The guest stands for a reason of its own, and is not ours to continue. */
+  #fault(code: string, message: string): void {
+    this.#paused = true;
+    this.#options.onFault(new MigrationError("failed", code, "source", message));
+  }
+
+  #warn(code: string, message: string): void {
+    this.#options.report({ event: "warning", code, message });
+  }
+}
+
+/** The event BLOCK_IO_ERROR. */
+interface IoError {
+  readonly device?: string;
+  readonly "node-name"?: string;
+  readonly operation: string;
+  readonly action: string;
+  readonly reason?: string;
+}

@@ -1,0 +1,44 @@
+import { assertEquals } from "@std/assert";
+import { FirstCause } from "../../src/migrate/first_cause.ts";
+import { MigrationError } from "../../src/migrate/mod.ts";
+import { QmpClosedError } from "../../src/qmp/mod.ts";
+import { RpcError } from "../../src/rpc/mod.ts";
+import { ManualClock, settle } from "../support/manual_clock.ts";
+
+const failed = (code: string) => new MigrationError("failed", code, "source", code);
+
+Deno.test("the first reason counts", async () => {
+  const cause = new FirstCause(new ManualClock());
+  cause.take(failed("timeout"));
+  cause.take(failed("disk-full"));
+  assertEquals((cause.signal.reason as MigrationError).code, "timeout");
+  assertEquals(await cause.settle(new Error("whatever followed")), cause.signal.reason);
+});
+
+Deno.test("what may be a symptom waits a moment for what was behind it", async () => {
+  for (
+    const symptom of [
+      ...[failed("disk-write-failed"), failed("ram-failed"), new QmpClosedError("gone")],
+      new RpcError("failed", "Can't connect"),
+    ]
+  ) {
+    const clock = new ManualClock();
+    const told = new FirstCause(clock);
+    told.take(symptom);
+    await clock.advance(1900);
+    assertEquals(told.signal.aborted, false);
+    told.take(failed("destination-qemu-gone"));
+    assertEquals((told.signal.reason as MigrationError).code, "destination-qemu-gone");
+    assertEquals(clock.armed, 0);
+
+    const silent = new FirstCause(clock);
+    const settled = silent.settle(symptom);
+    silent.take(failed("ram-failed"));
+    await clock.advance(2000);
+    assertEquals(await settled, symptom);
+  }
+  const cause = new FirstCause(new ManualClock());
+  cause.take(new RpcError("refused", "does not fit"));
+  await settle();
+  assertEquals(cause.signal.aborted, true, "a refusal is no symptom");
+});
