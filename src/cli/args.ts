@@ -95,6 +95,7 @@ export type Command =
       readonly bandwidth: number | null;
       readonly maxDowntimeMs: number;
       readonly timeoutMs: number;
+      readonly timeoutAction: "abort" | "suspend";
       readonly quitSource: boolean;
       readonly resume: boolean;
       readonly runDir: string | undefined;
@@ -297,6 +298,7 @@ function parseMigrate(given: Given): Command {
     bandwidth: given.read("bandwidth", parseSize, BANDWIDTH) ?? null,
     maxDowntimeMs: given.read("max-downtime", parseDowntime, DOWNTIME) ?? 300,
     timeoutMs: seconds(given, "timeout", 0),
+    timeoutAction: timeoutAction(given),
     quitSource: given.has("quit-source"),
     resume: given.has("resume"),
     runDir: given.one("run-dir"),
@@ -437,6 +439,16 @@ function sshFlags(given: Given): SshFlags | undefined {
       ...given.rest,
     ],
   };
+}
+
+function timeoutAction(given: Given): "abort" | "suspend" {
+  const action = given.read(
+    "timeout-action",
+    (t) => t === "abort" || t === "suspend" ? t : undefined,
+    "abort or suspend",
+  );
+  if (action && !given.has("timeout")) given.fail("--timeout-action needs --timeout SECONDS");
+  return action ?? "abort";
 }
 
 function seconds(given: Given, name: string, otherwise: number): number {

@@ -91,6 +91,14 @@ export const FLAGS: readonly Flag[] = [
       "has come by then. Default: 0, never.",
   },
   {
+    name: "timeout-action",
+    value: "ACTION",
+    commands: ["migrate"],
+    help:
+      "What to do at --timeout: abort (undo everything), or suspend (stop the guest as soon as " +
+      "only what it changes is left to copy; it runs again at the destination). Default: abort.",
+  },
+  {
     name: "quit-source",
     commands: ["migrate"],
     help: "End the source's QEMU when the guest runs at the destination. Default: leave it paused.",

@@ -1,5 +1,7 @@
-/** Tries after a connection was lost that bring nothing, until its target is taken for broken. */
-const HOPELESS = 4;
+/** Tries over a new connection that bring nothing, until its target is taken for broken. */
+const HOPELESS = 10;
+/** How long QEMU may take for a new connection, ms; it tries at intervals that grow to 16 s. */
+const CONNECT_MS = 60_000;
 /** Pause between two tries, ms. */
 const AGAIN_MS = 500;
 
@@ -7,6 +9,8 @@ const AGAIN_MS = 500;
 export interface Connections {
   /** Connections that have ended so far. */
   readonly lost: number;
+  /** Every target has one. */
+  readonly whole: boolean;
   /** The targets are known to be away, and may come back. */
   readonly away: boolean;
 }
@@ -16,15 +20,25 @@ export interface Connections {
  * that went comes back with a later try; without one that went, it is the target's medium. Pure.
  */
 export class MirrorRetries {
-  readonly #jobs = new Map<string, { lost: number; tries: number; at: number }>();
+  readonly #jobs = new Map<string, Tried>();
 
   /** @param now ms. */
-  next(id: string, { lost, away }: Connections, now: number): "again" | "later" | "hopeless" {
+  next(id: string, connections: Connections, now: number): "again" | "later" | "hopeless" {
+    const { lost, whole, away } = connections;
     if (lost === 0 && !away) return "hopeless";
     const before = this.#jobs.get(id);
     if (before && now - before.at < AGAIN_MS) return "later";
-    const tries = away || lost !== before?.lost ? 1 : before.tries + 1;
-    this.#jobs.set(id, { lost, tries, at: now });
-    return tries > HOPELESS ? "hopeless" : "again";
+    const fresh = !before || away || lost !== before.lost;
+    const tries = fresh || !whole ? 0 : before.tries + 1;
+    const since = fresh ? now : before.since;
+    this.#jobs.set(id, { lost, tries, since, at: now });
+    return tries > HOPELESS || (!whole && now - since > CONNECT_MS) ? "hopeless" : "again";
   }
+}
+
+interface Tried {
+  readonly lost: number;
+  readonly tries: number;
+  readonly since: number;
+  readonly at: number;
 }

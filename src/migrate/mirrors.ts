@@ -2,7 +2,7 @@ import { type Clock, type Logger, messageOf } from "../io/mod.ts";
 import { type JobInfo, QmpClient, QmpCommandError, queryBlockJobs, queryJobs } from "../qmp/mod.ts";
 import { MigrationError } from "./errors.ts";
 import type { DiskProgress } from "./events.ts";
-import { type Connections, MirrorRetries } from "./mirror_retry.ts";
+import { MirrorRetries } from "./mirror_retry.ts";
 
 /** One disk on its way: the job that copies it and the node it is copied to. */
 export interface Mirror {
@@ -25,7 +25,8 @@ export interface MirrorSetOptions {
   readonly socketPath: string;
   /** A target's connection that went may come back: its job waits for that. */
   readonly mayWait: boolean;
-  readonly connections: () => Connections;
+  /** Of the targets' connections: how many have ended, how many there are, and see `Connections`. */
+  readonly connections: () => { lost: number; open: number; away: boolean };
   /** A mirror failed that should go on. Called once at most. */
   readonly onFault: (error: MigrationError) => void;
 }
@@ -54,6 +55,8 @@ export class MirrorSet {
   #finishing = false;
   #undoing = false;
   #adopted = false;
+  /** Jobs whose guest's writes wait for the target. */
+  readonly #blocking = new Set<string>();
   #faulted = false;
   #stopEvents: () => void = () => {};
   #stopPoll: () => void = () => {};
@@ -143,6 +146,27 @@ export class MirrorSet {
       });
     }
     this.#look();
+  }
+
+  /**
+   * Makes the guest's writes to a disk wait until they are at the destination too, so that its mirror
+   * can't fall behind any more.
+   *
+   * @returns false where QEMU can't (before 8.2), or it is so already.
+   */
+  async makeBlocking(name: string): Promise<boolean> {
+    const id = this.#options.mirrors.find((mirror) => mirror.name === name)?.jobId;
+    if (id === undefined || this.#finishing || this.#blocking.has(id)) return false;
+    if (!this.#qmp.hasCommand("block-job-change")) return false;
+    this.#blocking.add(id);
+    try {
+      const change = { id, type: "mirror", "copy-mode": "write-blocking" } as const;
+      await this.#qmp.execute("block-job-change", change);
+      return true;
+    } catch (error) {
+      this.#options.log.log("info", `the mirror of disk ${name}: ${messageOf(error)}`);
+      return false;
+    }
   }
 
   /** Waits until every disk is in step. */
@@ -325,8 +349,12 @@ export class MirrorSet {
       const status = blockJobs.find((job) => job.device === mirror.jobId)?.["io-status"];
       if (status === undefined || status === "ok") continue;
       const { clock, connections } = this.#options;
-      const { lost, away } = connections();
-      const known = { lost: lost + (this.#adopted ? 1 : 0), away };
+      const { lost, open, away } = connections();
+      const known = {
+        lost: lost + (this.#adopted ? 1 : 0),
+        whole: open >= this.#options.mirrors.length,
+        away,
+      };
       // The guest stands still once they are to end: that is no time to wait for anything.
       const next = status === "nospace" || this.#finishing
         ? "hopeless"

@@ -1,4 +1,5 @@
 import type { Clock } from "../io/mod.ts";
+import { Convergence, type Finding } from "./convergence.ts";
 import type { Phase, RamProgress, Report } from "./events.ts";
 import type { MirrorSet } from "./mirrors.ts";
 import type { Ram } from "./ram.ts";
@@ -15,6 +16,8 @@ export class ProgressTicker {
   readonly #mirrors: MirrorSet;
   /** Bytes that crossed so far. */
   readonly #crossed: () => number;
+  readonly #onceThrough: () => void;
+  readonly #convergence = new Convergence();
   #ram: Ram | undefined;
   #phase: Phase = "mirror";
   #stopTimer: () => void = () => {};
@@ -24,8 +27,16 @@ export class ProgressTicker {
   #rate: number | undefined;
 
   constructor(
-    options: { clock: Clock; report: Report; mirrors: MirrorSet; crossed: () => number },
+    options: {
+      clock: Clock;
+      report: Report;
+      mirrors: MirrorSet;
+      crossed: () => number;
+      /** Called when what is left is only what the guest changes, now and then. */
+      onceThrough: () => void;
+    },
   ) {
+    this.#onceThrough = options.onceThrough;
     this.#clock = options.clock;
     this.#report = options.report;
     this.#mirrors = options.mirrors;
@@ -60,7 +71,20 @@ export class ProgressTicker {
     const ram = await this.#ram?.progress().catch(() => null) ?? null;
     if (this.#stopped) return;
     this.#tell(ram);
+    await this.#judge(ram);
+    if (this.#stopped) return;
     this.#arm();
+  }
+
+  /** What will never be done by itself is helped, where QEMU can, and told of in any case. */
+  async #judge(ram: RamProgress | null): Promise<void> {
+    const [now, rate] = [this.#clock.now(), this.#rate ?? 0];
+    const disks = this.#mirrors.progress;
+    for (const finding of this.#convergence.look({ now, disks, ram, rate })) {
+      const helped = finding.kind === "disk" && await this.#mirrors.makeBlocking(finding.name);
+      this.#report({ event: "warning", ...wordsOn(finding, helped) });
+    }
+    if (this.#phase === "ram" || this.#convergence.onceThrough) this.#onceThrough();
   }
 
   #tell(ram: RamProgress | null): void {
@@ -83,4 +107,37 @@ export class ProgressTicker {
       eta: rate > 0 ? Math.ceil(left / rate) : null,
     });
   }
+}
+
+const MORE = "Give it more bandwidth ('vmferry set bandwidth=…')";
+
+function wordsOn(finding: Finding, helped: boolean): { code: string; message: string } {
+  if (finding.kind === "ram") {
+    return {
+      code: "ram-not-converging",
+      message: `The guest changes ${perSecond(finding.dirtyRate)} of its memory and ` +
+        `${perSecond(finding.rate)} get through: it will not be done by itself. ${MORE} or a ` +
+        "longer downtime ('vmferry set max-downtime=…'), or see --timeout-action suspend",
+    };
+  }
+  const { name, written, copied } = finding;
+  const rates =
+    `The guest writes ${perSecond(written)} to disk ${name} and ${perSecond(copied)} get ` +
+    "through";
+  return helped
+    ? {
+      code: "mirror-write-blocking",
+      message: `${rates}: from now on its writes wait until the destination has them too`,
+    }
+    : {
+      code: "mirror-not-converging",
+      message: `${rates}: the disk will not get in step by itself. ${MORE}, or see ` +
+        "--timeout-action suspend",
+    };
+}
+
+/** Bytes per second, as a rate. */
+function perSecond(rate: number): string {
+  const mib = rate / (1024 * 1024);
+  return `${mib.toFixed(mib < 10 ? 1 : 0)} MiB/s`;
 }

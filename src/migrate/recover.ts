@@ -121,7 +121,7 @@ async function recoverSource(
     mirrors: record.mirrors,
     socketPath: path("nbd.sock"),
     mayWait: false,
-    connections: () => ({ lost: 0, away: false }),
+    connections: () => ({ lost: 0, open: 0, away: false }),
     onFault: () => {},
   });
   for (const name of ["nbd.sock", "ram.sock"]) undo.add(name, () => removeFile(path(name)));

@@ -91,6 +91,8 @@ export class SourceMigration {
   #record: SourceRecord;
   #attachment: Attachment | undefined;
   #stoppedAt: number | undefined;
+  /** Why the guest is to be stopped, once it is. */
+  #suspendWhy: string | undefined;
   #progress: ProgressTicker | undefined;
   #mirrors: MirrorSet | undefined;
   /** Resolves when nothing in QEMU waits for the mirrors' targets any more. */
@@ -219,6 +221,25 @@ export class SourceMigration {
     );
   }
 
+  /**
+   * Stops the guest as soon as only what it changes is left to copy, so that this ends. It runs again
+   * at the destination, or here if that fails.
+   */
+  suspend(why: string): void {
+    this.#suspendWhy ??= why;
+  }
+
+  #suspendWhenDue(): void {
+    const guest = this.#guest;
+    if (this.#suspendWhy === undefined || !guest?.shouldRun || guest.suspended) return;
+    this.#options.report({
+      event: "warning",
+      code: "guest-suspended",
+      message: `${this.#suspendWhy}: the guest is stopped so that the rest can catch up`,
+    });
+    guest.suspend().catch((error) => this.#fault(error));
+  }
+
   #watching(): GuestWatchOptions {
     const { report, log } = this.#options;
     return { qmp: this.#qmp, report, log, onFault: (error) => this.#fault(error) };
@@ -227,7 +248,10 @@ export class SourceMigration {
   async #copy(mirrors: MirrorSet): Promise<Migrated> {
     const stop = this.#stop.signal;
     const { clock, report } = this.#options;
-    this.#progress = new ProgressTicker({ clock, report, mirrors, crossed: () => this.bytes });
+    this.#progress = new ProgressTicker({
+      ...{ clock, report, mirrors, crossed: () => this.bytes },
+      onceThrough: () => this.#suspendWhenDue(),
+    });
     await mirrors.start(stop);
     await mirrors.allReady(stop);
 
@@ -343,7 +367,8 @@ export class SourceMigration {
       socketPath: runDir.path("nbd.sock"),
       mayWait: graceMs > 0,
       connections: () => ({
-        lost: this.#targets ? this.#targets.count - this.#targets.active : 0,
+        lost: (this.#targets?.count ?? 0) - (this.#targets?.active ?? 0),
+        open: this.#targets?.active ?? 0,
         away: this.#attachment?.waiting === true,
       }),
       onFault: (error) => this.#fault(error),

@@ -1,19 +1,23 @@
 import { assertEquals } from "@std/assert";
 import { MirrorRetries } from "../../src/migrate/mirror_retry.ts";
 
-Deno.test("a target whose connection went gets some tries, one that is away as many as it takes", () => {
+Deno.test("a target whose connection went gets time for a new one and some tries over it", () => {
   const retries = new MirrorRetries();
   let now = 0;
-  const next = (lost: number, away = false) => {
+  const next = (lost: number, whole = true, away = false) => {
     now += 500;
-    return retries.next("job", { lost, away }, now);
+    return retries.next("job", { lost, whole, away }, now);
   };
+  const tries = (n: number, ...args: Parameters<typeof next>) =>
+    new Set(Array.from({ length: n }, () => next(...args)));
   assertEquals(next(0), "hopeless", "nothing went: it is the medium");
   assertEquals(next(1), "again");
-  assertEquals(retries.next("job", { lost: 1, away: false }, now + 499), "later");
-  assertEquals([next(1), next(1), next(1)], ["again", "again", "again"]);
-  assertEquals([next(2), next(2), next(2), next(2)], ["again", "again", "again", "again"]);
-  assertEquals(next(2), "hopeless");
-  for (let i = 0; i < 100; i++) assertEquals(next(2, true), "again");
-  assertEquals(retries.next("other", { lost: 2, away: false }, now), "again", "each by itself");
+  assertEquals(retries.next("job", { lost: 1, whole: true, away: false }, now + 499), "later");
+  assertEquals(tries(10, 1), new Set(["again"]));
+  assertEquals(next(1), "hopeless");
+  assertEquals(next(2), "again", "another one went");
+  assertEquals(tries(119, 2, false), new Set(["again"]), "QEMU takes its time to connect");
+  assertEquals(tries(10, 2), new Set(["again"]));
+  assertEquals(next(2, false), "hopeless", "more than a minute after it went");
+  assertEquals(tries(500, 2, false, true), new Set(["again"]), "away, as long as it takes");
 });

@@ -49,6 +49,7 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
     ? () => {}
     : systemClock.after(options.timeoutMs, () => {
       const message = `Not done within ${options.timeoutMs / 1000} s`;
+      if (options.timeoutAction === "suspend") return migration?.suspend(message);
       stop.abort(new MigrationError("failed", "timeout", "source", message));
     });
   try {
