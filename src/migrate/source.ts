@@ -86,6 +86,8 @@ export class SourceMigration {
   /** Aborted with the first cause of a failure; every wait before the handover listens to it. */
   readonly #stop: FirstCause;
   #guest: GuestWatch | undefined;
+  /** That our QEMU has ended, once it has. */
+  #gone: MigrationError | undefined;
   /** Takes the connections of QEMU's mirrors. */
   #targets: ChannelListener | undefined;
   #record: SourceRecord;
@@ -143,7 +145,7 @@ export class SourceMigration {
     const onCancel = () => this.#fault(signal.reason);
     signal.addEventListener("abort", onCancel, { once: true });
     if (signal.aborted) onCancel();
-    this.#qmp.closed.then((cause) => this.#fault(qemuGone("source", cause)));
+    this.#qmp.closed.then((cause) => this.#fault(this.#gone = qemuGone("source", cause)));
     const stopEvents = this.#qmp.onEvent(({ event, data }) => {
       // QEMU drains all disks when its migration has failed, before it answers anything.
       if (event === "MIGRATION" && data.status === "failed") this.#cutTargets();
@@ -230,14 +232,14 @@ export class SourceMigration {
   }
 
   #suspendWhenDue(): void {
-    const guest = this.#guest;
-    if (this.#suspendWhy === undefined || !guest?.shouldRun || guest.suspended) return;
-    this.#options.report({
-      event: "warning",
-      code: "guest-suspended",
-      message: `${this.#suspendWhy}: the guest is stopped so that the rest can catch up`,
-    });
-    guest.suspend().catch((error) => this.#fault(error));
+    const why = this.#suspendWhy;
+    // Once it is being undone the guest is to run again, and to stay so.
+    if (why === undefined || this.#stop.signal.aborted || !this.#guest?.shouldRun) return;
+    // Once: whoever lets it run afterwards has a reason for it.
+    this.#suspendWhy = undefined;
+    const message = `${why}: the guest is stopped so that the rest can catch up`;
+    this.#options.report({ event: "warning", code: "guest-suspended", message });
+    this.#guest.suspend().catch((error) => this.#fault(error));
   }
 
   #watching(): GuestWatchOptions {
@@ -533,8 +535,10 @@ export class SourceMigration {
     const left = await this.#undo.run();
     // The mirrors have concluded and the memory has gone: what was taken back touches neither guest.
     if (this.#machine.current === "unknown") return worded("unknown", error, []);
+    // Whatever else happened, and was perhaps heard of first: the guest does not run here any more.
+    if (this.#gone && !error.code.startsWith("guest-")) return this.#gone;
     const ran = this.#guest?.shouldRun ?? this.#record.wasRunning;
-    if (ran && error.code !== "source-qemu-gone") {
+    if (ran && !this.#gone) {
       const pausedByUs = this.#guest?.suspended ||
         ["switchover", "handover"].includes(from) ||
         (this.#options.resume !== undefined && STANDS.includes(this.#options.resume.state));
