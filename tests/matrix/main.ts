@@ -13,7 +13,13 @@ import { tableOf } from "./table.ts";
 
 const CELL_MS = 300_000;
 
-const args = parseArgs(Deno.args, { string: ["jobs", "phase", "fault", "json", "table"] });
+const args = parseArgs(Deno.args, {
+  string: ["jobs", "phase", "fault", "json", "table"],
+  unknown(arg) {
+    console.error(`${arg}: expected --jobs N, --phase TEXT, --fault TEXT, --json FILE, --table FILE`);
+    Deno.exit(2);
+  },
+});
 const wanted = (name: "phase" | "fault") => String(args[name] ?? "");
 const cells: [Phase, Fault][] = PHASES
   .filter(({ name }) => name.includes(wanted("phase")))
