@@ -10,6 +10,7 @@ import {
   recoverVerdict,
   type Verdict,
 } from "../../migrate/mod.ts";
+import { QmpClosedError } from "../../qmp/mod.ts";
 import type { Command } from "../args.ts";
 import { connector } from "../connecting_end.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
@@ -44,7 +45,11 @@ export async function recover(options: Options, output: Output): Promise<ExitCod
       if (error instanceof MigrationError && isGone(error)) return undefined;
       throw error;
     });
-    const facts = qmp && await qemuFacts(qmp, record);
+    const facts = qmp && await qemuFacts(qmp, record).catch((error) => {
+      // It was about to end.
+      if (error instanceof QmpClosedError) return undefined;
+      throw error;
+    });
     if (!qmp || !facts) {
       qmp?.close();
       if (options.yes) await runDir[Symbol.asyncDispose]();
