@@ -231,8 +231,8 @@ export class MirrorSet {
   /**
    * Cuts the targets off, for good: what is under way to them fails, and nothing waits for them. What
    * is thrown away needs no connection, what is finished has been flushed. To be called while QEMU
-   * still has its connections. A target whose server went is waited for, for as long as its
-   * reconnect-delay: by its job, and by QEMU as a whole where it drains or flushes all it has.
+   * still has its connections. A target whose server is silent is waited for: by its job, and by QEMU
+   * as a whole where it drains or flushes all it has.
    */
   async cut(): Promise<void> {
     if (!this.#qmp.hasCommand("yank")) return;

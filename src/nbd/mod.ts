@@ -6,4 +6,3 @@
 export { NbdError, type NbdErrorCode, NbdProbeError } from "./errors.ts";
 export type { NbdExportInfo } from "./handshake.ts";
 export { probeExport, type ProbeOptions } from "./probe.ts";
-export { refuseRequests } from "./refusing_server.ts";

@@ -1,5 +1,5 @@
 /**
- * The NBD protocol's numbers, as far as they are spoken here; no logic. Source: the NBD project's
+ * The NBD protocol's numbers, as far as a client needs them; no logic. Source: the NBD project's
  * doc/proto.md. All numbers are big-endian.
  *
  *     Greeting (server):      u64 "NBDMAGIC", u64 "IHAVEOPT", u16 handshake flags
@@ -64,7 +64,6 @@ export const FLAG_CAN_MULTI_CONN = 1 << 8;
 
 /** Request types. */
 export const CMD_READ = 0;
-export const CMD_WRITE = 1;
 export const CMD_DISC = 2;
 
 /** Structured reply chunks: the flag of the last one, and types; errors have the top bit. */

@@ -16,7 +16,9 @@ const CELL_MS = 300_000;
 const args = parseArgs(Deno.args, {
   string: ["jobs", "phase", "fault", "json", "table"],
   unknown(arg) {
-    console.error(`${arg}: expected --jobs N, --phase TEXT, --fault TEXT, --json FILE, --table FILE`);
+    console.error(
+      `${arg}: expected --jobs N, --phase TEXT, --fault TEXT, --json FILE, --table FILE`,
+    );
     Deno.exit(2);
   },
 });

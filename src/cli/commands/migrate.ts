@@ -18,7 +18,6 @@ import { EXIT, type ExitCode } from "../exit_code.ts";
 import { openQmp } from "../open_qmp.ts";
 import type { Output } from "../output.ts";
 import { realPath } from "../paths.ts";
-import { isPastMirrors, refuseMirrors } from "../refuse_mirrors.ts";
 import { exitCodeOf, resultEvent } from "../result.ts";
 import { recoverCommand, RunState } from "../run_state.ts";
 import { listenFor, ownerFrom } from "../socket_owner.ts";
@@ -54,8 +53,6 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
     });
   try {
     const qmpPath = await realPath(options.qmp);
-    // A QEMU whose tool was killed while memory was crossing may be waiting for its mirrors.
-    await using _refused = await refuseMirrors(options.runDir, qmpPath, isPastMirrors, log);
     await using qmp = await openQmp(options.qmp, "source", log);
     await using run = await RunState.open<SourceRecord>({
       base: options.runDir,

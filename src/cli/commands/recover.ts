@@ -18,7 +18,6 @@ import { findJournals } from "../journal_file.ts";
 import { openQmp } from "../open_qmp.ts";
 import type { Output } from "../output.ts";
 import { realPath } from "../paths.ts";
-import { isPastMirrors, refuseMirrors } from "../refuse_mirrors.ts";
 import { PrivateRunDir, runBase } from "../run_dir.ts";
 import { KEPT_TICKET, KeptTicket } from "../ticket_use.ts";
 
@@ -34,8 +33,6 @@ export async function recover(options: Options, output: Output): Promise<ExitCod
     report({ event: "recover", ...NOTHING, qemu: null, next: [] });
     return EXIT.done;
   }
-  const which = options.yes || options.force ? () => true : isPastMirrors;
-  await using _refused = await refuseMirrors(options.runDir, qmpPath, which, log);
   let worst: ExitCode = EXIT.done;
   for (const { dir, record } of left) {
     const runDir = PrivateRunDir.adopt(dir);
