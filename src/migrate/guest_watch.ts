@@ -25,7 +25,7 @@ export class GuestWatch implements Disposable {
   readonly #told = new Set<string>();
   #paused: boolean;
   #suspended = false;
-  #ioError: string | undefined;
+  #ioError = false;
 
   /** @param running whether the guest runs now. */
   constructor(running: boolean, options: GuestWatchOptions) {
@@ -87,22 +87,25 @@ export class GuestWatch implements Disposable {
 
   async #onIoError({ operation, action, reason, ...where }: IoError): Promise<void> {
     if (action === "ignore") return;
-    // STOP comes right behind it, before the disk's name is known.
-    const disk = `disk ${where["node-name"] || where.device || "?"}`;
-    const what = (name: string) =>
-      `The guest could not ${operation === "read" ? "read from" : "write to"} ${name}` +
+    const what = (disk: string) =>
+      `The guest could not ${operation === "read" ? "read from" : "write to"} ${disk}` +
       (reason ? `: ${reason}` : "");
-    if (action === "stop") this.#ioError ??= what(disk);
-    const name = await this.#diskName(where["node-name"] ?? "").catch(() => undefined) ?? disk;
+    // STOP comes right behind it, before the disk's name is known.
+    if (action === "stop") this.#ioError = true;
+    const node = where["node-name"] || where.device || "";
+    const name = await this.#diskName(node).catch(() => undefined) ?? "one of its disks";
     if (action === "stop") return this.#fault("guest-io-error", `${what(name)}; QEMU stopped it`);
     if (this.#told.size >= MAX_TOLD || this.#told.has(what(name))) return;
     this.#told.add(what(name));
     this.#warn("guest-io-error", `${what(name)}; it was told so and goes on`);
   }
 
-  /** A disk by the node that its device uses now; a mirror has put one of its own on top. */
+  /** A disk by its node; while it is mirrored QEMU names one of its own there, without a meaning. */
   async #diskName(node: string): Promise<string | undefined> {
-    const disk = (await listDisks(this.#options.qmp)).find((d) => d.nodeName === node);
+    const disks = await listDisks(this.#options.qmp);
+    const failed = disks.filter((d) => d.failed);
+    const disk = disks.find((d) => d.nodeName === node) ??
+      (failed.length === 1 ? failed[0] : undefined);
     return disk && `disk ${disk.name}`;
   }
 
@@ -111,7 +114,7 @@ export class GuestWatch implements Disposable {
     switch (status) {
       case "io-error":
         // Where it was seen which disk it was, that is told; it is looked up at this moment.
-        if (this.#ioError !== undefined) return;
+        if (this.#ioError) return;
         return this.#fault("guest-io-error", "An I/O error of a disk stopped the guest");
       case "shutdown":
         return this.#fault("guest-shutdown", "The guest shut down during the migration");

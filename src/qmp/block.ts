@@ -17,6 +17,8 @@ export interface Disk {
   readonly empty: boolean;
   /** The device was told to share it with other guests (`share-rw=on`). */
   readonly shared: boolean;
+  /** An error of it has stopped the guest, which was not continued yet. */
+  readonly failed?: boolean;
 }
 
 /**
@@ -40,6 +42,7 @@ export async function listDisks(client: QmpClient): Promise<Disk[]> {
       readOnly: inserted?.ro ?? false,
       empty: inserted === undefined,
       shared: inserted !== undefined && await isShared(client, block.qdev),
+      ...((block["io-status"] ?? "ok") === "ok" ? {} : { failed: true }),
     });
   }
   for (const { name } of disks) {

@@ -33,6 +33,8 @@ export interface RawBlockJob {
 export interface RawBlock {
   readonly device: string;
   readonly qdev?: string;
+  /** `failed` or `nospace` once an error has stopped the guest, until it is continued. */
+  readonly "io-status"?: string;
   readonly inserted?: {
     readonly "node-name"?: string;
     readonly ro: boolean;

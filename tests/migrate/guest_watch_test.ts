@@ -16,7 +16,8 @@ async function watched(running = true) {
       return: [{
         device: "",
         qdev: "/machine/peripheral/vd1/virtio-backend",
-        inserted: { "node-name": "#block7", ro: false, drv: "raw", image: { "virtual-size": 1 } },
+        "io-status": status === "io-error" ? "failed" : "ok",
+        inserted: { "node-name": "d1", ro: false, drv: "raw", image: { "virtual-size": 1 } },
       }],
     }),
     "qom-get": () => ({ return: false }),
@@ -46,7 +47,7 @@ async function watched(running = true) {
 
 Deno.test("an error of a disk that stops the guest is told with the disk's name, and it stays stopped", async () => {
   const w = await watched();
-  const error = { device: "", "node-name": "#block7", operation: "write", reason: "EIO" };
+  const error = { device: "", "node-name": "d1", operation: "write", reason: "EIO" };
   await w.happens("BLOCK_IO_ERROR", { ...error, action: "ignore" });
   await w.happens("BLOCK_IO_ERROR", { ...error, action: "report" });
   await w.happens("BLOCK_IO_ERROR", { ...error, action: "report" });
@@ -54,7 +55,14 @@ Deno.test("an error of a disk that stops the guest is told with the disk's name,
     faults: [],
     warnings: ["The guest could not write to disk vd1: EIO; it was told so and goes on"],
   });
-  await w.happens("BLOCK_IO_ERROR", { ...error, action: "stop" });
+  // The name of a node of the mirror's.
+  const hidden = { ...error, "node-name": "#block7" };
+  await w.happens("BLOCK_IO_ERROR", { ...hidden, action: "report" });
+  assertEquals(
+    w.said().warnings[1]!.slice(0, 46),
+    "The guest could not write to one of its disks:",
+  );
+  await w.happens("BLOCK_IO_ERROR", { ...hidden, action: "stop" }, "io-error");
   await w.happens("STOP", {}, "io-error");
   assertEquals(w.said().faults, [
     "guest-io-error: The guest could not write to disk vd1: EIO; QEMU stopped it",

@@ -4,17 +4,16 @@ import type { Scenario } from "./support/scenario.ts";
 
 /** Past the ring, where only the mirror comes by. */
 const BEHIND = 20 * MiB / 512;
-/** In the ring, where the guest comes by some seconds after it was started. */
-const AHEAD = 2048 + 6000;
+/** In the ring, where the guest comes by when it goes on. */
+const AHEAD = 2048 + 2000;
 const RAW = { from: "raw", to: "raw" } as const;
 
 const CASES: readonly {
   readonly what: string;
   readonly disks: readonly PairDisk[];
   readonly told: Told;
+  /** The guest stands until its disks are being copied, and ends up in this state. */
   readonly status?: string;
-  /** Slow enough for it to happen before the disks are in step. Default 2M. */
-  readonly bandwidth?: string;
 }[] = [
   {
     what: "a sector of the destination's disk can't be written",
@@ -40,7 +39,6 @@ const CASES: readonly {
       message: /^The guest could not write to disk vd1: Input\/output error; QEMU stopped it$/,
     },
     status: "io-error",
-    bandwidth: "1M",
   },
 ];
 
@@ -50,13 +48,20 @@ export const scenario: Scenario = {
   about: "I/O errors of either side's disks are told with side and disk, and harm nothing else",
   timeoutMs: 300_000,
   async run(context) {
-    for (const [i, { what, disks, told, status, bandwidth = "2M" }] of CASES.entries()) {
+    for (const [i, { what, disks, told, status }] of CASES.entries()) {
       context.note(what);
       const dir = `${context.dir}/${i}`;
       await Deno.mkdir(dir);
-      const pair = await Pair.start(context, { dir, disks, bytes: 24 * MiB, guest: BUSY });
-      await assertTold(context, await whileMirroring(pair, ["--bandwidth", bandwidth]), told);
-      await pair.assertStillAtSource(status === undefined ? {} : { status });
+      const paused = status !== undefined;
+      const pair = await Pair.start(context, { dir, disks, bytes: 24 * MiB, guest: BUSY, paused });
+      const standing = await whileMirroring(pair, ["--bandwidth", "2M"]);
+      if (paused) await pair.source.execute("cont");
+      await assertTold(context, standing, told);
+      // On a busy machine this guest, whose memory never gets done, may come by its sector only when
+      // memory crosses already, and QEMU 7.2 ends when a migration that has begun breaks off.
+      const { entries } = standing.migrate.events;
+      const destinationGone = entries.some((e) => e.event === "phase" && e.phase === "ram");
+      await pair.assertStillAtSource({ destinationGone, ...(paused ? { status } : {}) });
     }
   },
 };
