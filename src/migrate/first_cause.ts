@@ -53,6 +53,6 @@ function isSymptom(reason: unknown): boolean {
   // Its own fault, with the reason that it gave before, is told by whoever watches the connection.
   if (reason instanceof QmpClosedError) return true;
   // It could not connect a stream, for one: its QEMU may have ended.
-  if (reason instanceof RpcError) return reason.code === "failed";
+  if (reason instanceof RpcError) return ["failed", "unknown-channel"].includes(reason.code);
   return reason instanceof MigrationError && SYMPTOMS.includes(reason.code);
 }

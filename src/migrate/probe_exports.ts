@@ -5,6 +5,8 @@ import type { Mirror } from "./mirrors.ts";
 
 /** Probes under way at a time. */
 const PROBES = 8;
+/** How long a probe may take beside the time that a link may be away, ms. */
+const PROBE_MS = 30_000;
 
 /**
  * Looks at every export through the tunnel, so that a wrong one is a message and no failed job.
@@ -14,8 +16,9 @@ const PROBES = 8;
 export async function probeExports(
   peer: DestinationPeer,
   disks: readonly Mirror[],
-  signal: AbortSignal,
+  options: { readonly graceMs: number; readonly signal: AbortSignal },
 ): Promise<void> {
+  const { graceMs, signal } = options;
   const queue = [...disks];
   const worker = async () => {
     let disk: Mirror | undefined;
@@ -26,12 +29,15 @@ export async function probeExports(
         await probeExport(stream, exportName, {
           expectedSizeBytes: sizeBytes,
           writable: true,
+          timeoutMs: graceMs + PROBE_MS,
           signal,
         });
       } catch (error) {
         if (!(error instanceof NbdProbeError)) throw error;
         const message = `disk ${name}: ${error.message}`;
-        throw new MigrationError("failed", error.code, "destination", message, { cause: error });
+        throw new MigrationError("failed", `probe-${error.code}`, "destination", message, {
+          cause: error,
+        });
       }
     }
   };

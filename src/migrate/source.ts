@@ -11,7 +11,7 @@ import {
 import { listDisks, MigrationSettings, type QmpClient, queryMigrate } from "../qmp/mod.ts";
 import { ChannelListener, RpcError } from "../rpc/mod.ts";
 import { NbdProbeError } from "../nbd/mod.ts";
-import { type Session, StreamResetError, type TunnelStream } from "../tunnel/mod.ts";
+import { type Session, SessionError, StreamResetError, type TunnelStream } from "../tunnel/mod.ts";
 import { Attachment } from "./attachment.ts";
 import { closingLate } from "./closing_late.ts";
 import { DestinationPeer } from "./destination_peer.ts";
@@ -184,7 +184,8 @@ export class SourceMigration {
       this.#options.report({ event: "warning", code: "destination", message });
     }
     const mirrors = mirrorsOf(disks, prepared.exports);
-    await probeExports(peer, mirrors, this.#stop.signal);
+    const { graceMs } = this.#options;
+    await probeExports(peer, mirrors, { graceMs, signal: this.#stop.signal });
     await this.#enter("prepared", { mirrors, recoverThere: prepared.recover });
     const made = await this.#makeMirrors(mirrors);
     await this.#serveMirrors();
@@ -464,7 +465,10 @@ export class SourceMigration {
     const acceptor = channel === "nbd" ? closingLate(bound, () => this.#mayClose()) : bound;
     const listener = new ChannelListener(acceptor, channel, {
       open: () =>
-        open().catch((error) => {
+        open().catch(async (error) => {
+          const session = this.#attachment?.peer?.session;
+          // Its end is heard of here before it is known whether another one takes over.
+          if (session?.state === "ended") await session.ended;
           // QEMU will only see a closed socket; this is the reason for it. While a destination is
           // waited for, QEMU tries again.
           if (this.#attachment?.waiting !== true) this.#fault(error);
@@ -473,7 +477,9 @@ export class SourceMigration {
       log: this.#options.log,
       // There is no way back to a target that goes while memory is crossing.
       onEnd: ({ error }) => {
-        if (channel !== "nbd" || this.#machine.current !== "ram") return;
+        // One that went with its session has been replaced, or that is told by itself.
+        if (channel !== "nbd" || error instanceof SessionError) return;
+        if (this.#machine.current !== "ram") return;
         this.#fault(error ?? new Error("The destination closed the connection of a disk"));
       },
     });
