@@ -400,6 +400,8 @@ export class SourceMigration {
     // once in its life.
     const stream = await this.#openRam();
     this.#undo.add("the memory's stream", () => Promise.resolve(stream.close()));
+    // Where the destination's tool was started again just now, they stand until they are connected.
+    await this.#mirrors?.allReady(this.#stop.signal);
     await this.#enter("ready", { settings: settings.before });
     await this.#listen("ram", () => Promise.resolve(stream));
     this.#undoSettings(settings);
