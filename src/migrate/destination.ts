@@ -62,8 +62,6 @@ export interface DestinationOptions {
 const LOAD_MS = 120_000;
 /** How long the guest may take to run after `cont`, ms. */
 const START_MS = 60_000;
-/** How long QEMU may take to end its side of a connection, ms. */
-const CUT_MS = 1_000;
 /** How long a source may take to leave once all is over, ms. */
 const LEAVE_MS = 5_000;
 /** Least time for a source to come back to a migration that was taken up, ms. */
@@ -371,9 +369,7 @@ export class DestinationMigration {
     this.#undo.add("the NBD server's socket", () => removeFile(this.#nbdPath));
     this.#undo.add("the NBD server and its exports", () => stopNbdServer(this.#qmp, log));
     // Before the server: QEMU 7.2 stands still for a connection that has not got past its negotiation.
-    const { clock } = this.#options;
-    const cut = () => this.#channels?.cut(clock, CUT_MS) ?? Promise.resolve();
-    this.#undo.add("the connections to it", cut);
+    this.#undo.add("the connections to it", () => Promise.resolve(this.#channels?.cut()));
   }
 
   #undoIncoming(): void {

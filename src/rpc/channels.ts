@@ -4,15 +4,7 @@
  *
  * @module
  */
-import {
-  type Acceptor,
-  type BytePipe,
-  type Clock,
-  type Logger,
-  messageOf,
-  TaskGroup,
-  withDeadline,
-} from "../io/mod.ts";
+import { type Acceptor, type BytePipe, type Logger, messageOf, TaskGroup } from "../io/mod.ts";
 import { type Session, splice, type SpliceResult, type TunnelStream } from "../tunnel/mod.ts";
 import { RpcError, type RpcPeer } from "./peer.ts";
 
@@ -46,13 +38,6 @@ export async function openChannel(
   }
 }
 
-/** Ends this side of a pipe and waits for the other's end; what still comes is thrown away. */
-async function ended(pipe: BytePipe): Promise<void> {
-  await pipe.closeWrite();
-  const scrap = new Uint8Array(65536);
-  while (await pipe.read(scrap) !== null);
-}
-
 /** A stream that was joined to a socket has ended. */
 export interface ChannelEnd extends SpliceResult {
   readonly channel: string;
@@ -81,16 +66,10 @@ export class ChannelServer {
     this.#dials.clear();
   }
 
-  /**
-   * Nothing more can be reached, and what is joined is cut: each pipe is ended, and closed once its
-   * other side has ended it too or `deadlineMs` have passed.
-   */
-  async cut(clock: Clock, deadlineMs: number): Promise<void> {
+  /** Nothing more can be reached, and what is joined is cut. */
+  cut(): void {
     this.stop();
-    await Promise.all([...this.#pipes].map(async (pipe) => {
-      await withDeadline(clock, deadlineMs, "a connection's end", ended(pipe)).catch(() => {});
-      pipe.close();
-    }));
+    for (const pipe of this.#pipes) pipe.close();
   }
 
   /** Streams that are joined now. */
