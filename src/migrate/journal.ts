@@ -4,8 +4,7 @@
  *
  * @module
  */
-import { schema } from "../rpc/mod.ts";
-import type { DestinationState } from "./destination_machine.ts";
+import { destinationState, schema } from "../rpc/mod.ts";
 import type { SourceState } from "./source_machine.ts";
 
 const { flag, integer, list, nullable, object, text, word } = schema;
@@ -52,17 +51,6 @@ const sourceState = word<SourceState>(
   "done",
   "undone",
   "unknown",
-);
-
-const destinationState = word<DestinationState>(
-  "waiting",
-  "prepared",
-  "loading",
-  "loaded",
-  "starting",
-  "finished",
-  "failed",
-  "lost",
 );
 
 const source = object({

@@ -5,6 +5,7 @@
  */
 export { type ChannelEnd, ChannelListener, ChannelServer, openChannel } from "./channels.ts";
 export { type Handlers, RpcError, RpcPeer } from "./peer.ts";
+export { destinationState } from "./procedures.ts";
 export type {
   DiskDescription,
   GuestDescription,

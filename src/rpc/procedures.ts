@@ -41,7 +41,7 @@ const disk = object({
 const exports = list(object({ disk: name, exportName: text(1024) }), 1024);
 
 /** Where a destination is, see destination_machine.ts. */
-const destinationState = word(
+export const destinationState = word(
   "waiting",
   "prepared",
   "loading",

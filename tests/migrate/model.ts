@@ -6,7 +6,7 @@
  * @module
  */
 import { DESTINATION, type DestinationState } from "../../src/migrate/destination_machine.ts";
-import { SOURCE, type SourceState, wordOf } from "../../src/migrate/source_machine.ts";
+import { resumedAt, SOURCE, type SourceState, wordOf } from "../../src/migrate/source_machine.ts";
 import { destinationVerdict, sourceVerdict } from "../../src/migrate/verdict.ts";
 
 /** `finish` is what makes a destination run the guest. */
@@ -142,7 +142,7 @@ function sourceSteps(world: World): Step[] {
           }
           if (verdict === "leave") add(name, { tool: "recovered", journal: null });
         }
-        add("resumes", { tool: resumedSource(source.journal) });
+        add("resumes", { tool: resumedAt(source.journal) });
       }
       break;
   }
@@ -186,24 +186,6 @@ function sourceSteps(world: World): Step[] {
     add("QEMU's migration fails", { qemu: "running" });
   }
   return found;
-}
-
-/** A tool that takes up its journal: it goes on only where that can't do harm. */
-function resumedSource(journal: SourceState): World["source"]["tool"] {
-  switch (journal) {
-    case "prepare":
-    case "mirror":
-      return journal;
-    case "ram":
-    case "switchover":
-    case "undone":
-      return "undone";
-    case "handover":
-    case "unknown":
-      return "handover";
-    case "done":
-      return "done";
-  }
 }
 
 /** What a `recover` may hear that asks the destination, if it asks and is answered. */
