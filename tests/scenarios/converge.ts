@@ -42,8 +42,14 @@ export const scenario: Scenario = {
     const canBlock = commands.some((c) => c.name === "block-job-change");
     const migrate = disk.migrate(await receive.address(), [
       ...["--bandwidth", "512K"],
-      ...(canBlock ? [] : ["--timeout", "40", "--timeout-action", "suspend"]),
+      ...(canBlock ? [] : ["--timeout", "100", "--timeout-action", "suspend"]),
     ]);
+    // Once through; from then on far less than even a guest on a busy machine writes.
+    await migrate.waitEvent("progress", (e) => {
+      const [{ transferred }] = e.disks as [{ transferred: number }];
+      return transferred >= 8 * MiB;
+    });
+    await disk.set("bandwidth=128K");
     const code = canBlock ? "mirror-write-blocking" : "mirror-not-converging";
     said.push((await migrate.waitEvent("warning", is(code), 120_000)).message);
     await migrate.waitEvent("phase", (e) => e.phase === "ram", 120_000);

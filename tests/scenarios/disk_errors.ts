@@ -59,7 +59,8 @@ export const scenario: Scenario = {
       await assertTold(context, standing, told);
       // On a busy machine this guest, whose memory never gets done, may come by its sector only when
       // memory crosses already, and QEMU 7.2 ends when a migration that has begun breaks off.
-      const { entries } = standing.migrate.events;
+      // The destination says when it was given its incoming migration.
+      const { entries } = standing.receive.events;
       const destinationGone = entries.some((e) => e.event === "phase" && e.phase === "ram");
       await pair.assertStillAtSource({ destinationGone, ...(paused ? { status } : {}) });
     }
