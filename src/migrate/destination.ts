@@ -28,7 +28,13 @@ import { asMigrationError, MigrationError, qemuGone, refusal } from "./errors.ts
 import type { Report } from "./events.ts";
 import { destinationProblems, inspectGuest } from "./inspect.ts";
 import { type DestinationRecord, JOURNAL_FORMAT, type JournalStore } from "./journal.ts";
-import { exportsInQemu, nameExports, startExports, stopNbdServer } from "./nbd_exports.ts";
+import {
+  exportsInQemu,
+  nameExports,
+  removeExports,
+  startExports,
+  stopNbdServer,
+} from "./nbd_exports.ts";
 import { compareGuests, type DiskChoice, type DiskPair, matchDisks } from "./plan.ts";
 import type { RunDir } from "./source.ts";
 import { UndoList } from "./undo.ts";
@@ -365,10 +371,12 @@ export class DestinationMigration {
   }
 
   #undoExports(): void {
-    const { removeFile, log } = this.#options;
+    const { removeFile, clock, log } = this.#options;
     this.#undo.add("the NBD server's socket", () => removeFile(this.#nbdPath));
-    this.#undo.add("the NBD server and its exports", () => stopNbdServer(this.#qmp, log));
-    // Before the server: QEMU 7.2 stands still for a connection that has not got past its negotiation.
+    this.#undo.add(
+      "the NBD server and its exports",
+      () => removeExports(this.#qmp, this.#record!.exports, clock, log),
+    );
     this.#undo.add("the connections to it", () => Promise.resolve(this.#channels?.cut()));
   }
 

@@ -59,6 +59,8 @@ const source = object({
   state: sourceState,
   /** The guest ran when the migration began. */
   wasRunning: flag,
+  /** The guest was stopped so that the rest can catch up. */
+  suspended: flag,
   /** The destination's address, without any secret. */
   destination: text(4096),
   /** The command that looks after this migration there. */

@@ -178,6 +178,30 @@ export class MirrorSet {
   }
 
   /**
+   * Waits until every disk is in step over a connection that stands: from then on none may go. A
+   * target whose connection went while there was nothing to write has not been missed by QEMU yet.
+   */
+  async inStep(signal: AbortSignal): Promise<void> {
+    const { connections, mirrors } = this.#options;
+    while (true) {
+      await this.allReady(signal);
+      const { open, away } = connections();
+      if (!away && open >= mirrors.length) return;
+      await this.#touchTargets();
+      await this.#nextLook(signal);
+    }
+  }
+
+  /** A read makes QEMU connect a target again; what comes of it shows in the connections. */
+  async #touchTargets(): Promise<void> {
+    await Promise.all([...this.#nodes].map(async (node) => {
+      const read = { "command-line": `qemu-io ${node} "read 0 512"` };
+      await this.#qmp.execute("human-monitor-command", read)
+        .catch((error) => this.#options.log.log("debug", `qemu-io: ${messageOf(error)}`));
+    }));
+  }
+
+  /**
    * Ends every mirror in step: the guest is stopped, what is left goes over, the target is flushed.
    * The jobs and targets stay until `undo`: removing them would keep the guest waiting.
    *

@@ -1,4 +1,4 @@
-import type { Logger } from "../io/mod.ts";
+import { type Clock, delay, type Logger } from "../io/mod.ts";
 import { type QmpClient, QmpCommandError } from "../qmp/mod.ts";
 import type { DiskPair } from "./plan.ts";
 
@@ -47,6 +47,43 @@ export async function exportsInQemu(
 ): Promise<NbdExport[]> {
   const now = await qmp.execute("query-block-exports", {});
   return exports.filter(({ id }) => now.some((e) => e.id === id));
+}
+
+/** How often QEMU is asked whether it is rid of its connections, at least and at most; and how often, ms. */
+const LEAST_LOOKS = 3;
+const MOST_LOOKS = 200;
+const LOOK_MS = 20;
+
+/**
+ * Removes the exports with the connections to them, then stops the NBD server. QEMU 7.2 stands still
+ * in nbd-server-stop for a connection that is in its negotiation, which only its main loop can end:
+ * so the server is stopped once that had its turns. Our end of the connections must be closed before.
+ *
+ * @throws {Error} when QEMU keeps an export.
+ */
+export async function removeExports(
+  qmp: QmpClient,
+  exports: readonly NbdExport[],
+  clock: Clock,
+  log: Logger,
+): Promise<void> {
+  await Promise.all(exports.map(async ({ id }) => {
+    try {
+      await qmp.execute("block-export-del", { id, mode: "hard" });
+    } catch (error) {
+      if (!(error instanceof QmpCommandError)) throw error;
+      log.log("debug", `block-export-del: ${error.message}`);
+    }
+  }));
+  for (let look = 1;; look++) {
+    const left = await exportsInQemu(qmp, exports);
+    if (left.length === 0 && look >= LEAST_LOOKS) break;
+    if (look >= MOST_LOOKS) {
+      throw new Error(`QEMU still has the exports ${left.map(({ id }) => id).join(", ")}`);
+    }
+    await delay(clock, LOOK_MS);
+  }
+  await stopNbdServer(qmp, log);
 }
 
 /** Stops the NBD server, which ends its exports. Tolerates that it is gone. */

@@ -9,7 +9,7 @@ import { MigrationSettings, type QmpClient, queryJobs, queryMigrate } from "../q
 import type { DestinationState } from "./destination_machine.ts";
 import type { DestinationRecord, JournalRecord, SourceRecord } from "./journal.ts";
 import { MirrorSet } from "./mirrors.ts";
-import { exportsInQemu, stopNbdServer } from "./nbd_exports.ts";
+import { exportsInQemu, removeExports, stopNbdServer } from "./nbd_exports.ts";
 import { Ram } from "./ram.ts";
 import { runAgain } from "./run_again.ts";
 import { UndoList } from "./undo.ts";
@@ -133,7 +133,11 @@ async function recoverSource(
   const left = await undo.run();
   if (verdict === "run-here" && record.wasRunning) {
     const stood = ["finish-migrate", "postmigrate", "paused"].includes(facts.status);
-    const stuck = await runAgain(qmp, clock, stood && record.state !== "mirror");
+    const stuck = await runAgain(
+      qmp,
+      clock,
+      stood && (record.suspended || record.state !== "mirror"),
+    );
     if (stuck !== undefined) left.push(stuck);
   }
   return left;
@@ -147,7 +151,10 @@ async function recoverDestination(
   const { qmp, clock, log, path, removeFile } = options;
   const undo = new UndoList(clock, log);
   for (const name of ["nbd.sock", "ram.sock"]) undo.add(name, () => removeFile(path(name)));
-  undo.add("the NBD server and its exports", () => stopNbdServer(qmp, log));
+  undo.add(
+    "the NBD server and its exports",
+    () => removeExports(qmp, record.exports, clock, log),
+  );
   const settings = new MigrationSettings(qmp, record.settings);
   undo.add("QEMU's migration settings", () => settings.restore());
   const left = await undo.run();

@@ -117,6 +117,7 @@ export class SourceMigration {
       guest: "",
       state: "prepare",
       wasRunning: true,
+      suspended: false,
       destination: options.destination,
       recoverThere: "",
       mirrors: [],
@@ -240,7 +241,9 @@ export class SourceMigration {
     this.#suspendWhy = undefined;
     const message = `${why}: the guest is stopped so that the rest can catch up`;
     this.#options.report({ event: "warning", code: "guest-suspended", message });
-    this.#guest.suspend().catch((error) => this.#fault(error));
+    const guest = this.#guest;
+    this.#write({ suspended: true }).then(() => guest.suspend())
+      .catch((error) => this.#fault(error));
   }
 
   #watching(): GuestWatchOptions {
@@ -261,7 +264,7 @@ export class SourceMigration {
     const ram = await this.#startRam();
     await ram.preSwitchover(stop);
 
-    await this.#enter("stopped");
+    this.#pass("stopped");
     this.#progress.stop();
     await mirrors.finish(stop);
     await this.#giveMemory(ram);
@@ -400,8 +403,8 @@ export class SourceMigration {
     // once in its life.
     const stream = await this.#openRam();
     this.#undo.add("the memory's stream", () => Promise.resolve(stream.close()));
-    // Where the destination's tool was started again just now, they stand until they are connected.
-    await this.#mirrors?.allReady(this.#stop.signal);
+    // Where the destination's tool was started again just now, they are to be connected first.
+    await this.#mirrors?.inStep(this.#stop.signal);
     await this.#enter("ready", { settings: settings.before });
     await this.#listen("ram", () => Promise.resolve(stream));
     this.#undoSettings(settings);
@@ -494,6 +497,9 @@ export class SourceMigration {
    * or where it is to wait: for a destination whose tool comes back.
    */
   async #mayClose(): Promise<void> {
+    const session = this.#attachment?.peer?.session;
+    // Its streams end before it is known whether another session takes over.
+    if (session?.state === "ended") await session.ended;
     if (this.#attachment?.waiting) return;
     const { clock } = this.#options;
     await withDeadline(clock, CLOSE_MS, "the targets to be cut off", this.#targetsCut.promise)
@@ -547,9 +553,10 @@ export class SourceMigration {
     if (this.#gone && !error.code.startsWith("guest-")) return this.#gone;
     const ran = this.#guest?.shouldRun ?? this.#record.wasRunning;
     if (ran && !this.#gone) {
+      const { resume } = this.#options;
       const pausedByUs = this.#guest?.suspended ||
         ["switchover", "handover"].includes(from) ||
-        (this.#options.resume !== undefined && STANDS.includes(this.#options.resume.state));
+        (resume !== undefined && (resume.suspended || STANDS.includes(resume.state)));
       const stuck = await runAgain(this.#qmp, this.#options.clock, pausedByUs);
       if (stuck !== undefined) left.unshift(stuck);
     }
@@ -585,6 +592,17 @@ export class SourceMigration {
     this.#stop.signal.throwIfAborted();
     this.#machine.take(event);
     if (state !== "done" && state !== "undone" && state !== "unknown") this.#phase(state);
+  }
+
+  /**
+   * What happened, while it is being written down: the guest stands still, and whoever takes this up
+   * does the same before and after it.
+   */
+  #pass(event: "stopped"): void {
+    this.#stop.signal.throwIfAborted();
+    this.#machine.take(event);
+    this.#write({ state: "switchover" }).catch((error) => this.#fault(error));
+    this.#phase("switchover");
   }
 
   async #write(change: Partial<SourceRecord>): Promise<void> {

@@ -114,6 +114,7 @@ export interface Commands {
     args: { type: "nbd"; id: string; "node-name": string; name: string; writable: boolean };
     answer: Empty;
   };
+  "block-export-del": { args: { id: string; mode: "safe" | "hard" }; answer: Empty };
   "blockdev-add": {
     args: {
       driver: "nbd";
@@ -147,6 +148,7 @@ export interface Commands {
     args: { id: string; type: "mirror"; "copy-mode": "write-blocking" };
     answer: Empty;
   };
+  "human-monitor-command": { args: { "command-line": string }; answer: string };
   "job-resume": { args: { id: string }; answer: Empty };
   "job-dismiss": { args: { id: string }; answer: Empty };
   "stop": { args: Empty; answer: Empty };

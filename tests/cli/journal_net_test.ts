@@ -4,7 +4,7 @@ import type { SourceRecord } from "../../src/migrate/mod.ts";
 
 const RECORD: SourceRecord = {
   ...{ format: 1, side: "source", migration: "m", qmp: "/run/q", guest: "vm1", state: "prepare" },
-  ...{ wasRunning: true, destination: "tcp://h:1", recoverThere: "" },
+  ...{ wasRunning: true, suspended: false, destination: "tcp://h:1", recoverThere: "" },
   mirrors: [{
     ...{ name: "vd0", device: "d0", sizeBytes: 5, exportName: "e" },
     ...{ jobId: "j", targetNode: "t" },

@@ -52,6 +52,8 @@ export interface PairOptions {
   readonly destinationDirs?: { readonly [disk: number]: string };
   /** Folder for images and sockets; a short path. Default: the scenario's. */
   readonly dir?: string;
+  /** Folder for vmferry's run directories; a short path. Default: as `dir`. */
+  readonly runDirs?: string;
   /** Where the two ends run. Default: both here. */
   readonly network?: Network;
   /** vmferry reaches the QEMUs through {@link Pair.gates}, which costs time. Default false. */
@@ -186,7 +188,7 @@ export class Pair {
   /** Starts `vmferry receive` on a free port. */
   receive(extra: readonly string[] = []): Vmferry {
     const host = this.#network?.destination;
-    return this.#start("receive", host?.prefix, "run-dest", [
+    return this.#start("receive", host?.prefix, "dest", [
       ...["--qmp", this.#gates?.destination.path ?? this.destination.qmpSocket],
       ...["--listen", `tcp://${host?.address ?? "127.0.0.1"}:0`, ...host ? ["--insecure"] : []],
       ...this.#secretUnlessGiven(extra),
@@ -196,19 +198,19 @@ export class Pair {
   /** Starts `vmferry receive` with nothing of this pair's but its QEMU and its run directory. */
   receiveWith(args: readonly string[], prefix: readonly string[] = []): Vmferry {
     const own = [...this.#network?.destination.prefix ?? [], ...prefix];
-    return this.#start("receive", own, "run-dest", ["--qmp", this.destination.qmpSocket, ...args]);
+    return this.#start("receive", own, "dest", ["--qmp", this.destination.qmpSocket, ...args]);
   }
 
   /** Starts `vmferry migrate` likewise. */
   migrateWith(args: readonly string[], prefix: readonly string[] = []): Vmferry {
     const own = [...this.#network?.source.prefix ?? [], ...prefix];
-    return this.#start("migrate", own, "run-source", ["--qmp", this.source.qmpSocket, ...args]);
+    return this.#start("migrate", own, "source", ["--qmp", this.source.qmpSocket, ...args]);
   }
 
   /** Starts `vmferry migrate`. */
   migrate(address: string, extra: readonly string[] = []): Vmferry {
     const host = this.#network?.source;
-    return this.#start("migrate", host?.prefix, "run-source", [
+    return this.#start("migrate", host?.prefix, "source", [
       ...[
         "--qmp",
         this.#gates?.source.path ?? this.source.qmpSocket,
@@ -224,7 +226,7 @@ export class Pair {
     const host = side === "source" ? this.#network?.source : this.#network?.destination;
     const qemu = side === "source" ? this.source : this.destination;
     const gate = this.#gates?.[side === "source" ? "source" : "destination"];
-    return this.#start("recover", host?.prefix, `run-${side}`, [
+    return this.#start("recover", host?.prefix, side, [
       ...["--qmp", gate?.path ?? qemu.qmpSocket, ...host ? ["--insecure"] : []],
       ...this.#secretUnlessGiven(extra),
     ]);
@@ -244,16 +246,16 @@ export class Pair {
 
   /** Where the sockets of an end are made. */
   runDir(side: "source" | "dest"): string {
-    return `${this.#dir}/run-${side}`;
+    return `${this.#options.runDirs ?? this.#dir}/run-${side}`;
   }
 
   #start(
     command: string,
     prefix: readonly string[] | undefined,
-    runDir: string,
+    side: "source" | "dest",
     args: readonly string[],
   ): Vmferry {
-    const own = args.includes("--run-dir") ? [] : ["--run-dir", `${this.#dir}/${runDir}`];
+    const own = args.includes("--run-dir") ? [] : ["--run-dir", this.runDir(side)];
     const ferry = this.context.vmferry({
       name: command,
       prefix: prefix ?? [],
