@@ -377,7 +377,7 @@ export class DestinationMigration {
       "the NBD server and its exports",
       () => removeExports(this.#qmp, this.#record!.exports, clock, log),
     );
-    this.#undo.add("the connections to it", () => Promise.resolve(this.#channels?.cut()));
+    this.#undo.add("the connections to it", async () => await this.#channels?.cut());
   }
 
   #undoIncoming(): void {

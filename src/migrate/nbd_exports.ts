@@ -57,7 +57,7 @@ const LOOK_MS = 20;
 /**
  * Removes the exports with the connections to them, then stops the NBD server. QEMU 7.2 stands still
  * in nbd-server-stop for a connection that is in its negotiation, which only its main loop can end:
- * so the server is stopped once that had its turns. Our end of the connections must be closed before.
+ * so the server is stopped once that loop had its turns. Our end of the connections must be closed before.
  *
  * @throws {Error} when QEMU keeps an export.
  */

@@ -50,6 +50,8 @@ export class ChannelServer {
   readonly #tasks = new TaskGroup();
   readonly #onEnd: (end: ChannelEnd) => void;
   readonly #pipes = new Set<BytePipe>();
+  readonly #dialing = new Set<Promise<unknown>>();
+  #stopped = false;
 
   constructor(session: Session, onEnd: (end: ChannelEnd) => void = () => {}) {
     this.#session = session;
@@ -63,13 +65,15 @@ export class ChannelServer {
 
   /** Nothing more can be reached; joined streams go on. */
   stop(): void {
+    this.#stopped = true;
     this.#dials.clear();
   }
 
-  /** Nothing more can be reached, and what is joined is cut. */
-  cut(): void {
+  /** Nothing more can be reached, and what is joined, or is being connected, is cut. */
+  async cut(): Promise<void> {
     this.stop();
     for (const pipe of this.#pipes) pipe.close();
+    await Promise.allSettled(this.#dialing);
   }
 
   /** Streams that are joined now. */
@@ -87,10 +91,10 @@ export class ChannelServer {
         const known = [...this.#dials.keys()].join(", ") || "none";
         throw new RpcError("unknown-channel", `Got channel "${channel}", served here: ${known}`);
       }
-      const pipe = await dial();
-      if (stream.failure) {
+      const pipe = await this.#dialed(dial());
+      if (this.#stopped || stream.failure) {
         pipe.close();
-        throw stream.failure;
+        throw stream.failure ?? new RpcError("failed", `Channel "${channel}" is closed`);
       }
       this.#pipes.add(pipe);
       this.#tasks.spawn(async () => {
@@ -103,6 +107,15 @@ export class ChannelServer {
       const failure = error instanceof Error ? error : new Error(messageOf(error));
       this.#session.abandon(stream, failure);
       throw error;
+    }
+  }
+
+  async #dialed(dialing: Promise<BytePipe>): Promise<BytePipe> {
+    this.#dialing.add(dialing);
+    try {
+      return await dialing;
+    } finally {
+      this.#dialing.delete(dialing);
     }
   }
 

@@ -121,3 +121,23 @@ Deno.test("a listener that is closed cuts what is joined, also what waits for th
   assertEquals(listener.active, 0);
   connecting.abort("test over", "stopped");
 });
+
+Deno.test("a pipe that is being dialled when its channel is cut does not outlive the cut", async () => {
+  const asked = Promise.withResolvers<void>();
+  const dialled = Promise.withResolvers<BytePipe>();
+  const { connecting, rpc, channels } = await served({
+    nbd() {
+      asked.resolve();
+      return dialled.promise;
+    },
+  });
+  const opening = assertRejects(() => openChannel(connecting, rpc, "nbd"), RpcError, "is closed");
+  await asked.promise;
+  const cut = channels.cut();
+  const [near, far] = memoryPipe();
+  dialled.resolve(near);
+  await cut;
+  await opening;
+  assertEquals(await far.read(new Uint8Array(1)).catch(() => null), null);
+  assertEquals(await connecting.close(), undefined);
+});
