@@ -67,23 +67,26 @@ export async function removeExports(
   clock: Clock,
   log: Logger,
 ): Promise<void> {
-  await Promise.all(exports.map(async ({ id }) => {
-    try {
-      await qmp.execute("block-export-del", { id, mode: "hard" });
-    } catch (error) {
-      if (!(error instanceof QmpCommandError)) throw error;
-      log.log("debug", `block-export-del: ${error.message}`);
-    }
-  }));
   for (let look = 1;; look++) {
+    // One that is being added right now comes in between.
     const left = await exportsInQemu(qmp, exports);
     if (left.length === 0 && look >= LEAST_LOOKS) break;
     if (look >= MOST_LOOKS) {
       throw new Error(`QEMU still has the exports ${left.map(({ id }) => id).join(", ")}`);
     }
+    await Promise.all(left.map(({ id }) => removeExport(qmp, id, log)));
     await delay(clock, LOOK_MS);
   }
   await stopNbdServer(qmp, log);
+}
+
+async function removeExport(qmp: QmpClient, id: string, log: Logger): Promise<void> {
+  try {
+    await qmp.execute("block-export-del", { id, mode: "hard" });
+  } catch (error) {
+    if (!(error instanceof QmpCommandError)) throw error;
+    log.log("debug", `block-export-del: ${error.message}`);
+  }
 }
 
 /** Stops the NBD server, which ends its exports. Tolerates that it is gone. */

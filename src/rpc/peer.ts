@@ -19,7 +19,7 @@ import {
 import { type Params, type ProcedureName, procedures, type Result } from "./procedures.ts";
 import { SchemaError } from "./schema.ts";
 
-/** Requests of the other end that may be under way; past that its next one waits. */
+/** Requests of the other end that may be under way or have answers to send; then its next one waits. */
 export const MAX_REQUESTS = 64;
 /** Calls of ours that may be under way. */
 export const MAX_CALLS = 1024;
@@ -154,10 +154,11 @@ export class RpcPeer {
       this.#under++;
       this.#tasks.spawn(async () => {
         const reply = await this.#answer(message);
+        // The session tells its own end; an answer that can't be sent is nobody's any more. One that
+        // is not taken counts until then: whoever asks without listening must not fill our memory.
+        await this.#send(reply).catch(() => {});
         this.#under--;
         this.#wake?.();
-        // The session tells its own end; an answer that can't be sent is nobody's any more.
-        await this.#send(reply).catch(() => {});
       });
       return;
     }

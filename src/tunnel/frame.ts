@@ -72,7 +72,7 @@ export function resetFrame(
   const text = reasonBytes(reason);
   const payload = new Uint8Array(wire.REASON_OFFSET_IN_RESET + text.length);
   new DataView(payload.buffer).setUint16(0, code);
-  putU64(payload, 2, finalOffset);
+  putU64(payload, wire.OFFSET_IN_RESET, finalOffset);
   payload.set(text, wire.REASON_OFFSET_IN_RESET);
   return frameOf(wire.RESET, stream, payload);
 }

@@ -21,7 +21,10 @@ export const MAX_STREAMS = 256;
 export const FIRST_WINDOW = 64 * KiB;
 /** Largest window of a stream whose reader keeps up with the connection. */
 export const STREAM_WINDOW = 32 * MiB;
-/** What all windows together should not exceed; with many streams each gets its share. */
+/**
+ * What all windows together do not exceed, but for {@link MIN_WINDOW} that each stream has at least;
+ * with many streams each gets its share.
+ */
 export const ALL_WINDOWS = 128 * MiB;
 /** A stream's window is never below this, however many there are. */
 export const MIN_WINDOW = 64 * KiB;

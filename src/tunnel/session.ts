@@ -440,10 +440,14 @@ export class Session implements StreamHost, LinkHost, Resumable {
     return this.#clock.now();
   }
 
+  /** Its share of all windows, of which the others may hold more than theirs from before. */
   maxWindowFor(stream: TunnelStream): number {
     if (stream === this.rpc) return limits.RPC_WINDOW;
+    let others = 0;
+    for (const other of this.#streams.values()) if (other !== stream) others += other.creditOut;
     const share = Math.floor(limits.ALL_WINDOWS / Math.max(1, this.#streams.size));
-    return Math.min(limits.STREAM_WINDOW, Math.max(limits.MIN_WINDOW, share));
+    const most = Math.min(limits.STREAM_WINDOW, share, limits.ALL_WINDOWS - others);
+    return Math.max(limits.MIN_WINDOW, most);
   }
 
   takeFrameBuffer(size: "small" | "large"): FrameBuffer {
@@ -714,6 +718,12 @@ export class Session implements StreamHost, LinkHost, Resumable {
     }
     const stream = this.#lookup(id);
     if (!stream) return;
+    const finalOffset = getU64(payload, wire.OFFSET_IN_RESET);
+    if (finalOffset !== stream.bytesReceived) {
+      throw new ProtocolError(
+        `Got a reset of stream ${id} at ${finalOffset}, but ${stream.bytesReceived} bytes of it`,
+      );
+    }
     const number = new DataView(payload.buffer, payload.byteOffset).getUint16(0);
     const code = codeName(wire.RESET_CODES, number) ?? "internal";
     const reason = decodeReason(payload.subarray(wire.REASON_OFFSET_IN_RESET));

@@ -97,6 +97,11 @@ export class TunnelStream implements BytePipe {
     return this.#receiveOffset;
   }
 
+  /** Bytes that the peer was allowed and that were not consumed yet. */
+  get creditOut(): number {
+    return this.#receiveLimit - this.#consumed;
+  }
+
   /** Set once the stream was reset or its session ended. */
   get failure(): Error | undefined {
     return this.#failure;

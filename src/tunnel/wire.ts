@@ -97,6 +97,7 @@ export const NONCE_LENGTH = 32;
 export const SESSION_ID_LENGTH = 16;
 export const RESUME_LENGTH = 48;
 export const RESUMED_LENGTH = 40;
+export const OFFSET_IN_RESET = 2;
 export const REASON_OFFSET_IN_RESET = 10;
 
 export const ROLE_CONNECTING = 1;

@@ -30,7 +30,9 @@ Deno.test("a secret that is too short, too long, missing or no file is refused w
     const path = `${dir}/secret`;
     await Deno.writeTextFile(path, "0123456789abcde\n", { mode: 0o600 });
     await assertRejects(() => readSecret(path), UsageError, "holds 15 bytes, expected 16 to 4096");
-    await Deno.writeFile(path, new Uint8Array(10_000).fill(65));
+    await Deno.writeFile(path, new Uint8Array(4096).fill(65));
+    assertEquals((await readSecret(path)).length, 4096);
+    await Deno.writeFile(path, new Uint8Array(4097).fill(65));
     await assertRejects(() => readSecret(path), UsageError, "more than 4096 bytes");
     await assertRejects(() => readSecret(`${dir}/none`), UsageError, "No such file");
     await assertRejects(() => readSecret(dir), UsageError, "regular file");

@@ -1,7 +1,8 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { DeadlineError, silentLogger, writeAll } from "../../src/io/mod.ts";
-import { encodeMessage, MAX_MESSAGE } from "../../src/rpc/message.ts";
+import { encodeMessage, MAX_MESSAGE, MessageError, messageLength } from "../../src/rpc/message.ts";
 import { type Handlers, RpcError, RpcPeer } from "../../src/rpc/mod.ts";
+import { MAX_CALLS, MAX_REQUESTS } from "../../src/rpc/peer.ts";
 import { ManualClock, settle } from "../support/manual_clock.ts";
 import { memoryPipe } from "../support/memory_pipe.ts";
 
@@ -165,6 +166,83 @@ for (
     await peer.join();
   });
 }
+
+Deno.test("limit: a message may be as long as the limit says, and not a byte longer", async () => {
+  const message = (length: number) => ({
+    id: 1,
+    result: "x".repeat(length - '{"id":1,"result":""}'.length),
+  });
+  const longest = encodeMessage(message(MAX_MESSAGE));
+  assertEquals(messageLength(longest), MAX_MESSAGE);
+  assertThrows(() => encodeMessage(message(MAX_MESSAGE + 1)), MessageError, "1048577 bytes");
+  const [ours, theirs] = memoryPipe();
+  const faults: string[] = [];
+  const peer = new RpcPeer(ours, {
+    clock: new ManualClock(),
+    log: silentLogger,
+    handlers: {},
+    onFault: (e) => faults.push(e.message),
+  });
+  await writeAll(theirs, longest);
+  await theirs.closeWrite();
+  await peer.join();
+  assertEquals(faults, []);
+});
+
+Deno.test("limit: so many calls at a time; one more fails at once, and room is made again", async () => {
+  const gates: (() => void)[] = [];
+  const { left, end } = peers({}, {
+    openTunnel: () => new Promise((resolve) => gates.push(() => resolve({}))),
+  });
+  const call = () => left.call("openTunnel", { stream: 1, channel: "x" }, soon);
+  const calls = Array.from({ length: MAX_CALLS }, call);
+  await assertRejects(call, RangeError, "1024 calls are under way");
+  // The other end works on some at a time: the next ones come as these are done.
+  for (let done = 0; done < MAX_CALLS; await settle()) {
+    done += gates.length;
+    for (const open of gates.splice(0)) open();
+  }
+  await Promise.all(calls);
+  const last = call();
+  await settle();
+  gates[0]!();
+  assertEquals(await last, {});
+  await end();
+});
+
+Deno.test("limit: a peer that asks and takes no answer is worked for up to a bound", async () => {
+  const [ours, theirs] = memoryPipe();
+  let asked = 0;
+  const peer = new RpcPeer(ours, {
+    clock: new ManualClock(),
+    log: silentLogger,
+    handlers: {
+      status() {
+        asked++;
+        return Promise.resolve({ ...STATUS, guest: "g".repeat(64) });
+      },
+    },
+    onFault: () => {},
+  });
+  // What fits into the pipe is answered; past that, answers wait.
+  const fits = Math.ceil(65536 / 100);
+  let written = 0;
+  const flood = (async () => {
+    for (let id = 1; id <= 20_000; id++) {
+      await writeAll(theirs, encodeMessage({ id, method: "status", params: { migration: "m" } }));
+      written = id;
+    }
+  })().catch(() => {});
+  for (let [still, before] = [0, -1]; still < 50; await settle()) {
+    still = asked === before ? still + 1 : 0;
+    before = asked;
+  }
+  assert(asked >= MAX_REQUESTS && asked <= fits + MAX_REQUESTS, `${asked} requests`);
+  assert(written < 20_000, "it was let ask for ever");
+  theirs.close();
+  await flood;
+  await peer.join();
+});
 
 Deno.test("members that a later version adds are ignored", async () => {
   const [ours, theirs] = memoryPipe();

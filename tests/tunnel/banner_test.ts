@@ -12,8 +12,10 @@ function pieces(...parts: readonly Uint8Array[]) {
   const left = parts.map((p) => p.slice());
   return {
     read(into: Uint8Array): Promise<number | null> {
-      const part = left.shift();
-      if (!part) return Promise.resolve(null);
+      const whole = left.shift();
+      if (!whole) return Promise.resolve(null);
+      const part = whole.subarray(0, into.length);
+      if (part.length < whole.length) left.unshift(whole.subarray(part.length));
       into.set(part);
       return Promise.resolve(part.length);
     },
@@ -37,6 +39,13 @@ Deno.test("text without a vmferry behind it is shown by its last line, made safe
   const error = await assertRejects(() => skipBanner(said), NoPrefaceError);
   assertEquals(error.said, "sh: ?[31mno such thing");
   assertEquals((await assertRejects(() => skipBanner(pieces()), NoPrefaceError)).said, "");
+});
+
+Deno.test("a banner as long as the limit is skipped, and one a byte longer is not", async () => {
+  const preface = Uint8Array.from(MAGIC);
+  const banner = (length: number) => pieces(new Uint8Array(length).fill(0x2e), preface);
+  assertEquals(await skipBanner(banner(MAX_BANNER)), preface);
+  await assertRejects(() => skipBanner(banner(MAX_BANNER + 1)), NoPrefaceError);
 });
 
 Deno.test("a banner without an end is given up at its limit", async () => {

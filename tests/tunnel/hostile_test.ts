@@ -89,6 +89,22 @@ Deno.test("hostile: a byte over a stream's credit, an id used again, an id below
   await server.close();
 });
 
+Deno.test("hostile: a reset that counts another number of bytes than came ends the session", async () => {
+  const { server, intruder } = listeningEnd();
+  const at = (stream: number, offset: number) =>
+    frame(wire.RESET, stream, concat([code(1), u64(offset), new TextEncoder().encode("gone")]));
+  const { pipe, session } = await intruder();
+  const [right, wrong] = [session.accept(1), session.accept(3)];
+  await shout(pipe, frame(wire.DATA, 1, pattern(9)), at(1, 9));
+  await right.ended;
+  assertEquals(right.failure?.message, "gone");
+  assertEquals(session.state, "up");
+  await shout(pipe, frame(wire.DATA, 3, pattern(9)), at(3, 8));
+  assertEquals((await session.ended)?.code, "protocol-error");
+  assert(wrong.failure !== undefined);
+  await server.close();
+});
+
 Deno.test("hostile: one stream too many is refused, the others go on", async () => {
   const { server, intruder } = listeningEnd();
   const { session } = await intruder();

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { silentLogger, writeAll } from "../../src/io/mod.ts";
+import { type BytePipe, silentLogger, writeAll } from "../../src/io/mod.ts";
 import { ReadBufferPool } from "../../src/tunnel/buffers.ts";
 import { connectSession } from "../../src/tunnel/connect.ts";
 import { encodeHello, parseHello } from "../../src/tunnel/hello.ts";
@@ -7,6 +7,7 @@ import { limits } from "../../src/tunnel/mod.ts";
 import * as wire from "../../src/tunnel/wire.ts";
 import { pattern } from "../support/bytes.ts";
 import { ManualClock, settle } from "../support/manual_clock.ts";
+import { memoryPipe } from "../support/memory_pipe.ts";
 import { frame, listen, listeningEnd, LOCAL, shout, u64 } from "./raw_peer.ts";
 import { sessionPair } from "./session_pair.ts";
 
@@ -97,6 +98,24 @@ Deno.test("limit: windows grow to their share and no further", async () => {
   await listening.ended;
 });
 
+Deno.test("limit: what is allowed on all streams together is bounded, whoever came first", async () => {
+  const { connecting, listening } = await sessionPair();
+  const streams = [];
+  for (let i = 0; i < limits.MAX_STREAMS; i++) {
+    const stream = connecting.open();
+    streams.push(stream);
+    // Far more often than a stream needs to get the largest window there is.
+    for (let grants = 0; grants < 20; grants++) stream.grantCredit();
+  }
+  assertEquals(streams[0]!.creditOut, limits.STREAM_WINDOW);
+  assertEquals(streams.at(-1)!.creditOut, limits.MIN_WINDOW);
+  const all = streams.reduce((sum, stream) => sum + stream.creditOut, 0);
+  assert(all >= limits.ALL_WINDOWS, `${all} bytes`);
+  assert(all <= limits.ALL_WINDOWS + limits.MAX_STREAMS * limits.MIN_WINDOW, `${all} bytes`);
+  connecting.abort("test over", "stopped");
+  await listening.ended;
+});
+
 Deno.test("limit: slow streams pin so many read buffers, and one more is copied out of", () => {
   const pool = new ReadBufferPool();
   const pinned = Array.from({ length: limits.MAX_PINNED_READ_BUFFERS }, () => pool.take());
@@ -137,6 +156,79 @@ Deno.test("limit: a clean end that does not come is given up at its deadline", a
   await clock.advance(1000);
   assertEquals((await listening.ended)?.code, "ended-by-peer");
   assertEquals(clock.armed, 0);
+});
+
+Deno.test("limit: an end that is done lingers for so long for one that may not have heard of it", async () => {
+  const clock = new ManualClock();
+  const [near, far] = memoryPipe();
+  let closing = false;
+  let said = false;
+  const deaf: BytePipe = {
+    read: (into) => near.read(into),
+    async write(from) {
+      // The farewell is the last that gets through: what acknowledges the other end's does not.
+      if (said) return from.length;
+      said = closing;
+      return await near.write(from);
+    },
+    closeWrite: () => near.closeWrite(),
+    close: () => near.close(),
+  };
+  const { connecting, listening } = await sessionPair({
+    clock,
+    graceMs: 60_000,
+    pipes: [deaf, far],
+  });
+  await settle();
+  closing = true;
+  assertEquals(await connecting.close(), undefined);
+  await settle();
+  assertEquals(listening.state, "down");
+  await clock.advance(limits.LINGER_MS - 1);
+  assertEquals(listening.state, "down");
+  await clock.advance(1);
+  assertEquals(listening.state, "ended");
+  assertEquals(await listening.ended, undefined);
+  assertEquals(clock.armed, 0);
+});
+
+Deno.test("limit: small frames are gathered into one write up to a bound, large ones go alone", async () => {
+  const [near, far] = memoryPipe({ capacity: 1 << 20 });
+  const writes: number[] = [];
+  const hold = Promise.withResolvers<void>();
+  let busy = false;
+  const watched: BytePipe = {
+    read: (into) => near.read(into),
+    async write(from) {
+      if (busy) await hold.promise;
+      writes.push(from.length);
+      return await near.write(from);
+    },
+    closeWrite: () => near.closeWrite(),
+    close: () => near.close(),
+  };
+  const { connecting, listening } = await sessionPair({ pipes: [watched, far] });
+  const streams = Array.from({ length: 100 }, () => {
+    const stream = connecting.open();
+    listening.accept(stream.id);
+    return stream;
+  });
+  await settle();
+  busy = true;
+  const first = streams[0]!.write(new Uint8Array(1));
+  await settle();
+  writes.length = 0;
+  // Each of a size that is gathered, many times more than one write holds.
+  await Promise.all(streams.map((s) => s.write(new Uint8Array(limits.GATHER_FRAME - 12))));
+  await streams[1]!.write(new Uint8Array(limits.GATHER_FRAME));
+  hold.resolve();
+  await first;
+  await settle();
+  assert(Math.max(...writes) <= limits.GATHER_BUFFER, `${writes}`);
+  assert(writes.filter((n) => n > 2 * limits.GATHER_FRAME).length >= 5, `${writes}`);
+  assert(writes.includes(limits.GATHER_FRAME + wire.HEADER_LENGTH), `${writes}`);
+  connecting.abort("test over", "stopped");
+  await listening.ended;
 });
 
 Deno.test("limit: tries to reconnect start at 0.1 s, double up to 5 s, and end with the grace", async () => {
