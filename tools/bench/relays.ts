@@ -7,6 +7,7 @@
 import { freePort, listening as waitListening } from "./ground.ts";
 import { project } from "../run.ts";
 import { sshForward } from "./ssh.ts";
+import { Pki } from "../../tests/support/pki.ts";
 
 /** A way from a socket here to the target's socket. */
 export interface Relay {
@@ -35,16 +36,9 @@ export const relays: Readonly<Record<string, StartRelay>> = {
       stop: () => Promise.resolve(),
     }),
 
-  "plain relay": async (dir, target) => {
-    const port = freePort();
-    const path = `${dir}/relay.sock`;
-    const relay = [Deno.execPath(), "run", "-A", "--no-check", project("tools/bench/relay.ts")];
-    return await startRelay(path, {
-      far: [...relay, "listen", `${port}`, target],
-      farListens: port,
-      near: [...relay, "connect", path, `${port}`],
-    });
-  },
+  "plain relay": (dir, target) => plainRelay(dir, target, []),
+  "plain TLS relay": async (dir, target) =>
+    plainRelay(dir, target, [(await certificates(dir)).server]),
 
   "socat": (dir, target) => socat(dir, target, []),
   "socat 256K": (dir, target) => socat(dir, target, ["-b", "262144"]),
@@ -72,7 +66,38 @@ export const relays: Readonly<Record<string, StartRelay>> = {
       farListens: port,
     });
   },
+  "vmferry tls": async (dir, target) => {
+    const port = freePort();
+    const address = `tls://127.0.0.1:${port}`;
+    const { server, client } = await certificates(dir);
+    return await vmferry(dir, target, {
+      listen: [address, "--tls-dir", server],
+      connect: [address, "--tls-dir", client],
+      farListens: port,
+    });
+  },
 };
+
+async function plainRelay(dir: string, target: string, tls: readonly string[]): Promise<Relay> {
+  const port = freePort();
+  const path = `${dir}/relay.sock`;
+  const relay = [Deno.execPath(), "run", "-A", "--no-check", project("tools/bench/relay.ts")];
+  return await startRelay(path, {
+    far: [...relay, "listen", `${port}`, target, ...tls],
+    farListens: port,
+    near: [...relay, "connect", path, `${port}`, ...tls],
+  });
+}
+
+/** Folders with certificates for both ends, made anew. */
+async function certificates(dir: string): Promise<{ server: string; client: string }> {
+  await Deno.remove(`${dir}/pki`, { recursive: true }).catch(() => {});
+  const pki = await Pki.make(`${dir}/pki`);
+  return {
+    server: await pki.folder("server", "server", ["far.example", "IP:127.0.0.1"]),
+    client: await pki.folder("client", "client", ["near.example"]),
+  };
+}
 
 async function socat(dir: string, target: string, options: string[]): Promise<Relay> {
   const port = freePort();
