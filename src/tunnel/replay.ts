@@ -9,11 +9,13 @@ import { ProtocolError } from "./errors.ts";
 interface Entry {
   readonly frame: Uint8Array;
   readonly end: number;
-  readonly release: (() => void) | undefined;
+  /** Called once, when its buffer is free again. */
+  release: (() => void) | undefined;
 }
 
 /** The sending side's memory of a session. Offsets are session offsets, bytes. */
 export class ReplayBuffer {
+  readonly #keeps: boolean;
   #entries: Entry[] = [];
   /** Index of the first entry still held; entries before it are gone. */
   #first = 0;
@@ -21,6 +23,11 @@ export class ReplayBuffer {
   #next = 0;
   #acked = 0;
   #end = 0;
+
+  /** @param keeps false where nothing is ever sent again: a buffer is free once it was written. */
+  constructor(keeps = true) {
+    this.#keeps = keeps;
+  }
 
   /** Everything below this offset is at the peer. */
   get acked(): number {
@@ -53,8 +60,9 @@ export class ReplayBuffer {
     return this.#entries[this.#next]?.frame.length ?? 0;
   }
 
-  /** The next frame to put on the connection. */
+  /** The next frame to put on the connection; those taken before have been written by then. */
   takeNext(): Uint8Array | undefined {
+    if (!this.#keeps && this.#next > this.#first) free(this.#entries[this.#next - 1]!);
     const entry = this.#entries[this.#next];
     if (entry) this.#next++;
     return entry?.frame;
@@ -77,7 +85,7 @@ export class ReplayBuffer {
     while ((entry = this.#entries[this.#first]) && entry.end <= offset) {
       this.#acked = entry.end;
       this.#first++;
-      entry.release?.();
+      free(entry);
     }
     if (this.#acked !== offset) {
       throw new ProtocolError(`Got an acknowledgement of ${offset} bytes, inside a frame`);
@@ -104,7 +112,7 @@ export class ReplayBuffer {
 
   /** Lets go of everything: the session is over. */
   clear(): void {
-    for (const entry of this.#entries.slice(this.#first)) entry.release?.();
+    for (const entry of this.#entries.slice(this.#first)) free(entry);
     this.#entries = [];
     this.#first = this.#next = 0;
     this.#acked = this.#end;
@@ -120,4 +128,10 @@ export class ReplayBuffer {
     this.#next -= this.#first;
     this.#first = 0;
   }
+}
+
+function free(entry: Entry): void {
+  const { release } = entry;
+  entry.release = undefined;
+  release?.();
 }

@@ -25,6 +25,21 @@ Deno.test("replay: an acknowledgement frees whole frames, once, in order", () =>
   assertEquals(replay.inFlight, 30);
 });
 
+Deno.test("replay: where nothing is sent again, a buffer is free with the next frame, once", () => {
+  const replay = new ReplayBuffer(false);
+  const freed: number[] = [];
+  for (const n of [10, 20, 30]) replay.push(new Uint8Array(n), () => freed.push(n));
+  replay.takeNext();
+  assertEquals(freed, []);
+  replay.takeNext();
+  assertEquals(freed, [10]);
+  replay.takeNext();
+  assertEquals(freed, [10, 20]);
+  assertEquals(replay.inFlight, 60);
+  replay.ack(60);
+  assertEquals(freed, [10, 20, 30]);
+});
+
 Deno.test("replay: an acknowledgement past what was sent, or inside a frame, is a fault", () => {
   assertThrows(() => replayOf(10).replay.ack(11), ProtocolError, "only 10 were sent");
   assertThrows(() => replayOf(10, 10).replay.ack(15), ProtocolError, "inside a frame");

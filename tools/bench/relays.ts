@@ -51,6 +51,11 @@ export const relays: Readonly<Record<string, StartRelay>> = {
     const address = `tcp://127.0.0.1:${port}`;
     return await vmferry(dir, target, { listen: [address], connect: [address], farListens: port });
   },
+  "vmferry tcp, no resume": async (dir, target) => {
+    const port = freePort();
+    const address = [`tcp://127.0.0.1:${port}`, "--grace", "0"];
+    return await vmferry(dir, target, { listen: address, connect: address, farListens: port });
+  },
   "vmferry unix": async (dir, target) => {
     const address = `unix://${dir}/tunnel.sock`;
     const farListens = `${dir}/tunnel.sock`;
