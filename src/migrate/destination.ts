@@ -36,7 +36,7 @@ import {
   stopNbdServer,
 } from "./nbd_exports.ts";
 import { compareGuests, type DiskChoice, type DiskPair, matchDisks } from "./plan.ts";
-import type { RunDir } from "./source.ts";
+import type { RunDir } from "./source_options.ts";
 import { UndoList } from "./undo.ts";
 
 export interface DestinationOptions {

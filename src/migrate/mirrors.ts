@@ -16,6 +16,16 @@ export interface Mirror {
   readonly targetNode: string;
 }
 
+/** The connections of the mirrors' targets. */
+export interface Connections {
+  /** How many have ended so far. */
+  readonly lost: number;
+  /** How many there are. */
+  readonly open: number;
+  /** The destination is known to be away, and may come back. */
+  readonly away: boolean;
+}
+
 export interface MirrorSetOptions {
   readonly qmp: QmpClient;
   readonly clock: Clock;
@@ -25,8 +35,7 @@ export interface MirrorSetOptions {
   readonly socketPath: string;
   /** A target's connection that went may come back: its job waits for that. */
   readonly mayWait: boolean;
-  /** Of the targets' connections: how many have ended, how many there are, and see `Connections`. */
-  readonly connections: () => { lost: number; open: number; away: boolean };
+  readonly connections: () => Connections;
   /** A mirror failed that should go on. Called once at most. */
   readonly onFault: (error: MigrationError) => void;
 }

@@ -36,5 +36,6 @@ export {
   recoverVerdict,
   takeBackPreparing,
 } from "./recover.ts";
-export { type Migrated, type RunDir, SourceMigration, type SourceOptions } from "./source.ts";
+export { SourceMigration } from "./source.ts";
+export type { Migrated, RunDir, SourceOptions } from "./source_options.ts";
 export type { Verdict } from "./verdict.ts";

@@ -1,79 +1,28 @@
-import {
-  abortable,
-  type Acceptor,
-  type Clock,
-  DeadlineError,
-  type Logger,
-  Machine,
-  messageOf,
-  withDeadline,
-} from "../io/mod.ts";
-import { listDisks, MigrationSettings, type QmpClient, queryMigrate } from "../qmp/mod.ts";
-import { ChannelListener, RpcError } from "../rpc/mod.ts";
-import { NbdProbeError } from "../nbd/mod.ts";
-import { type Session, SessionError, StreamResetError, type TunnelStream } from "../tunnel/mod.ts";
+import { abortable, Machine, messageOf, withDeadline } from "../io/mod.ts";
+import { MigrationSettings, type QmpClient, queryMigrate } from "../qmp/mod.ts";
+import { RpcError } from "../rpc/mod.ts";
+import type { TunnelStream } from "../tunnel/mod.ts";
 import { Attachment } from "./attachment.ts";
-import { closingLate } from "./closing_late.ts";
 import { DestinationPeer } from "./destination_peer.ts";
-import { asMigrationError, MigrationError, qemuGone, refusal } from "./errors.ts";
-import type { Phase, Report } from "./events.ts";
+import { asMigrationError, MigrationError, qemuGone } from "./errors.ts";
+import type { Phase } from "./events.ts";
 import { FirstCause } from "./first_cause.ts";
 import { GuestWatch, type GuestWatchOptions } from "./guest_watch.ts";
 import { handOver } from "./handover.ts";
-import { type Guest, inspectGuest, sourceProblems } from "./inspect.ts";
-import { JOURNAL_FORMAT, type JournalStore, type SourceRecord } from "./journal.ts";
-import type { Limits } from "./limits.ts";
+import { inspectGuest } from "./inspect.ts";
+import { JOURNAL_FORMAT, type SourceRecord } from "./journal.ts";
 import { type Mirror, MirrorSet } from "./mirrors.ts";
-import { selectDisks } from "./plan.ts";
 import { probeExports } from "./probe_exports.ts";
 import { ProgressTicker } from "./progress.ts";
 import { Ram } from "./ram.ts";
 import { runAgain } from "./run_again.ts";
+import { chooseDisks, mirrorsOf } from "./source_disks.ts";
+import { CAUSE_MS, toldBy, withLink, worded } from "./source_failure.ts";
 import { resumedAt, SOURCE, type SourceEvent, type SourceState } from "./source_machine.ts";
+import type { Migrated, SourceOptions } from "./source_options.ts";
+import { SourceSockets } from "./source_sockets.ts";
 import { UndoList } from "./undo.ts";
 
-/** Paths for our sockets, in a folder that only we and QEMU can enter. */
-export interface RunDir {
-  path(name: string): string;
-}
-
-export interface SourceOptions {
-  readonly qmp: QmpClient;
-  /** The QMP socket's absolute path, for the journal. */
-  readonly qmpPath: string;
-  /** The destination's address without any secret, for the journal. */
-  readonly destination: string;
-  /** Makes the session; called once the source is known to be fit, and again to ask who runs. */
-  readonly connect: (signal: AbortSignal) => Promise<Session>;
-  readonly listen: (path: string) => Promise<Acceptor>;
-  readonly runDir: RunDir;
-  readonly journal: JournalStore<SourceRecord>;
-  /** What a process that was killed has written down, to go on from there. */
-  readonly resume: SourceRecord | undefined;
-  /** Names of the disks to take; none = every one that can be mirrored. */
-  readonly disks: readonly string[];
-  readonly limits: Limits;
-  /** How long the session and QEMU's mirrors wait for a tool or a connection that went, ms. */
-  readonly graceMs: number;
-  readonly quitSource: boolean;
-  readonly report: Report;
-  readonly clock: Clock;
-  readonly log: Logger;
-  /** Aborted when the user wants out; its reason is told. */
-  readonly signal: AbortSignal;
-}
-
-/** What a migration came to, when it came to something. */
-export interface Migrated {
-  readonly downtimeMs: number | null;
-  readonly pauseMs: number | null;
-  readonly bytes: number;
-}
-
-/** How long its reason may take when the stream of the memory broke, ms. */
-const CAUSE_MS = 2_000;
-/** How long a connection whose stream has ended is kept from being closed, ms. */
-const CLOSE_MS = 2_000;
 /** States in which the migration may be what has stopped the guest. */
 const STANDS: readonly SourceState[] = ["ram", "switchover", "handover", "undone", "unknown"];
 
@@ -88,8 +37,7 @@ export class SourceMigration {
   #guest: GuestWatch | undefined;
   /** That our QEMU has ended, once it has. */
   #gone: MigrationError | undefined;
-  /** Takes the connections of QEMU's mirrors. */
-  #targets: ChannelListener | undefined;
+  readonly #sockets: SourceSockets;
   #record: SourceRecord;
   #attachment: Attachment | undefined;
   #stoppedAt: number | undefined;
@@ -97,8 +45,6 @@ export class SourceMigration {
   #suspendWhy: string | undefined;
   #progress: ProgressTicker | undefined;
   #mirrors: MirrorSet | undefined;
-  /** Resolves when nothing in QEMU waits for the mirrors' targets any more. */
-  readonly #targetsCut = Promise.withResolvers<void>();
 
   constructor(options: SourceOptions) {
     const { resume, qmp, log, clock } = options;
@@ -109,6 +55,12 @@ export class SourceMigration {
     this.#undo = new UndoList(clock, log);
     this.#stop = new FirstCause(clock);
     this.#stop.signal.addEventListener("abort", () => this.#cutTargets(), { once: true });
+    this.#sockets = new SourceSockets({
+      ...{ clock, log, listen: options.listen, runDir: options.runDir },
+      attachment: () => this.#attachment,
+      ramCrosses: () => this.#machine.current === "ram",
+      onFault: (error) => this.#fault(error),
+    });
     this.#record = resume ?? {
       format: JOURNAL_FORMAT,
       side: "source",
@@ -170,7 +122,7 @@ export class SourceMigration {
     this.#phase("prepare");
     const guest = await inspectGuest(this.#qmp);
     this.#guest = new GuestWatch(guest.status === "running", this.#watching());
-    const disks = await this.#chooseDisks(guest);
+    const disks = await chooseDisks(this.#qmp, guest, this.#options.disks);
     const { name, uuid } = guest.description;
     await this.#write({ wasRunning: guest.status === "running", guest: name ?? uuid ?? "" });
     const peer = await this.#connect(this.#stop.signal);
@@ -305,21 +257,6 @@ export class SourceMigration {
     return { downtimeMs, pauseMs, bytes: this.bytes };
   }
 
-  // Before anything is touched
-
-  async #chooseDisks(guest: Guest): Promise<ChosenDisk[]> {
-    const problems = await sourceProblems(this.#qmp, guest);
-    const selection = selectDisks(await listDisks(this.#qmp), this.#options.disks);
-    problems.push(...selection.problems);
-    if (problems.length > 0) throw refusal("source-not-fit", "source", problems);
-    return selection.disks.map(({ name, nodeName, sizeBytes, format }) => ({
-      name,
-      device: nodeName,
-      sizeBytes,
-      format,
-    }));
-  }
-
   // The destination
 
   async #connect(signal: AbortSignal): Promise<DestinationPeer> {
@@ -372,11 +309,7 @@ export class SourceMigration {
       mirrors: disks,
       socketPath: runDir.path("nbd.sock"),
       mayWait: graceMs > 0,
-      connections: () => ({
-        lost: (this.#targets?.count ?? 0) - (this.#targets?.active ?? 0),
-        open: this.#targets?.active ?? 0,
-        away: this.#attachment?.waiting === true,
-      }),
+      connections: () => this.#sockets.targets,
       onFault: (error) => this.#fault(error),
     });
     this.#mirrors = mirrors;
@@ -389,7 +322,7 @@ export class SourceMigration {
   /** Serves QEMU's mirrors; they may come again when the tool at the destination was started again. */
   async #serveMirrors(): Promise<void> {
     const nbd = async () => await (await this.#attachment!.ready()).openChannel("nbd");
-    this.#targets = await this.#listen("nbd", nbd);
+    await this.#listen("nbd", nbd);
   }
 
   async #startRam(): Promise<Ram> {
@@ -465,45 +398,9 @@ export class SourceMigration {
   }
 
   /** A socket in the run directory whose connections become streams that `open` makes. */
-  async #listen(channel: string, open: () => Promise<TunnelStream>): Promise<ChannelListener> {
-    const bound = await this.#options.listen(this.#options.runDir.path(`${channel}.sock`));
-    const acceptor = channel === "nbd" ? closingLate(bound, () => this.#mayClose()) : bound;
-    const listener = new ChannelListener(acceptor, channel, {
-      open: () =>
-        open().catch(async (error) => {
-          const session = this.#attachment?.peer?.session;
-          // Its end is heard of here before it is known whether another one takes over.
-          if (session?.state === "ended") await session.ended;
-          // QEMU will only see a closed socket; this is the reason for it. While a destination is
-          // waited for, QEMU tries again.
-          if (this.#attachment?.waiting !== true) this.#fault(error);
-          throw error;
-        }),
-      log: this.#options.log,
-      // There is no way back to a target that goes while memory is crossing.
-      onEnd: ({ error }) => {
-        // One that went with its session has been replaced, or that is told by itself.
-        if (channel !== "nbd" || error instanceof SessionError) return;
-        if (this.#machine.current !== "ram") return;
-        this.#fault(error ?? new Error("The destination closed the connection of a disk"));
-      },
-    });
+  async #listen(channel: "nbd" | "ram", open: () => Promise<TunnelStream>): Promise<void> {
+    const listener = await this.#sockets.serve(channel, open);
     this.#undo.add(`the ${channel} socket`, () => listener.close());
-    return listener;
-  }
-
-  /**
-   * A connection of QEMU's NBD client is closed only once QEMU was told not to wait for the server,
-   * or where it is to wait: for a destination whose tool comes back.
-   */
-  async #mayClose(): Promise<void> {
-    const session = this.#attachment?.peer?.session;
-    // Its streams end before it is known whether another session takes over.
-    if (session?.state === "ended") await session.ended;
-    if (this.#attachment?.waiting) return;
-    const { clock } = this.#options;
-    await withDeadline(clock, CLOSE_MS, "the targets to be cut off", this.#targetsCut.promise)
-      .catch(() => {});
   }
 
   // The end
@@ -527,15 +424,18 @@ export class SourceMigration {
   /** Nothing in QEMU waits for the mirrors' targets from now on. */
   async #cutTargets(): Promise<void> {
     await this.#mirrors?.cut();
-    this.#targetsCut.resolve();
+    this.#sockets.targetsAreCut();
   }
 
   async #failed(thrown: unknown): Promise<MigrationError> {
     const from = this.#machine.current;
     // Once it is handed over, what is thrown is the last word on it; before, the first cause counts.
     const handedOver = from === "handover";
-    const cause = handedOver ? thrown : await this.#toldBy(await this.#stop.settle(thrown));
-    const error = this.#withLink(asMigrationError(cause, "source"));
+    const session = this.#attachment?.peer?.session;
+    const cause = handedOver
+      ? thrown
+      : await toldBy(session, await this.#stop.settle(thrown), this.#options.clock);
+    const error = withLink(session, asMigrationError(cause, "source"));
     this.#fault(error);
     this.#options.log.log("debug", `source: failed: ${error.message}`);
     this.#machine.take(
@@ -562,26 +462,6 @@ export class SourceMigration {
     }
     const kind = error.kind === "refused" && from !== "prepare" ? "failed" : error.kind;
     return worded(kind === "unknown" ? "failed" : kind, error, left);
-  }
-
-  /** A stream that the destination cut is not the reason; that comes with the end of its session. */
-  async #toldBy(cause: unknown): Promise<unknown> {
-    const session = this.#attachment?.peer?.session;
-    const cut = cause instanceof StreamResetError || cause instanceof MigrationError &&
-        (cause.cause instanceof NbdProbeError || cause.cause instanceof StreamResetError);
-    if (!session || !cut) return cause;
-    const { clock } = this.#options;
-    const end = await withDeadline(clock, CAUSE_MS, "the destination's reason", session.ended)
-      .catch(() => undefined);
-    return end?.code === "ended-by-peer" ? end : cause;
-  }
-
-  /** What got stuck while the link was down did so because of that. */
-  #withLink(error: MigrationError): MigrationError {
-    const stuck = error.code === "mirror-stuck" || error.cause instanceof DeadlineError;
-    if (!stuck || this.#attachment?.peer?.session.state !== "down") return error;
-    const message = `The connection to the destination is lost: ${error.message}`;
-    return new MigrationError(error.kind, "connection-lost", "source", message, { cause: error });
   }
 
   /** What happened, once it is written down. */
@@ -614,38 +494,4 @@ export class SourceMigration {
     this.#options.report({ event: "phase", phase });
     this.#progress?.phase(phase);
   }
-}
-
-/** A disk that goes, as the destination is told of it. */
-interface ChosenDisk {
-  readonly name: string;
-  readonly device: string;
-  readonly sizeBytes: number;
-  readonly format: string;
-}
-
-function mirrorsOf(
-  disks: readonly ChosenDisk[],
-  exports: readonly { readonly disk: string; readonly exportName: string }[],
-): Mirror[] {
-  const id = crypto.randomUUID().slice(0, 8);
-  return disks.map(({ name, device, sizeBytes }, i) => {
-    const exportName = exports.find((e) => e.disk === name)?.exportName;
-    if (exportName === undefined) {
-      const message = `The destination exports no disk ${name}`;
-      throw new MigrationError("failed", "no-export", "destination", message);
-    }
-    const jobId = `vmferry-${id}-${i}`;
-    return { name, device, sizeBytes, exportName, jobId, targetNode: `${jobId}-target` };
-  });
-}
-
-function worded(
-  kind: MigrationError["kind"],
-  error: MigrationError,
-  more: readonly string[],
-): MigrationError {
-  if (kind === error.kind && more.length === 0) return error;
-  const message = [error.message, ...more].join(". ");
-  return new MigrationError(kind, error.code, error.side, message, { cause: error });
 }

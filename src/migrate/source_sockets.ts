@@ -1,0 +1,102 @@
+import { type Acceptor, type Clock, type Logger, withDeadline } from "../io/mod.ts";
+import { ChannelListener } from "../rpc/mod.ts";
+import { SessionError, type TunnelStream } from "../tunnel/mod.ts";
+import type { Attachment } from "./attachment.ts";
+import { closingLate } from "./closing_late.ts";
+import type { Connections } from "./mirrors.ts";
+import type { RunDir } from "./source_options.ts";
+
+export interface SourceSocketsOptions {
+  readonly listen: (path: string) => Promise<Acceptor>;
+  readonly runDir: RunDir;
+  /** The hold on the destination, once there is one. */
+  readonly attachment: () => Attachment | undefined;
+  /** Memory is crossing: there is no way back to a target that goes. */
+  readonly ramCrosses: () => boolean;
+  readonly onFault: (reason: unknown) => void;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** How long a connection whose stream has ended is kept from being closed, ms. */
+const CLOSE_MS = 2_000;
+
+/**
+ * The sockets in the run directory that the source's QEMU connects to: `nbd` for its mirrors, `ram`
+ * for its memory. Who asks for one owns it.
+ */
+export class SourceSockets {
+  readonly #options: SourceSocketsOptions;
+  /** Takes the connections of QEMU's mirrors. */
+  #targets: ChannelListener | undefined;
+  /** Resolves when nothing in QEMU waits for the mirrors' targets any more. */
+  readonly #targetsCut = Promise.withResolvers<void>();
+
+  constructor(options: SourceSocketsOptions) {
+    this.#options = options;
+  }
+
+  /** The connections of the mirrors' targets. */
+  get targets(): Connections {
+    const { count, active } = this.#targets ?? { count: 0, active: 0 };
+    return {
+      lost: count - active,
+      open: active,
+      away: this.#options.attachment()?.waiting === true,
+    };
+  }
+
+  /** Nothing in QEMU waits for the mirrors' targets any more: their connections may be closed. */
+  targetsAreCut(): void {
+    this.#targetsCut.resolve();
+  }
+
+  /** Listens at `CHANNEL.sock`; connections become streams that `open` makes. */
+  async serve(
+    channel: "nbd" | "ram",
+    open: () => Promise<TunnelStream>,
+  ): Promise<ChannelListener> {
+    const { listen, runDir, ramCrosses, onFault, log } = this.#options;
+    const bound = await listen(runDir.path(`${channel}.sock`));
+    const acceptor = channel === "nbd" ? closingLate(bound, () => this.#mayClose()) : bound;
+    const listener = new ChannelListener(acceptor, channel, {
+      open: () => this.#opened(open),
+      log,
+      onEnd: ({ error }) => {
+        // One that went with its session has been replaced, or that is told by itself.
+        if (channel !== "nbd" || error instanceof SessionError || !ramCrosses()) return;
+        onFault(error ?? new Error("The destination closed the connection of a disk"));
+      },
+    });
+    if (channel === "nbd") this.#targets = listener;
+    return listener;
+  }
+
+  async #opened(open: () => Promise<TunnelStream>): Promise<TunnelStream> {
+    try {
+      return await open();
+    } catch (error) {
+      const session = this.#options.attachment()?.peer?.session;
+      // Its end is heard of here before it is known whether another one takes over.
+      if (session?.state === "ended") await session.ended;
+      // QEMU will only see a closed socket; this is the reason for it. While a destination is waited
+      // for, QEMU tries again.
+      if (this.#options.attachment()?.waiting !== true) this.#options.onFault(error);
+      throw error;
+    }
+  }
+
+  /**
+   * A connection of QEMU's NBD client is closed only once QEMU was told not to wait for the server,
+   * or where it is to wait: for a destination whose tool comes back.
+   */
+  async #mayClose(): Promise<void> {
+    const session = this.#options.attachment()?.peer?.session;
+    // Its streams end before it is known whether another session takes over.
+    if (session?.state === "ended") await session.ended;
+    if (this.#options.attachment()?.waiting) return;
+    const { clock } = this.#options;
+    await withDeadline(clock, CLOSE_MS, "the targets to be cut off", this.#targetsCut.promise)
+      .catch(() => {});
+  }
+}
