@@ -520,6 +520,8 @@ export class DestinationMigration {
     if (session !== this.#owner) return {};
     if (this.#finish) throw new RpcError("failed", "The guest was handed over already");
     const kind = cancelled ? "cancelled" : "failed";
+    // A source that gives up has not asked for the guest to be run, and never will.
+    this.#told.resolve();
     await this.#give("fault", new MigrationError(kind, "aborted-by-source", "source", reason));
     return {};
   }
