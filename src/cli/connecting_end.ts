@@ -9,7 +9,9 @@ import {
   successorSecret,
 } from "../tunnel/mod.ts";
 import type { Address } from "./address.ts";
-import type { CommonOptions, Destination, TunnelOptions } from "./args.ts";
+import type { CommonOptions } from "./args/common.ts";
+import type { Destination } from "./args/ends.ts";
+import type { TunnelOptions } from "./args/tunnel.ts";
 import { checkSafety, dialer } from "./endpoint.ts";
 import { LinkEvents } from "./link_events.ts";
 import { readSecret } from "./secret.ts";

@@ -19,7 +19,8 @@ import {
   type TlsCredentials,
 } from "../tunnel/mod.ts";
 import { type Address, formatAddress, isLocal } from "./address.ts";
-import type { CommonOptions, TunnelOptions } from "./args.ts";
+import type { CommonOptions } from "./args/common.ts";
+import type { TunnelOptions } from "./args/tunnel.ts";
 import { UsageError } from "./usage_error.ts";
 
 /**

@@ -5,7 +5,7 @@
  * @module
  */
 import type { Logger, LogLevel } from "../io/mod.ts";
-import type { CommonOptions } from "./args.ts";
+import type { CommonOptions } from "./args/common.ts";
 import type { CliEvent } from "./events.ts";
 import { LineWriter } from "./line_writer.ts";
 import { Bars } from "./bars.ts";

@@ -4,7 +4,8 @@
  * @module
  */
 import { DeadlineError, messageOf } from "../../io/mod.ts";
-import type { ChoiceOptions, Command } from "../args.ts";
+import type { Command } from "../args.ts";
+import type { ChoiceOptions } from "../args/control.ts";
 import { matching, nobody, theOne, type Wanted } from "../control/choice.ts";
 import { ask, findMigrations, type Found } from "../control/client.ts";
 import { ControlError, type InForce } from "../control/protocol.ts";

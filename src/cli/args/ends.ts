@@ -1,0 +1,53 @@
+/**
+ * Where a command connects to or listens. Pure.
+ *
+ * @module
+ */
+import { type Address, parseAddress } from "../address.ts";
+import type { TicketSource } from "../ticket_file.ts";
+import type { Given } from "./given.ts";
+
+/** Where a connecting end connects to, or where that is written. */
+export type Destination = Address | TicketSource;
+
+/** Reads `DESTINATION` and `--ticket-file`; `undefined` where neither was given. */
+export function destinationOf(given: Given): Destination | undefined {
+  const [first, second] = given.positional;
+  if (second !== undefined) given.fail(`"${second}" is one argument too many`);
+  const file = given.one("ticket-file");
+  if (first === "-") {
+    if (file !== undefined) given.fail("--ticket-file and - exclude each other");
+    return { transport: "ticket-file", file: "-", at: undefined };
+  }
+  const address = first === undefined ? undefined : parseAddress(first, "DESTINATION");
+  const isTicket = address?.transport === "ticket";
+  if (file === undefined || given.has("listen") || given.has("stdio")) {
+    if (isTicket && !address.ticket) {
+      given.fail("DESTINATION lacks its ticket: vmferry://HOST:PORT/TICKET, or --ticket-file FILE");
+    }
+    return address;
+  }
+  if (address && !isTicket) given.fail(`--ticket-file does not go with ${address.transport}://`);
+  if (address?.ticket) given.fail("--ticket-file and a ticket in DESTINATION exclude each other");
+  const at = address && { host: address.host, port: address.port };
+  return { transport: "ticket-file", file, at };
+}
+
+/** Reads `--listen` or `--stdio`, one of which there must be. */
+export function listenOf(given: Given): Address | "stdio" {
+  const listen = given.one("listen");
+  if (given.has("stdio")) {
+    if (listen !== undefined) given.fail("--listen and --stdio exclude each other");
+    if (given.has("json")) given.fail("--json and --stdio both want standard output");
+    return "stdio";
+  }
+  if (listen === undefined) given.fail(`${given.command} needs --listen ADDRESS or --stdio`);
+  const address = parseAddress(listen, "--listen");
+  if (address.transport === "ssh") {
+    given.fail("ssh:// is for the source, which starts receive over there by itself");
+  }
+  if (address.transport === "ticket" && address.ticket) {
+    given.fail("--listen: the ticket is made here; give vmferry://HOST:PORT or tcp://HOST:PORT");
+  }
+  return address;
+}

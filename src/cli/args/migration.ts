@@ -1,0 +1,148 @@
+/**
+ * The commands that work on a QEMU: `receive`, `migrate`, `check` and `recover`. Pure.
+ *
+ * @module
+ */
+import type { Address } from "../address.ts";
+import { BANDWIDTH, DOWNTIME, parseDowntime } from "../limits.ts";
+import { parseSize } from "../size.ts";
+import { UsageError } from "../usage_error.ts";
+import { common, type CommonOptions } from "./common.ts";
+import { type Destination, destinationOf, listenOf } from "./ends.ts";
+import { type Given, noPositional, required, seconds, unique } from "./given.ts";
+import { tunnel, type TunnelOptions } from "./tunnel.ts";
+
+/** `vmferry receive`. Times in ms. */
+export interface ReceiveCommand extends CommonOptions, TunnelOptions {
+  readonly command: "receive";
+  readonly qmp: string;
+  readonly listen: Address | "stdio";
+  readonly disks: readonly { readonly name: string; readonly local: string }[];
+  readonly timeoutMs: number;
+  readonly resume: boolean;
+  readonly runDir: string | undefined;
+}
+
+/** `vmferry migrate`. Times in ms, bandwidth in bytes a second; `null`: no limit. */
+export interface MigrateCommand extends CommonOptions, TunnelOptions {
+  readonly command: "migrate";
+  readonly qmp: string;
+  readonly destination: Destination;
+  readonly disks: readonly string[];
+  readonly bandwidth: number | null;
+  readonly maxDowntimeMs: number;
+  readonly timeoutMs: number;
+  readonly timeoutAction: "abort" | "suspend";
+  readonly quitSource: boolean;
+  readonly resume: boolean;
+  readonly runDir: string | undefined;
+}
+
+/** `vmferry check`. */
+export interface CheckCommand extends CommonOptions, TunnelOptions {
+  readonly command: "check";
+  readonly qmp: string;
+  readonly destination: Destination | undefined;
+  readonly disks: readonly string[];
+}
+
+/** `vmferry recover`. */
+export interface RecoverCommand extends CommonOptions, TunnelOptions {
+  readonly command: "recover";
+  readonly qmp: string;
+  readonly destination: Destination | undefined;
+  readonly yes: boolean;
+  /** The user's word that the guest does not run at the other end. */
+  readonly force: boolean;
+  readonly runDir: string | undefined;
+}
+
+/** Reads the options of `receive`. */
+export function parseReceive(given: Given): ReceiveCommand {
+  noPositional(given);
+  return {
+    command: "receive",
+    qmp: required(given, "qmp"),
+    listen: ticketUnlessOther(given, listenOf(given)),
+    disks: unique(given, given.many("disk").map(diskChoice), (d) => d.name),
+    timeoutMs: seconds(given, "timeout", 0),
+    resume: given.has("resume"),
+    runDir: given.one("run-dir"),
+    ...common(given),
+    ...tunnel(given),
+  };
+}
+
+/** Reads the options of `migrate`. */
+export function parseMigrate(given: Given): MigrateCommand {
+  const destination = destinationOf(given);
+  if (!destination) {
+    given.fail("migrate needs a DESTINATION, such as the vmferry://... that receive shows");
+  }
+  return {
+    command: "migrate",
+    qmp: required(given, "qmp"),
+    destination,
+    disks: unique(given, given.many("disk"), (d) => d),
+    bandwidth: given.read("bandwidth", parseSize, BANDWIDTH) ?? null,
+    maxDowntimeMs: given.read("max-downtime", parseDowntime, DOWNTIME) ?? 300,
+    timeoutMs: seconds(given, "timeout", 0),
+    timeoutAction: timeoutAction(given),
+    quitSource: given.has("quit-source"),
+    resume: given.has("resume"),
+    runDir: given.one("run-dir"),
+    ...common(given),
+    ...tunnel(given),
+  };
+}
+
+/** Reads the options of `check`. */
+export function parseCheck(given: Given): CheckCommand {
+  return {
+    command: "check",
+    qmp: required(given, "qmp"),
+    destination: destinationOf(given),
+    disks: unique(given, given.many("disk"), (d) => d),
+    ...common(given),
+    ...tunnel(given),
+  };
+}
+
+/** Reads the options of `recover`. */
+export function parseRecover(given: Given): RecoverCommand {
+  return {
+    command: "recover",
+    qmp: required(given, "qmp"),
+    destination: destinationOf(given),
+    yes: given.has("yes"),
+    force: given.has("force-run-here"),
+    runDir: given.one("run-dir"),
+    ...common(given),
+    ...tunnel(given),
+  };
+}
+
+/** Where nothing else is asked for, a source proves itself by a ticket, over TLS. */
+function ticketUnlessOther(given: Given, listen: Address | "stdio"): Address | "stdio" {
+  const plain = given.has("secret-file") || given.has("insecure");
+  if (listen === "stdio" || listen.transport !== "tcp" || plain) return listen;
+  return { ...listen, transport: "ticket", ticket: undefined };
+}
+
+function diskChoice(text: string): { name: string; local: string } {
+  const [name = "", local = name, ...more] = text.split("=");
+  if (name === "" || local === "" || more.length > 0) {
+    throw new UsageError(`--disk: got "${text}", expected NAME or NAME=LOCAL`);
+  }
+  return { name, local };
+}
+
+function timeoutAction(given: Given): "abort" | "suspend" {
+  const action = given.read(
+    "timeout-action",
+    (t) => t === "abort" || t === "suspend" ? t : undefined,
+    "abort or suspend",
+  );
+  if (action && !given.has("timeout")) given.fail("--timeout-action needs --timeout SECONDS");
+  return action ?? "abort";
+}
