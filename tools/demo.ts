@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { MiB, Pair } from "../tests/scenarios/support/pair.ts";
+import { Pair } from "../tests/scenarios/support/pair.ts";
+import { MiB } from "../tests/scenarios/support/pair_options.ts";
 import { accelerator } from "../tests/scenarios/support/qemu.ts";
 import { ScenarioContext } from "../tests/scenarios/support/scenario.ts";
 import { vmferryPath } from "../tests/scenarios/support/vmferry.ts";

@@ -5,7 +5,8 @@
  * @module
  */
 import { Network } from "../scenarios/support/network.ts";
-import { MiB, Pair } from "../scenarios/support/pair.ts";
+import { Pair } from "../scenarios/support/pair.ts";
+import { MiB } from "../scenarios/support/pair_options.ts";
 import type { Qemu } from "../scenarios/support/qemu.ts";
 import { assertExit, type ScenarioContext } from "../scenarios/support/scenario.ts";
 import type { Vmferry } from "../scenarios/support/vmferry.ts";

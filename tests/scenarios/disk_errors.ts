@@ -1,5 +1,6 @@
 import { assertTold, BUSY, type Told, whileMirroring } from "./support/failing.ts";
-import { MiB, Pair, type PairDisk } from "./support/pair.ts";
+import { Pair } from "./support/pair.ts";
+import { MiB, type PairDisk } from "./support/pair_options.ts";
 import type { Scenario } from "./support/scenario.ts";
 
 /** Past the ring, where only the mirror comes by. */

@@ -1,5 +1,6 @@
 import { assertTold, BUSY, whileInRam, whileMirroring } from "./support/failing.ts";
-import { MiB, Pair, type PairOptions } from "./support/pair.ts";
+import { Pair } from "./support/pair.ts";
+import { MiB, type PairOptions } from "./support/pair_options.ts";
 import { assertExit, type Scenario, type ScenarioContext } from "./support/scenario.ts";
 import type { Qemu } from "./support/qemu.ts";
 
