@@ -77,6 +77,24 @@ export async function handOver(options: HandoverOptions): Promise<void> {
   );
 }
 
+/** How long a destination that runs the guest may take to be told that we know, ms. */
+const TELL_MS = 5_000;
+
+/**
+ * Lets a destination that is known to have the guest know that this end knows, in a fresh session: it
+ * need not wait for our question then.
+ */
+export async function tellAnswered(
+  { connect, migration }: Pick<HandoverOptions, "connect" | "migration">,
+): Promise<void> {
+  const peer = await connect(AbortSignal.timeout(TELL_MS));
+  try {
+    await peer.status(migration);
+  } finally {
+    await peer.close(1000);
+  }
+}
+
 /**
  * Asks in a fresh session, and tells it again to a destination that has not heard or not answered.
  *

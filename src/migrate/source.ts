@@ -8,7 +8,7 @@ import { asMigrationError, MigrationError, qemuGone } from "./errors.ts";
 import type { Phase } from "./events.ts";
 import { FirstCause } from "./first_cause.ts";
 import { GuestWatch, type GuestWatchOptions } from "./guest_watch.ts";
-import { handOver } from "./handover.ts";
+import { handOver, tellAnswered } from "./handover.ts";
 import { inspectGuest } from "./inspect.ts";
 import { JOURNAL_FORMAT, type SourceRecord } from "./journal.ts";
 import { type Mirror, MirrorSet } from "./mirrors.ts";
@@ -166,7 +166,13 @@ export class SourceMigration {
         this.#undoSettings(new MigrationSettings(this.#qmp, record.settings));
         this.#undoRam(new Ram(this.#qmp, this.#options.clock, this.#options.log));
     }
-    if (this.#machine.current === "done") return await this.#arrived();
+    if (this.#machine.current === "done") {
+      await tellAnswered({
+        migration: record.migration,
+        connect: (signal) => this.#connect(signal),
+      }).catch((error) => this.#options.log.log("info", `the destination: ${messageOf(error)}`));
+      return await this.#arrived();
+    }
     if (this.#machine.current === "handover") return await this.#handOver();
     throw new MigrationError(
       "failed",
