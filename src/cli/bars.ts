@@ -1,5 +1,5 @@
 import type { MigrationEvent } from "../migrate/mod.ts";
-import { percent } from "./lines.ts";
+import { percent } from "./words.ts";
 import { formatSeconds, formatSize } from "./size.ts";
 
 type Progress = MigrationEvent & { readonly event: "progress" };

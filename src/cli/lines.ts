@@ -1,18 +1,9 @@
 import { withoutTicket } from "./address.ts";
-import type { Outcome, Phase } from "../migrate/mod.ts";
+import type { Outcome } from "../migrate/mod.ts";
 import type { CliEvent, RecoverVerdict } from "./events.ts";
 import { formatSeconds, formatSize } from "./size.ts";
 import { statusLines } from "./status_lines.ts";
-
-/** Each phase in words. */
-export const PHASES: Readonly<Record<Phase, string>> = {
-  prepare: "preparing both ends",
-  mirror: "copying disks",
-  ram: "disks are in step, copying memory",
-  switchover: "guest stopped, finishing disks and memory",
-  handover: "handing the guest over",
-  done: "the guest is at the destination",
-};
+import { percent, PHASES } from "./words.ts";
 
 const WHERE: Readonly<Record<Outcome, string>> = {
   migrated: "the guest runs at the destination",
@@ -78,11 +69,6 @@ function progressLine(event: CliEvent & { event: "progress" }): string {
   if (event.ram) parts.push(`memory ${formatSize(event.ram.remaining)} left`);
   const eta = event.eta === null ? "" : `, ${formatSeconds(event.eta)} left`;
   return `vmferry: ${parts.join(", ")}, ${formatSize(event.rate)}/s${eta}`;
-}
-
-/** A share in whole percent, rounded down: 100 % means all of it. */
-export function percent(part: number, whole: number): string {
-  return `${whole > 0 ? Math.floor(part / whole * 100) : 100} %`;
 }
 
 function resultLine(event: CliEvent & { event: "result" }): string {

@@ -1,6 +1,6 @@
 import { introduce } from "./control/choice.ts";
 import type { StatusEvent } from "./events.ts";
-import { percent, PHASES } from "./lines.ts";
+import { percent, PHASES } from "./words.ts";
 import { formatSeconds, formatSize } from "./size.ts";
 
 /** How a running migration is, for people. Pure. */

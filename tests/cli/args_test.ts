@@ -252,3 +252,14 @@ Deno.test("a socket's owner is a user's name or number, and a group's", () => {
     assertThrows(() => owner(wrong), UsageError, "--socket-owner");
   }
 });
+
+Deno.test("what stands behind -- is no argument of a command that has no use for it", () => {
+  for (const command of [["cancel"], ["status"], ["set", "bandwidth=1M"]]) {
+    assertThrows(() => parseCommandLine([...command, "--", "x"]), UsageError, '"x" after --');
+  }
+});
+
+Deno.test("an argument that looks like a number is named as it was typed", () => {
+  assertThrows(() => parseCommandLine(["set", "0x10"]), UsageError, "0x10");
+  assertThrows(() => parseCommandLine(["migrate", "--qmp", "q", "1e3"]), UsageError, "1e3");
+});

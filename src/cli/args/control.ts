@@ -6,7 +6,7 @@
 import type { LimitChange } from "../../migrate/mod.ts";
 import { parseLimitChange } from "../limits.ts";
 import { common } from "./common.ts";
-import { type Given, noPositional, seconds } from "./given.ts";
+import { type Given, noPositional, noRest, seconds } from "./given.ts";
 
 /** What commands have that speak to a migration that is running. */
 export interface ChoiceOptions {
@@ -55,6 +55,7 @@ export function parseSet(given: Given): SetCommand {
 }
 
 function choice(given: Given): ChoiceOptions {
+  noRest(given);
   const { json, quiet, verbose } = common(given);
   return {
     qmp: given.one("qmp"),

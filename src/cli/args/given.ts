@@ -72,7 +72,8 @@ export function readFlags(command: CommandName, args: readonly string[]): Given 
   const rest = split < 0 ? [] : args.slice(split + 1);
   const parsed = parseArgs(split < 0 ? args : args.slice(0, split), {
     boolean: [...switches, "help"],
-    string: valued.map((f) => f.name),
+    // An argument stays as it was typed, however much it looks like a number.
+    string: [...valued.map((f) => f.name), "_"],
     collect: valued.map((f) => f.name),
     alias: { help: "h" },
     unknown(arg, key) {
@@ -115,6 +116,11 @@ export function required(given: Given, name: string): string {
 /** Fails when there is an argument that no flag takes. */
 export function noPositional(given: Given): void {
   if (given.positional.length > 0) given.fail(`"${given.positional[0]}" is one argument too many`);
+}
+
+/** Fails when there is something behind `--`. */
+export function noRest(given: Given): void {
+  if (given.rest.length > 0) given.fail(`"${given.rest[0]}" after -- is one argument too many`);
 }
 
 /** The items, of which no two may have the same name. */
