@@ -4,11 +4,15 @@ import { ConnectionError, ProtocolError } from "./errors.ts";
 import * as limits from "./limits.ts";
 import { FrameParser, type FrameSink } from "./frame.ts";
 
-/** What a connection needs of its session. None of it may wait. */
-export interface LinkHost extends FrameSink {
+/** Where what comes in on a connection goes. None of it may wait. */
+export interface LinkInput extends FrameSink {
   readonly readBuffers: ReadBufferPool;
   /** The buffer in which the pieces of the following `dataPiece` calls lie. */
   reading(buffer: ReadBuffer): void;
+}
+
+/** What else a connection needs of its session. None of it may wait. */
+export interface LinkHost {
   /** The next bytes to write, valid until the next call; `undefined` when there is nothing. */
   nextOutput(): Uint8Array | undefined;
   /** Nothing was heard for a while: a PING is wanted. */
@@ -30,6 +34,7 @@ export interface Liveness {
 export class Link {
   readonly #pipe: BytePipe;
   readonly #host: LinkHost;
+  readonly #input: LinkInput;
   readonly #clock: Clock;
   readonly #liveness: Liveness;
   readonly parser: FrameParser;
@@ -51,12 +56,19 @@ export class Link {
   /** Resolves, once both loops have ended, with the reason. Never rejects. */
   readonly over: Promise<Error>;
 
-  constructor(pipe: BytePipe, host: LinkHost, clock: Clock, liveness: Liveness) {
+  constructor(
+    pipe: BytePipe,
+    host: LinkHost,
+    input: LinkInput,
+    clock: Clock,
+    liveness: Liveness,
+  ) {
     this.#pipe = pipe;
     this.#host = host;
+    this.#input = input;
     this.#clock = clock;
     this.#liveness = liveness;
-    this.parser = new FrameParser(host);
+    this.parser = new FrameParser(input);
     this.#watch();
     this.over = Promise.all([this.#readLoop(), this.#writeLoop()]).then(() => this.#cause!);
   }
@@ -115,7 +127,7 @@ export class Link {
   }
 
   async #readLoop(): Promise<void> {
-    const pool = this.#host.readBuffers;
+    const pool = this.#input.readBuffers;
     try {
       while (!this.#cause) {
         const buffer = pool.take();
@@ -129,7 +141,7 @@ export class Link {
           this.#bytesRead += n;
           // A link that was ended meanwhile must not deliver: its numbers are settled.
           if (this.#cause) return;
-          this.#host.reading(buffer);
+          this.#input.reading(buffer);
           this.parser.push(buffer.bytes.subarray(0, n));
         } finally {
           buffer.release();

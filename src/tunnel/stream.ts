@@ -3,17 +3,30 @@ import type { FrameBuffer, ReadBuffer } from "./buffers.ts";
 import { ProtocolError, StreamResetError } from "./errors.ts";
 import { putHeader } from "./frame.ts";
 import * as limits from "./limits.ts";
+import { type Piece, PieceQueue } from "./pieces.ts";
+import { ReceiveWindow } from "./receive_window.ts";
 import { DATA, FLAG_FIN, HEADER_LENGTH, type ResetCode } from "./wire.ts";
 
-/** What a stream asks of its session. */
-export interface StreamHost {
+/** Where a stream's frames go. */
+export interface StreamOutput {
   /** The stream has a frame to send. */
   readyToSend(stream: TunnelStream): void;
   /** Credit is owed to the peer. */
   owesCredit(stream: TunnelStream): void;
   /** A RESET is owed to the peer. */
   owesReset(stream: TunnelStream, code: ResetCode, finalOffset: number, reason: string): void;
-  /** Both directions are over and everything received was consumed. */
+  /** The largest DATA payload to send now, bytes. */
+  readonly maxData: number;
+  takeFrameBuffer(size: "small" | "large"): FrameBuffer;
+  putFrameBuffer(buffer: FrameBuffer): void;
+}
+
+/** Who keeps a stream until it is over. */
+export interface StreamOwner {
+  /**
+   * The stream is over: both directions have ended and everything received was consumed, or this
+   * end reset it.
+   */
   streamDone(stream: TunnelStream): void;
   /** How many bytes beyond what was consumed the peer may be allowed on this stream, at most. */
   maxWindowFor(stream: TunnelStream): number;
@@ -21,17 +34,8 @@ export interface StreamHost {
   readonly rttMs: number;
   /** The session's clock, ms. */
   now(): number;
-  /** The largest DATA payload to send now, bytes. */
-  readonly maxData: number;
-  takeFrameBuffer(size: "small" | "large"): FrameBuffer;
-  putFrameBuffer(buffer: FrameBuffer): void;
+  /** True while another read buffer may be pinned instead of copied out of. */
   readonly mayPin: boolean;
-}
-
-/** A piece of what came in; `release` must be called when its bytes are used up. */
-export interface Piece {
-  readonly bytes: Uint8Array;
-  readonly buffer: ReadBuffer | undefined;
 }
 
 /** A frame that waits for its turn. */
@@ -51,7 +55,8 @@ const SMALL_PAYLOAD = 16 * 1024;
  */
 export class TunnelStream implements BytePipe {
   readonly id: number;
-  readonly #host: StreamHost;
+  readonly #owner: StreamOwner;
+  readonly #output: StreamOutput;
 
   #sendOffset = 0;
   #sendLimit: number;
@@ -61,15 +66,8 @@ export class TunnelStream implements BytePipe {
   #finSent = false;
   #wakeSender: (() => void) | undefined;
 
-  #receiveOffset = 0;
-  #receiveLimit: number;
-  #consumed = 0;
-  #window: number;
-  #grantedAt: number;
-  #pieces: Piece[] = [];
-  /** Where small pieces that nobody reads yet are gathered. */
-  #chunk: Uint8Array | undefined;
-  #chunkUsed = 0;
+  readonly #window: ReceiveWindow;
+  readonly #pieces = new PieceQueue();
   #finReceived = false;
   #wakeReader: (() => void) | undefined;
   #onReadable: (() => void) | undefined;
@@ -78,13 +76,19 @@ export class TunnelStream implements BytePipe {
   #done = false;
   readonly #ended = Promise.withResolvers<void>();
 
-  constructor(id: number, host: StreamHost, sendWindow: number, receiveWindow: number) {
+  /** The windows are what each direction may carry before any credit came, bytes. */
+  constructor(
+    id: number,
+    owner: StreamOwner,
+    output: StreamOutput,
+    sendWindow: number,
+    receiveWindow: number,
+  ) {
     this.id = id;
-    this.#host = host;
+    this.#owner = owner;
+    this.#output = output;
     this.#sendLimit = sendWindow;
-    this.#receiveLimit = receiveWindow;
-    this.#window = receiveWindow;
-    this.#grantedAt = host.now();
+    this.#window = new ReceiveWindow(receiveWindow, owner.now());
   }
 
   /** Bytes queued for sending so far. */
@@ -94,12 +98,12 @@ export class TunnelStream implements BytePipe {
 
   /** Bytes received so far. */
   get bytesReceived(): number {
-    return this.#receiveOffset;
+    return this.#window.received;
   }
 
   /** Bytes that the peer was allowed and that were not consumed yet. */
   get creditOut(): number {
-    return this.#receiveLimit - this.#consumed;
+    return this.#window.creditOut;
   }
 
   /** Set once the stream was reset or its session ended. */
@@ -126,10 +130,10 @@ export class TunnelStream implements BytePipe {
       if (this.#finSent) throw new TypeError(`Stream ${this.id} was ended for sending`);
       const credit = this.#sendLimit - this.#sendOffset;
       if (credit > 0 && this.#queue.length < limits.FRAMES_AHEAD) {
-        this.#reserved ??= this.#host.takeFrameBuffer(this.#reservedSize);
+        this.#reserved ??= this.#output.takeFrameBuffer(this.#reservedSize);
         const room = Math.min(
           credit,
-          this.#host.maxData,
+          this.#output.maxData,
           this.#reserved.length - HEADER_LENGTH,
         );
         return this.#reserved.subarray(HEADER_LENGTH, HEADER_LENGTH + room);
@@ -150,7 +154,7 @@ export class TunnelStream implements BytePipe {
     } else {
       frame = reserved.subarray(0, HEADER_LENGTH + length);
       this.#reserved = undefined;
-      release = () => this.#host.putFrameBuffer(reserved);
+      release = () => this.#output.putFrameBuffer(reserved);
     }
     if (room === SMALL_PAYLOAD ? length === room : length < SMALL_PAYLOAD) {
       this.#reservedSize = room === SMALL_PAYLOAD ? "large" : "small";
@@ -203,7 +207,7 @@ export class TunnelStream implements BytePipe {
 
   #enqueue(queued: QueuedFrame): void {
     this.#queue.push(queued);
-    this.#host.readyToSend(this);
+    this.#output.readyToSend(this);
   }
 
   #wakeSend(): void {
@@ -213,7 +217,7 @@ export class TunnelStream implements BytePipe {
   }
 
   #dropReserved(): void {
-    if (this.#reserved) this.#host.putFrameBuffer(this.#reserved);
+    if (this.#reserved) this.#output.putFrameBuffer(this.#reserved);
     this.#reserved = undefined;
   }
 
@@ -255,10 +259,10 @@ export class TunnelStream implements BytePipe {
   /** The first `length` bytes of `piece` are used up; the last of them frees its buffer. */
   consume(piece: Piece): void {
     piece.buffer?.release();
-    this.#consumed += piece.bytes.length;
+    this.#window.consume(piece.bytes.length);
     if (this.#failure) return;
     if (!this.#finReceived) {
-      if (this.#receiveLimit - this.#consumed <= this.#window / 2) this.#host.owesCredit(this);
+      if (this.#window.worthGranting) this.#output.owesCredit(this);
     } else {
       this.#checkDone();
     }
@@ -279,19 +283,10 @@ export class TunnelStream implements BytePipe {
     return n;
   }
 
-  /**
-   * For the session: the limit to tell the peer; it holds from now on. The window doubles while the
-   * reader uses up half of it within a round trip, which means that the peer waits for credit;
-   * a reader that is slower than that has no use for more, it would only stand in a queue. A window
-   * that comes in one burst is granted anew once a round trip and a little, hence the half more.
-   */
+  /** For the session: the limit to tell the peer; it holds from now on. */
   grantCredit(): number {
-    const now = this.#host.now();
-    if (now - this.#grantedAt < limits.WINDOW_MS + 1.5 * this.#host.rttMs) this.#window *= 2;
-    this.#grantedAt = now;
-    this.#window = Math.min(this.#window, this.#host.maxWindowFor(this));
-    this.#receiveLimit = Math.max(this.#receiveLimit, this.#consumed + this.#window);
-    return this.#receiveLimit;
+    const { rttMs } = this.#owner;
+    return this.#window.grant(this.#owner.now(), rttMs, this.#owner.maxWindowFor(this));
   }
 
   /**
@@ -303,10 +298,10 @@ export class TunnelStream implements BytePipe {
     if (this.#finReceived) {
       throw new ProtocolError(`Got data on stream ${this.id} after its end`);
     }
-    if (this.#receiveOffset + length > this.#receiveLimit) {
+    const received = this.#window.received + length;
+    if (received > this.#window.limit) {
       throw new ProtocolError(
-        `Got ${this.#receiveOffset + length} bytes on stream ${this.id}, ` +
-          `but only ${this.#receiveLimit} were allowed`,
+        `Got ${received} bytes on stream ${this.id}, but only ${this.#window.limit} were allowed`,
         "flow-control",
       );
     }
@@ -314,40 +309,14 @@ export class TunnelStream implements BytePipe {
 
   /** For the session: bytes came in; they lie in `buffer`, which is pinned or copied from. */
   deliver(bytes: Uint8Array, buffer: ReadBuffer): void {
-    this.#receiveOffset += bytes.length;
+    this.#window.receive(bytes.length);
     if (this.#failure || bytes.length === 0) return;
-    if (bytes.length >= limits.MIN_PINNED_PIECE && this.#host.mayPin) {
-      buffer.hold();
-      this.#pieces.push({ bytes, buffer });
-    } else if (!this.#appendToLast(bytes)) {
-      this.#pieces.push({ bytes: this.#copied(bytes), buffer: undefined });
+    if (bytes.length >= limits.MIN_PINNED_PIECE && this.#owner.mayPin) {
+      this.#pieces.pin(bytes, buffer);
+    } else {
+      this.#pieces.copy(bytes);
     }
     this.#wakeRead();
-  }
-
-  /** Many small pieces become few: a peer that sends single bytes must not cost us an object each. */
-  #appendToLast(bytes: Uint8Array): boolean {
-    const last = this.#pieces.at(-1);
-    const chunk = this.#chunk;
-    if (!last || !chunk || last.bytes.buffer !== chunk.buffer) return false;
-    if (this.#chunkUsed + bytes.length > chunk.length) return false;
-    const from = last.bytes.byteOffset - chunk.byteOffset;
-    chunk.set(bytes, this.#chunkUsed);
-    this.#chunkUsed += bytes.length;
-    this.#pieces[this.#pieces.length - 1] = {
-      bytes: chunk.subarray(from, this.#chunkUsed),
-      buffer: undefined,
-    };
-    return true;
-  }
-
-  /** The bytes in memory of our own, with room behind them where a reader has fallen behind. */
-  #copied(bytes: Uint8Array): Uint8Array {
-    if (this.#pieces.length === 0 || bytes.length >= limits.COALESCE) return bytes.slice();
-    this.#chunk = new Uint8Array(limits.COALESCE);
-    this.#chunk.set(bytes);
-    this.#chunkUsed = bytes.length;
-    return this.#chunk.subarray(0, bytes.length);
   }
 
   /** For the session: the peer will send nothing more. */
@@ -371,7 +340,8 @@ export class TunnelStream implements BytePipe {
     if (this.#failure || this.#done) return;
     const finalOffset = this.#sendOffset - this.#queuedBytes();
     this.fail(new StreamResetError(code, reason, "us"));
-    this.#host.owesReset(this, code, finalOffset, reason);
+    this.#owner.streamDone(this);
+    this.#output.owesReset(this, code, finalOffset, reason);
   }
 
   /** As a `BytePipe`: what has not ended by itself is reset. */
@@ -387,8 +357,7 @@ export class TunnelStream implements BytePipe {
     this.#reserved = undefined;
     for (const queued of this.#queue) queued.release?.();
     this.#queue = [];
-    for (const piece of this.#pieces) piece.buffer?.release();
-    this.#pieces = [];
+    this.#pieces.clear();
     this.#wakeSend();
     this.#wakeRead();
     this.#ended.resolve();
@@ -401,9 +370,9 @@ export class TunnelStream implements BytePipe {
   #checkDone(): void {
     if (this.#done || this.#failure) return;
     if (!this.#finSent || this.#queue.length > 0) return;
-    if (!this.#finReceived || this.#consumed < this.#receiveOffset) return;
+    if (!this.#finReceived || !this.#window.empty) return;
     this.#done = true;
     this.#ended.resolve();
-    this.#host.streamDone(this);
+    this.#owner.streamDone(this);
   }
 }

@@ -1,0 +1,148 @@
+import type { Clock } from "../io/mod.ts";
+import type { Acknowledger } from "./acknowledger.ts";
+import { ConnectionError, type ProtocolError, SessionError } from "./errors.ts";
+import type { InboundHost } from "./inbound.ts";
+import type { LinkSlot } from "./link_slot.ts";
+import type { SendQueue } from "./send_queue.ts";
+import type { StreamTable } from "./stream_table.ts";
+import type { GoawayCode } from "./wire.ts";
+
+/** How long the other end may take to be told why the session is over, ms. */
+const LAST_WORD_MS = 1000;
+
+export interface EndingOptions {
+  readonly clock: Clock;
+  readonly slot: LinkSlot;
+  readonly queue: SendQueue;
+  readonly acks: Acknowledger;
+  readonly streams: StreamTable;
+  /** Called once, when the session is over and before its streams are told. */
+  readonly onOver: () => void;
+}
+
+/**
+ * How a session ends: both ends say that they are done, or one of them gives up, or no connection
+ * comes back. Stops the other parts and closes the connection. Owned by the session.
+ */
+export class Ending implements InboundHost {
+  readonly #clock: Clock;
+  readonly #slot: LinkSlot;
+  readonly #queue: SendQueue;
+  readonly #acks: Acknowledger;
+  readonly #streams: StreamTable;
+  readonly #onOver: () => void;
+  #peerDone = false;
+  #over = false;
+  readonly #ended = Promise.withResolvers<SessionError | undefined>();
+
+  constructor(options: EndingOptions) {
+    this.#clock = options.clock;
+    this.#slot = options.slot;
+    this.#queue = options.queue;
+    this.#acks = options.acks;
+    this.#streams = options.streams;
+    this.#onOver = options.onOver;
+  }
+
+  /** Resolves at the end: `undefined` after a clean one, else why. Never rejects. */
+  get ended(): Promise<SessionError | undefined> {
+    return this.#ended.promise;
+  }
+
+  /**
+   * Both ends have said that they are done: each has all that the other sent. Only the other end's
+   * knowledge of that may still be on its way.
+   */
+  get bothSaidDone(): boolean {
+    return this.#peerDone && this.#queue.doneSaid;
+  }
+
+  /** Both ends have said that they are done, and the other one has heard it. */
+  get settled(): boolean {
+    return this.bothSaidDone && this.#queue.doneAcked;
+  }
+
+  /**
+   * Ends the session cleanly: waits until the streams have ended, says so, waits for the other end
+   * to say the same; aborts after `deadlineMs`.
+   *
+   * @returns why it did not end cleanly, or `undefined`.
+   */
+  async close(deadlineMs: number): Promise<SessionError | undefined> {
+    if (!this.#over) {
+      this.#queue.wantGoaway();
+      const cancel = this.#clock.after(
+        deadlineMs,
+        () =>
+          this.abort(
+            `The session could not be ended cleanly within ${deadlineMs / 1000} s`,
+            "stopped",
+          ),
+      );
+      await this.ended;
+      cancel();
+    }
+    return await this.ended;
+  }
+
+  /** No connection comes back; that is a clean end when both ends have said that they are done. */
+  lost(reason: string, cause: unknown): void {
+    this.end(this.bothSaidDone ? undefined : new SessionError("lost", reason, { cause }));
+  }
+
+  /** Ends the session now and tells the other end why, if it can be told within a second. */
+  abort(reason: string, code: GoawayCode): void {
+    this.#abort(new SessionError("closed", reason), code, reason);
+  }
+
+  /** The other end broke the protocol: ends the session as `abort` does. */
+  faulted(error: ProtocolError): void {
+    this.#abort(
+      new SessionError("protocol-error", `The other end broke the protocol: ${error.message}`, {
+        cause: error,
+      }),
+      error.goaway,
+      error.message,
+    );
+  }
+
+  /** The session is over and its connection is closed. Does nothing when it is over already. */
+  end(error: SessionError | undefined): void {
+    if (this.#over) return;
+    const link = this.#slot.link;
+    this.#finish(error);
+    link?.close(error ?? new ConnectionError("The session ended"));
+  }
+
+  // InboundHost
+
+  peerDone(): void {
+    this.#peerDone = true;
+    this.#acks.owe();
+    this.#queue.wantGoaway();
+  }
+
+  endedByPeer(reason: string): void {
+    this.end(new SessionError("ended-by-peer", `The other end ended the session: ${reason}`));
+  }
+
+  #abort(error: SessionError, code: GoawayCode, reason: string): void {
+    if (this.#over) return;
+    const link = this.#slot.link;
+    this.#queue.sayFatal(code, reason);
+    this.#finish(error);
+    if (!link) return;
+    link.closeAfterOutput(error);
+    const cancel = this.#clock.after(LAST_WORD_MS, () => link.close(error));
+    link.over.then(cancel);
+  }
+
+  #finish(error: SessionError | undefined): void {
+    this.#over = true;
+    this.#onOver();
+    this.#queue.stop();
+    this.#acks.stop();
+    this.#streams.failAll(error ?? new SessionError("closed", "The session has ended"));
+    this.#ended.resolve(error);
+  }
+}

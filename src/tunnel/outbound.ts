@@ -1,0 +1,163 @@
+import type { Clock } from "../io/mod.ts";
+import type { Acknowledger } from "./acknowledger.ts";
+import { ProtocolError } from "./errors.ts";
+import type { FlightCap } from "./flight.ts";
+import { frameOf, u64Frame } from "./frame.ts";
+import * as limits from "./limits.ts";
+import type { LinkSlot } from "./link_slot.ts";
+import type { ReplayBuffer } from "./replay.ts";
+import type { SendQueue } from "./send_queue.ts";
+import * as wire from "./wire.ts";
+
+/** What a PING holds that measures the round trip, and one that only wants an answer soon. */
+const MEASURING = new Uint8Array(8);
+const HURRYING = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 1);
+
+export interface OutboundOptions {
+  readonly queue: SendQueue;
+  readonly acks: Acknowledger;
+  readonly slot: LinkSlot;
+  readonly clock: Clock;
+  /** Empty; only the way out changes it. */
+  readonly replay: ReplayBuffer;
+  readonly flight: FlightCap;
+}
+
+/**
+ * What goes out on the connection: PING, PONG and ACK, what a lost connection left, and new frames
+ * from the queue; small ones are gathered into one write. Keeps what was sent until it is
+ * acknowledged. Owned by the session.
+ */
+export class Outbound {
+  readonly #queue: SendQueue;
+  readonly #acks: Acknowledger;
+  readonly #slot: LinkSlot;
+  readonly #clock: Clock;
+  readonly #replay: ReplayBuffer;
+  readonly #flight: FlightCap;
+
+  readonly #gather = new Uint8Array(limits.GATHER_BUFFER);
+  #held: Uint8Array | undefined;
+  #pongOwed: Uint8Array | undefined;
+  #pingOwed = false;
+
+  constructor(options: OutboundOptions) {
+    this.#queue = options.queue;
+    this.#acks = options.acks;
+    this.#slot = options.slot;
+    this.#clock = options.clock;
+    this.#replay = options.replay;
+    this.#flight = options.flight;
+  }
+
+  /** Bytes sent and not acknowledged. */
+  get inFlight(): number {
+    return this.#replay.inFlight;
+  }
+
+  /** Owes a PING that measures the round trip. */
+  owePing(): void {
+    this.#pingOwed = true;
+    this.#slot.wake();
+  }
+
+  /** Owes the answer to a PING with this payload; takes ownership of it. */
+  owePong(payload: Uint8Array): void {
+    this.#pongOwed = payload;
+    this.#slot.wake();
+  }
+
+  /** The answer to a PING is here. */
+  ponged(payload: Uint8Array): void {
+    if (payload[7] === MEASURING[7]) this.#slot.pongReceived();
+  }
+
+  /**
+   * The other end has `received` bytes.
+   *
+   * @throws {ProtocolError} when that is more than was sent, or inside a frame.
+   */
+  acked(received: number): void {
+    if (!this.#replay.ack(received)) return;
+    this.#flight.acked(received, this.#replay.end, this.#slot.rttMs, this.#clock.now());
+    this.#slot.wake();
+  }
+
+  /** @throws {ProtocolError} when a peer that has `received` bytes can't be sent the rest. */
+  checkServable(received: number): void {
+    const { acked, end } = this.#replay;
+    if (received >= acked && received <= end) return;
+    throw new ProtocolError(
+      `The other end has ${received} bytes, but ${acked} to ${end} can be served`,
+    );
+  }
+
+  /**
+   * A new connection: the other end has `received` bytes, all that follows goes out again.
+   *
+   * @throws {ProtocolError} when that can't be served; the session can't go on then.
+   */
+  restart(received: number): void {
+    this.#replay.rewind(received);
+    this.#held = undefined;
+    this.#flight.restart();
+  }
+
+  /** The connection is gone, and what was to be written next with it. */
+  linkLost(): void {
+    this.#held = undefined;
+  }
+
+  /** The next bytes to write, valid until the next call; `undefined` when there is nothing. */
+  next(): Uint8Array | undefined {
+    if (this.#held) {
+      const held = this.#held;
+      this.#held = undefined;
+      return held;
+    }
+    const out = this.#gather;
+    let used = 0;
+    const add = (frame: Uint8Array) => {
+      out.set(frame, used);
+      used += frame.length;
+    };
+    if (this.#pongOwed) {
+      add(frameOf(wire.PONG, 0, this.#pongOwed));
+      this.#pongOwed = undefined;
+    }
+    const measures = this.#pingOwed;
+    if (measures) {
+      add(frameOf(wire.PING, 0, MEASURING));
+      this.#pingOwed = false;
+      this.#slot.pingSent();
+    }
+    const room = out.length - 2 * (wire.HEADER_LENGTH + 8);
+    let frame: Uint8Array | undefined;
+    while ((frame = this.#nextSequenced()) !== undefined) {
+      if (frame.length <= limits.GATHER_FRAME && used + frame.length <= room) {
+        add(frame);
+        continue;
+      }
+      if (used === 0 && !this.#acks.due) return frame;
+      this.#held = frame;
+      break;
+    }
+    if (this.#acks.due || (used > 0 && this.#acks.pending)) {
+      add(u64Frame(wire.ACK, 0, this.#acks.take()));
+    }
+    if (used === 0) return undefined;
+    // Its answer carries the acknowledgement that the next small write would wait for.
+    if (this.#slot.delaysSmallWrites && !measures) add(frameOf(wire.PING, 0, HURRYING));
+    return out.subarray(0, used);
+  }
+
+  /** The next frame in the session's order: what a lost connection left first, then new ones. */
+  #nextSequenced(): Uint8Array | undefined {
+    if (!this.#replay.hasNext) {
+      const made = this.#queue.next();
+      if (!made) return undefined;
+      this.#replay.push(made.frame, made.release);
+    }
+    return this.#replay.takeNext();
+  }
+}
