@@ -55,11 +55,6 @@ export class ReplayBuffer {
     this.#entries.push({ frame, end: this.#end, release });
   }
 
-  /** Size of the next frame to put on the connection, 0 when there is none. */
-  get nextLength(): number {
-    return this.#entries[this.#next]?.frame.length ?? 0;
-  }
-
   /** The next frame to put on the connection; those taken before have been written by then. */
   takeNext(): Uint8Array | undefined {
     if (!this.#keeps && this.#next > this.#first) free(this.#entries[this.#next - 1]!);
@@ -108,14 +103,6 @@ export class ReplayBuffer {
     }
     this.ack(received);
     this.#next = this.#first;
-  }
-
-  /** Lets go of everything: the session is over. */
-  clear(): void {
-    for (const entry of this.#entries.slice(this.#first)) free(entry);
-    this.#entries = [];
-    this.#first = this.#next = 0;
-    this.#acked = this.#end;
   }
 
   #sentEnd(): number {

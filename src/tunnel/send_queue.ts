@@ -161,6 +161,8 @@ export class SendQueue implements TableOutput {
     if (this.#fatal) {
       const frame = this.#fatal;
       this.#fatal = undefined;
+      // It is the last word, whatever else was to be said.
+      this.#goaway = "sent";
       return { frame, release: undefined };
     }
     if (this.#goaway === "sent") return undefined;

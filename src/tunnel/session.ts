@@ -100,7 +100,7 @@ export class Session implements LinkHost, SendQueueHost, Resumable {
 
     const slot = this.#slot;
     const flight = new FlightCap(options.inFlight ?? limits.IN_FLIGHT, options.firstInFlight);
-    const sending = { clock, slot, flight, replay: new ReplayBuffer() };
+    const sending = { clock, slot, flight, replay: new ReplayBuffer(this.graceMs > 0) };
     const readBuffers = new ReadBufferPool();
     const acks = this.#acks = new Acknowledger(clock, slot);
     const queue = this.#queue = new SendQueue({

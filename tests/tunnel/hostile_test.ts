@@ -105,6 +105,16 @@ Deno.test("hostile: a reset that counts another number of bytes than came ends t
   await server.close();
 });
 
+Deno.test("a session that can't be ended cleanly says so once, and says nothing after it", async () => {
+  const { server, intruder } = listeningEnd();
+  const { session, heard } = await intruder();
+  session.accept(1);
+  await session.close(10);
+  const said = (await heard).filter((h) => h.type === wire.GOAWAY);
+  assertEquals(said.map((h) => h.text), ["The session could not be ended cleanly within 0.01 s"]);
+  await server.close();
+});
+
 Deno.test("hostile: one stream too many is refused, the others go on", async () => {
   const { server, intruder } = listeningEnd();
   const { session } = await intruder();
