@@ -1,19 +1,9 @@
-import {
-  type BytePipe,
-  type Clock,
-  delay,
-  type Logger,
-  Machine,
-  messageOf,
-  withDeadline,
-} from "../io/mod.ts";
+import { Machine, messageOf, withDeadline } from "../io/mod.ts";
 import {
   listDisks,
-  MigrationSettings,
   type QmpClient,
   QmpClosedError,
   QmpCommandError,
-  queryMigrate,
   waitMigration,
 } from "../qmp/mod.ts";
 import { ChannelServer, type Params, type Result, RpcError, RpcPeer } from "../rpc/mod.ts";
@@ -23,51 +13,19 @@ import {
   type DestinationEvent,
   type DestinationState,
 } from "./destination_machine.ts";
+import type { DestinationOptions } from "./destination_options.ts";
 import { adviceOn } from "./advice.ts";
 import { asMigrationError, MigrationError, qemuGone, refusal } from "./errors.ts";
-import type { Report } from "./events.ts";
+import { IncomingEnd } from "./incoming_end.ts";
 import { destinationProblems, inspectGuest } from "./inspect.ts";
-import { type DestinationRecord, JOURNAL_FORMAT, type JournalStore } from "./journal.ts";
-import {
-  exportsInQemu,
-  nameExports,
-  removeExports,
-  startExports,
-  stopNbdServer,
-} from "./nbd_exports.ts";
-import { compareGuests, type DiskChoice, type DiskPair, matchDisks } from "./plan.ts";
-import type { RunDir } from "./source_options.ts";
+import { type DestinationRecord, JOURNAL_FORMAT } from "./journal.ts";
+import { discardLoaded, guestRuns, guestStatus } from "./loaded_guest.ts";
+import { exportsInQemu, nameExports, stopNbdServer } from "./nbd_exports.ts";
+import { compareGuests, type DiskPair, matchDisks } from "./plan.ts";
 import { UndoList } from "./undo.ts";
-
-export interface DestinationOptions {
-  readonly qmp: QmpClient;
-  /** The QMP socket's absolute path, for the journal. */
-  readonly qmpPath: string;
-  /** Where the source reaches this end, for the journal. */
-  readonly listen: string;
-  /** The command that looks after a migration that was cut off here. */
-  readonly recoverCommand: string;
-  readonly runDir: RunDir;
-  readonly journal: JournalStore<DestinationRecord>;
-  /** What a process that was killed has written down, to go on from there. */
-  readonly resume: DestinationRecord | undefined;
-  /** How long a source may take to come back to a migration that was taken up, ms. */
-  readonly graceMs: number;
-  /** Told of the session whose source begins its migration, before it is answered. */
-  readonly claimed?: (session: Session) => Promise<void>;
-  readonly connectUnix: (path: string) => Promise<BytePipe>;
-  readonly removeFile: (path: string) => Promise<void>;
-  /** `--disk` as given; none = every disk that can be mirrored, by the same names. */
-  readonly disks: readonly DiskChoice[];
-  readonly report: Report;
-  readonly clock: Clock;
-  readonly log: Logger;
-}
 
 /** How long QEMU may take to load what has crossed, without progress, ms. */
 const LOAD_MS = 120_000;
-/** How long the guest may take to run after `cont`, ms. */
-const START_MS = 60_000;
 /** How long a source may take to leave once all is over, ms. */
 const LEAVE_MS = 5_000;
 /** Least time for a source to come back to a migration that was taken up, ms. */
@@ -86,7 +44,7 @@ export class DestinationMigration {
   readonly #outcome = Promise.withResolvers<void>();
   #record: DestinationRecord | undefined;
   #owner: Session | undefined;
-  #channels: ChannelServer | undefined;
+  readonly #end: IncomingEnd;
   #load: Promise<Result<"load">> | undefined;
   #finish: Promise<Result<"finish">> | undefined;
   #stopLease: () => void = () => {};
@@ -110,6 +68,7 @@ export class DestinationMigration {
       log,
     );
     this.#undo = new UndoList(clock, log);
+    this.#end = new IncomingEnd(options, this.#undo);
     options.qmp.closed.then((cause) => {
       return this.#giveAndTell("gone", qemuGone("destination", cause));
     });
@@ -152,9 +111,7 @@ export class DestinationMigration {
   /** Takes up what a process that was killed has left; to be called before any source is served. */
   async takeUp(): Promise<void> {
     const record = this.#options.resume!;
-    this.#undoSettings(new MigrationSettings(this.#qmp, record.settings));
-    this.#undoExports();
-    if (record.incomingStarted) this.#undoIncoming();
+    this.#end.takeUp(record);
     switch (this.#machine.current) {
       case "waiting":
         // Killed while it prepared: the source asks for that again.
@@ -337,66 +294,22 @@ export class DestinationMigration {
     // when the last byte has come. Only `finish` starts it.
     await this.#qmp.execute("stop", {});
     const exports = nameExports(pairs);
-    const settings = new MigrationSettings(this.#qmp);
-    await settings.plan({ capabilities: { events: true, "late-block-activate": true } });
+    const settings = await this.#end.plan();
     await this.#write({ exports, settings: settings.before });
-    this.#undoSettings(settings);
-    await settings.set();
-    this.#undoExports();
-    await startExports(this.#qmp, this.#nbdPath, pairs, exports);
+    await this.#end.make(settings, pairs, exports);
     await this.#enter("exported");
     return exports;
   }
 
   #serveChannels(channels: ChannelServer): void {
-    this.#channels = channels;
-    const { connectUnix } = this.#options;
-    channels.serve("nbd", () => connectUnix(this.#nbdPath));
-    channels.serve("ram", async () => {
-      await this.#startIncoming();
-      return await connectUnix(this.#ramPath);
-    });
-  }
-
-  get #nbdPath(): string {
-    return this.#options.runDir.path("nbd.sock");
-  }
-
-  get #ramPath(): string {
-    return this.#options.runDir.path("ram.sock");
-  }
-
-  #undoSettings(settings: MigrationSettings): void {
-    this.#undo.add("QEMU's migration settings", () => settings.restore());
-  }
-
-  #undoExports(): void {
-    const { removeFile, clock, log } = this.#options;
-    this.#undo.add("the NBD server's socket", () => removeFile(this.#nbdPath));
-    this.#undo.add(
-      "the NBD server and its exports",
-      () => removeExports(this.#qmp, this.#record!.exports, clock, log),
-    );
-    this.#undo.add("the connections to it", async () => await this.#channels?.cut());
-  }
-
-  #undoIncoming(): void {
-    this.#undo.add("the migration socket", () => this.#options.removeFile(this.#ramPath));
+    this.#end.serveOn(channels, () => this.#startIncoming());
   }
 
   /** Once in QEMU's life, so as late as can be: when the first byte is about to come. */
   async #startIncoming(): Promise<void> {
     if (this.#record!.incomingStarted) throw new RpcError("failed", "The memory has come already");
     await this.#write({ incomingStarted: true });
-    this.#undoIncoming();
-    const uri = `unix:${this.#ramPath}`;
-    try {
-      // From QEMU 9.1 on: a broken stream does not end the process, and its reason can be read.
-      await this.#qmp.execute("migrate-incoming", { uri, "exit-on-error": false });
-    } catch (error) {
-      if (!(error instanceof QmpCommandError)) throw error;
-      await this.#qmp.execute("migrate-incoming", { uri });
-    }
+    await this.#end.startIncoming();
     this.#options.report({ event: "phase", phase: "ram" });
   }
 
@@ -448,7 +361,7 @@ export class DestinationMigration {
     // Written down first: whoever takes this up must know that the guest may run here.
     if (this.#machine.current !== "starting") await this.#enter("finish", { run });
     this.#options.report({ event: "phase", phase: "handover" });
-    const status = run ? await this.#startGuest() : await this.#guestStatus() ?? "paused";
+    const status = run ? await this.#startGuest() : await guestStatus(this.#qmp) ?? "paused";
     await this.#enter("runs");
     this.#stopLease();
     await this.#undo.run();
@@ -472,20 +385,9 @@ export class DestinationMigration {
       if (error instanceof QmpClosedError) throw new RpcError("lost", LOST);
       throw error;
     }
-    const { clock } = this.#options;
-    return await withDeadline(
-      clock,
-      START_MS,
-      "the guest to run",
-      (async () => {
-        while (true) {
-          const status = await this.#guestStatus();
-          if (status === "running") return status;
-          if (this.#machine.current === "lost") throw new RpcError("lost", LOST);
-          await delay(clock, 20);
-        }
-      })(),
-    );
+    return await guestRuns(this.#qmp, this.#options.clock, () => {
+      if (this.#machine.current === "lost") throw new RpcError("lost", LOST);
+    });
   }
 
   async #refused(cause: unknown): Promise<RpcError> {
@@ -497,18 +399,10 @@ export class DestinationMigration {
   async #status({ migration }: Params<"status">): Promise<Result<"status">> {
     // What became of another guest says nothing of this one.
     if (this.#record?.migration !== migration) return { state: "waiting", guest: null };
-    const guest = await this.#guestStatus() ?? null;
+    const guest = await guestStatus(this.#qmp) ?? null;
     // What is told must be what whoever takes this up would find.
     await this.#written;
     return { state: this.#machine.current, guest };
-  }
-
-  async #guestStatus(): Promise<string | undefined> {
-    try {
-      return (await this.#qmp.execute("query-status", {})).status;
-    } catch {
-      return undefined;
-    }
   }
 
   // Giving up
@@ -558,16 +452,9 @@ export class DestinationMigration {
     this.#outcome.resolve();
   }
 
-  /** A guest that was loaded and given up must never run: somebody's `cont` would make it two. */
   async #discardLoadedGuest(): Promise<void> {
     if (!this.#record?.incomingStarted) return;
-    try {
-      if ((await queryMigrate(this.#qmp)).status !== "completed") return;
-      await this.#qmp.execute("quit", {});
-    } catch (error) {
-      this.#options.log.log("debug", `the destination's QEMU: ${messageOf(error)}`);
-      return;
-    }
+    if (!await discardLoaded(this.#qmp, this.#options.log)) return;
     this.#options.report({
       event: "warning",
       code: "destination-quit",

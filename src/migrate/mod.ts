@@ -4,7 +4,8 @@
  * @module
  */
 export { checkMigration, type CheckOptions, type CheckResult, type Problem } from "./check.ts";
-export { DestinationMigration, type DestinationOptions } from "./destination.ts";
+export { DestinationMigration } from "./destination.ts";
+export type { DestinationOptions } from "./destination_options.ts";
 export type { DestinationState } from "./destination_machine.ts";
 export { DestinationPeer } from "./destination_peer.ts";
 export { adviceOn } from "./advice.ts";
