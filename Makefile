@@ -26,7 +26,7 @@ bench-growth: ## CPU and memory from 1 to 64 disks and from 1 to 32 GiB
 bench-startup: ## start-up time and size of the built file, both kinds
 	@tools/bootstrap.sh && tools/bench/startup.sh $(ARGS)
 matrix: ## every fault in every phase of a migration, with real QEMUs; takes long
-	@$(RUN) run -A tools/build.ts && VMFERRY_ACCEL=tcg tools/deno.sh run -A tests/matrix/main.ts $(ARGS)
+	@$(RUN) run -A tools/build.ts && tools/deno.sh run -A tests/matrix/main.ts $(ARGS)
 fuzz: ## random input to everything that parses what a peer sent: make fuzz SECONDS=60 SEED=1, or FRAMES=10000000
 	@$(RUN) run -A --v8-flags=--expose-gc tools/fuzz.ts "$(SECONDS)" "$(SEED)" "$(FRAMES)"
 clean: ## remove what was built or fetched into the project

@@ -37,6 +37,9 @@ const start = performance.now();
 await Promise.all(Array.from({ length: Number(args.jobs ?? 3) }, async () => {
   for (let cell; (cell = queue.shift());) await play(...cell);
 }));
+const place = (row: Row) =>
+  cells.findIndex(([phase, fault]) => phase.name === row.phase && fault.name === row.fault);
+rows.sort((a, b) => place(a) - place(b));
 console.log(`\n${tableOf(rows)}\n`);
 console.log(`${cells.length} cells in ${Math.round((performance.now() - start) / 1000)} s`);
 if (args.json) await Deno.writeTextFile(String(args.json), JSON.stringify(rows, undefined, 1));
