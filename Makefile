@@ -15,7 +15,7 @@ scenario: ## one story with real QEMUs: make scenario NAME=direct
 	@$(RUN) task scenario $(or $(NAME),--list)
 qemu10: ## a QEMU 10.0 in .tools/, to cross to: env $(tools/qemu10.sh) make scenario NAME=main
 	@tools/qemu10.sh
-bench: ## vmferry and other relays side by side: mirrors, a raw stream, CPU, memory, RPC (8 minutes)
+bench: ## vmferry and other relays side by side: mirrors, a raw stream, CPU, memory, RPC (some minutes)
 	@$(RUN) run -A tools/build.ts && tools/deno.sh run -A tools/bench/main.ts --json dist/bench.json $(ARGS)
 bench-long: ## over links with a delay and a rate: share of the link, RPC behind it
 	@$(RUN) run -A tools/build.ts && tools/deno.sh run -A tools/bench/long.ts --json dist/bench-long.json $(ARGS)

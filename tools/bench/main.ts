@@ -20,7 +20,7 @@ const MIB = 1 << 20;
 
 const args = parseArgs(Deno.args, { string: ["rounds", "mib", "json"] });
 const rounds = Number(args.rounds ?? 5);
-const bytes = Number(args.mib ?? 1024) * MIB;
+const bytes = Number(args.mib ?? 512) * MIB;
 const rows = args._.length > 0 ? args._.map(String) : Object.keys(relays);
 for (const row of rows) {
   if (!relays[row]) throw new Error(`There is no row "${row}", there is ${Object.keys(relays)}`);
