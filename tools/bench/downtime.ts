@@ -86,15 +86,12 @@ async function measure(
   way: "without" | "with",
 ): Promise<{ pause: number; downtime: number }> {
   const dir = await Deno.makeTempDir({ prefix: "vmferry-" });
-  // The journals are in memory, as in /run on a host.
-  const runDirs = await Deno.makeTempDir({ dir: "/dev/shm", prefix: "vmferry-" });
   try {
     await using context = new ScenarioContext(dir, AbortSignal.timeout(120_000));
     const names = Array.from({ length: disks }, (_, i) => `vd${i}`);
     const pair = await Pair.start(context, {
       disks: names.map(() => ({ from: "raw", to: "raw" })),
       bytes: 16 * 2 ** 20,
-      runDirs,
       guest: { waitUs },
     });
     if (way === "without") {
@@ -108,6 +105,6 @@ async function measure(
     const { downtime } = await pair.source.execute<{ downtime: number }>("query-migrate");
     return { pause: await pair.pauseMs(), downtime };
   } finally {
-    for (const path of [dir, runDirs]) await Deno.remove(path, { recursive: true });
+    await Deno.remove(dir, { recursive: true });
   }
 }

@@ -16,7 +16,9 @@ export class PairFerries {
     const dir = options.dir ?? context.dir;
     const secretFile = `${dir}/secret`;
     await Deno.writeTextFile(secretFile, `${crypto.randomUUID()}\n`, { mode: 0o600 });
-    for (const side of ["source", "dest"]) await Deno.mkdir(`${dir}/run-${side}`);
+    for (const side of ["source", "dest"]) {
+      await Deno.mkdir(`${dir}/run-${side}`);
+    }
     return new PairFerries(context, options, secretFile);
   }
 
@@ -28,7 +30,7 @@ export class PairFerries {
 
   /** Where the sockets of an end are made. */
   runDir(side: PairSide): string {
-    return `${this.#options.runDirs ?? this.#options.dir ?? this.#context.dir}/run-${side}`;
+    return `${this.#options.dir ?? this.#context.dir}/run-${side}`;
   }
 
   /** Starts a command with `--json` and its side's run directory, unless `args` name another. */

@@ -36,8 +36,6 @@ export interface PairOptions {
   readonly destinationDirs?: { readonly [disk: number]: string };
   /** Folder for images and sockets; a short path. Default: the scenario's. */
   readonly dir?: string;
-  /** Folder for vmferry's run directories; a short path. Default: as `dir`. */
-  readonly runDirs?: string;
   /** Where the two ends run. Default: both here. */
   readonly network?: Network;
   /** vmferry reaches the QEMUs through `Pair.gates`, which costs time. Default false. */
