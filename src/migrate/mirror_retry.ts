@@ -1,17 +1,17 @@
 /** Tries over a new connection that bring nothing, until its target is taken for broken. */
 const HOPELESS = 10;
 /** How long QEMU may take for a new connection, ms; it tries at intervals that grow to 16 s. */
-const CONNECT_MS = 60_000;
+export const CONNECT_MS = 60_000;
 /** Pause between two tries, ms. */
 const AGAIN_MS = 500;
 
-/** What is known of the targets' connections. */
+/** The connections of the mirrors' targets. */
 export interface Connections {
-  /** Connections that have ended so far. */
+  /** How many have ended so far. */
   readonly lost: number;
-  /** Every target has one. */
-  readonly whole: boolean;
-  /** The targets are known to be away, and may come back. */
+  /** How many there are. */
+  readonly open: number;
+  /** The destination is known to be away, and may come back. */
   readonly away: boolean;
 }
 
@@ -20,11 +20,18 @@ export interface Connections {
  * that went comes back with a later try; without one that went, it is the target's medium. Pure.
  */
 export class MirrorRetries {
+  readonly #targets: number;
   readonly #jobs = new Map<string, Tried>();
+
+  /** @param targets how many there are, each with a connection of its own. */
+  constructor(targets: number) {
+    this.#targets = targets;
+  }
 
   /** @param now ms. */
   next(id: string, connections: Connections, now: number): "again" | "later" | "hopeless" {
-    const { lost, whole, away } = connections;
+    const { lost, open, away } = connections;
+    const whole = open >= this.#targets;
     if (lost === 0 && !away) return "hopeless";
     const before = this.#jobs.get(id);
     if (before && now - before.at < AGAIN_MS) return "later";

@@ -2,7 +2,7 @@ import { type Clock, type Logger, messageOf } from "../io/mod.ts";
 import { type JobInfo, QmpClient, QmpCommandError, queryBlockJobs, queryJobs } from "../qmp/mod.ts";
 import { MigrationError } from "./errors.ts";
 import type { DiskProgress } from "./events.ts";
-import { MirrorRetries } from "./mirror_retry.ts";
+import { CONNECT_MS, type Connections, MirrorRetries } from "./mirror_retry.ts";
 
 /** One disk on its way: the job that copies it and the node it is copied to. */
 export interface Mirror {
@@ -14,16 +14,6 @@ export interface Mirror {
   readonly exportName: string;
   readonly jobId: string;
   readonly targetNode: string;
-}
-
-/** The connections of the mirrors' targets. */
-export interface Connections {
-  /** How many have ended so far. */
-  readonly lost: number;
-  /** How many there are. */
-  readonly open: number;
-  /** The destination is known to be away, and may come back. */
-  readonly away: boolean;
 }
 
 export interface MirrorSetOptions {
@@ -60,7 +50,7 @@ export class MirrorSet {
   readonly #failedOperation = new Map<string, string>();
   readonly #nodes = new Set<string>();
   readonly #started = new Set<string>();
-  readonly #retries = new MirrorRetries();
+  readonly #retries: MirrorRetries;
   #finishing = false;
   #undoing = false;
   #adopted = false;
@@ -77,6 +67,7 @@ export class MirrorSet {
   constructor(options: MirrorSetOptions) {
     this.#options = options;
     this.#qmp = options.qmp;
+    this.#retries = new MirrorRetries(options.mirrors.length);
   }
 
   /** How far each disk is, in the order given. */
@@ -189,13 +180,22 @@ export class MirrorSet {
   /**
    * Waits until every disk is in step over a connection that stands: from then on none may go. A
    * target whose connection went while there was nothing to write has not been missed by QEMU yet.
+   *
+   * @throws {MigrationError} when QEMU does not connect one again that is there.
    */
   async inStep(signal: AbortSignal): Promise<void> {
-    const { connections, mirrors } = this.#options;
+    const { clock, connections, mirrors } = this.#options;
+    let since = clock.now();
     while (true) {
       await this.allReady(signal);
       const { open, away } = connections();
       if (!away && open >= mirrors.length) return;
+      if (away) since = clock.now();
+      if (clock.now() - since > CONNECT_MS) {
+        const message = `QEMU did not connect to the destination's disks again within ` +
+          `${CONNECT_MS / 1000} s`;
+        throw new MigrationError("failed", "mirror-stuck", "source", message);
+      }
       await this.#touchTargets();
       await this.#nextLook(signal);
     }
@@ -382,12 +382,8 @@ export class MirrorSet {
       const status = blockJobs.find((job) => job.device === mirror.jobId)?.["io-status"];
       if (status === undefined || status === "ok") continue;
       const { clock, connections } = this.#options;
-      const { lost, open, away } = connections();
-      const known = {
-        lost: lost + (this.#adopted ? 1 : 0),
-        whole: open >= this.#options.mirrors.length,
-        away,
-      };
+      const now = connections();
+      const known = { ...now, lost: now.lost + (this.#adopted ? 1 : 0) };
       // The guest stands still once they are to end: that is no time to wait for anything.
       const next = status === "nospace" || this.#finishing
         ? "hopeless"

@@ -199,9 +199,13 @@ export class SourceMigration {
     this.#suspendWhy = undefined;
     const message = `${why}: the guest is stopped so that the rest can catch up`;
     this.#options.report({ event: "warning", code: "guest-suspended", message });
-    const guest = this.#guest;
-    this.#write({ suspended: true }).then(() => guest.suspend())
-      .catch((error) => this.#fault(error));
+    this.#suspend(this.#guest).catch((error) => this.#fault(error));
+  }
+
+  async #suspend(guest: GuestWatch): Promise<void> {
+    await this.#write({ suspended: true });
+    // Given up meanwhile: it runs, and is to go on.
+    if (!this.#stop.signal.aborted) await guest.suspend();
   }
 
   #watching(): GuestWatchOptions {

@@ -3,7 +3,7 @@ import { ChannelListener } from "../rpc/mod.ts";
 import { SessionError, type TunnelStream } from "../tunnel/mod.ts";
 import type { Attachment } from "./attachment.ts";
 import { closingLate } from "./closing_late.ts";
-import type { Connections } from "./mirrors.ts";
+import type { Connections } from "./mirror_retry.ts";
 import type { RunDir } from "./source_options.ts";
 
 export interface SourceSocketsOptions {

@@ -5,20 +5,20 @@ import { type Scenario, ScenarioContext } from "./support/scenario.ts";
 
 /** Phase and fault: each phase and each fault once or more, those that are over soon. */
 const CELLS: readonly (readonly [phase: string, fault: string])[] = [
-  ["prepare", "SIGTERM destination tool"],
-  ["probe", "kill -9 source tool"],
+  ["prepare", "kill -9 source tool"],
+  ["probe", "SIGTERM destination tool"],
   ["probe", "ENOSPC at the destination"],
   ["mirror, early", "kill -9 destination tool"],
   ["mirror, early", "link cut for good"],
   ["mirror, late", "kill -9 source QEMU"],
-  ["ready", "SIGSTOP destination tool 10 s"],
+  ["ready", "kill -9 destination tool"],
   ["ram", "kill -9 destination QEMU"],
-  ["ram", "SIGTERM source tool"],
+  ["ram", "link cut short"],
   ["pre-switchover", "cancel"],
-  ["cancel - continue", "link cut short"],
-  ["finish sent", "kill -9 destination tool"],
-  ["guest runs", "kill -9 source tool"],
-  ["source ends", "SIGSTOP source tool 10 s"],
+  ["cancel - continue", "SIGTERM source tool"],
+  ["finish sent", "SIGSTOP destination tool 10 s"],
+  ["guest runs", "SIGSTOP source tool 10 s"],
+  ["source ends", "kill -9 source tool"],
 ];
 const AT_ONCE = 3;
 
