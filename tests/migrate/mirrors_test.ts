@@ -1,0 +1,84 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { silentLogger } from "../../src/io/mod.ts";
+import { MigrationError } from "../../src/migrate/errors.ts";
+import { CONNECT_MS } from "../../src/migrate/mirror_retry.ts";
+import { MirrorSet } from "../../src/migrate/mirrors.ts";
+import { QmpClient } from "../../src/qmp/mod.ts";
+import { FakeQemu } from "../support/fake_qemu.ts";
+import { ManualClock, settle } from "../support/manual_clock.ts";
+import { memoryPipe } from "../support/memory_pipe.ts";
+
+const MIRROR = {
+  ...{ name: "vd0", device: "d", sizeBytes: 1024, exportName: "e" },
+  ...{ jobId: "job", targetNode: "job-target" },
+};
+const READY = {
+  ...{ id: "job", type: "mirror", status: "ready" },
+  ...{ "current-progress": 1024, "total-progress": 1024 },
+};
+
+/** A mirror in step whose target has as many connections as `connections` says. */
+async function inStep(connections: { lost: number; open: number; away: boolean }) {
+  const [ours, theirs] = memoryPipe();
+  const touched: unknown[] = [];
+  const qemu = new FakeQemu(theirs, {
+    "query-jobs": () => ({ return: [READY] }),
+    "query-block-jobs": () => ({ return: [] }),
+    "query-named-block-nodes": () => ({ return: [{ "node-name": "job-target" }] }),
+    "human-monitor-command": (args) => {
+      touched.push(args["command-line"]);
+      return { return: "" };
+    },
+  });
+  const qmp = await QmpClient.open(ours);
+  const clock = new ManualClock();
+  const mirrors = new MirrorSet({
+    ...{ qmp, clock, log: silentLogger, mirrors: [MIRROR], socketPath: "/s", mayWait: true },
+    connections: () => connections,
+    onFault: () => {},
+  });
+  await mirrors.adopt();
+  await mirrors.start(new AbortController().signal);
+  const waiting = mirrors.inStep(new AbortController().signal);
+  return { waiting, touched, clock, end: () => qemu.close() };
+}
+
+Deno.test("mirrors in step over connections that stand are taken as they are", async () => {
+  const { waiting, touched, end } = await inStep({ lost: 0, open: 1, away: false });
+  await waiting;
+  assertEquals(touched, []);
+  end();
+});
+
+Deno.test("a target that lost its connection in silence is read from until it has another", async () => {
+  const connections = { lost: 1, open: 0, away: false };
+  const { waiting, touched, clock, end } = await inStep(connections);
+  let over = false;
+  waiting.then(() => over = true);
+  for (let i = 0; i < 3; i++) {
+    await settle();
+    await clock.advance(1000);
+  }
+  assertEquals([over, touched[0]], [false, 'qemu-io job-target "read 0 512"']);
+  connections.open = 1;
+  await clock.advance(1000);
+  await waiting;
+  end();
+});
+
+Deno.test("a target that QEMU does not connect again is given up, one that is away is not", async () => {
+  const connections = { lost: 1, open: 0, away: true };
+  const { waiting, clock, end } = await inStep(connections);
+  const failing = assertRejects(() => waiting, MigrationError, "did not connect");
+  const pass = async (ms: number) => {
+    for (let at = 0; at < ms; at += 1000) {
+      await settle();
+      await clock.advance(1000);
+    }
+  };
+  await pass(2 * CONNECT_MS);
+  connections.away = false;
+  await pass(CONNECT_MS + 3000);
+  await failing;
+  end();
+});
