@@ -1,7 +1,8 @@
 import { type Clock, type Logger, messageOf } from "../io/mod.ts";
-import { type JobInfo, QmpClient, QmpCommandError, queryBlockJobs, queryJobs } from "../qmp/mod.ts";
+import { type QmpClient, QmpCommandError, queryBlockJobs, queryJobs } from "../qmp/mod.ts";
 import { MigrationError } from "./errors.ts";
 import type { DiskProgress } from "./events.ts";
+import { JobWatch } from "./job_watch.ts";
 import { CONNECT_MS, type Connections, MirrorRetries } from "./mirror_retry.ts";
 
 /** One disk on its way: the job that copies it and the node it is copied to. */
@@ -30,8 +31,6 @@ export interface MirrorSetOptions {
   readonly onFault: (error: MigrationError) => void;
 }
 
-/** How often the jobs are looked at when no event says that something changed, ms. */
-const POLL_MS = 500;
 /** How long QEMU may take to cut a target off, ms; it does that even while it waits. */
 const YANK_MS = 5_000;
 /** Statuses of a job that stands, before and after it was ready. */
@@ -46,28 +45,27 @@ const CONCLUDE_MS = 30_000;
 export class MirrorSet {
   readonly #options: MirrorSetOptions;
   readonly #qmp: QmpClient;
-  #jobs = new Map<string, JobInfo>();
-  readonly #failedOperation = new Map<string, string>();
+  readonly #jobs: JobWatch;
   readonly #nodes = new Set<string>();
   readonly #started = new Set<string>();
   readonly #retries: MirrorRetries;
+  /** Jobs that QEMU has told of: only such a one can have gone. */
+  readonly #everSeen = new Set<string>();
   #finishing = false;
   #undoing = false;
   #adopted = false;
   /** Jobs whose guest's writes wait for the target. */
   readonly #blocking = new Set<string>();
   #faulted = false;
-  #stopEvents: () => void = () => {};
-  #stopPoll: () => void = () => {};
-  #watching = false;
-  #looking: Promise<void> | undefined;
-  #lookAgain = false;
-  #waiters = new Set<() => void>();
 
   constructor(options: MirrorSetOptions) {
     this.#options = options;
     this.#qmp = options.qmp;
     this.#retries = new MirrorRetries(options.mirrors.length);
+    this.#jobs = new JobWatch({
+      ...{ qmp: options.qmp, clock: options.clock, log: options.log },
+      onLook: () => this.#looked(),
+    });
   }
 
   /** How far each disk is, in the order given. */
@@ -107,7 +105,7 @@ export class MirrorSet {
   /** Adds the target nodes and starts the jobs. QEMU connects each target while we wait here. */
   async start(signal: AbortSignal): Promise<void> {
     const { mirrors, socketPath, mayWait } = this.#options;
-    this.#watch();
+    this.#jobs.start();
     for (const mirror of mirrors) {
       if (this.#nodes.has(mirror.targetNode)) continue;
       signal.throwIfAborted();
@@ -145,7 +143,7 @@ export class MirrorSet {
         }, { signal });
       });
     }
-    this.#look();
+    this.#jobs.look();
   }
 
   /**
@@ -171,7 +169,7 @@ export class MirrorSet {
 
   /** Waits until every disk is in step. */
   async allReady(signal: AbortSignal): Promise<void> {
-    await this.#until(
+    await this.#jobs.until(
       () => this.#options.mirrors.every((m) => this.#jobs.get(m.jobId)?.status === "ready"),
       signal,
     );
@@ -196,8 +194,9 @@ export class MirrorSet {
           `${CONNECT_MS / 1000} s`;
         throw new MigrationError("failed", "mirror-stuck", "source", message);
       }
+      signal.throwIfAborted();
       await this.#touchTargets();
-      await this.#nextLook(signal);
+      await this.#jobs.nextLook(signal);
     }
   }
 
@@ -229,16 +228,16 @@ export class MirrorSet {
       ),
     ]);
     for (const mirror of mirrors) {
-      const status = byId(before).get(mirror.jobId)?.status;
+      const status = before.find((job) => job.id === mirror.jobId)?.status;
       if (status !== "ready") throw this.#jobFault(mirror, `the mirror job is ${status ?? "gone"}`);
     }
-    this.#look();
-    await this.#until(() => this.#allConcluded(), signal, CONCLUDE_MS);
+    this.#jobs.look();
+    await this.#jobs.until(() => this.#allConcluded(), signal, CONCLUDE_MS);
     for (const mirror of mirrors) {
       const job = this.#jobs.get(mirror.jobId);
       if (job?.error !== undefined) throw this.#jobFault(mirror, job.error);
     }
-    this.#unwatch();
+    this.#jobs.stop();
   }
 
   /** Cancels what runs and removes what was added. Tolerates what is already gone. */
@@ -249,10 +248,10 @@ export class MirrorSet {
     await this.#tolerant(
       [...this.#started].map((device) => ["block-job-cancel", { device, force: true }]),
     );
-    this.#watch();
-    this.#look();
-    await this.#until(() => this.#allConcluded(), undefined, CONCLUDE_MS);
-    this.#unwatch();
+    this.#jobs.start();
+    this.#jobs.look();
+    await this.#jobs.until(() => this.#allConcluded(), undefined, CONCLUDE_MS);
+    this.#jobs.stop();
     await this.#tolerant([...this.#started].map((id) => ["job-dismiss", { id }]));
     this.#started.clear();
     await this.#tolerant(
@@ -308,52 +307,9 @@ export class MirrorSet {
 
   // Looking at the jobs
 
-  #watch(): void {
-    if (this.#watching) return;
-    this.#watching = true;
-    this.#stopEvents = this.#qmp.onEvent((event) => {
-      if (event.event === "BLOCK_JOB_ERROR") {
-        const { device, operation } = event.data as { device: string; operation: string };
-        if (!this.#failedOperation.has(device)) this.#failedOperation.set(device, operation);
-      } else if (event.event === "JOB_STATUS_CHANGE") {
-        this.#look();
-      }
-    });
-    const poll = () => {
-      this.#look();
-      this.#stopPoll = this.#options.clock.after(POLL_MS, poll);
-    };
-    this.#stopPoll = this.#options.clock.after(POLL_MS, poll);
-  }
-
-  #unwatch(): void {
-    this.#watching = false;
-    this.#stopEvents();
-    this.#stopPoll();
-  }
-
-  /** Asks for a look at the jobs; looks that are asked for meanwhile become one. */
-  #look(): void {
-    this.#lookAgain = true;
-    this.#looking ??= this.#lookLoop().finally(() => this.#looking = undefined);
-  }
-
-  async #lookLoop(): Promise<void> {
-    while (this.#lookAgain) {
-      this.#lookAgain = false;
-      try {
-        this.#jobs = byId(await queryJobs(this.#qmp));
-      } catch (error) {
-        // The QMP client's end is a fault of its own, told elsewhere.
-        this.#options.log.log("debug", `query-jobs: ${messageOf(error)}`);
-        break;
-      }
-      if (!this.#finishing) this.#checkRunning();
-      await this.#tryAgain().catch((error) =>
-        this.#options.log.log("debug", `the mirror jobs: ${messageOf(error)}`)
-      );
-      for (const wake of this.#waiters) wake();
-    }
+  async #looked(): Promise<void> {
+    if (!this.#finishing) this.#checkRunning();
+    await this.#tryAgain();
   }
 
   #checkRunning(): void {
@@ -362,13 +318,13 @@ export class MirrorSet {
       const job = this.#jobs.get(mirror.jobId);
       if (job && job.status !== "concluded" && job.error === undefined) continue;
       // Just started: the job is known from the next look on.
-      if (!job && !this.#seen(mirror.jobId)) continue;
+      if (!job && !this.#everSeen.has(mirror.jobId)) continue;
       if (this.#faulted) return;
       this.#faulted = true;
       this.#options.onFault(this.#jobFault(mirror, job?.error ?? "the mirror job is gone"));
       return;
     }
-    for (const id of this.#jobs.keys()) this.#everSeen.add(id);
+    for (const id of this.#jobs.ids) this.#everSeen.add(id);
   }
 
   /** Lets jobs that stand because of their target go on, or tells that they can't. */
@@ -399,13 +355,8 @@ export class MirrorSet {
     }
   }
 
-  readonly #everSeen = new Set<string>();
-  #seen(id: string): boolean {
-    return this.#everSeen.has(id);
-  }
-
   #jobFault(mirror: Mirror, reason: string): MigrationError {
-    const reading = this.#failedOperation.get(mirror.jobId) === "read";
+    const reading = this.#jobs.failedOperation(mirror.jobId) === "read";
     const code = reading
       ? "disk-read-failed"
       : /No space left/i.test(reason)
@@ -418,47 +369,4 @@ export class MirrorSet {
       `${reason} while ${reading ? "reading" : "writing"} disk ${mirror.name}`,
     );
   }
-
-  /** Waits until `condition` holds after a look; with `stallMs`, fails when nothing moves so long. */
-  async #until(
-    condition: () => boolean,
-    signal: AbortSignal | undefined,
-    stallMs?: number,
-  ): Promise<void> {
-    let moved = this.#options.clock.now();
-    let before = "";
-    while (!condition()) {
-      signal?.throwIfAborted();
-      const now = this.#options.clock.now();
-      const state = JSON.stringify([...this.#jobs.values()]);
-      if (state !== before) [before, moved] = [state, now];
-      if (stallMs !== undefined && now - moved > stallMs) {
-        throw new MigrationError(
-          "failed",
-          "mirror-stuck",
-          "source",
-          `The mirror jobs did not end within ${stallMs / 1000} s without any progress`,
-        );
-      }
-      await this.#nextLook(signal);
-    }
-  }
-
-  #nextLook(signal: AbortSignal | undefined): Promise<void> {
-    return new Promise((resolve) => {
-      const wake = () => {
-        this.#waiters.delete(wake);
-        signal?.removeEventListener("abort", wake);
-        cancel();
-        resolve();
-      };
-      const cancel = this.#options.clock.after(POLL_MS * 2, wake);
-      this.#waiters.add(wake);
-      signal?.addEventListener("abort", wake, { once: true });
-    });
-  }
-}
-
-function byId(jobs: readonly JobInfo[]): Map<string, JobInfo> {
-  return new Map(jobs.map((job) => [job.id, job]));
 }

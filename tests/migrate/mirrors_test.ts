@@ -39,8 +39,9 @@ async function inStep(connections: { lost: number; open: number; away: boolean }
   });
   await mirrors.adopt();
   await mirrors.start(new AbortController().signal);
-  const waiting = mirrors.inStep(new AbortController().signal);
-  return { waiting, touched, clock, end: () => qemu.close() };
+  const stop = new AbortController();
+  const waiting = mirrors.inStep(stop.signal);
+  return { waiting, touched, clock, stop, end: () => qemu.close() };
 }
 
 Deno.test("mirrors in step over connections that stand are taken as they are", async () => {
@@ -80,5 +81,13 @@ Deno.test("a target that QEMU does not connect again is given up, one that is aw
   connections.away = false;
   await pass(CONNECT_MS + 3000);
   await failing;
+  end();
+});
+
+Deno.test("whoever waits for targets is woken by the end of the migration", async () => {
+  const { waiting, stop, end } = await inStep({ lost: 1, open: 0, away: true });
+  await settle();
+  stop.abort(new Error("cancelled"));
+  await assertRejects(() => waiting, Error, "cancelled");
   end();
 });

@@ -1,0 +1,138 @@
+import { type Clock, type Logger, messageOf } from "../io/mod.ts";
+import { type JobInfo, type QmpClient, queryJobs } from "../qmp/mod.ts";
+import { MigrationError } from "./errors.ts";
+
+export interface JobWatchOptions {
+  readonly qmp: QmpClient;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Called after each look, before those who wait for it. */
+  readonly onLook: () => Promise<void>;
+}
+
+/** How often the jobs are looked at when no event says that something changed, ms. */
+const POLL_MS = 500;
+
+/** Looks at QEMU's jobs: events say when, `query-jobs` says what is so. From `start` to `stop`. */
+export class JobWatch {
+  readonly #options: JobWatchOptions;
+  #jobs = new Map<string, JobInfo>();
+  readonly #failedOperation = new Map<string, string>();
+  #watching = false;
+  #stopEvents: () => void = () => {};
+  #stopPoll: () => void = () => {};
+  #looking: Promise<void> | undefined;
+  #lookAgain = false;
+  readonly #waiters = new Set<() => void>();
+
+  constructor(options: JobWatchOptions) {
+    this.#options = options;
+  }
+
+  /** A job as of the last look. */
+  get(id: string): JobInfo | undefined {
+    return this.#jobs.get(id);
+  }
+
+  /** The jobs there were at the last look. */
+  get ids(): Iterable<string> {
+    return this.#jobs.keys();
+  }
+
+  /** `read` or `write`: what a job could not do first, where there was an error. */
+  failedOperation(id: string): string | undefined {
+    return this.#failedOperation.get(id);
+  }
+
+  start(): void {
+    if (this.#watching) return;
+    this.#watching = true;
+    const { qmp, clock } = this.#options;
+    this.#stopEvents = qmp.onEvent((event) => {
+      if (event.event === "BLOCK_JOB_ERROR") {
+        const { device, operation } = event.data as { device: string; operation: string };
+        if (!this.#failedOperation.has(device)) this.#failedOperation.set(device, operation);
+      } else if (event.event === "JOB_STATUS_CHANGE") {
+        this.look();
+      }
+    });
+    const poll = () => {
+      this.look();
+      this.#stopPoll = clock.after(POLL_MS, poll);
+    };
+    this.#stopPoll = clock.after(POLL_MS, poll);
+  }
+
+  stop(): void {
+    this.#watching = false;
+    this.#stopEvents();
+    this.#stopPoll();
+  }
+
+  /** Asks for a look; looks that are asked for meanwhile become one. */
+  look(): void {
+    this.#lookAgain = true;
+    this.#looking ??= this.#lookLoop().finally(() => this.#looking = undefined);
+  }
+
+  /**
+   * Waits until `condition` holds after a look.
+   *
+   * @throws {MigrationError} with `stallMs`, when nothing moves so long; the signal's reason.
+   */
+  async until(
+    condition: () => boolean,
+    signal: AbortSignal | undefined,
+    stallMs?: number,
+  ): Promise<void> {
+    const { clock } = this.#options;
+    let moved = clock.now();
+    let before = "";
+    while (!condition()) {
+      signal?.throwIfAborted();
+      const now = clock.now();
+      const state = JSON.stringify([...this.#jobs.values()]);
+      if (state !== before) [before, moved] = [state, now];
+      if (stallMs !== undefined && now - moved > stallMs) {
+        throw new MigrationError(
+          "failed",
+          "mirror-stuck",
+          "source",
+          `The mirror jobs did not end within ${stallMs / 1000} s without any progress`,
+        );
+      }
+      await this.nextLook(signal);
+    }
+  }
+
+  /** Resolves after the next look, or when `signal` is aborted, or after a second. */
+  nextLook(signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = () => {
+        this.#waiters.delete(wake);
+        signal?.removeEventListener("abort", wake);
+        cancel();
+        resolve();
+      };
+      const cancel = this.#options.clock.after(POLL_MS * 2, wake);
+      this.#waiters.add(wake);
+      signal?.addEventListener("abort", wake, { once: true });
+    });
+  }
+
+  async #lookLoop(): Promise<void> {
+    const { qmp, log, onLook } = this.#options;
+    while (this.#lookAgain) {
+      this.#lookAgain = false;
+      try {
+        this.#jobs = new Map((await queryJobs(qmp)).map((job) => [job.id, job]));
+      } catch (error) {
+        // The QMP client's end is a fault of its own, told elsewhere.
+        log.log("debug", `query-jobs: ${messageOf(error)}`);
+        break;
+      }
+      await onLook().catch((error) => log.log("debug", `the mirror jobs: ${messageOf(error)}`));
+      for (const wake of this.#waiters) wake();
+    }
+  }
+}
