@@ -15,6 +15,7 @@ import {
 } from "../../src/rpc/mod.ts";
 import { StreamResetError } from "../../src/tunnel/mod.ts";
 import { pattern, readAll } from "../support/bytes.ts";
+import { settle } from "../support/manual_clock.ts";
 import { memoryPipe, type MemoryPipeEnd } from "../support/memory_pipe.ts";
 import { sessionPair } from "../tunnel/session_pair.ts";
 
@@ -133,7 +134,10 @@ Deno.test("a pipe that is being dialled when its channel is cut does not outlive
   });
   const opening = assertRejects(() => openChannel(connecting, rpc, "nbd"), RpcError, "is closed");
   await asked.promise;
-  const cut = channels.cut();
+  let over = false;
+  const cut = channels.cut().then(() => over = true);
+  await settle();
+  assertEquals(over, false, "it was not waited for");
   const [near, far] = memoryPipe();
   dialled.resolve(near);
   await cut;

@@ -1,5 +1,12 @@
 import { assertEquals, assertInstanceOf, assertRejects, assertStringIncludes } from "@std/assert";
-import { silentLogger, writeAll } from "../../src/io/mod.ts";
+import {
+  type Acceptor,
+  type BytePipe,
+  type Clock,
+  silentLogger,
+  systemClock,
+  writeAll,
+} from "../../src/io/mod.ts";
 import { connectSession } from "../../src/tunnel/connect.ts";
 import { SessionError } from "../../src/tunnel/errors.ts";
 import { SessionServer } from "../../src/tunnel/serve.ts";
@@ -16,9 +23,17 @@ interface World {
 
 async function world(
   cutOf: (n: number) => Cut | undefined = () => undefined,
-  options: { graceMs?: number; capacity?: number; inFlight?: number } = {},
+  options: {
+    graceMs?: number;
+    capacity?: number;
+    inFlight?: number;
+    clock?: Clock;
+    /** What the listening end is given in place of each connection. */
+    wrap?: (pipe: BytePipe) => BytePipe;
+  } = {},
 ): Promise<World> {
   const network = memoryNetwork(cutOf, options);
+  const wrap = options.wrap ?? ((pipe) => pipe);
   const local = {
     secret: pattern(32, 9),
     graceMs: options.graceMs ?? 600_000,
@@ -27,11 +42,18 @@ async function world(
   const accepted = Promise.withResolvers<Session>();
   const common = {
     local,
-    clock: hurriedClock,
+    clock: options.clock ?? hurriedClock,
     log: silentLogger,
     ...(options.inFlight ? { inFlight: options.inFlight } : {}),
   };
-  const server = new SessionServer(network.acceptor, {
+  const acceptor: Acceptor = {
+    ...network.acceptor,
+    async accept() {
+      const pipe = await network.acceptor.accept();
+      return pipe && wrap(pipe);
+    },
+  };
+  const server = new SessionServer(acceptor, {
     ...common,
     handshakeMs: 60_000,
     onSession: accepted.resolve,
@@ -145,6 +167,54 @@ Deno.test("fifty cuts in one transfer lose, repeat and reorder nothing", async (
   );
   assertEquals(cut.connections() > 50, true, `${cut.connections()} connections`);
   assertEquals(await cut.connecting.close(600_000), undefined);
+  await cut.server.close();
+});
+
+Deno.test("frames as large as their buffers go out again as they were, though buffers are used again", async () => {
+  let deaf: Promise<void> | undefined;
+  const first = Promise.withResolvers<BytePipe>();
+  const cut = await world(() => undefined, {
+    capacity: 4 << 20,
+    // On the hurried clock every connection seems slow, and gets small frames.
+    clock: systemClock,
+    wrap(pipe) {
+      first.resolve(pipe);
+      return {
+        async read(into) {
+          await deaf;
+          return await pipe.read(into);
+        },
+        write: (from) => pipe.write(from),
+        closeWrite: () => pipe.closeWrite(),
+        close: () => pipe.close(),
+      };
+    },
+  });
+  const a = cut.connecting.open();
+  const b = cut.listening.accept(a.id);
+  // No two frames are the same.
+  const sent = new Uint8Array(Uint32Array.from({ length: 4 << 20 }, (_, i) => i).buffer);
+  const got = readAll(b);
+  const half = 8 << 20;
+  await writeAll(a, sent.subarray(0, half));
+  // From here on nothing is read: frame after frame goes out and is lost with the connection.
+  const hold = Promise.withResolvers<void>();
+  deaf = hold.promise;
+  const rest = writeAll(a, sent.subarray(half)).then(() => a.closeWrite());
+  for (let [still, before] = [0, -1]; still < 20; await new Promise((r) => setTimeout(r, 1))) {
+    still = cut.connecting.inFlight === before ? still + 1 : 0;
+    before = cut.connecting.inFlight;
+  }
+  assertEquals(cut.connecting.inFlight > 1 << 20, true, `${cut.connecting.inFlight} in flight`);
+  (await first.promise).close();
+  hold.resolve();
+  deaf = undefined;
+  await rest;
+  const all = await got;
+  assertEquals([all.length, all.findIndex((x, i) => x !== sent[i])], [sent.length, -1]);
+  assertEquals(cut.connections(), 2);
+  await b.closeWrite();
+  assertEquals(await cut.connecting.close(), undefined);
   await cut.server.close();
 });
 
