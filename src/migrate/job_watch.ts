@@ -69,10 +69,13 @@ export class JobWatch {
     this.#stopPoll();
   }
 
-  /** Asks for a look; looks that are asked for meanwhile become one. */
-  look(): void {
+  /**
+   * Asks for a look; looks that are asked for meanwhile become one. Resolves when one is over that
+   * began after this call. Never rejects.
+   */
+  look(): Promise<void> {
     this.#lookAgain = true;
-    this.#looking ??= this.#lookLoop().finally(() => this.#looking = undefined);
+    return this.#looking ??= this.#lookLoop().finally(() => this.#looking = undefined);
   }
 
   /**

@@ -249,7 +249,8 @@ export class MirrorSet {
       [...this.#started].map((device) => ["block-job-cancel", { device, force: true }]),
     );
     this.#jobs.start();
-    this.#jobs.look();
+    // Jobs that another process has begun were not looked at yet.
+    await this.#jobs.look();
     await this.#jobs.until(() => this.#allConcluded(), undefined, CONCLUDE_MS);
     this.#jobs.stop();
     await this.#tolerant([...this.#started].map((id) => ["job-dismiss", { id }]));

@@ -91,3 +91,38 @@ Deno.test("whoever waits for targets is woken by the end of the migration", asyn
   await assertRejects(() => waiting, Error, "cancelled");
   end();
 });
+
+Deno.test("what another process has begun is dismissed once it has concluded, and not before", async () => {
+  const [ours, theirs] = memoryPipe();
+  let status = "running";
+  const dismissed: string[] = [];
+  const qemu = new FakeQemu(theirs, {
+    "query-jobs": () => ({ return: [{ ...READY, status }] }),
+    "query-block-jobs": () => ({ return: [] }),
+    "query-named-block-nodes": () => ({ return: [{ "node-name": "job-target" }] }),
+    "block-job-cancel": () => {
+      status = "aborting";
+      return { return: {} };
+    },
+    "job-dismiss": () => {
+      dismissed.push(status);
+      return { return: {} };
+    },
+    "blockdev-del": () => ({ return: {} }),
+  });
+  const clock = new ManualClock();
+  const mirrors = new MirrorSet({
+    ...{ qmp: await QmpClient.open(ours), clock, log: silentLogger, mirrors: [MIRROR] },
+    ...{ socketPath: "/s", mayWait: false, onFault: () => {} },
+    connections: () => ({ lost: 0, open: 0, away: false }),
+  });
+  await mirrors.adopt();
+  const undoing = mirrors.undo();
+  await clock.advance(2000);
+  assertEquals(dismissed, []);
+  status = "concluded";
+  await clock.advance(1000);
+  await undoing;
+  assertEquals(dismissed, ["concluded"]);
+  qemu.close();
+});
