@@ -1,5 +1,5 @@
-import { type Clock, delay, type Logger, messageOf } from "../io/mod.ts";
-import { SessionError } from "../tunnel/mod.ts";
+import { abortable, type Clock, delay, type Logger, messageOf } from "../io/mod.ts";
+import { SessionError, type TunnelStream } from "../tunnel/mod.ts";
 import type { DestinationPeer } from "./destination_peer.ts";
 import { MigrationError } from "./errors.ts";
 
@@ -64,6 +64,36 @@ export class Attachment {
   /** The peer in use, once one is. Rejects when the destination is lost. */
   ready(): Promise<DestinationPeer> {
     return this.#ready;
+  }
+
+  /**
+   * Opens a stream to `channel` at the destination, of the peer that takes over where one does.
+   *
+   * @throws as {@link DestinationPeer} does, and when the destination is lost.
+   */
+  async openChannel(channel: string, signal?: AbortSignal): Promise<TunnelStream> {
+    while (true) {
+      const ready = this.ready();
+      const peer = await (signal ? abortable(ready, signal) : ready);
+      try {
+        return await peer.openChannel(channel, signal);
+      } catch (error) {
+        // The tool at the destination was started again just now: another peer is on its way.
+        if (peer.session.state !== "ended") throw error;
+        await peer.session.ended;
+        if (!this.#waiting) throw error;
+      }
+    }
+  }
+
+  /** Tells the destination to take back what it prepared, where it can be told. */
+  async abort(reason: string, cancelled: boolean): Promise<void> {
+    const peer = this.#peer;
+    if (peer?.session.state !== "up") return;
+    await peer.abort(reason, cancelled).catch((error) => {
+      // One that has ended the session has undone it by itself, or will; as will one that can't be told.
+      if (peer.session.state === "up") throw error;
+    });
   }
 
   /** Ends the session, cleanly if that is possible within `deadlineMs`. */

@@ -1,6 +1,5 @@
-import { abortable, Machine, messageOf, withDeadline } from "../io/mod.ts";
+import { abortable, Machine, messageOf } from "../io/mod.ts";
 import { MigrationSettings, type QmpClient, queryMigrate } from "../qmp/mod.ts";
-import { RpcError } from "../rpc/mod.ts";
 import type { TunnelStream } from "../tunnel/mod.ts";
 import { Attachment } from "./attachment.ts";
 import { DestinationPeer } from "./destination_peer.ts";
@@ -8,6 +7,7 @@ import { asMigrationError, MigrationError, qemuGone } from "./errors.ts";
 import type { Phase } from "./events.ts";
 import { FirstCause } from "./first_cause.ts";
 import { GuestWatch, type GuestWatchOptions } from "./guest_watch.ts";
+import { giveMemory } from "./give_memory.ts";
 import { handOver, tellAnswered } from "./handover.ts";
 import { inspectGuest } from "./inspect.ts";
 import { JOURNAL_FORMAT, type SourceRecord } from "./journal.ts";
@@ -17,7 +17,7 @@ import { ProgressTicker } from "./progress.ts";
 import { Ram } from "./ram.ts";
 import { runAgain } from "./run_again.ts";
 import { chooseDisks, mirrorsOf } from "./source_disks.ts";
-import { CAUSE_MS, toldBy, withLink, worded } from "./source_failure.ts";
+import { toldBy, withLink, worded } from "./source_failure.ts";
 import { resumedAt, SOURCE, type SourceEvent, type SourceState } from "./source_machine.ts";
 import type { Migrated, SourceOptions } from "./source_options.ts";
 import { SourceSockets } from "./source_sockets.ts";
@@ -229,7 +229,7 @@ export class SourceMigration {
     this.#pass("stopped");
     this.#progress.stop();
     await mirrors.finish(stop);
-    await this.#giveMemory(ram);
+    await giveMemory(ram, this.#attachment!.peer!, this.#stop, clock);
 
     // From the moment that this is written down, only the destination's word brings us back.
     await this.#enter("crossed", { wasRunning: this.#guest!.shouldRun });
@@ -290,21 +290,14 @@ export class SourceMigration {
     });
     this.#attachment = attachment;
     this.#undo.add("the session", () => attachment.close());
-    this.#undo.add("what the destination prepared", () => this.#abortDestination());
-    return attachment;
-  }
-
-  async #abortDestination(): Promise<void> {
-    const peer = this.#attachment?.peer;
-    // Never once the destination may have the guest.
-    if (peer?.session.state !== "up" || ["done", "unknown"].includes(this.#machine.current)) return;
-    const cause = this.#stop.signal.reason;
-    const cancelled = cause instanceof MigrationError && cause.kind === "cancelled";
-    const reason = messageOf(cause ?? "The source gave up");
-    await peer.abort(reason, cancelled).catch((error) => {
-      // One that has ended the session has undone it by itself, or will; as will one that can't be told.
-      if (peer.session.state === "up") throw error;
+    this.#undo.add("what the destination prepared", async () => {
+      // Never once the destination may have the guest.
+      if (["done", "unknown"].includes(this.#machine.current)) return;
+      const cause = this.#stop.signal.reason;
+      const cancelled = cause instanceof MigrationError && cause.kind === "cancelled";
+      await attachment.abort(messageOf(cause ?? "The source gave up"), cancelled);
     });
+    return attachment;
   }
 
   // The copy
@@ -331,8 +324,7 @@ export class SourceMigration {
 
   /** Serves QEMU's mirrors; they may come again when the tool at the destination was started again. */
   async #serveMirrors(): Promise<void> {
-    const nbd = async () => await (await this.#attachment!.ready()).openChannel("nbd");
-    await this.#listen("nbd", nbd);
+    await this.#listen("nbd", () => this.#attachment!.openChannel("nbd"));
   }
 
   async #startRam(): Promise<Ram> {
@@ -344,7 +336,9 @@ export class SourceMigration {
     });
     // From here on a tool that is killed can't be taken up: the destination's QEMU takes the stream
     // once in its life.
-    const stream = await this.#openRam();
+    // Opened before QEMU has anything to send: its destination then reads as fast as it writes, and is
+    // not still loading memory when the guest is stopped and the disks want their last word.
+    const stream = await this.#attachment!.openChannel("ram", this.#stop.signal);
     this.#undo.add("the memory's stream", () => Promise.resolve(stream.close()));
     // Where the destination's tool was started again just now, they are to be connected first.
     await this.#mirrors?.inStep(this.#stop.signal);
@@ -359,25 +353,6 @@ export class SourceMigration {
     return ram;
   }
 
-  /**
-   * Opened before QEMU has anything to send: its destination then reads as fast as it writes, and is
-   * not still loading memory when the guest is stopped and the disks want their last word.
-   */
-  async #openRam(): Promise<TunnelStream> {
-    const attachment = this.#attachment!;
-    while (true) {
-      const peer = await abortable(attachment.ready(), this.#stop.signal);
-      try {
-        return await peer.openChannel("ram", this.#stop.signal);
-      } catch (error) {
-        // The tool at the destination was started again just now: another peer is on its way.
-        if (peer.session.state !== "ended") throw error;
-        await peer.session.ended;
-        if (!attachment.waiting) throw error;
-      }
-    }
-  }
-
   #undoSettings(settings: MigrationSettings): void {
     this.#undo.add("QEMU's migration settings", () => settings.restore());
   }
@@ -385,26 +360,6 @@ export class SourceMigration {
   #undoRam(ram: Ram): Ram {
     this.#undo.add("the migration of the memory", () => ram.undo());
     return ram;
-  }
-
-  /**
-   * Returns when both QEMUs say that all of the guest has crossed. Only then is it handed over: what
-   * can still fail does so while the guest can go on here.
-   */
-  async #giveMemory(ram: Ram): Promise<void> {
-    const stop = this.#stop.signal;
-    const loaded = this.#attachment!.peer!.load(stop);
-    loaded.catch(() => {});
-    try {
-      await ram.complete(stop);
-    } catch (error) {
-      // Where the destination could not load it, that is the cause, and ours only saw a closed socket.
-      await withDeadline(this.#options.clock, CAUSE_MS, "the destination's reason", loaded)
-        .catch((reason) => this.#fault(reason instanceof RpcError ? reason : error));
-      throw error;
-    }
-    await loaded;
-    stop.throwIfAborted();
   }
 
   /** A socket in the run directory whose connections become streams that `open` makes. */
