@@ -64,7 +64,7 @@ export async function assertStillAtSource(
   const status = await source.status();
   if (status !== expected) faults.push(`The source is ${status}, expected ${expected}`);
   if (expected === "running") await source.waitCounter(await source.counter() + 100);
-  faults.push(...await machines.left("source"));
+  faults.push(...await machines.leftServer("source"), ...await machines.left("source"));
   if (!options.destinationGone) {
     const there = await destination.status();
     if (there === "running") faults.push("The destination runs the guest too");
