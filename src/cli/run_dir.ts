@@ -54,6 +54,13 @@ export class PrivateRunDir implements RunDir, AsyncDisposable {
           `has ${MAX_SOCKET_PATH} bytes at most, this would take ${length}`,
       );
     }
+    // Deno keeps a program with less than all permissions from files there.
+    if (/^\/(dev|proc|sys)\//.test(`${absolute}/`)) {
+      throw new UsageError(
+        `--run-dir: got "${absolute}", where vmferry can't make a folder for its files: expected one ` +
+          `outside of /dev, /proc and /sys`,
+      );
+    }
     try {
       const madeBase = await makeFolder(absolute);
       const path = await Deno.makeTempDir({ dir: absolute, prefix: "run-" });

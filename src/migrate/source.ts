@@ -253,13 +253,13 @@ export class SourceMigration {
   }
 
   async #arrived(): Promise<Migrated> {
-    const resumedAt = this.#options.clock.now();
+    const answeredAt = this.#options.clock.now();
     // The guest is there, whatever becomes of this end now.
     const tolerate = (error: unknown) =>
       this.#options.log.log("debug", `source: ${messageOf(error)}`);
     await this.#write({ state: "done" }).catch(tolerate);
     const stoppedAt = this.#record.wasRunning ? this.#stoppedAt : undefined;
-    const pauseMs = stoppedAt === undefined ? null : resumedAt - stoppedAt;
+    const pauseMs = stoppedAt === undefined ? null : answeredAt - stoppedAt;
     const info = await queryMigrate(this.#qmp).catch(tolerate);
     const downtimeMs = info?.downtimeMs ?? null;
     await this.#endCleanly();

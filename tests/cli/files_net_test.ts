@@ -53,5 +53,7 @@ Deno.test("a run directory is its owner's alone and leaves nothing, not even a b
 Deno.test("a run directory whose sockets would have no name left is refused", async () => {
   const long = `/tmp/${"x".repeat(80)}`;
   await assertRejects(() => PrivateRunDir.make(long), UsageError, "107 bytes at most");
-  await assertRejects(() => PrivateRunDir.make("/proc/none/x"), UsageError, "can't make a folder");
+  for (const where of ["/proc/none/x", "/dev/shm", "/dev/shm/x"]) {
+    await assertRejects(() => PrivateRunDir.make(where), UsageError, "can't make a folder");
+  }
 });
