@@ -17,6 +17,7 @@ const ROUNDS = 8;
 
 export class FlightCap {
   readonly #most: number;
+  readonly #first: number;
   #cap: number;
   /** Bytes per ms of the last rounds. */
   #rates: number[] = [];
@@ -32,7 +33,8 @@ export class FlightCap {
    */
   constructor(most: number, first: number = limits.FIRST_IN_FLIGHT) {
     this.#most = most;
-    this.#cap = Math.min(most, first);
+    this.#first = Math.min(most, first);
+    this.#cap = this.#first;
   }
 
   /** Bytes that may be under way. */
@@ -87,7 +89,10 @@ export class FlightCap {
     const best = Math.max(...this.#rates);
     const queue = Math.min(limits.QUEUE_BYTES, best * limits.QUEUE_MS);
     const cap = Math.ceil(Math.max(limits.LEAST_IN_FLIGHT, 2 * best * rttMs, queue));
-    // A sender that was not held back tells only that the connection can do so much.
-    this.#cap = Math.min(this.#most, this.#held ? cap : Math.max(cap, this.#cap));
+    // A sender that was not held back tells only that the connection can do so much: a slow start
+    // lowers the cap no further than to what it began with. But a round trip that was measured while
+    // the processes started must not leave it far too high.
+    const least = this.#held ? 0 : Math.min(this.#first, this.#cap);
+    this.#cap = Math.min(this.#most, Math.max(cap, least));
   }
 }

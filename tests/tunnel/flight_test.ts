@@ -113,6 +113,23 @@ Deno.test("a sender with little to send at first is not held to that later", () 
   assertEquals(link.cap.bytes, limits.FIRST_IN_FLIGHT);
 });
 
+Deno.test("a round trip that was measured too long at first does not leave the cap too high", () => {
+  const cap = new FlightCap(limits.IN_FLIGHT);
+  const rate = 1_000_000; // bytes per ms, never held back
+  let sent = 0;
+  const rounds = (count: number, rttMs: number, from: number) => {
+    for (let i = 0; i < count; i++) {
+      const now = from + i * limits.SHORTEST_ROUND_MS;
+      cap.acked(sent, sent, rttMs, now);
+      sent += rate * limits.SHORTEST_ROUND_MS;
+    }
+  };
+  rounds(10, 5, 0);
+  assertEquals(cap.bytes, 2 * rate * 5);
+  rounds(10, 0.2, 1000);
+  assertEquals(cap.bytes, limits.QUEUE_BYTES);
+});
+
 Deno.test("the cap is never above what was allowed", () => {
   const link = new SimulatedLink(1_250_000, 100, 3 * MiB);
   link.run(3000);
