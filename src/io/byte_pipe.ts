@@ -21,6 +21,11 @@ export interface BytePipe {
    * algorithm, RFC 896), which takes it up to 40 ms unless it has something to send itself.
    */
   readonly delaysSmallWrites?: boolean;
+  /**
+   * Set where one read brings at most so many bytes, however much is there: the records of TLS. Several
+   * reads may be under way then; they come in the order in which they were asked for.
+   */
+  readonly recordBytes?: number;
   /** Why whoever is at the other end may not come in, once that is known; he is told so. */
   readonly refusal?: string;
   /** Ends the sending direction; reading goes on. */

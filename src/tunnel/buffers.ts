@@ -6,14 +6,39 @@
 import * as limits from "./limits.ts";
 import { HEADER_LENGTH } from "./wire.ts";
 
-/** A buffer that the connection is read into; streams that still hold a piece of it pin it. */
+/**
+ * A buffer that the connection is read into, one read behind the other; streams that still hold a
+ * piece of it pin it. Once only its reader holds it, it is filled from its start again, where it is
+ * still in the processor's cache.
+ */
 export class ReadBuffer {
-  readonly bytes = new Uint8Array(limits.READ_BUFFER);
+  readonly #bytes = new Uint8Array(limits.READ_BUFFER);
   readonly #pool: ReadBufferPool;
+  #used = 0;
   #holders = 0;
 
   constructor(pool: ReadBufferPool) {
     this.#pool = pool;
+  }
+
+  /**
+   * The next `most` bytes, or what is left, to read into, with a hold on the buffer; `undefined` when
+   * too little is left to be worth a read.
+   */
+  reserve(most: number): Uint8Array | undefined {
+    if (this.#holders === 1) this.#used = 0;
+    const left = this.#bytes.length - this.#used;
+    if (left < Math.min(most, limits.MIN_READ)) return undefined;
+    const from = this.#used;
+    this.#used += Math.min(most, left);
+    this.hold();
+    return this.#bytes.subarray(from, this.#used);
+  }
+
+  /** Only `length` bytes of what was reserved were needed; the rest is free if nothing is behind it. */
+  giveBack(room: Uint8Array, length: number): void {
+    const unused = room.length - length;
+    if (room.byteOffset + room.length === this.#used) this.#used -= unused;
   }
 
   hold(): void {

@@ -62,8 +62,12 @@ export const ACKS_PER_DELAY = 8;
 export const WINDOW_MS = 4;
 /** Size of the buffers the connection is read into. */
 export const READ_BUFFER = 1 * MiB;
+/** Reads under way at a time where each brings no more than a record. */
+export const READS_AHEAD = 16;
+/** A read is not worth its while into less than this. */
+export const MIN_READ = 256 * KiB;
 /** Read buffers that slow streams may pin; past that their bytes are copied. */
-export const MAX_PINNED_READ_BUFFERS = 24;
+export const MAX_PINNED_READ_BUFFERS = 32;
 /** A piece smaller than this is copied out of the read buffer. */
 export const MIN_PINNED_PIECE = 4 * KiB;
 /** Pieces that wait for their reader are gathered in chunks of this size. */

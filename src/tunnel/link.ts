@@ -3,6 +3,7 @@ import type { ReadBuffer, ReadBufferPool } from "./buffers.ts";
 import { ConnectionError, ProtocolError } from "./errors.ts";
 import * as limits from "./limits.ts";
 import { FrameParser, type FrameSink } from "./frame.ts";
+import { LinkReader } from "./link_reader.ts";
 
 /** Where what comes in on a connection goes. None of it may wait. */
 export interface LinkInput extends FrameSink {
@@ -127,29 +128,26 @@ export class Link {
   }
 
   async #readLoop(): Promise<void> {
-    const pool = this.#input.readBuffers;
+    const reader = new LinkReader(this.#pipe, this.#input.readBuffers);
     try {
       while (!this.#cause) {
-        const buffer = pool.take();
-        try {
-          const n = await this.#pipe.read(buffer.bytes);
-          if (n === null) {
-            const where = this.parser.atBoundary ? "" : " in the middle of a frame";
-            throw new ConnectionError(`The other end closed the connection${where}`);
-          }
-          this.#heard = true;
-          this.#bytesRead += n;
-          // A link that was ended meanwhile must not deliver: its numbers are settled.
-          if (this.#cause) return;
-          this.#input.reading(buffer);
-          this.parser.push(buffer.bytes.subarray(0, n));
-        } finally {
-          buffer.release();
+        const run = await reader.next();
+        if (run === null) {
+          const where = this.parser.atBoundary ? "" : " in the middle of a frame";
+          throw new ConnectionError(`The other end closed the connection${where}`);
         }
+        this.#heard = true;
+        this.#bytesRead += run.bytes.length;
+        // A link that was ended meanwhile must not deliver: its numbers are settled.
+        if (this.#cause) return;
+        this.#input.reading(run.buffer);
+        this.parser.push(run.bytes);
       }
     } catch (error) {
       if (error instanceof ProtocolError && !this.#cause) this.#host.faulted(error);
       else this.close(asLinkError(error));
+    } finally {
+      reader.close();
     }
   }
 

@@ -25,8 +25,15 @@ export class PieceQueue {
     this.#pieces.unshift(piece);
   }
 
-  /** Adds bytes that stay where they are, in `buffer`. */
+  /** Adds bytes that stay where they are, in `buffer`; to the last piece where they follow it. */
   pin(bytes: Uint8Array, buffer: ReadBuffer): void {
+    const last = this.#pieces.at(-1);
+    if (last?.buffer === buffer && endOf(last.bytes) === bytes.byteOffset) {
+      const { byteOffset } = last.bytes;
+      const whole = new Uint8Array(bytes.buffer, byteOffset, endOf(bytes) - byteOffset);
+      this.#pieces[this.#pieces.length - 1] = { bytes: whole, buffer };
+      return;
+    }
     buffer.hold();
     this.#pieces.push({ bytes, buffer });
   }
@@ -67,4 +74,8 @@ export class PieceQueue {
     this.#chunkUsed = bytes.length;
     return this.#chunk.subarray(0, bytes.length);
   }
+}
+
+function endOf(bytes: Uint8Array): number {
+  return bytes.byteOffset + bytes.length;
 }

@@ -70,7 +70,7 @@ export interface Cut {
  */
 export function memoryNetwork(
   cutOf: (connection: number) => Cut | undefined = () => undefined,
-  options: { capacity?: number } = {},
+  options: { capacity?: number; recordBytes?: number } = {},
 ): { dial: () => Promise<BytePipe>; acceptor: Acceptor; connections: () => number } {
   const waiting: BytePipe[] = [];
   let wake: (() => void) | undefined;
@@ -81,7 +81,7 @@ export function memoryNetwork(
     dial() {
       if (closed) return Promise.reject(new Error("connection refused (in memory)"));
       const cut = cutOf(count++);
-      const [a, b] = memoryPipe({ capacity: options.capacity ?? 65536 });
+      const [a, b] = memoryPipe({ ...options, capacity: options.capacity ?? 65536 });
       waiting.push(cut?.by === "listening" ? new CutPipe(b, cut.after) : b);
       wake?.();
       return Promise.resolve(cut?.by === "connecting" ? new CutPipe(a, cut.after) : a);
@@ -105,9 +105,11 @@ export function memoryNetwork(
 
 /** Passes `left` written bytes on and cuts the connection at the next one. */
 class CutPipe implements BytePipe {
+  readonly recordBytes?: number;
   #left: number;
   constructor(readonly inner: MemoryPipeEnd, left: number) {
     this.#left = left;
+    if (inner.recordBytes !== undefined) this.recordBytes = inner.recordBytes;
   }
   read(into: Uint8Array): Promise<number | null> {
     return this.inner.read(into);

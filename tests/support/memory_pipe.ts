@@ -3,23 +3,34 @@ import type { BytePipe } from "../../src/io/mod.ts";
 /**
  * Two connected pipes in memory. Each direction holds at most `capacity` bytes, so a writer whose
  * peer does not read waits, as on a socket; `chunk` says how many bytes a read or write moves at
- * most, so that tests can hand bytes over one at a time.
+ * most, so that tests can hand bytes over one at a time. With `recordBytes` both ends are read in
+ * records of that size, several at a time.
  */
 export function memoryPipe(
-  options: { capacity?: number; chunk?: () => number } = {},
+  options: { capacity?: number; chunk?: () => number; recordBytes?: number } = {},
 ): [MemoryPipeEnd, MemoryPipeEnd] {
   const capacity = options.capacity ?? 65536;
   const chunk = options.chunk ?? (() => Infinity);
   const forth = new Direction(capacity, chunk);
   const back = new Direction(capacity, chunk);
-  return [new MemoryPipeEnd(back, forth), new MemoryPipeEnd(forth, back)];
+  const ends: [MemoryPipeEnd, MemoryPipeEnd] = [
+    new MemoryPipeEnd(back, forth),
+    new MemoryPipeEnd(forth, back),
+  ];
+  if (options.recordBytes !== undefined) {
+    for (const end of ends) end.recordBytes = options.recordBytes;
+  }
+  return ends;
 }
 
 /** One end of a memory pipe. */
 export class MemoryPipeEnd implements BytePipe {
+  recordBytes?: number;
   readonly #incoming: Direction;
   readonly #outgoing: Direction;
   #closed = false;
+  /** Reads are answered in the order in which they were asked for. */
+  #lastRead: Promise<number | null> = Promise.resolve(null);
 
   constructor(incoming: Direction, outgoing: Direction) {
     this.#incoming = incoming;
@@ -31,7 +42,9 @@ export class MemoryPipeEnd implements BytePipe {
   }
 
   read(into: Uint8Array): Promise<number | null> {
-    return this.#incoming.read(into);
+    if (this.recordBytes === undefined) return this.#incoming.read(into);
+    const next = () => this.#incoming.read(into);
+    return this.#lastRead = this.#lastRead.then(next, next);
   }
 
   write(from: Uint8Array): Promise<number> {
@@ -75,19 +88,28 @@ class Direction {
   async read(into: Uint8Array): Promise<number | null> {
     while (true) {
       if (this.#failure) throw this.#failure;
-      const first = this.#held[0];
-      if (first) {
-        const n = Math.min(first.length, into.length, Math.max(1, this.#chunk()));
-        into.set(first.subarray(0, n));
-        if (n === first.length) this.#held.shift();
-        else this.#held[0] = first.subarray(n);
-        this.#size -= n;
+      if (this.#size > 0) {
+        const n = this.#take(into.subarray(0, Math.max(1, this.#chunk())));
         this.#changed();
         return n;
       }
       if (this.#ended) return null;
       await this.#change();
     }
+  }
+
+  /** As a socket does: all that is there, whatever the writes were that brought it. */
+  #take(into: Uint8Array): number {
+    let n = 0;
+    for (let first; n < into.length && (first = this.#held[0]) !== undefined;) {
+      const part = first.subarray(0, into.length - n);
+      into.set(part, n);
+      n += part.length;
+      if (part.length === first.length) this.#held.shift();
+      else this.#held[0] = first.subarray(part.length);
+    }
+    this.#size -= n;
+    return n;
   }
 
   async write(from: Uint8Array): Promise<number> {

@@ -26,6 +26,7 @@ async function world(
   options: {
     graceMs?: number;
     capacity?: number;
+    recordBytes?: number;
     inFlight?: number;
     clock?: Clock;
     /** What the listening end is given in place of each connection. */
@@ -138,7 +139,12 @@ Deno.test("a session that is cut after any byte, either way, delivers the same s
   }
 });
 
-Deno.test("fifty cuts in one transfer lose, repeat and reorder nothing", async () => {
+Deno.test("fifty cuts in one transfer lose, repeat and reorder nothing", () => fiftyCuts({}));
+
+Deno.test("nor do they where several reads are under way, each of a record", () =>
+  fiftyCuts({ recordBytes: 700 }));
+
+async function fiftyCuts(options: { recordBytes?: number }): Promise<void> {
   const seed = 4711;
   const random = randomOf(seed);
   const cut = await world(
@@ -149,7 +155,7 @@ Deno.test("fifty cuts in one transfer lose, repeat and reorder nothing", async (
           after: 300 + Math.floor(random() * 60_000),
         }
         : undefined,
-    { inFlight: 100_000, capacity: 8192 },
+    { inFlight: 100_000, capacity: 8192, ...options },
   );
   const a = cut.connecting.open();
   const b = cut.listening.accept(a.id);
@@ -168,7 +174,7 @@ Deno.test("fifty cuts in one transfer lose, repeat and reorder nothing", async (
   assertEquals(cut.connections() > 50, true, `${cut.connections()} connections`);
   assertEquals(await cut.connecting.close(600_000), undefined);
   await cut.server.close();
-});
+}
 
 Deno.test("frames as large as their buffers go out again as they were, though buffers are used again", async () => {
   let deaf: Promise<void> | undefined;

@@ -1,5 +1,4 @@
 import type { BytePipe } from "../../io/mod.ts";
-import { ReadAhead } from "./read_ahead.ts";
 import { tlsError, type TlsProof } from "./tls_words.ts";
 
 interface Options {
@@ -9,28 +8,32 @@ interface Options {
   readonly delaysSmallWrites: boolean;
 }
 
+/** The plain text of one record, which is what one read of Deno's TLS brings at most, bytes. */
+const RECORD = 16 * 1024;
+
 /**
  * A TLS connection as a pipe, which owns it. A handshake that is still due is done with the first
  * read.
  */
 export function tlsPipe(conn: Deno.TlsConn, options: Options): BytePipe {
-  const ahead = new ReadAhead(conn);
   let closed = false;
   // With TLS 1.3 a client learns only by its first read that its certificate was turned away.
   let accepted = false;
+  const firstRead = async (into: Uint8Array) => {
+    try {
+      await conn.handshake();
+      const n = await conn.read(into);
+      accepted = true;
+      return n;
+    } catch (error) {
+      throw closed ? error : tlsError(error, options.proof, options.who);
+    }
+  };
   return {
     delaysSmallWrites: options.delaysSmallWrites,
-    async read(into) {
-      if (accepted) return await ahead.read(into);
-      try {
-        await conn.handshake();
-        const n = await ahead.read(into);
-        accepted = true;
-        return n;
-      } catch (error) {
-        throw closed ? error : tlsError(error, options.proof, options.who);
-      }
-    },
+    recordBytes: RECORD,
+    // No promise of its own for each record.
+    read: (into) => accepted ? conn.read(into) : firstRead(into),
     write: (from) => conn.write(from),
     closeWrite: () => conn.closeWrite(),
     close() {
