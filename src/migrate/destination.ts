@@ -162,6 +162,7 @@ export class DestinationMigration {
       await withDeadline(clock, LEAVE_MS, "the source to leave", session.ended).catch(() => {
         session.abort(this.#failure?.message ?? "The migration is over", "stopped");
       });
+      await session.close();
     }));
   }
 

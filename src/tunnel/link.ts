@@ -121,7 +121,11 @@ export class Link {
     this.wake();
   }
 
-  /** Ends the connection when all that the host has to say is written. */
+  /**
+   * Ends the connection when all that the host has to say is written and the other end has hung up.
+   * Until then what comes is read and thrown away: a socket that is closed with bytes unread takes
+   * back what was written last (TCP sends RST). The host sets the deadline, by `close`.
+   */
   closeAfterOutput(cause: Error): void {
     this.#endCause = cause;
     this.wake();
@@ -140,12 +144,17 @@ export class Link {
         this.#bytesRead += run.bytes.length;
         // A link that was ended meanwhile must not deliver: its numbers are settled.
         if (this.#cause) return;
+        if (this.#endCause) continue;
         this.#input.reading(run.buffer);
-        this.parser.push(run.bytes);
+        try {
+          this.parser.push(run.bytes);
+        } catch (error) {
+          if (!(error instanceof ProtocolError)) throw error;
+          this.#host.faulted(error);
+        }
       }
     } catch (error) {
-      if (error instanceof ProtocolError && !this.#cause) this.#host.faulted(error);
-      else this.close(asLinkError(error));
+      this.close(this.#endCause ?? asLinkError(error));
     } finally {
       reader.close();
     }
@@ -156,7 +165,9 @@ export class Link {
       while (!this.#cause) {
         const out = this.#host.nextOutput();
         if (out === undefined) {
-          if (this.#endCause) return this.close(this.#endCause);
+          // The session may have come to its end as it looked for something to say.
+          if (this.#cause) return;
+          if (this.#endCause) return await this.#pipe.closeWrite();
           await new Promise<void>((resolve) => this.#wakeWriter = resolve);
           continue;
         }
@@ -170,7 +181,7 @@ export class Link {
         this.#bytesWritten += out.length;
       }
     } catch (error) {
-      this.close(asLinkError(error));
+      this.close(this.#endCause ?? asLinkError(error));
     }
   }
 

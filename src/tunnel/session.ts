@@ -342,12 +342,15 @@ export class Session implements LinkHost, SendQueueHost, Resumable {
 
   /**
    * Ends the session cleanly: waits until the streams have ended, says so, waits for the other end
-   * to say the same.
+   * to say the same. Resolves when the connection is closed too; one whose session was ended with a
+   * reason stays until that was heard, a second at most.
    *
    * @returns why it did not end cleanly, or `undefined`.
    */
-  close(deadlineMs: number = limits.CLOSE_MS): Promise<SessionError | undefined> {
-    return this.#ending.close(deadlineMs);
+  async close(deadlineMs: number = limits.CLOSE_MS): Promise<SessionError | undefined> {
+    const cause = await this.#ending.close(deadlineMs);
+    await this.#slot.link?.over;
+    return cause;
   }
 
   /** For the connecting end: there is no way back to the other end. */
