@@ -115,7 +115,7 @@ const RULES: Readonly<
   [wire.RESUMED]: rule(wire.RESUMED_LENGTH),
   [wire.REFUSE]: { min: 2, max: 2 + limits.MAX_REASON, flags: 0, stream: "zero" },
   [wire.ACK]: rule(8),
-  [wire.PING]: rule(8),
+  [wire.PING]: { ...rule(8), flags: wire.FLAG_SOON },
   [wire.PONG]: rule(8),
   [wire.DATA]: { min: 0, max: limits.MAX_DATA, flags: wire.FLAG_FIN, stream: "any" },
   [wire.CREDIT]: { min: 8, max: 8, flags: 0, stream: "any" },

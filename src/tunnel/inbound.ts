@@ -113,7 +113,7 @@ export class Inbound implements LinkInput {
       case wire.ACK:
         return this.#outbound.acked(getU64(payload, 0));
       case wire.PING:
-        return this.#outbound.owePong(payload.slice());
+        return this.#outbound.owePong(payload.slice(), (header.flags & wire.FLAG_SOON) !== 0);
       case wire.PONG:
         return this.#outbound.ponged(payload);
       case wire.CREDIT:

@@ -39,6 +39,8 @@ export class Outbound {
   readonly #gather = new Uint8Array(limits.GATHER_BUFFER);
   #held: Uint8Array | undefined;
   #pongOwed: Uint8Array | undefined;
+  /** The PONG that is owed may as well be any other bytes. */
+  #pongCanBeOther = false;
   #pingOwed = false;
 
   constructor(options: OutboundOptions) {
@@ -61,9 +63,16 @@ export class Outbound {
     this.#slot.wake();
   }
 
-  /** Owes the answer to a PING with this payload; takes ownership of it. */
-  owePong(payload: Uint8Array): void {
-    this.#pongOwed = payload;
+  /**
+   * Owes the answer to a PING with this payload; takes ownership of it.
+   *
+   * @param canBeOther any bytes that go out are answer enough.
+   */
+  owePong(payload: Uint8Array, canBeOther: boolean): void {
+    if (!canBeOther || !this.#pongOwed) {
+      this.#pongOwed = payload;
+      this.#pongCanBeOther = canBeOther;
+    }
     this.#slot.wake();
   }
 
@@ -111,9 +120,8 @@ export class Outbound {
   /** The next bytes to write, valid until the next call; `undefined` when there is nothing. */
   next(): Uint8Array | undefined {
     if (this.#held) {
-      const held = this.#held;
-      this.#held = undefined;
-      return held;
+      if (this.#pongCanBeOther) this.#pongOwed = undefined;
+      return this.#takeHeld();
     }
     const out = this.#gather;
     let used = 0;
@@ -121,7 +129,7 @@ export class Outbound {
       out.set(frame, used);
       used += frame.length;
     };
-    if (this.#pongOwed) {
+    if (this.#pongOwed && !this.#pongCanBeOther) {
       add(frameOf(wire.PONG, 0, this.#pongOwed));
       this.#pongOwed = undefined;
     }
@@ -138,17 +146,26 @@ export class Outbound {
         add(frame);
         continue;
       }
-      if (used === 0 && !this.#acks.due) return frame;
       this.#held = frame;
       break;
     }
     if (this.#acks.due || (used > 0 && this.#acks.pending)) {
       add(u64Frame(wire.ACK, 0, this.#acks.take()));
     }
-    if (used === 0) return undefined;
+    if (this.#pongOwed && used === 0 && !this.#held) add(frameOf(wire.PONG, 0, this.#pongOwed));
+    this.#pongOwed = undefined;
+    if (used === 0) return this.#takeHeld();
     // Its answer carries the acknowledgement that the next small write would wait for.
-    if (this.#slot.delaysSmallWrites && !measures) add(frameOf(wire.PING, 0, HURRYING));
+    if (this.#slot.delaysSmallWrites && !measures) {
+      add(frameOf(wire.PING, 0, HURRYING, wire.FLAG_SOON));
+    }
     return out.subarray(0, used);
+  }
+
+  #takeHeld(): Uint8Array | undefined {
+    const held = this.#held;
+    this.#held = undefined;
+    return held;
   }
 
   /** The next frame in the session's order: what a lost connection left first, then new ones. */

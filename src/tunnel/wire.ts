@@ -37,7 +37,8 @@
  *     RESUMED   u64 received, 32 bytes proof
  *     REFUSE    u16 code, UTF-8 reason
  *     ACK       u64 received
- *     PING      8 bytes, any          PONG  the same 8 bytes
+ *     PING      8 bytes, any; flag SOON: any other bytes are answer enough
+ *     PONG      the 8 bytes of the PING
  *     DATA      bytes of the stream; flag FIN: the stream's last bytes in this direction
  *     CREDIT    u64: bytes of this stream that may have been sent in all
  *     RESET     u16 code, u64 final offset (bytes sent on this stream in all), UTF-8 reason
@@ -90,6 +91,9 @@ export const FIRST_SEQUENCED = DATA;
 
 /** DATA: nothing follows on this stream in this direction. */
 export const FLAG_FIN = 1;
+
+/** PING: only wants bytes soon, whatever they are; where some go out anyway no PONG need be sent. */
+export const FLAG_SOON = 1;
 
 export const HELLO_LENGTH = 96;
 export const PROOF_LENGTH = 32;

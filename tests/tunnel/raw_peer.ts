@@ -56,19 +56,18 @@ export function listeningEnd(graceMs = 0, handshakeMs = 10_000, inFlight?: numbe
     server,
     sessions,
     /** A peer that has proved itself and then says what it likes. */
-    async intruder() {
+    async intruder(sofar: Heard[] = []) {
       const coming = new Promise<Session>((resolve) => waiters.push(resolve));
       const pipe = await network.dial();
       const { identity } = await openSession(pipe, { ...LOCAL, graceMs });
       const session = await coming;
-      return { pipe, session, identity, heard: listen(pipe) };
+      return { pipe, session, identity, heard: listen(pipe, sofar) };
     },
   };
 }
 
-/** Reads frames until the other end hangs up. */
-export async function listen(pipe: BytePipe): Promise<Heard[]> {
-  const heard: Heard[] = [];
+/** Reads frames until the other end hangs up; each is in `heard` as soon as it came. */
+export async function listen(pipe: BytePipe, heard: Heard[] = []): Promise<Heard[]> {
   const add = (type: number, stream: number, length: number, text = "") =>
     heard.push({ type, stream, length, text });
   const parser = new FrameParser({
