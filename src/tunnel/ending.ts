@@ -2,13 +2,11 @@ import type { Clock } from "../io/mod.ts";
 import type { Acknowledger } from "./acknowledger.ts";
 import { ConnectionError, type ProtocolError, SessionError } from "./errors.ts";
 import type { InboundHost } from "./inbound.ts";
+import * as limits from "./limits.ts";
 import type { LinkSlot } from "./link_slot.ts";
 import type { SendQueue } from "./send_queue.ts";
 import type { StreamTable } from "./stream_table.ts";
 import type { GoawayCode } from "./wire.ts";
-
-/** How long the other end may take to be told why the session is over, ms. */
-const LAST_WORD_MS = 1000;
 
 export interface EndingOptions {
   readonly clock: Clock;
@@ -133,7 +131,7 @@ export class Ending implements InboundHost {
     this.#finish(error);
     if (!link) return;
     link.closeAfterOutput(error);
-    const cancel = this.#clock.after(LAST_WORD_MS, () => link.close(error));
+    const cancel = this.#clock.after(limits.LAST_WORD_MS, () => link.close(error));
     link.over.then(cancel);
   }
 

@@ -101,6 +101,8 @@ export const RECONNECT_FIRST_MS = 100;
 export const RECONNECT_LONGEST_MS = 5_000;
 /** How long an end that is done waits for the other one to come back and hear of it. */
 export const LINGER_MS = 5_000;
+/** How long the other end may take to be told why the session is over, and to hang up. */
+export const LAST_WORD_MS = 1_000;
 /** How long a clean end may take. */
 export const CLOSE_MS = 10_000;
 /** Shortest secret that is taken. */

@@ -5,6 +5,7 @@ import {
   messageOf,
   type Moves,
   States,
+  withDeadline,
 } from "../io/mod.ts";
 import { Acknowledger } from "./acknowledger.ts";
 import { ReadBufferPool } from "./buffers.ts";
@@ -349,7 +350,10 @@ export class Session implements LinkHost, SendQueueHost, Resumable {
    */
   async close(deadlineMs: number = limits.CLOSE_MS): Promise<SessionError | undefined> {
     const cause = await this.#ending.close(deadlineMs);
-    await this.#slot.link?.over;
+    const over = this.#slot.link?.over;
+    // Standard input has no way to end a read that is under way.
+    const waitMs = 2 * limits.LAST_WORD_MS;
+    if (over) await withDeadline(this.#clock, waitMs, "the connection's end", over).catch(() => {});
     return cause;
   }
 
