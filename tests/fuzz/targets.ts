@@ -58,10 +58,11 @@ export const targets: Readonly<Record<string, Target>> = {
     for (let id = 1; id < 20; id += 2) session.accept(id);
     let sent = 0;
     const mischief = dice.below(4) > 0;
+    const next = legalFrames(dice);
     for (let batch = 0; batch < 20 && session.state === "up"; batch++) {
       const frames: Uint8Array[] = [];
       for (let i = 0; i < 500; i++) {
-        const legal = legalFrame(dice);
+        const legal = next();
         frames.push(mischief && dice.below(2000) === 0 ? dice.mutated(legal) : legal);
       }
       sent += frames.length;
@@ -83,7 +84,7 @@ export const targets: Readonly<Record<string, Target>> = {
     let { pipe, session, identity } = await intruder();
     serve(session);
     for (let id = 1; id < 20; id += 2) session.accept(id);
-    const frames = Array.from({ length: 1000 }, () => legalFrame(dice))
+    const frames = Array.from({ length: 1000 }, legalFrames(dice))
       .filter((bytes) => bytes[4]! >= wire.FIRST_SEQUENCED);
     const script = concat(frames);
     let [at, epoch] = [0, 0];
@@ -183,23 +184,33 @@ function serve(session: Session): void {
   session.ended.then(() => rpc.join());
 }
 
-function legalFrame(dice: Dice): Uint8Array {
-  const stream = 1 + 2 * dice.below(10);
-  if (dice.below(500) === 0) {
-    return frame(wire.RESET, stream, concat([new Uint8Array(10), dice.bytes(dice.below(9))]));
-  }
-  switch (dice.below(6)) {
-    case 0:
-      return frame(wire.PING, 0, dice.bytes(8));
-    case 1:
-      return frame(wire.PONG, 0, dice.bytes(8));
-    case 2:
-      return frame(wire.ACK, 0, u64(0));
-    case 3:
-      return frame(wire.CREDIT, stream, u64(dice.below(2 ** 30)));
-    default:
-      return frame(wire.DATA, stream, dice.bytes(dice.below(2) * dice.below(4)));
-  }
+/** Frames as a peer may send them that keeps to the rules, one after the other. */
+function legalFrames(dice: Dice): () => Uint8Array {
+  /** Bytes sent on each stream, which a RESET must name. */
+  const sent = new Map<number, number>();
+  return () => {
+    const stream = 1 + 2 * dice.below(10);
+    if (dice.below(500) === 0) {
+      const end = u64(sent.get(stream) ?? 0);
+      const payload = concat([new Uint8Array(2), end, dice.bytes(dice.below(9))]);
+      return frame(wire.RESET, stream, payload);
+    }
+    switch (dice.below(6)) {
+      case 0:
+        return frame(wire.PING, 0, dice.bytes(8), dice.below(2) * wire.FLAG_SOON);
+      case 1:
+        return frame(wire.PONG, 0, dice.bytes(8));
+      case 2:
+        return frame(wire.ACK, 0, u64(0));
+      case 3:
+        return frame(wire.CREDIT, stream, u64(dice.below(2 ** 30)));
+      default: {
+        const bytes = dice.bytes(dice.below(2) * dice.below(4));
+        sent.set(stream, (sent.get(stream) ?? 0) + bytes.length);
+        return frame(wire.DATA, stream, bytes);
+      }
+    }
+  };
 }
 
 const MESSAGES = [
