@@ -21,6 +21,8 @@ bench-long: ## over links with a delay and a rate: share of the link, RPC behind
 	@$(RUN) run -A tools/build.ts && tools/deno.sh run -A tools/bench/long.ts --json dist/bench-long.json $(ARGS)
 bench-downtime: ## how long a guest stands still, with vmferry and with nothing between the QEMUs
 	@$(RUN) run -A tools/build.ts && tools/deno.sh run -A tools/bench/downtime.ts --json dist/bench-downtime.json $(ARGS)
+bench-encryption: ## what it costs to encrypt in Deno, without any tunnel
+	@$(RUN) run -A tools/bench/encryption.ts $(ARGS)
 bench-trips: ## a few bytes there and back when nothing else goes on
 	@$(RUN) run -A tools/build.ts && tools/deno.sh run -A tools/bench/trips.ts $(ARGS)
 bench-growth: ## CPU and memory from 1 to 64 disks and from 1 to 32 GiB
@@ -34,4 +36,4 @@ fuzz: ## random input to everything that parses what a peer sent: make fuzz SECO
 clean: ## remove what was built or fetched into the project
 	rm -rf dist .tools
 
-.PHONY: help demo test check build scenario qemu10 bench bench-long bench-downtime bench-trips bench-growth bench-startup matrix fuzz clean
+.PHONY: help demo test check build scenario qemu10 bench bench-long bench-downtime bench-encryption bench-trips bench-growth bench-startup matrix fuzz clean
