@@ -16,7 +16,11 @@ async function answersTo(...frames: readonly Uint8Array[]): Promise<string[]> {
   const { pipe, session, heard: ended } = await intruder(heard);
   const count = (type: number) => heard.filter((h) => h.type === type).length;
   const until = async (done: () => boolean) => {
-    while (!done()) await new Promise((resolve) => setTimeout(resolve, 1));
+    const late = performance.now() + 5000;
+    while (!done()) {
+      if (performance.now() > late) throw new Error(`Only ${JSON.stringify(heard)} was heard`);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
   };
   const stream = session.accept(1);
   for (let i = 0; i < 2; i++) await stream.write(new Uint8Array(PAYLOAD));
