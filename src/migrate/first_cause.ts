@@ -1,12 +1,14 @@
 import type { Clock } from "../io/mod.ts";
+import { NbdProbeError } from "../nbd/mod.ts";
 import { QmpClosedError } from "../qmp/mod.ts";
 import { RpcError } from "../rpc/mod.ts";
+import { StreamResetError } from "../tunnel/mod.ts";
 import { MigrationError } from "./errors.ts";
 
 /** How long the other end may take to say what was behind something that looks like a symptom, ms. */
-const CAUSE_MS = 2_000;
+export const CAUSE_MS = 2_000;
 /** What QEMU here also says when something happened to the QEMU there. */
-const SYMPTOMS: readonly string[] = ["disk-write-failed", "ram-failed"];
+const SYMPTOMS: readonly string[] = ["disk-write-failed", "disk-connection-closed", "ram-failed"];
 
 /**
  * Why a migration can't go on: the first reason counts. One that may be no more than what is seen
@@ -54,5 +56,12 @@ function isSymptom(reason: unknown): boolean {
   if (reason instanceof QmpClosedError) return true;
   // It could not connect a stream, for one: its QEMU may have ended.
   if (reason instanceof RpcError) return ["failed", "unknown-channel"].includes(reason.code);
-  return reason instanceof MigrationError && SYMPTOMS.includes(reason.code);
+  if (isCutStream(reason)) return true;
+  if (!(reason instanceof MigrationError)) return false;
+  return SYMPTOMS.includes(reason.code) || isCutStream(reason.cause);
+}
+
+/** The other end cut it, or what it was joined to went; the reason comes with the session's end. */
+function isCutStream(reason: unknown): boolean {
+  return reason instanceof StreamResetError || reason instanceof NbdProbeError;
 }

@@ -1,9 +1,8 @@
 import { type Clock, withDeadline } from "../io/mod.ts";
 import { RpcError } from "../rpc/mod.ts";
 import type { DestinationPeer } from "./destination_peer.ts";
-import type { FirstCause } from "./first_cause.ts";
+import { CAUSE_MS, type FirstCause } from "./first_cause.ts";
 import type { Ram } from "./ram.ts";
-import { CAUSE_MS } from "./source_failure.ts";
 
 /**
  * Returns when both QEMUs say that all of the guest has crossed. Only then is it handed over: what

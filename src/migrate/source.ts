@@ -17,7 +17,7 @@ import { ProgressTicker } from "./progress.ts";
 import { Ram } from "./ram.ts";
 import { runAgain } from "./run_again.ts";
 import { chooseDisks, mirrorsOf } from "./source_disks.ts";
-import { toldBy, withLink, worded } from "./source_failure.ts";
+import { withLink, worded } from "./source_failure.ts";
 import { resumedAt, SOURCE, type SourceEvent, type SourceState } from "./source_machine.ts";
 import type { Migrated, SourceOptions } from "./source_options.ts";
 import { SourceSockets } from "./source_sockets.ts";
@@ -397,9 +397,7 @@ export class SourceMigration {
     // Once it is handed over, what is thrown is the last word on it; before, the first cause counts.
     const handedOver = from === "handover";
     const session = this.#attachment?.peer?.session;
-    const cause = handedOver
-      ? thrown
-      : await toldBy(session, await this.#stop.settle(thrown), this.#options.clock);
+    const cause = handedOver ? thrown : await this.#stop.settle(thrown);
     const error = withLink(session, asMigrationError(cause, "source"));
     this.#fault(error);
     this.#options.log.log("debug", `source: failed: ${error.message}`);

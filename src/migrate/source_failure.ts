@@ -3,27 +3,9 @@
  *
  * @module
  */
-import { type Clock, DeadlineError, withDeadline } from "../io/mod.ts";
-import { NbdProbeError } from "../nbd/mod.ts";
-import { type Session, StreamResetError } from "../tunnel/mod.ts";
+import { DeadlineError } from "../io/mod.ts";
+import type { Session } from "../tunnel/mod.ts";
 import { MigrationError } from "./errors.ts";
-
-/** How long its reason may take when a stream of it broke, ms. */
-export const CAUSE_MS = 2_000;
-
-/** A stream that the destination cut is not the reason; that comes with the end of its session. */
-export async function toldBy(
-  session: Session | undefined,
-  cause: unknown,
-  clock: Clock,
-): Promise<unknown> {
-  const cut = cause instanceof StreamResetError || cause instanceof MigrationError &&
-      (cause.cause instanceof NbdProbeError || cause.cause instanceof StreamResetError);
-  if (!session || !cut) return cause;
-  const end = await withDeadline(clock, CAUSE_MS, "the destination's reason", session.ended)
-    .catch(() => undefined);
-  return end?.code === "ended-by-peer" ? end : cause;
-}
 
 /** What got stuck while the link was down did so because of that. */
 export function withLink(session: Session | undefined, error: MigrationError): MigrationError {

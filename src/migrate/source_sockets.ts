@@ -3,6 +3,7 @@ import { ChannelListener } from "../rpc/mod.ts";
 import { SessionError, type TunnelStream } from "../tunnel/mod.ts";
 import type { Attachment } from "./attachment.ts";
 import { closingLate } from "./closing_late.ts";
+import { MigrationError } from "./errors.ts";
 import type { Connections } from "./mirror_retry.ts";
 import type { RunDir } from "./source_options.ts";
 
@@ -65,7 +66,7 @@ export class SourceSockets {
       onEnd: ({ error }) => {
         // One that went with its session has been replaced, or that is told by itself.
         if (channel !== "nbd" || error instanceof SessionError || !ramCrosses()) return;
-        onFault(error ?? new Error("The destination closed the connection of a disk"));
+        onFault(error ?? diskClosed());
       },
     });
     if (channel === "nbd") this.#targets = listener;
@@ -99,4 +100,9 @@ export class SourceSockets {
     await withDeadline(clock, CLOSE_MS, "the targets to be cut off", this.#targetsCut.promise)
       .catch(() => {});
   }
+}
+
+function diskClosed(): MigrationError {
+  const message = "The NBD server closed the connection of a disk";
+  return new MigrationError("failed", "disk-connection-closed", "destination", message);
 }

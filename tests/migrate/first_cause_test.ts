@@ -1,8 +1,10 @@
 import { assertEquals } from "@std/assert";
 import { FirstCause } from "../../src/migrate/first_cause.ts";
 import { MigrationError } from "../../src/migrate/mod.ts";
+import { NbdProbeError } from "../../src/nbd/mod.ts";
 import { QmpClosedError } from "../../src/qmp/mod.ts";
 import { RpcError } from "../../src/rpc/mod.ts";
+import { StreamResetError } from "../../src/tunnel/mod.ts";
 import { ManualClock, settle } from "../support/manual_clock.ts";
 
 const failed = (code: string) => new MigrationError("failed", code, "source", code);
@@ -20,6 +22,11 @@ Deno.test("what may be a symptom waits a moment for what was behind it", async (
     const symptom of [
       ...[failed("disk-write-failed"), failed("ram-failed"), new QmpClosedError("gone")],
       new RpcError("failed", "Can't connect"),
+      failed("disk-connection-closed"),
+      new StreamResetError("read-failed", "Connection reset by peer", "peer"),
+      new MigrationError("failed", "no-export", "destination", "Disk vd0: cut off", {
+        cause: new NbdProbeError("closed", "The server closed the connection"),
+      }),
     ]
   ) {
     const clock = new ManualClock();
