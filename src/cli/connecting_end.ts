@@ -18,6 +18,7 @@ import { readSecret } from "./secret.ts";
 import { readTicket } from "./ticket_file.ts";
 import type { KeptTicket } from "./ticket_use.ts";
 import { readCredentials } from "./tls_dir.ts";
+import { UsageError } from "./usage_error.ts";
 import { VERSION } from "./version.ts";
 
 const clock: Clock = systemClock;
@@ -37,8 +38,14 @@ export function livenessOf({ deadAfterMs }: TunnelOptions): Liveness {
   return { pingAfterMs: Math.floor(deadAfterMs / 3), deadAfterMs };
 }
 
-/** Tells of what is not safe and was allowed. */
+/**
+ * Tells of what is not safe and was allowed.
+ *
+ * @throws {UsageError} when it was not allowed.
+ */
 export function warnOf(address: Address, options: EndOptions, report: Report): void {
+  const encryptsHere = address.transport === "ticket" || address.transport === "tls";
+  if (encryptsHere && Deno.env.get("SSLKEYLOGFILE")) throw new UsageError(KEY_LOG);
   const warning = checkSafety(address, options);
   if (warning) report({ event: "warning", code: "not-encrypted", message: warning });
 }
@@ -143,6 +150,8 @@ function watched(link: LinkEvents, session: Session): Session {
 /** How long an ssh may take until the vmferry over there speaks, ms. */
 const LOGIN_MS = 60_000;
 const GONE_WITH_SSH = "The vmferry over there ended with its ssh connection and can't be asked";
+const KEY_LOG =
+  "SSLKEYLOGFILE is set in the environment: the keys of the connection would be written there; unset it";
 const IN_ARGV =
   "the ticket stands in the command line, where other users of this host can see it: " +
   "give it with --ticket-file FILE, or '-' as DESTINATION and paste it";

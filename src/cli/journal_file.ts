@@ -1,5 +1,6 @@
 import { messageOf } from "../io/mod.ts";
 import { type JournalRecord, type JournalStore, parseRecord } from "../migrate/mod.ts";
+import { runFolders } from "./run_dir.ts";
 
 /** What a journal is called in its run directory. */
 const NAME = "journal";
@@ -59,15 +60,9 @@ export interface CutOff {
  */
 export async function findJournals(base: string): Promise<CutOff[]> {
   const found: CutOff[] = [];
-  try {
-    for await (const { name, isDirectory } of Deno.readDir(base)) {
-      if (!isDirectory || !name.startsWith("run-")) continue;
-      const dir = `${base}/${name}`;
-      const record = await readJournal(`${dir}/${NAME}`);
-      if (record) found.push({ dir, record });
-    }
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  for (const dir of await runFolders(base)) {
+    const record = await readJournal(`${dir}/${NAME}`);
+    if (record) found.push({ dir, record });
   }
   return found;
 }

@@ -52,16 +52,20 @@ export function lineOf(event: CliEvent, quiet: boolean): string | undefined {
   }
 }
 
-function listeningLines({ address, ticketFile }: CliEvent & { event: "listening" }): string {
+function listeningLines(
+  { address, ticketFile, reusable }: CliEvent & { event: "listening" },
+): string {
   const where = withoutTicket(address);
   const line = `vmferry: listening on ${where}`;
+  const [goodFor, command] = reusable
+    ? ["as long as this runs", "forward --from NAME=unix:///PATH"]
+    : ["one source", "migrate --qmp PATH"];
   if (ticketFile !== undefined) {
-    return `${line}; the ticket is in ${ticketFile}, good for one source. There:\n` +
-      `  vmferry migrate --qmp PATH --ticket-file FILE`;
+    return `${line}; the ticket is in ${ticketFile}, good for ${goodFor}. There:\n` +
+      `  vmferry ${command} --ticket-file FILE`;
   }
   if (where === address) return line;
-  return `${line}, with a ticket that is good for one source. There:\n` +
-    `  vmferry migrate --qmp PATH ${address}`;
+  return `${line}, with a ticket that is good for ${goodFor}. There:\n  vmferry ${command} ${address}`;
 }
 
 function progressLine(event: CliEvent & { event: "progress" }): string {

@@ -22,6 +22,8 @@ export class ListeningEnd implements Disposable {
   readonly #over = Promise.withResolvers<void>();
   #where: Address | "stdio";
   #use: TicketUse | undefined;
+  /** The ticket is good for as long as this end listens. */
+  #reusable = false;
   #acceptor: Acceptor | undefined;
 
   /**
@@ -34,7 +36,12 @@ export class ListeningEnd implements Disposable {
     options: EndOptions,
     told: Told,
   ): Promise<ListeningEnd> {
-    if (where !== "stdio") warnOf(where, options, told.report);
+    if (where !== "stdio") {
+      warnOf(where, options, told.report);
+      if (where.transport === "tcp" && options.secretFile === undefined) {
+        told.report({ event: "warning", code: "not-authenticated", message: NOT_AUTHENTICATED });
+      }
+    }
     const { tlsDir } = options;
     const credentials = tlsDir === undefined ? undefined : await readCredentials(tlsDir, "server");
     return new ListeningEnd(where, options, told, await secretOf(options), credentials);
@@ -69,6 +76,7 @@ export class ListeningEnd implements Disposable {
     if (where !== "stdio" && where.transport === "ticket") {
       this.#use = kept && await TicketUse.takeUp(kept) || await TicketUse.make();
       if (kept) this.#use.keepIn(kept);
+      this.#reusable = kept === undefined;
     }
     this.#acceptor = await listenOn(where, {
       identity: this.#use?.identity,
@@ -130,8 +138,13 @@ export class ListeningEnd implements Disposable {
     const address = formatAddress({ ...where, host, port });
     const line = `${address}/${this.#use.ticket.reveal()}`;
     const file = this.#options.ticketFile;
-    if (file === undefined) return report({ event: "listening", address: line });
+    const reusable = this.#reusable ? { reusable: true } as const : {};
+    if (file === undefined) return report({ event: "listening", address: line, ...reusable });
     await writePrivate(file, `${line}\n`, "--ticket-file");
-    report({ event: "listening", address, ticketFile: file });
+    report({ event: "listening", address, ticketFile: file, ...reusable });
   }
 }
+
+const NOT_AUTHENTICATED =
+  "every user of this host can connect: give --secret-file on both ends, or " +
+  "listen on a unix:// socket";

@@ -3,7 +3,15 @@
  *
  * @module
  */
+import { isOurs, octal } from "./trusted.ts";
 import { UsageError } from "./usage_error.ts";
+
+/** What is expected of a file, by the mode bits that it must not have. */
+const EXPECTED = {
+  0o077: "0600: chmod 600",
+  0o027: "0640 or less: chmod 640",
+  0o022: "0644 or less: chmod go-w",
+} as const;
 
 /**
  * Reads a private file; line ends at its end do not count.
@@ -17,25 +25,36 @@ export async function readPrivate(
   path: string,
   what: string,
   limit: number,
-  closed = 0o077,
+  closed: keyof typeof EXPECTED = 0o077,
 ): Promise<Uint8Array> {
   using file = await openFile(path, what);
-  const { mode, isFile } = await file.stat();
-  if (!isFile) throw new UsageError(`${what}: ${path} is no regular file`);
-  if (mode !== null && (mode & closed) !== 0) {
-    const octal = (mode & 0o777).toString(8).padStart(4, "0");
+  const info = await file.stat();
+  if (!info.isFile) throw new UsageError(`${what}: ${path} is no regular file`);
+  if (!isOurs(info)) {
     throw new UsageError(
-      `${what}: ${path} has mode ${octal}, others can use it; expected ` +
-        `${closed === 0o077 ? "0600: chmod 600" : "0640 or less: chmod 640"} ${path}`,
+      `${what}: ${path} is another user's (${info.uid}); expected a file of yours or root's`,
+    );
+  }
+  const mode = info.mode ?? 0;
+  if ((mode & closed) !== 0) {
+    throw new UsageError(
+      `${what}: ${path} has mode ${octal(mode)}, others can use it; expected ${
+        EXPECTED[closed]
+      } ${path}`,
     );
   }
   return await readUpTo(file, limit);
 }
 
-/** Reads at most `limit` bytes and two line ends; those at the end do not count. */
+/**
+ * Reads at most `limit` bytes and two line ends; those at the end do not count.
+ *
+ * @param isWhole tells that no more need be read than what has come.
+ */
 export async function readUpTo(
   source: Pick<Deno.FsFile, "read">,
   limit: number,
+  isWhole: (bytes: Uint8Array) => boolean = () => false,
 ): Promise<Uint8Array> {
   const bytes = new Uint8Array(limit + 3);
   let length = 0;
@@ -43,6 +62,7 @@ export async function readUpTo(
     const n = await source.read(bytes.subarray(length));
     if (n === null) break;
     length += n;
+    if (isWhole(bytes.subarray(0, length))) break;
   }
   while (length > 0 && (bytes[length - 1] === 0x0a || bytes[length - 1] === 0x0d)) length--;
   return bytes.slice(0, length);

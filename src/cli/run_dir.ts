@@ -1,19 +1,55 @@
-import type { RunDir } from "../migrate/mod.ts";
+import type { RunDir, Side } from "../migrate/mod.ts";
 import { absolutePath } from "./paths.ts";
 import { giveTo, type SocketOwner } from "./socket_owner.ts";
+import { checkFolder, isOurs } from "./trusted.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** Longest path of a UNIX socket, bytes (sun_path without its end). */
 const MAX_SOCKET_PATH = 107;
 /** Longest name that is made in it. */
 const LONGEST_NAME = "control.sock";
+/** What the name of each run's folder begins with. */
+const PREFIX = "run-";
 /** The folder in it for the sockets of a QEMU that runs as another user, who owns it. */
 const QEMU = "qemu";
 
-/** The folder that each run has its own in: `base`, else `$XDG_RUNTIME_DIR/vmferry`, else `/run/vmferry`. */
+/**
+ * The folder that each run has its own in: `base`, else `$XDG_RUNTIME_DIR/vmferry` where that is this
+ * user's (su and sudo may leave another one's), else `/run/vmferry`.
+ */
 export function runBase(base: string | undefined): string {
-  const runtime = Deno.env.get("XDG_RUNTIME_DIR");
-  return absolutePath(base ?? (runtime ? `${runtime}/vmferry` : "/run/vmferry"));
+  return absolutePath(base ?? `${ownRuntimeDir() ?? "/run"}/vmferry`);
+}
+
+function ownRuntimeDir(): string | undefined {
+  const path = Deno.env.get("XDG_RUNTIME_DIR");
+  if (!path) return undefined;
+  try {
+    return Deno.statSync(path).uid === Deno.uid() ? path : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The folders of runs in a base, as far as they are this user's or root's.
+ *
+ * @throws {UsageError} when others can put folders of theirs in their place.
+ */
+export async function runFolders(base: string): Promise<string[]> {
+  await checkFolder(base, "--run-dir");
+  const found: string[] = [];
+  try {
+    for await (const { name, isDirectory } of Deno.readDir(base)) {
+      if (!isDirectory || !name.startsWith(PREFIX)) continue;
+      const path = `${base}/${name}`;
+      const info = await Deno.lstat(path).catch(() => undefined);
+      if (info?.isDirectory && isOurs(info)) found.push(path);
+    }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  return found;
 }
 
 /** A folder of mode 0700 for one run's sockets; removed with all that is in it when disposed. */
@@ -38,11 +74,16 @@ export class PrivateRunDir implements RunDir, AsyncDisposable {
   /**
    * Makes one in {@link runBase}.
    *
-   * @param owner whom the sockets that QEMU uses are for: they get a folder of his in it, and the
-   * folders above it let others pass, but not look.
+   * @param side whose sockets they are: at the destination QEMU makes them, at the source we do.
+   * @param owner whom the sockets that QEMU uses are for: they get a folder of their own in it, which is
+   * his where he has to make them; the folders above it let others pass, but not look.
    * @throws {UsageError} when it can't be made there or its path leaves no room for a socket's name.
    */
-  static async make(base: string | undefined, owner?: SocketOwner): Promise<PrivateRunDir> {
+  static async make(
+    base: string | undefined,
+    side: Side,
+    owner?: SocketOwner,
+  ): Promise<PrivateRunDir> {
     const absolute = runBase(base);
     // What makeTempDir adds: a slash, the prefix, eight characters.
     const length =
@@ -61,9 +102,10 @@ export class PrivateRunDir implements RunDir, AsyncDisposable {
           `outside of /dev, /proc and /sys`,
       );
     }
+    await checkFolder(absolute, "--run-dir");
     try {
       const madeBase = await makeFolder(absolute);
-      const path = await Deno.makeTempDir({ dir: absolute, prefix: "run-" });
+      const path = await Deno.makeTempDir({ dir: absolute, prefix: PREFIX });
       const sockets = owner ? `${path}/${QEMU}` : path;
       const dir = new PrivateRunDir(path, sockets, madeBase ? absolute : undefined);
       if (owner) {
@@ -71,7 +113,8 @@ export class PrivateRunDir implements RunDir, AsyncDisposable {
           if (base === undefined) await Deno.chmod(absolute, 0o711);
           await Deno.chmod(path, 0o711);
           await Deno.mkdir(sockets, { mode: 0o700 });
-          await giveTo(sockets, owner);
+          if (side === "destination") await giveTo(sockets, owner);
+          else await Deno.chmod(sockets, 0o711);
         } catch (error) {
           await dir[Symbol.asyncDispose]();
           throw error;

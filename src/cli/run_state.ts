@@ -54,7 +54,7 @@ export class RunState<R extends JournalRecord> implements AsyncDisposable {
       return new RunState(dir, await JournalFile.open(left.dir), left.record as R);
     }
     if (left) throw refused(options, "cut-off", choices(left.record, options));
-    const dir = await PrivateRunDir.make(options.base, options.socketOwner);
+    const dir = await PrivateRunDir.make(options.base, options.side, options.socketOwner);
     return new RunState<R>(dir, await JournalFile.open(dir.folder), undefined);
   }
 

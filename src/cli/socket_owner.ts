@@ -1,3 +1,4 @@
+import { lchown } from "node:fs/promises";
 import type { Acceptor } from "../io/mod.ts";
 import { listenUnix } from "../tunnel/mod.ts";
 import { UsageError } from "./usage_error.ts";
@@ -57,13 +58,13 @@ function fieldsOf(file: string, name: string, number: number): string[] | undefi
 }
 
 /**
- * Gives a socket or a folder away.
+ * Gives a socket or a folder away; a link that somebody has put in its place, not what it leads to.
  *
  * @throws {UsageError} when this user may not, which only root may.
  */
 export async function giveTo(path: string, owner: SocketOwner): Promise<void> {
   try {
-    await Deno.chown(path, owner.uid, owner.gid);
+    await lchown(path, owner.uid, owner.gid);
   } catch (error) {
     throw new UsageError(
       `--socket-owner: can't give ${path} to ${owner.uid}:${owner.gid}, which takes root: ` +

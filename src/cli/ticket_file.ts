@@ -28,6 +28,21 @@ export function formatDestination(destination: Address | TicketSource): string {
 /** Longest line with a ticket, bytes. */
 const LONGEST = 512;
 
+/** Pasted with the command that it came in, the ticket is its last word. */
+function lastWord(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes).trim().split(/\s+/).at(-1) ?? "";
+}
+
+/** Reads to the end of the line that ends with a ticket: who pastes it types nothing behind it. */
+async function readPasted(): Promise<Uint8Array> {
+  if (Deno.stdin.isTerminal()) {
+    await Deno.stderr.write(new TextEncoder().encode("vmferry: paste the line with the ticket: "));
+  }
+  const isWhole = (bytes: Uint8Array) =>
+    bytes.at(-1) === 0x0a && lastWord(bytes).startsWith("vmferry://");
+  return await readUpTo(Deno.stdin, LONGEST, isWhole);
+}
+
 /**
  * Reads the line that `receive` wrote or printed: `vmferry://HOST:PORT/TICKET`.
  *
@@ -36,10 +51,9 @@ const LONGEST = 512;
 export async function readTicket({ file, at }: TicketSource): Promise<Address> {
   const what = file === "-" ? "standard input" : `--ticket-file: ${file}`;
   const bytes = file === "-"
-    ? await readUpTo(Deno.stdin, LONGEST)
+    ? await readPasted()
     : await readPrivate(file, "--ticket-file", LONGEST);
-  // Pasted with the command that it came in, it is its last word.
-  const line = new TextDecoder().decode(bytes).trim().split(/\s+/).at(-1) ?? "";
+  const line = lastWord(bytes);
   if (!line.startsWith("vmferry://")) {
     throw new UsageError(`${what} holds no vmferry://HOST:PORT/TICKET`);
   }

@@ -19,6 +19,9 @@ const ADVICE: Readonly<Record<string, string>> = {
     "migrate again",
   "not-loaded": "see in the destination's QEMU log why; it must be started anew, with the same " +
     "devices, before the next try",
+  "not-seen-running":
+    "ask QEMU itself how the guest is (query-status); 'vmferry recover' on both " +
+    "hosts says what follows",
   "unreachable": "is 'vmferry receive' running there, and may this host connect to its port?",
   "connection-lost": "when the link is back, start 'vmferry receive' and 'vmferry migrate' again",
   "timeout":

@@ -1,11 +1,5 @@
 import { Machine, messageOf, withDeadline } from "../io/mod.ts";
-import {
-  listDisks,
-  type QmpClient,
-  QmpClosedError,
-  QmpCommandError,
-  waitMigration,
-} from "../qmp/mod.ts";
+import { type QmpClient, QmpClosedError, waitMigration } from "../qmp/mod.ts";
 import { ChannelServer, type Params, type Result, RpcError, RpcPeer } from "../rpc/mod.ts";
 import type { Session } from "../tunnel/mod.ts";
 import {
@@ -17,11 +11,12 @@ import type { DestinationOptions } from "./destination_options.ts";
 import { adviceOn } from "./advice.ts";
 import { asMigrationError, MigrationError, qemuGone, refusal } from "./errors.ts";
 import { IncomingEnd } from "./incoming_end.ts";
-import { destinationProblems, inspectGuest } from "./inspect.ts";
-import { type DestinationRecord, JOURNAL_FORMAT } from "./journal.ts";
-import { discardLoaded, guestRuns, guestStatus } from "./loaded_guest.ts";
+import { destinationProblems, inspectGuest, lookAt } from "./inspect.ts";
+import { type DestinationRecord, firstRecord } from "./journal.ts";
+import { GuestStart } from "./guest_start.ts";
+import { discardLoaded, guestStatus } from "./loaded_guest.ts";
 import { exportsInQemu, nameExports, stopNbdServer } from "./nbd_exports.ts";
-import { compareGuests, type DiskPair, matchDisks } from "./plan.ts";
+import type { DiskPair } from "./plan.ts";
 import { UndoList } from "./undo.ts";
 
 /** How long QEMU may take to load what has crossed, without progress, ms. */
@@ -45,8 +40,10 @@ export class DestinationMigration {
   #record: DestinationRecord | undefined;
   #owner: Session | undefined;
   readonly #end: IncomingEnd;
+  /** Resolves when nothing more is being made in QEMU. */
+  #preparing: Promise<void> = Promise.resolve();
   #load: Promise<Result<"load">> | undefined;
-  #finish: Promise<Result<"finish">> | undefined;
+  readonly #guest: GuestStart;
   #stopLease: () => void = () => {};
   /** Resolves when all that was to be written down has been, or can't be. */
   #written: Promise<void> = Promise.resolve();
@@ -69,6 +66,9 @@ export class DestinationMigration {
     );
     this.#undo = new UndoList(clock, log);
     this.#end = new IncomingEnd(options, this.#undo);
+    this.#guest = new GuestStart(options.qmp, clock, (message) => {
+      this.#giveAndTell("gone", failed("not-seen-running", message));
+    });
     options.qmp.closed.then((cause) => {
       return this.#giveAndTell("gone", qemuGone("destination", cause));
     });
@@ -120,8 +120,7 @@ export class DestinationMigration {
         break;
       case "starting":
         // The source has handed it over: it waits for nothing but our word.
-        this.#finish = this.#start(record.run ?? true);
-        await this.#finish.catch(() => {});
+        await this.#guest.once(() => this.#start(record.run ?? true)).catch(() => {});
         return;
       case "finished":
         await this.#undo.run();
@@ -136,6 +135,11 @@ export class DestinationMigration {
         const message = "QEMU has not the exports that were made: it was started anew since";
         return await this.#give("fault", failed("exports-gone", message));
       }
+      case "lost":
+        this.#failure = unknown(failed("lost", LOST));
+        await this.#undo.run();
+        this.#outcome.resolve();
+        return;
       case "failed":
         this.#failure = failed("given-up", "The migration was given up here before");
         await this.#undo.run();
@@ -218,10 +222,6 @@ export class DestinationMigration {
     channels: ChannelServer,
     params: Params<"prepare">,
   ): Promise<Result<"prepare">> {
-    const again = this.#record?.migration === params.migration && !params.checkOnly;
-    if (!again && (this.#owner || this.#machine.current !== "waiting")) {
-      throw new RpcError("refused", "Another migration is under way here");
-    }
     const { major, minor, micro } = this.#qmp.version;
     const result = {
       qemuVersion: `${major}.${minor}.${micro}`,
@@ -229,40 +229,42 @@ export class DestinationMigration {
       warnings: [],
       recover: this.#options.recoverCommand,
     };
-    // Its tool was killed before it knew that all was prepared.
-    if (again) return { ...result, ...this.#attach(session, channels, params) };
-    const guest = await inspectGuest(this.#qmp);
-    const problems = await destinationProblems(this.#qmp, guest);
-    problems.push(...compareGuests(params.guest, guest.description));
-    const disks = matchDisks(params.disks, await listDisks(this.#qmp), this.#options.disks);
-    problems.push(...disks.problems);
+    if (this.#record?.migration === params.migration && !params.checkOnly) {
+      // Its tool was killed before it knew that all was prepared.
+      await this.#preparing;
+      return { ...result, ...this.#attach(session, channels, params) };
+    }
+    if (this.#owner || this.#machine.current !== "waiting") {
+      throw new RpcError("refused", "Another migration is under way here");
+    }
     if (params.checkOnly) {
+      const { problems } = await lookAt(this.#qmp, params, this.#options.disks);
       if (problems.length > 0) throw new RpcError("refused", problems.join("; "));
       return result;
     }
+    // Before anything is waited for: of two sources that come at once, one is refused.
     this.#owner = session;
-    await this.#options.claimed?.(session);
-    if (problems.length > 0) throw this.#answered(refusal("refused", "destination", problems));
-    this.#options.report({ event: "phase", phase: "prepare" });
-    const { name, uuid } = guest.description;
-    this.#record = {
-      format: JOURNAL_FORMAT,
-      side: "destination",
-      migration: params.migration,
-      qmp: this.#options.qmpPath,
-      guest: name ?? uuid ?? "",
-      state: "waiting",
-      listen: this.#options.listen,
-      exports: [],
-      incomingStarted: false,
-      run: null,
-      settings: { capabilities: [], parameters: {} },
-    };
+    const { qmpPath, listen } = this.#options;
+    this.#record = firstRecord({ migration: params.migration, qmp: qmpPath, listen });
+    const making = this.#make(session, channels, params);
+    this.#preparing = making.then(() => {}, () => {});
+    return { ...result, exports: await making };
+  }
+
+  async #make(
+    session: Session,
+    channels: ChannelServer,
+    params: Params<"prepare">,
+  ): Promise<DestinationRecord["exports"]> {
     try {
-      const exports = await this.#export(disks.pairs);
+      await this.#options.claimed?.(session);
+      const { guest, pairs, problems } = await lookAt(this.#qmp, params, this.#options.disks);
+      if (problems.length > 0) throw refusal("refused", "destination", problems);
+      this.#options.report({ event: "phase", phase: "prepare" });
+      const exports = await this.#export(guest, pairs);
       this.#serveChannels(channels);
       this.#options.report({ event: "phase", phase: "mirror" });
-      return { ...result, exports };
+      return exports;
     } catch (error) {
       throw this.#answered(asMigrationError(error, "destination"));
     }
@@ -290,13 +292,16 @@ export class DestinationMigration {
     return { state, exports: this.#record.exports };
   }
 
-  async #export(pairs: readonly DiskPair[]): Promise<DestinationRecord["exports"]> {
+  async #export(
+    guest: string,
+    pairs: readonly DiskPair[],
+  ): Promise<DestinationRecord["exports"]> {
     // In this state it does not stop anything: it keeps QEMU from starting the guest by itself
     // when the last byte has come. Only `finish` starts it.
     await this.#qmp.execute("stop", {});
     const exports = nameExports(pairs);
     const settings = await this.#end.plan();
-    await this.#write({ exports, settings: settings.before });
+    await this.#write({ guest, exports, settings: settings.before });
     await this.#end.make(settings, pairs, exports);
     await this.#enter("exported");
     return exports;
@@ -349,46 +354,44 @@ export class DestinationMigration {
       case "failed":
         throw new RpcError("not-started", this.#failure?.message ?? "It was given up here");
       case "lost":
-        throw new RpcError("lost", LOST);
+        throw this.#lost;
     }
-    // Asked again, the answer is the same one; only one that could not be had is asked for again.
-    return this.#finish ??= this.#start(run).catch((error) => {
-      this.#finish = undefined;
-      throw error;
-    });
+    return this.#guest.once(() => this.#start(run));
+  }
+
+  get #lost(): RpcError {
+    return new RpcError("lost", this.#failure?.message ?? LOST);
   }
 
   async #start(run: boolean): Promise<Result<"finish">> {
     // Written down first: whoever takes this up must know that the guest may run here.
     if (this.#machine.current !== "starting") await this.#enter("finish", { run });
     this.#options.report({ event: "phase", phase: "handover" });
-    const status = run ? await this.#startGuest() : await guestStatus(this.#qmp) ?? "paused";
+    const status = await this.#run(run);
     await this.#enter("runs");
     this.#stopLease();
+    this.#guest.over();
     await this.#undo.run();
     this.#options.report({ event: "phase", phase: "done" });
     this.#outcome.resolve();
     return { status };
   }
 
+  async #run(run: boolean): Promise<string> {
+    try {
+      return await this.#guest.carryOut(run, () => {
+        if (this.#machine.current === "lost") throw this.#lost;
+      });
+    } catch (error) {
+      if (GuestStart.isRefusal(error)) throw await this.#refused(error);
+      throw error instanceof QmpClosedError ? this.#lost : error;
+    }
+  }
+
   #assertOwner(session: Session): void {
     if (session !== this.#owner) {
       throw new RpcError("failed", "This session has not prepared a migration");
     }
-  }
-
-  async #startGuest(): Promise<string> {
-    try {
-      await this.#qmp.execute("cont", {});
-    } catch (error) {
-      // QEMU said no: its disks could not be had, for one. A missing answer is not a no.
-      if (error instanceof QmpCommandError) throw await this.#refused(error);
-      if (error instanceof QmpClosedError) throw new RpcError("lost", LOST);
-      throw error;
-    }
-    return await guestRuns(this.#qmp, this.#options.clock, () => {
-      if (this.#machine.current === "lost") throw new RpcError("lost", LOST);
-    });
   }
 
   async #refused(cause: unknown): Promise<RpcError> {
@@ -413,7 +416,7 @@ export class DestinationMigration {
     { reason, cancelled }: Params<"abort">,
   ): Promise<Result<"abort">> {
     if (session !== this.#owner) return {};
-    if (this.#finish) throw new RpcError("failed", "The guest was handed over already");
+    if (this.#guest.begun) throw new RpcError("failed", "The guest was handed over already");
     const kind = cancelled ? "cancelled" : "failed";
     // A source that gives up has not asked for the guest to be run, and never will.
     this.#told.resolve();
@@ -439,17 +442,18 @@ export class DestinationMigration {
     const before = this.#machine.current;
     if (!this.#machine.take(event)) return;
     this.#stopLease();
-    this.#failure = this.#machine.current === "lost"
-      ? new MigrationError("unknown", "lost", "destination", LOST, { cause: error })
-      : this.#cause ?? error;
+    if (this.#machine.current !== before) this.#guest.over();
+    this.#failure = this.#machine.current === "lost" ? unknown(error) : this.#cause ?? error;
     // Before a source that asks can be told: whoever takes this up must not start the guest.
     await this.#write({ state: this.#machine.current }).catch((failure) =>
       this.#options.log.log("warning", `the journal: ${messageOf(failure)}`)
     );
+    // What is being made goes on the undo list as it is made.
+    await this.#preparing;
     // The source may have asked for the guest to be run, and not know that we never heard of it.
     if (before !== "loaded") this.#told.resolve();
     await this.#undo.run();
-    await this.#discardLoadedGuest();
+    if (this.#machine.current === "failed") await this.#discardLoadedGuest();
     this.#outcome.resolve();
   }
 
@@ -493,6 +497,14 @@ export class DestinationMigration {
 const CUT_OFF = "The tool was killed while memory was crossing, which can't be taken up: start " +
   "QEMU anew and receive again";
 const LOST = "The destination's QEMU ended as it was told to run the guest";
+
+/** That nobody knows whether the guest runs here, and why. */
+function unknown(cause: MigrationError): MigrationError {
+  const [code, message] = cause.code === "not-seen-running"
+    ? [cause.code, cause.message]
+    : ["lost", LOST];
+  return new MigrationError("unknown", code, "destination", message, { cause });
+}
 
 function failed(code: string, message: string, cause?: unknown): MigrationError {
   return new MigrationError("failed", code, "destination", message, { cause });

@@ -22,7 +22,7 @@ export type DestinationState =
   | "finished"
   /** Nothing came of it: it was not run here and never will be. */
   | "failed"
-  /** QEMU ended while it was told to run the guest; whether it ran for a moment nobody knows. */
+  /** QEMU ended while it was told to run the guest, or did not say that it does: nobody knows. */
   | "lost";
 
 export type DestinationEvent =
@@ -38,7 +38,7 @@ export type DestinationEvent =
   | "runs"
   /** QEMU said that it did not start the guest. */
   | "refused"
-  /** QEMU ended. */
+  /** QEMU ended, or was silent for longer than it may be. */
   | "gone"
   /** The source went, gave up or was given up; something failed here. */
   | "fault";

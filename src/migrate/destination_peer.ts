@@ -30,7 +30,7 @@ export class DestinationPeer {
   }
 
   prepare(params: Params<"prepare">, signal: AbortSignal): Promise<Result<"prepare">> {
-    return this.#rpc.call("prepare", params, { timeoutMs: PREPARE_MS, signal });
+    return this.#rpc.call("prepare", params, { timeoutMs: this.#patience(PREPARE_MS), signal });
   }
 
   /** Takes a migration over that another session of ours has prepared. */
@@ -39,7 +39,7 @@ export class DestinationPeer {
   }
 
   load(signal: AbortSignal): Promise<Result<"load">> {
-    return this.#rpc.call("load", {}, { timeoutMs: LOAD_MS, signal });
+    return this.#rpc.call("load", {}, { timeoutMs: this.#patience(LOAD_MS), signal });
   }
 
   finish(run: boolean): Promise<Result<"finish">> {
@@ -57,6 +57,11 @@ export class DestinationPeer {
   /** A stream to one of the destination's channels. */
   openChannel(channel: string, signal?: AbortSignal): Promise<TunnelStream> {
     return openChannel(this.session, this.#rpc, channel, signal);
+  }
+
+  /** How long an answer may take that is asked for once: the link may be away meanwhile. */
+  #patience(ms: number): number {
+    return ms + this.session.graceMs;
   }
 
   /** Ends the session, cleanly if that is possible within `deadlineMs`. */

@@ -50,6 +50,8 @@ export type MigrationEvent =
     readonly address: string;
     /** The ticket was written there, and is not in the address. */
     readonly ticketFile?: string;
+    /** A ticket that is good for more than one connecting end, as long as this one listens. */
+    readonly reusable?: true;
   }
   | { readonly event: "phase"; readonly phase: Phase }
   | {

@@ -32,6 +32,12 @@ const ASK_AGAIN_MS = 500;
 const ASK_AT_LEAST_MS = 20_000;
 
 /**
+ * How long we ask a destination that can be reached and can't tell, ms: longer than it may take to
+ * find out for itself.
+ */
+const ASK_AT_MOST_MS = 300_000;
+
+/**
  * Gives the guest to the destination. Returns when the destination has said that it has it. Once
  * the question is out, silence means nothing: it is asked again, over the same session while that
  * lives, over fresh ones after that, for as long as the session's grace.
@@ -42,7 +48,8 @@ const ASK_AT_LEAST_MS = 20_000;
 export async function handOver(options: HandoverOptions): Promise<void> {
   const { peer, run, clock, log, report, graceMs } = options;
   let last: unknown;
-  while (peer && peer.session.state !== "ended") {
+  const latest = clock.now() + graceMs + ASK_AT_MOST_MS;
+  while (peer && peer.session.state !== "ended" && clock.now() < latest) {
     try {
       await peer.finish(run);
       return;
@@ -53,11 +60,10 @@ export async function handOver(options: HandoverOptions): Promise<void> {
     }
     await delay(clock, ASK_AGAIN_MS);
   }
-  report({
-    event: "warning",
-    code: "asking-again",
-    message: "The connection was lost after the guest was handed over; asking who runs it",
-  });
+  const message = peer && peer.session.state !== "ended"
+    ? "The destination does not say that the guest runs; asking in a fresh session"
+    : "The connection was lost after the guest was handed over; asking who runs it";
+  report({ event: "warning", code: "asking-again", message });
   const until = clock.now() + Math.max(ASK_AT_LEAST_MS, graceMs);
   do {
     try {

@@ -3,8 +3,15 @@
  *
  * @module
  */
-import { describeMachine, type QmpClient, queryBlockJobs, queryMigrate } from "../qmp/mod.ts";
-import type { GuestDescription } from "../rpc/mod.ts";
+import {
+  describeMachine,
+  listDisks,
+  type QmpClient,
+  queryBlockJobs,
+  queryMigrate,
+} from "../qmp/mod.ts";
+import type { GuestDescription, Params } from "../rpc/mod.ts";
+import { compareGuests, type DiskChoice, type DiskPair, matchDisks } from "./plan.ts";
 
 /** A guest and its QEMU's run state, such as `running`, `paused` or `inmigrate`. */
 export interface Guest {
@@ -63,4 +70,34 @@ export async function destinationProblems(qmp: QmpClient, guest: Guest): Promise
     problems.push(`QEMU was given an incoming migration already (status "${status}")`);
   }
   return problems;
+}
+
+/** What a destination finds when a guest is announced to it. */
+export interface Look {
+  /** How its own QEMU calls the guest. */
+  readonly guest: string;
+  /** The announced disks and where each would go. */
+  readonly pairs: readonly DiskPair[];
+  /** What stands in the way, in words. */
+  readonly problems: readonly string[];
+}
+
+/** Holds the destination's QEMU against the guest and the disks that a source has announced. */
+export async function lookAt(
+  qmp: QmpClient,
+  announced: Params<"prepare">,
+  choices: readonly DiskChoice[],
+): Promise<Look> {
+  const guest = await inspectGuest(qmp);
+  const { pairs, problems } = matchDisks(announced.disks, await listDisks(qmp), choices);
+  const { name, uuid } = guest.description;
+  return {
+    guest: name ?? uuid ?? "",
+    pairs,
+    problems: [
+      ...await destinationProblems(qmp, guest),
+      ...compareGuests(announced.guest, guest.description),
+      ...problems,
+    ],
+  };
 }

@@ -106,3 +106,20 @@ export function parseRecord(value: unknown): JournalRecord {
   const side = (value as { side?: unknown } | null)?.side;
   return side === "destination" ? destination(value, "journal") : source(value, "journal");
 }
+
+/** What a destination knows of a migration when it is announced; nothing was made for it yet. */
+export function firstRecord(
+  what: Pick<DestinationRecord, "migration" | "qmp" | "listen">,
+): DestinationRecord {
+  return {
+    ...what,
+    format: JOURNAL_FORMAT,
+    side: "destination",
+    guest: "",
+    state: "waiting",
+    exports: [],
+    incomingStarted: false,
+    run: null,
+    settings: { capabilities: [], parameters: {} },
+  };
+}

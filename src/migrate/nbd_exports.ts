@@ -31,7 +31,11 @@ export async function startExports(
   pairs: readonly DiskPair[],
   exports: readonly NbdExport[],
 ): Promise<void> {
-  await qmp.execute("nbd-server-start", { addr: { type: "unix", data: { path } } });
+  await qmp.execute("nbd-server-start", {
+    addr: { type: "unix", data: { path } },
+    // As many as there are disks: newer QEMUs take 100 by default.
+    "max-connections": 0,
+  });
   for (const [i, { local }] of pairs.entries()) {
     const { id, exportName: name } = exports[i]!;
     await qmp.execute("block-export-add", {

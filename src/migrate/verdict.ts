@@ -66,7 +66,6 @@ export function destinationVerdict({ journal, runs, complete, force }: Destinati
   if (runs) return "keep";
   switch (journal) {
     case "finished":
-    case "lost":
       return "keep";
     // QEMU may have come further than was written down.
     case "waiting":
@@ -76,6 +75,9 @@ export function destinationVerdict({ journal, runs, complete, force }: Destinati
       return complete ? "discard" : "keep";
     case "loaded":
       return force ? "run-here" : "discard";
+    case "lost":
+      if (!complete) return "keep";
+      return force ? "run-here" : "ask";
     case "starting":
       return force ? "run-here" : "ask";
   }

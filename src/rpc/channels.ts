@@ -8,7 +8,7 @@ import { type Acceptor, type BytePipe, type Logger, messageOf, TaskGroup } from 
 import { type Session, splice, type SpliceResult, type TunnelStream } from "../tunnel/mod.ts";
 import { RpcError, type RpcPeer } from "./peer.ts";
 
-/** How long the other end may take to connect a stream, ms. */
+/** How long the other end may take to connect a stream while the link stands, ms. */
 export const OPEN_MS = 30_000;
 
 /**
@@ -25,7 +25,7 @@ export async function openChannel(
   const stream = session.open();
   try {
     await rpc.call("openTunnel", { stream: stream.id, channel }, {
-      timeoutMs: OPEN_MS,
+      timeoutMs: OPEN_MS + session.graceMs,
       ...(signal ? { signal } : {}),
     });
     return stream;

@@ -49,14 +49,23 @@ export interface Resumed {
 /** What the listening end must be able to say of a session that somebody wants to resume. */
 export interface Resumable {
   readonly identity: SessionIdentity;
+  /** Number of its connection so far; the next one's is higher. */
+  readonly epoch: number;
   /**
    * Called once the other end has proved itself: ends the old connection and settles the numbers.
    *
    * @returns bytes received in all.
-   * @throws {ProtocolError} when the epoch is stale or `peerReceived` can't be served; the session
-   * is dead in the latter case.
+   * @throws {ProtocolError} when `peerReceived` can't be served, and the session is dead; or the epoch
+   * has become stale meanwhile.
    */
   fence(epoch: number, peerReceived: number): Promise<number>;
+}
+
+/** The sessions of a listening end. */
+export interface KnownSessions {
+  find(sessionId: Uint8Array): Resumable | undefined;
+  /** There are as many as there may be. */
+  full(): boolean;
 }
 
 /**
@@ -124,7 +133,7 @@ export async function resumeSession(
 export async function answerHandshake(
   pipe: BytePipe,
   local: Local,
-  resumable: (sessionId: Uint8Array) => Resumable | undefined,
+  sessions: KnownSessions,
 ): Promise<Opened | (Resumed & { readonly session: Resumable })> {
   const exchange = await sayHello(
     pipe,
@@ -135,7 +144,7 @@ export async function answerHandshake(
   if (pipe.refusal !== undefined) return await refuse(pipe, "not-allowed", pipe.refusal);
   const frame = await readFrame(pipe, [wire.AUTH, wire.RESUME]);
   if (frame.header.type === wire.RESUME) {
-    const session = resumable(exchange.peer.sessionId);
+    const session = sessions.find(exchange.peer.sessionId);
     if (!session) {
       return await refuse(pipe, "unknown-session", "This session is not known here (any more)");
     }
@@ -149,6 +158,11 @@ export async function answerHandshake(
       return await refuse(pipe, "wrong-secret", "The ticket was used already, it is good for once");
     }
     return await refuse(pipe, "wrong-secret", "The secrets of the two ends are not the same");
+  }
+  if (sessions.full()) {
+    const reason =
+      `${limits.MAX_SESSIONS} sessions are open here, which is as many as there may be`;
+    return await refuse(pipe, "busy", reason);
   }
   // All of it is made before the other end can know that it has a session, and come back to it.
   const proof = await authProof(key, "listening", exchange.hash);
@@ -171,6 +185,10 @@ async function answerResume(
   }
   const epoch = getU64(numbers, 0);
   const peerReceived = getU64(numbers, 8);
+  if (epoch <= session.epoch) {
+    const reason = `Connection ${epoch} of this session comes after connection ${session.epoch}`;
+    return await refuse(pipe, "stale-epoch", reason);
+  }
   let received: number;
   try {
     received = await session.fence(epoch, peerReceived);

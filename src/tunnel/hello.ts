@@ -5,7 +5,7 @@
  */
 import { printable, UnexpectedEndError } from "../io/mod.ts";
 import { ProtocolError } from "./errors.ts";
-import { frameOf, getU64 } from "./frame.ts";
+import { frameOf } from "./frame.ts";
 import * as limits from "./limits.ts";
 import * as wire from "./wire.ts";
 
@@ -98,7 +98,6 @@ export function parseHello(payload: Uint8Array): Hello {
   const flags = view.getUint8(1);
   // A later minor version may define more flags and use reserved bytes; they are not looked at.
   const version = new TextDecoder("latin1").decode(payload.subarray(80, 96)).replace(/\0+$/, "");
-  getU64(payload, 24);
   return {
     role: role === wire.ROLE_CONNECTING ? "connecting" : "listening",
     hasSecret: (flags & wire.HELLO_FLAG_SECRET) !== 0,

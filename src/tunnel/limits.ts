@@ -80,8 +80,10 @@ export const GATHER_BUFFER = 64 * KiB;
 export const FRAMES_AHEAD = 2;
 /** Preface, HELLO, proof: all of it must be through after this. */
 export const HANDSHAKE_MS = 10_000;
-/** Connections that may be in their handshake at a time. */
-export const MAX_HANDSHAKES = 16;
+/** Connections that may be in their handshake at a time; one more takes the oldest one's place. */
+export const MAX_HANDSHAKES = 64;
+/** Sessions that one end serves at a time. */
+export const MAX_SESSIONS = 64;
 /** Text that a login shell may print before the preface on stdio. */
 export const MAX_BANNER = 64 * KiB;
 /** Silence after which a PING is sent. */

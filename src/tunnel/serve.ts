@@ -59,26 +59,34 @@ export class SessionServer {
     while (true) {
       const pipe = await this.#acceptor.accept();
       if (pipe === undefined) return;
-      if (this.#handshakes.size >= limits.MAX_HANDSHAKES) {
-        this.#options.log.log("warning", "too many connections at once, one was closed");
-        pipe.close();
-        continue;
-      }
+      if (this.#handshakes.size >= limits.MAX_HANDSHAKES) this.#closeOldest();
       this.#handshakes.add(pipe);
       this.#tasks.spawn(() => this.#serve(pipe));
     }
   }
 
+  /** Who has had the longest to prove himself makes room: idle connections keep nobody out. */
+  #closeOldest(): void {
+    const [oldest] = this.#handshakes;
+    if (!oldest) return;
+    this.#options.log.log("warning", "too many connections at once, the oldest was closed");
+    this.#handshakes.delete(oldest);
+    oldest.close();
+  }
+
   async #serve(pipe: BytePipe): Promise<void> {
     const { clock, log, local } = this.#options;
     const handshakeMs = this.#options.handshakeMs ?? limits.HANDSHAKE_MS;
-    const find = (id: Uint8Array) => this.#sessions.get(key(id));
+    const known = {
+      find: (id: Uint8Array) => this.#sessions.get(key(id)),
+      full: () => this.#sessions.size >= limits.MAX_SESSIONS,
+    };
     try {
       const result = await withDeadline(
         clock,
         handshakeMs,
         "the connecting end to prove itself",
-        answerHandshake(pipe, local, find),
+        answerHandshake(pipe, local, known),
       );
       if (result.kind === "resumed") {
         (result.session as Session).attach(pipe, result.peerReceived, result.epoch);

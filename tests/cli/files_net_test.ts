@@ -1,6 +1,9 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { findJournals } from "../../src/cli/journal_file.ts";
 import { PrivateRunDir } from "../../src/cli/run_dir.ts";
 import { readSecret } from "../../src/cli/secret.ts";
+import { giveTo } from "../../src/cli/socket_owner.ts";
+import { readCredentials } from "../../src/cli/tls_dir.ts";
 import { UsageError } from "../../src/cli/usage_error.ts";
 
 async function inFolder(work: (dir: string) => Promise<void>): Promise<void> {
@@ -41,7 +44,7 @@ Deno.test("a secret that is too short, too long, missing or no file is refused w
 
 Deno.test("a run directory is its owner's alone and leaves nothing, not even a base it made", async () => {
   await inFolder(async (dir) => {
-    const run = await PrivateRunDir.make(`${dir}/base`);
+    const run = await PrivateRunDir.make(`${dir}/base`, "source");
     const folder = run.path("x").slice(0, -2);
     assertEquals((await Deno.stat(folder)).mode! & 0o777, 0o700);
     await Deno.writeTextFile(run.path("left"), "over");
@@ -52,8 +55,75 @@ Deno.test("a run directory is its owner's alone and leaves nothing, not even a b
 
 Deno.test("a run directory whose sockets would have no name left is refused", async () => {
   const long = `/tmp/${"x".repeat(80)}`;
-  await assertRejects(() => PrivateRunDir.make(long), UsageError, "107 bytes at most");
+  await assertRejects(() => PrivateRunDir.make(long, "source"), UsageError, "107 bytes at most");
   for (const where of ["/proc/none/x", "/dev/shm", "/dev/shm/x"]) {
-    await assertRejects(() => PrivateRunDir.make(where), UsageError, "can't make a folder");
+    await assertRejects(
+      () => PrivateRunDir.make(where, "source"),
+      UsageError,
+      "can't make a folder",
+    );
   }
+});
+
+/** A user that is neither root nor the one who runs this. */
+const SOMEBODY = { uid: 12345, gid: 12345 };
+
+Deno.test("a folder that another user could put his own in the place of holds no runs", async () => {
+  await inFolder(async (dir) => {
+    const base = `${dir}/base`;
+    await Deno.mkdir(base);
+    for (const [mode, what] of [[0o777, "others can write to it"], [0o775, "mode 0775"]] as const) {
+      await Deno.chmod(base, mode);
+      await assertRejects(() => PrivateRunDir.make(base, "source"), UsageError, what);
+      await assertRejects(() => findJournals(base), UsageError, what);
+    }
+    // As /tmp is: nobody can touch there what is another's.
+    await Deno.chmod(base, 0o1777);
+    await (await PrivateRunDir.make(base, "source"))[Symbol.asyncDispose]();
+    await Deno.chown(base, SOMEBODY.uid, SOMEBODY.gid);
+    await Deno.chmod(base, 0o700);
+    await assertRejects(() => findJournals(base), UsageError, "another user's (12345)");
+    await Deno.chown(base, 0, 0);
+    await Deno.chown(dir, SOMEBODY.uid, SOMEBODY.gid);
+    await assertRejects(() => findJournals(base), UsageError, "another user's (12345)");
+  });
+});
+
+Deno.test("a journal that another user has planted, or can't be read, counts for nothing", async () => {
+  await inFolder(async (dir) => {
+    await Deno.chmod(dir, 0o1777);
+    const planted = `${dir}/run-planted`;
+    await Deno.mkdir(planted);
+    await Deno.writeTextFile(`${planted}/journal`, "no journal at all\n[]\n");
+    await Deno.chown(planted, SOMEBODY.uid, SOMEBODY.gid);
+    await Deno.symlink(planted, `${dir}/run-linked`);
+    assertEquals(await findJournals(dir), []);
+    await Deno.chown(planted, 0, 0);
+    await assertRejects(() => findJournals(dir), Error, "no journal that this version understands");
+  });
+});
+
+Deno.test("what is given away is the socket's place itself, not what somebody made it lead to", async () => {
+  await inFolder(async (dir) => {
+    await Deno.writeTextFile(`${dir}/shadow`, "");
+    await Deno.symlink(`${dir}/shadow`, `${dir}/nbd.sock`);
+    await giveTo(`${dir}/nbd.sock`, SOMEBODY);
+    assertEquals((await Deno.stat(`${dir}/shadow`)).uid, 0);
+    assertEquals((await Deno.lstat(`${dir}/nbd.sock`)).uid, SOMEBODY.uid);
+  });
+});
+
+Deno.test("another user's file is nobody's secret here, and who can write an authority is one", async () => {
+  await inFolder(async (dir) => {
+    const path = `${dir}/secret`;
+    await Deno.writeTextFile(path, "0123456789abcdef", { mode: 0o600 });
+    await Deno.chown(path, SOMEBODY.uid, SOMEBODY.gid);
+    await assertRejects(() => readSecret(path), UsageError, "another user's (12345)");
+    const authority = `${dir}/ca-cert.pem`;
+    await Deno.writeTextFile(authority, "-----BEGIN CERTIFICATE-----");
+    await Deno.chmod(authority, 0o664);
+    await assertRejects(() => readCredentials(dir, "server"), UsageError, "chmod go-w");
+    await Deno.chmod(authority, 0o644);
+    await assertRejects(() => readCredentials(dir, "server"), UsageError, "server-cert.pem");
+  });
 });

@@ -232,6 +232,8 @@ function destinationSteps(world: World): Step[] {
           journal: "failed",
         });
         add("QEMU ends", { qemu: "gone", contDue: false, tool: DESTINATION.starting.gone! });
+        // It was not seen to run in time, and may all the same.
+        add("QEMU is silent", { tool: DESTINATION.starting.gone!, journal: "lost" });
       } else if (destination.qemu === "running") {
         add("runs", { tool: DESTINATION.starting.runs!, journal: "finished" }, answer("finish ok"));
       }
@@ -239,10 +241,12 @@ function destinationSteps(world: World): Step[] {
     case "failed":
       if (destination.qemu === "loaded") add("discards", { qemu: "gone" });
       break;
+    case "lost":
+      if (destination.contDue) add("cont, late", { qemu: "running", contDue: false });
+      break;
     case "prepared":
     case "loaded":
     case "finished":
-    case "lost":
     case "recovered":
       break;
     case "dead":

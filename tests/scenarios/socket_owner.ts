@@ -32,7 +32,9 @@ export const scenario: Scenario = {
     const migrate = pair.migrate(address, ["--socket-owner", OWNER, "--bandwidth", "60M"]);
     await migrate.waitEvent("phase", (e) => e.phase === "mirror");
     await migrate.waitEvent("progress");
-    for (const side of ["source", "dest"] as const) await assertModes(pair.runDir(side));
+    // At the source we make the sockets, and QEMU's user could else put something in their place.
+    await assertModes(pair.runDir("source"), [0o711, false]);
+    await assertModes(pair.runDir("dest"), [0o700, true]);
     await assertExit(migrate, 0);
     await assertExit(receive, 0);
     await pair.assertArrived();
@@ -40,11 +42,11 @@ export const scenario: Scenario = {
 };
 
 /** What is QEMU's is its user's alone, what is ours is ours alone, and nobody may look about. */
-async function assertModes(base: string): Promise<void> {
+async function assertModes(base: string, sockets: [mode: number, given: boolean]): Promise<void> {
   const [run] = [...Deno.readDirSync(base)];
   const expected: [string, number, boolean][] = [
     [`${base}/${run!.name}`, 0o711, false],
-    [`${base}/${run!.name}/qemu`, 0o700, true],
+    [`${base}/${run!.name}/qemu`, ...sockets],
     [`${base}/${run!.name}/journal`, 0o600, false],
     [`${base}/${run!.name}/control.sock`, 0o600, false],
   ];

@@ -1,4 +1,6 @@
-import { connectTcp, makeTicketIdentity } from "../../src/tunnel/mod.ts";
+import { connectTcp, makeTicketIdentity, type TicketIdentity } from "../../src/tunnel/mod.ts";
+import { TICKET_NAME } from "../../src/tunnel/transports/self_signed.ts";
+import { Pki } from "../support/pki.ts";
 import { Pair } from "./support/pair.ts";
 import { assertExit, type Scenario } from "./support/scenario.ts";
 import { poll } from "./support/waiting.ts";
@@ -27,10 +29,26 @@ export const scenario: Scenario = {
     await says(receive, /turned away: .* does not take this end's certificate/);
 
     context.note("somebody in between with a certificate of his own");
-    using middle = await middleman();
+    using middle = middleman(await makeTicketIdentity());
     const through = `vmferry://127.0.0.1:${middle.port}/${ticket}`;
     await fails(pair.migrateWith([through]), 1, /somebody is in between/);
     if (middle.read !== 0) throw new Error(`He in between could read ${middle.read} bytes`);
+
+    context.note("somebody in between whose authority the whole host was told to trust");
+    const pki = await Pki.make(`${context.dir}/pki`, "a site that looks into its TLS");
+    const folder = await pki.folder("site", "server", [TICKET_NAME, `DNS:${TICKET_NAME}`]);
+    using site = middleman({
+      certificate: await Deno.readTextFile(`${folder}/server-cert.pem`),
+      privateKey: await Deno.readTextFile(`${folder}/server-key.pem`),
+    });
+    const authority = `${folder}/ca-cert.pem`;
+    const trusting = [
+      ...["env", "DENO_TLS_CA_STORE=mozilla,system", `SSL_CERT_FILE=${authority}`],
+      `DENO_CERT=${authority}`,
+    ];
+    const throughSite = `vmferry://127.0.0.1:${site.port}/${ticket}`;
+    await fails(pair.migrateWith([throughSite], trusting), 1, /somebody is in between/);
+    if (site.read !== 0) throw new Error(`The site could read ${site.read} bytes`);
 
     context.note("plain tcp where TLS is spoken, and the reverse");
     await fails(pair.migrateWith([`tcp://127.0.0.1:${port}`]), 1, /speaks TLS/);
@@ -46,6 +64,12 @@ export const scenario: Scenario = {
     const toPlain = pair.migrateWith([`vmferry://127.0.0.1:${plainPort}/${ticket}`]);
     await fails(toPlain, 1, /in the TLS handshake|not TLS/);
     await says(plain, /turned away: The other end speaks TLS/);
+
+    context.note("an environment that would have the keys of TLS written down");
+    const logging = ["env", `SSLKEYLOGFILE=${context.dir}/keys`];
+    await fails(pair.migrateWith([address], logging), 2, /SSLKEYLOGFILE is set/);
+    const keys = await Deno.readTextFile(`${context.dir}/keys`).catch(() => "");
+    if (keys !== "") throw new Error(`${keys.length} bytes of keys were written down`);
 
     context.note("half a ticket, and one in a file that others can read");
     await fails(pair.migrateWith([`${where}/${ticket.slice(0, 40)}`]), 2, /has 40 characters/);
@@ -64,7 +88,7 @@ export const scenario: Scenario = {
     if (receive.events.entries.some((e) => e.event === "phase")) throw new Error("A phase began");
 
     context.note("a second use while the first one is under way");
-    const migrate = pair.migrateWith(["--bandwidth", "10M", "--ticket-file", file]);
+    const migrate = pair.migrateWith(["--bandwidth", "10M", "--ticket-file", file], trusting);
     await receive.waitEvent("phase", (e) => e.phase === "mirror");
     const second = context.vmferry({
       name: "second",
@@ -88,6 +112,9 @@ export const scenario: Scenario = {
       ],
     });
     await assertExit(late, 1);
+    if (!/Can't connect to/.test(late.stderr + JSON.stringify(late.events.entries))) {
+      throw new Error("Nobody was told that the receive is over");
+    }
     await pair.assertArrived();
 
     async function fails(ferry: Vmferry, code: number, reason: RegExp): Promise<void> {
@@ -107,9 +134,10 @@ async function says(ferry: Vmferry, line: RegExp): Promise<void> {
   await poll(`${ferry.name} to say ${line}`, () => line.test(ferry.stderr) || undefined, 10_000);
 }
 
-/** Takes connections with a certificate of his own, made as the real one is. */
-async function middleman(): Promise<Disposable & { readonly port: number; readonly read: number }> {
-  const { certificate, privateKey } = await makeTicketIdentity();
+/** Takes connections with a certificate of his own. */
+function middleman(
+  { certificate, privateKey }: Pick<TicketIdentity, "certificate" | "privateKey">,
+): Disposable & { readonly port: number; readonly read: number } {
   const listener = Deno.listenTls({
     hostname: "127.0.0.1",
     port: 0,

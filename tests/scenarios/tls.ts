@@ -56,6 +56,11 @@ export const scenario: Scenario = {
     }
     await fails(from(wrongKind), 1, /does not take this end's certificate/);
 
+    context.note("a client whose certificate has expired");
+    const old = await pki.folder("old", "client", ["source.example"], { expired: true });
+    await fails(from(old), 1, /does not take this end's certificate/);
+    await turnedAway(receive, /The certificate of a client .* or has expired/, 3);
+
     context.note("a key that others can read");
     await Deno.chmod(`${other}/client-key.pem`, 0o644);
     await fails(from(other), 2, /client-key\.pem has mode 0644, others can use it/);
@@ -63,6 +68,16 @@ export const scenario: Scenario = {
     context.note("plain tcp where TLS is spoken, and a ticket's TLS");
     await fails(pair.migrateWith([`tcp://127.0.0.1:${port}`]), 1, /speaks TLS/);
     await says(receive, /turned away: What came from .* is not TLS/);
+    const bare = context.vmferry({
+      name: "bare",
+      args: [
+        ...["forward", "--json", "--listen", "tcp://127.0.0.1:0"],
+        ...["--to", `x=unix://${context.dir}/x`],
+      ],
+    });
+    const toBare = (await bare.address()).replace("tcp://", "tls://");
+    await fails(from(client, toBare), 1, /ended the connection without a word/);
+    await says(bare, /turned away: The other end speaks TLS/);
     const ticket = `vmferry://127.0.0.1:${port}/${"A".repeat(64)}`;
     await fails(pair.migrateWith([ticket]), 1, /ticket is another receive's, or somebody/);
     const plain = await connectTcp("127.0.0.1", port);
@@ -72,6 +87,7 @@ export const scenario: Scenario = {
     context.note("servers that are not the one that was asked for");
     const elsewhere = await pki.folder("elsewhere", "server", ["e.example", "DNS:e.example"]);
     await refused(elsewhere, /is made out to another name/);
+    await refused(elsewhere, /is made out to another name/, "localhost");
     const expired = await pki.folder("expired", "server", HERE, { expired: true });
     await refused(expired, /has expired/);
     const middle = await foreign.folder("middle", "server", HERE, { trusts: pki });
@@ -81,8 +97,8 @@ export const scenario: Scenario = {
     await pair.assertStillAtSource({ receiving: true });
     if (receive.events.entries.some((e) => e.event === "phase")) throw new Error("A phase began");
 
-    context.note("and now it works");
-    const migrate = from(client);
+    context.note("and now it works, by the host's name");
+    const migrate = from(client, `tls://localhost:${port}`);
     await assertExit(migrate, 0);
     await assertExit(receive, 0);
     const pause = await pair.pauseMs();
@@ -91,12 +107,12 @@ export const scenario: Scenario = {
     return `pause ${pause.toFixed(1)} ms, downtime ${downtimeMs} ms`;
 
     /** An end that listens with `dir` is not taken by the source. */
-    async function refused(dir: string, reason: RegExp): Promise<void> {
+    async function refused(dir: string, reason: RegExp, host = "127.0.0.1"): Promise<void> {
       const wrong = context.vmferry({
         name: "wrong",
         args: ["forward", "--json", ...listen(dir), "--to", `x=unix://${context.dir}/x`],
       });
-      await fails(from(client, await wrong.address()), 1, reason);
+      await fails(from(client, (await wrong.address()).replace("127.0.0.1", host)), 1, reason);
       await says(wrong, /turned away: /);
     }
   },
@@ -112,6 +128,16 @@ async function fails(ferry: Vmferry, code: number, reason: RegExp): Promise<void
 
 async function says(ferry: Vmferry, line: RegExp): Promise<void> {
   await poll(`${ferry.name} to say ${line}`, () => line.test(ferry.stderr) || undefined, 10_000);
+}
+
+/** It was said so many times, and not one time less. */
+async function turnedAway(ferry: Vmferry, reason: RegExp, times: number): Promise<void> {
+  const all = new RegExp(`turned away: ${reason.source}`, "g");
+  await poll(
+    `${ferry.name} to turn ${times} away`,
+    () => (ferry.stderr.match(all)?.length ?? 0) >= times || undefined,
+    10_000,
+  );
 }
 
 async function noCertificate(authority: string, port: number): Promise<void> {

@@ -6,7 +6,7 @@ import { Session } from "../../src/tunnel/session.ts";
 import type { TunnelStream } from "../../src/tunnel/stream.ts";
 import { pattern, readAll } from "../support/bytes.ts";
 import { memoryPipe } from "../support/memory_pipe.ts";
-import { sessionPair } from "./session_pair.ts";
+import { sessionPair, sessions } from "./session_pair.ts";
 
 const MiB = 2 ** 20;
 
@@ -73,7 +73,7 @@ Deno.test("both ends replay 64 MiB at once over a small pipe, every byte right",
   const pipes = raw.map((pipe) => new Swallowing(pipe)) as [Swallowing, Swallowing];
   const [opened, answered] = await Promise.all([
     openSession(pipes[0], local),
-    answerHandshake(pipes[1], local, () => undefined),
+    answerHandshake(pipes[1], local, sessions()),
   ]);
   assert(answered.kind === "opened");
   const common = {
@@ -142,7 +142,7 @@ Deno.test("both ends replay 64 MiB at once over a small pipe, every byte right",
   const [near, far] = memoryPipe({ capacity });
   const [resumed, theirs] = await Promise.all([
     resumeSession(near, local, opened.identity, connecting.nextEpoch(), connecting.received),
-    answerHandshake(far, local, () => listening),
+    answerHandshake(far, local, sessions(listening)),
   ]);
   assert(theirs.kind === "resumed");
   listening.attach(far, theirs.peerReceived, theirs.epoch);

@@ -2,8 +2,9 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type BytePipe, silentLogger, writeAll } from "../../src/io/mod.ts";
 import { ReadBufferPool } from "../../src/tunnel/buffers.ts";
 import { connectSession } from "../../src/tunnel/connect.ts";
+import { openSession } from "../../src/tunnel/handshake.ts";
 import { encodeHello, parseHello } from "../../src/tunnel/hello.ts";
-import { limits } from "../../src/tunnel/mod.ts";
+import { limits, SessionError } from "../../src/tunnel/mod.ts";
 import * as wire from "../../src/tunnel/wire.ts";
 import { pattern } from "../support/bytes.ts";
 import { ManualClock, settle } from "../support/manual_clock.ts";
@@ -26,20 +27,48 @@ Deno.test("limit: as many streams as the other end allows, and not one more", as
   await listening.ended;
 });
 
-Deno.test("limit: so many handshakes at a time; one more is closed, and room is made again", async () => {
+Deno.test("limit: so many handshakes at a time; who says nothing keeps nobody out", async () => {
   const { server, network, intruder } = listeningEnd();
-  const silent = await Promise.all(
-    Array.from({ length: limits.MAX_HANDSHAKES }, () => network.dial()),
-  );
+  const dialled = [];
+  for (let i = 0; i < limits.MAX_HANDSHAKES; i++) dialled.push(await network.dial());
+  const hungUp = dialled.map(() => false);
+  dialled.forEach((pipe, i) => listen(pipe).then(() => hungUp[i] = true));
   await settle();
-  const one = await network.dial();
-  assertEquals(await listen(one), []);
-  silent[3]!.close();
-  await turn();
+  assertEquals(hungUp.indexOf(true), -1);
   const { session } = await intruder();
   assertEquals(session.state, "up");
+  await turn();
+  assertEquals([hungUp[0], hungUp.indexOf(true, 1)], [true, -1], "the oldest made room, no other");
   session.abort("test over", "stopped");
   await server.close();
+});
+
+Deno.test("limit: so many sessions at a time; one more is told so, and room is made again", async () => {
+  const { server, network, intruder } = listeningEnd();
+  const open = [];
+  for (let i = 0; i < limits.MAX_SESSIONS; i++) open.push((await intruder()).session);
+  const oneMore = async () => await openSession(await network.dial(), LOCAL);
+  const error = await assertRejects(oneMore, SessionError, "64 sessions are open here");
+  assertEquals(error.refusal, "busy");
+  open[5]!.abort("test over", "stopped");
+  await turn();
+  await oneMore();
+  for (const session of open) session.abort("test over", "stopped");
+  await server.close();
+});
+
+Deno.test("limit: a later minor version may use what is reserved in HELLO, and still be understood", () => {
+  const hello = encodeHello({
+    ...{ role: "connecting" as const, hasSecret: true, version: "1.7.0", graceMs: 1000 },
+    ...{ maxData: 65536, maxStreams: 16, firstWindow: 65536, rpcWindow: 65536 },
+    ...{ sessionId: new Uint8Array(16), nonce: new Uint8Array(32) },
+  }).slice(wire.HEADER_LENGTH);
+  const plain = parseHello(hello);
+  const later = hello.slice();
+  later[1] = later[1]! | 0xfe;
+  later.fill(0xff, 2, 4);
+  later.fill(0xff, 24, 32);
+  assertEquals(parseHello(later), plain);
 });
 
 Deno.test("limit: no more in flight than was said, and acknowledgements let the rest go", async () => {

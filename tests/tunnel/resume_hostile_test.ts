@@ -7,6 +7,7 @@ import { pattern } from "../support/bytes.ts";
 import { settle } from "../support/manual_clock.ts";
 import { memoryPipe } from "../support/memory_pipe.ts";
 import { frame, listen, listeningEnd, LOCAL, shout } from "./raw_peer.ts";
+import { sessions } from "./session_pair.ts";
 
 const GRACE_MS = 60_000;
 const local = { ...LOCAL, graceMs: GRACE_MS };
@@ -164,7 +165,7 @@ Deno.test("a session is known by the time the other end hears that it is open", 
     };
     await Promise.all([
       openSession(far, local),
-      answerHandshake(pipe, local, () => undefined).then(() => answered = true),
+      answerHandshake(pipe, local, sessions()).then(() => answered = true),
     ]);
     assertEquals(await knownAtOnce, true);
   } finally {

@@ -1,6 +1,12 @@
 import { silentLogger, systemClock } from "../../src/io/mod.ts";
 import type { BytePipe, Clock } from "../../src/io/mod.ts";
-import { answerHandshake, type Local, openSession } from "../../src/tunnel/handshake.ts";
+import {
+  answerHandshake,
+  type KnownSessions,
+  type Local,
+  openSession,
+  type Resumable,
+} from "../../src/tunnel/handshake.ts";
 import type { Liveness } from "../../src/tunnel/link.ts";
 import { Session } from "../../src/tunnel/session.ts";
 import { memoryPipe } from "../support/memory_pipe.ts";
@@ -21,6 +27,11 @@ export function localOf(options: PairOptions): Local {
   return { secret: options.secret, graceMs: options.graceMs ?? 0, version: "1.0.0" };
 }
 
+/** What a listening end knows that has one session or none, and room for more. */
+export function sessions(only?: Resumable): KnownSessions {
+  return { find: () => only, full: () => false };
+}
+
 /** Two sessions, joined in memory, with the real handshake. */
 export async function sessionPair(
   options: PairOptions = {},
@@ -32,7 +43,7 @@ export async function sessionPair(
   const local = localOf(options);
   const [a, b] = await Promise.all([
     openSession(pipes[0], local),
-    answerHandshake(pipes[1], local, () => undefined),
+    answerHandshake(pipes[1], local, sessions()),
   ]);
   if (b.kind !== "opened") throw new Error("expected a new session");
   const common = {

@@ -1,5 +1,5 @@
 import { type Clock, delay, messageOf, systemClock } from "../../io/mod.ts";
-import { asMigrationError, type ReportedError } from "../../migrate/mod.ts";
+import { asMigrationError, type MigrationError } from "../../migrate/mod.ts";
 import {
   type ChannelEnd,
   ChannelListener,
@@ -13,8 +13,10 @@ import { connector } from "../connecting_end.ts";
 import { ListeningEnd } from "../listening_end.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Output } from "../output.ts";
+import { exitCodeOf } from "../result.ts";
 import { listenFor, ownerFrom } from "../socket_owner.ts";
 import { onSignals } from "../signals.ts";
+import { UsageError } from "../usage_error.ts";
 
 type Options = Command & { readonly command: "forward" };
 type Listening = Extract<Options["mode"], { readonly to: unknown }>;
@@ -50,16 +52,14 @@ export async function forward(options: Options, output: Output): Promise<ExitCod
     );
   });
   const totals = new Totals(output);
-  let error: ReportedError | null = null;
+  let failure: MigrationError | undefined;
   try {
     const { mode } = options;
     if ("listen" in mode) await serve(options, mode, stop, output, totals);
     else await connect(options, mode, stop, output, totals);
   } catch (thrown) {
-    const failure = asMigrationError(thrown, "from" in options.mode ? "source" : "destination");
-    if (!(thrown instanceof Error)) throw thrown;
-    if (thrown.name === "UsageError") throw thrown;
-    error = failure.reported;
+    if (!(thrown instanceof Error) || thrown instanceof UsageError) throw thrown;
+    failure = asMigrationError(thrown, "from" in options.mode ? "source" : "destination");
   }
   cancelDeadline();
   output.report({
@@ -67,10 +67,10 @@ export async function forward(options: Options, output: Output): Promise<ExitCod
     totalMs: Math.round(clock.now() - startedAt),
     streams: totals.streams,
     bytes: totals.bytes,
-    error,
+    error: failure?.reported ?? null,
   });
-  if (error?.code === "wrong-secret" || error?.code === "version") return EXIT.refused;
-  return error || (options.once && totals.failed > 0) ? EXIT.failed : EXIT.done;
+  if (failure) return exitCodeOf(failure);
+  return options.once && totals.failed > 0 ? EXIT.failed : EXIT.done;
 }
 
 /** Counts and tells of streams that have ended. */

@@ -23,6 +23,7 @@ import { recoverCommand, RunState } from "../run_state.ts";
 import { listenFor, ownerFrom } from "../socket_owner.ts";
 import { onSignals } from "../signals.ts";
 import { KEPT_TICKET, KeptTicket } from "../ticket_use.ts";
+import { UsageError } from "../usage_error.ts";
 
 type Options = Command & { readonly command: "migrate" };
 
@@ -103,6 +104,7 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
       return exitCodeOf(failure);
     }
   } catch (error) {
+    if (error instanceof UsageError) throw error;
     const failure = asMigrationError(error, "source");
     report(resultEvent({ startedAt: start, bytes: migration?.bytes ?? 0, error: failure }));
     return exitCodeOf(failure);

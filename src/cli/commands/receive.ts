@@ -22,6 +22,7 @@ import { recoverCommand, RunState } from "../run_state.ts";
 import { ownerFrom } from "../socket_owner.ts";
 import { onSignals } from "../signals.ts";
 import { KEPT_TICKET, KeptTicket } from "../ticket_use.ts";
+import { UsageError } from "../usage_error.ts";
 
 type Options = Command & { readonly command: "receive" };
 
@@ -46,6 +47,13 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
   const socketOwner = await ownerFrom(options);
   let migration: DestinationMigration | undefined;
   let control: ControlServer | undefined;
+  let cancelled: MigrationError | undefined;
+  // From before anything is made: what is made is taken back.
+  using _signals = onSignals((name) => {
+    const message = `Cancelled by ${name} at the destination`;
+    cancelled = new MigrationError("cancelled", "cancelled", "destination", message);
+    migration?.cancel(cancelled);
+  });
   try {
     await using qmp = await openQmp(options.qmp, "destination", log);
     const qmpPath = await realPath(options.qmp);
@@ -89,10 +97,7 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
       systemClock,
       log,
     );
-    using _signals = onSignals((name) => {
-      const message = `Cancelled by ${name} at the destination`;
-      destination.cancel(new MigrationError("cancelled", "cancelled", "destination", message));
-    });
+    if (cancelled) destination.cancel(cancelled);
     const server = await end.serve((session) => destination.serve(session));
     end.over.then(() => {
       if (destination.source) return;
@@ -110,6 +115,8 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
     let failure: MigrationError | undefined;
     try {
       failure = await outcomeOf(migration);
+      // Whoever looks for the guest needs what was written down.
+      if (failure?.code === "not-seen-running") run.dir.keep();
       report(resultEvent({ startedAt: start, bytes: migration.bytes, error: failure }));
       await withDeadline(
         systemClock,
@@ -124,6 +131,7 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
     }
     return failure ? exitCodeOf(failure) : EXIT.done;
   } catch (error) {
+    if (error instanceof UsageError) throw error;
     const failure = asMigrationError(error, "destination");
     report(resultEvent({ startedAt: start, bytes: migration?.bytes ?? 0, error: failure }));
     return exitCodeOf(failure);

@@ -6,6 +6,8 @@
 import { DeadlineError, LineSplitter, messageOf, systemClock, writeAll } from "../../io/mod.ts";
 import { connectUnix } from "../../tunnel/mod.ts";
 import type { StatusEvent } from "../events.ts";
+import { runFolders } from "../run_dir.ts";
+import { UsageError } from "../usage_error.ts";
 import { CONTROL_SOCKET, ControlError, MAX_ANSWER, parseAnswer, type Request } from "./protocol.ts";
 
 /** A migration that answered. */
@@ -32,6 +34,7 @@ const STATUS_MS = 5_000;
  * Asks every migration that has its folder in `base` how it is.
  *
  * @throws {ControlError} when the folder can't be read.
+ * @throws {UsageError} when others can write to it.
  */
 export async function findMigrations(
   base: string,
@@ -68,17 +71,12 @@ function rootOf(error: unknown): unknown {
 }
 
 async function runDirs(base: string): Promise<string[]> {
-  const dirs: string[] = [];
   try {
-    for await (const entry of Deno.readDir(base)) {
-      if (entry.isDirectory) dirs.push(`${base}/${entry.name}`);
-    }
+    return await runFolders(base);
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) {
-      throw new ControlError("not-here", `Can't look into ${base}: ${messageOf(error)}`);
-    }
+    if (error instanceof UsageError) throw error;
+    throw new ControlError("not-here", `Can't look into ${base}: ${messageOf(error)}`);
   }
-  return dirs;
 }
 
 /**

@@ -5,6 +5,7 @@
  */
 import type { Acceptor, BytePipe } from "../../io/mod.ts";
 import { acceptFrom } from "./_accept.ts";
+import { forgetAuthorities } from "./_environment.ts";
 import { bracketed } from "./_host.ts";
 import { startTls, tlsPipe } from "./_tls_pipe.ts";
 import { TICKET_NAME, ticketAnchor, type TicketIdentity } from "./self_signed.ts";
@@ -21,6 +22,7 @@ export async function connectTicket(
   publicKey: Uint8Array,
   signal?: AbortSignal,
 ): Promise<BytePipe> {
+  forgetAuthorities();
   // Deno trusts the public authorities too; none of them signs a name under .invalid.
   const tls = { hostname: TICKET_NAME, caCerts: [ticketAnchor(publicKey)] };
   const who = `${bracketed(host)}:${port}`;
@@ -38,6 +40,7 @@ export async function connectTicket(
  * @throws {Error} naming the address, when it is taken or not this host's.
  */
 export function listenTicket(host: string, port: number, identity: TicketIdentity): Acceptor {
+  forgetAuthorities();
   const name = `vmferry://${bracketed(host)}`;
   let listener: Deno.TlsListener;
   try {

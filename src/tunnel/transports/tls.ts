@@ -6,9 +6,11 @@
  *
  * @module
  */
+import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { Acceptor, BytePipe } from "../../io/mod.ts";
 import { bracketed } from "./_host.ts";
+import { forgetAuthorities } from "./_environment.ts";
 import { NodePipe } from "./_node_pipe.ts";
 import { certificateNames, mayCome } from "./certificate_names.ts";
 import { tlsError } from "./tls_words.ts";
@@ -23,8 +25,10 @@ export interface TlsCredentials {
 const COMMON = { minVersion: "TLSv1.3", maxVersion: "TLSv1.3", allowHalfOpen: true } as const;
 /** How long a handshake may take at the listening end, ms. */
 const HANDSHAKE_MS = 10_000;
-/** Connections in their handshake, or waiting to be taken, at a time. */
+/** Connections that wait to be taken, at a time. */
 const MAX_WAITING = 32;
+/** Connections in the handshake of TLS at a time; one more takes the oldest one's place. */
+const MAX_YOUNG = 64;
 
 /**
  * Connects to a host whose certificate the authority signed, for that name.
@@ -96,18 +100,25 @@ export async function listenTls(
     handshakeTimeout: HANDSHAKE_MS,
     noDelay: true,
   });
-  server.maxConnections = MAX_WAITING * 4;
+  const young = new Map<string, Socket>();
+  server.on("connection", (socket: Socket) => {
+    const who = nameOfPeer(socket);
+    const [oldest] = young.values();
+    if (young.size >= MAX_YOUNG) oldest?.destroy();
+    young.set(who, socket);
+    socket.once("close", () => young.delete(who));
+  });
   server.on("secureConnection", (socket: TLSSocket) => {
+    const who = nameOfPeer(socket);
+    young.delete(who);
     socket.setNoDelay(true);
-    const who = `${bracketed(socket.remoteAddress ?? "?")}:${socket.remotePort ?? 0}`;
     const pipe = new NodePipe(socket, (error) => tlsError(error, "certificates", who));
     // The TLS below has refused what is not signed; that it did is looked at all the same.
-    const names = socket.authorized ? certificateNames(socket.getPeerCertificate()) : [];
-    if (names.length === 0 || closed || waiting.length >= MAX_WAITING) return pipe.close();
+    if (!socket.authorized || closed || waiting.length >= MAX_WAITING) return pipe.close();
+    const names = certificateNames(socket.getPeerCertificate());
     if (!mayCome(names, clients)) {
-      pipe.refusal = `The certificate of ${
-        names.join(", ")
-      } is not among those that --allow-client names`;
+      const whose = names.length > 0 ? names.join(", ") : "a client without any name";
+      pipe.refusal = `The certificate of ${whose} is not among those that --allow-client names`;
     }
     waiting.push(pipe);
     wake?.();
@@ -122,6 +133,7 @@ export async function listenTls(
   }).catch((error) => {
     throw new Error(`Can't listen on ${name}:${port}: ${error.message}`, { cause: error });
   });
+  server.on("error", (error: Error) => log(`${name}: ${error.message}`));
   const address = server.address();
   const chosen = typeof address === "object" && address ? address.port : port;
   return {
@@ -148,6 +160,10 @@ function options({ authority, certificate, privateKey }: TlsCredentials) {
   return { ca: authority, cert: certificate, key: privateKey };
 }
 
+function nameOfPeer({ remoteAddress, remotePort }: Socket): string {
+  return `${bracketed(remoteAddress ?? "?")}:${remotePort ?? 0}`;
+}
+
 /** An address is no server name (RFC 6066); the certificate is held against `host` all the same. */
 function nameOf(host: string): { servername?: string } {
   return /^[\d.]+$|:/.test(host) ? {} : { servername: host };
@@ -158,6 +174,7 @@ function nameOf(host: string): { servername?: string } {
  * that a certificate had been demanded of, and a client trusted the public authorities too.
  */
 async function nodeTls(): Promise<typeof import("node:tls")> {
+  forgetAuthorities();
   const tls = await import("node:tls");
   if (!("getPeerX509Certificate" in tls.TLSSocket.prototype)) {
     throw new Error(

@@ -1,0 +1,74 @@
+import type { Clock } from "../io/mod.ts";
+import { type QmpClient, QmpCommandError } from "../qmp/mod.ts";
+import type { Result } from "../rpc/mod.ts";
+import { guestRuns, guestStatus } from "./loaded_guest.ts";
+
+/** How long QEMU may take to say that the guest runs, however often it is told to, ms. */
+const START_MS = 180_000;
+
+type Answer = Result<"finish">;
+
+/**
+ * The start of a guest that has come: asked for again and again by a source that hears no answer, done
+ * once, and not for ever.
+ */
+export class GuestStart {
+  readonly #qmp: QmpClient;
+  readonly #clock: Clock;
+  readonly #onSilent: (message: string) => void;
+  #answer: Promise<Answer> | undefined;
+  #stopTimer: (() => void) | undefined;
+
+  /** @param onSilent called when QEMU has not said in time that the guest runs. */
+  constructor(qmp: QmpClient, clock: Clock, onSilent: (message: string) => void) {
+    this.#qmp = qmp;
+    this.#clock = clock;
+    this.#onSilent = onSilent;
+  }
+
+  /** It is under way, or done. */
+  get begun(): boolean {
+    return this.#answer !== undefined;
+  }
+
+  /** Asked again, the answer is the same one; only one that could not be had is asked for again. */
+  once(start: () => Promise<Answer>): Promise<Answer> {
+    this.#stopTimer ??= this.#clock.after(START_MS, () => {
+      this.#onSilent(
+        `QEMU was told to run the guest and did not say within ${START_MS / 1000} s that it does`,
+      );
+    });
+    return this.#answer ??= start().catch((error) => {
+      this.#answer = undefined;
+      throw error;
+    });
+  }
+
+  /** It is known what became of it. */
+  over(): void {
+    this.#stopTimer?.();
+  }
+
+  /**
+   * Has QEMU run the guest, or makes sure that one that is to stand is there.
+   *
+   * @param check called while it does not run yet; what it throws ends the wait.
+   * @returns QEMU's run state.
+   * @throws {QmpCommandError} when QEMU says that it does not run it: its disks could not be had, for one.
+   * @throws {Error} when it does not answer, which is no refusal.
+   */
+  async carryOut(run: boolean, check: () => void): Promise<string> {
+    if (run) {
+      await this.#qmp.execute("cont", {});
+      return await guestRuns(this.#qmp, this.#clock, check);
+    }
+    const status = await guestStatus(this.#qmp);
+    if (status === undefined) throw new Error("QEMU does not say how the guest is");
+    return status;
+  }
+
+  /** Whether that means that the guest was not run and will not be. */
+  static isRefusal(error: unknown): error is QmpCommandError {
+    return error instanceof QmpCommandError;
+  }
+}

@@ -1,0 +1,10 @@
+/** Environment variables by which Deno's TLS trusts further authorities, a site's own for one. */
+const AUTHORITIES = ["DENO_TLS_CA_STORE", "DENO_CERT"] as const;
+
+/**
+ * Nothing in the environment says whom TLS trusts here. To be called before TLS is used for the first
+ * time, which is when that is read.
+ */
+export function forgetAuthorities(): void {
+  for (const name of AUTHORITIES) Deno.env.delete(name);
+}

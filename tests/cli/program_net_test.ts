@@ -1,0 +1,152 @@
+import { assert, assertEquals } from "@std/assert";
+
+const MAIN = new URL("../../main.ts", import.meta.url).pathname;
+const TICKET = "Zz09-_".repeat(11).slice(0, 64);
+
+interface Ended {
+  readonly code: number;
+  readonly stderr: string;
+  readonly stdout: string;
+}
+
+/** Runs the program; what is typed comes from somebody who does not hang up. */
+async function vmferry(args: string[], typed = "", until?: RegExp): Promise<Ended> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "--no-prompt", "-A", MAIN, ...args],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(typed)).catch(() => {});
+  const timer = setTimeout(() => child.kill("SIGKILL"), 20_000);
+  const text = async (stream: ReadableStream<Uint8Array>) => {
+    let all = "";
+    for await (const part of stream.pipeThrough(new TextDecoderStream())) {
+      all += part;
+      if (until?.test(all)) child.kill("SIGTERM");
+    }
+    return all;
+  };
+  const [stdout, stderr, { code }] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    child.status,
+  ]);
+  clearTimeout(timer);
+  await writer.close().catch(() => {});
+  return { code, stdout, stderr };
+}
+
+async function inFolder(work: (dir: string) => Promise<void>): Promise<void> {
+  const dir = await Deno.makeTempDir();
+  try {
+    await work(dir);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+Deno.test("a ticket is pasted as a line, and that is enough", async () => {
+  const pasted = [
+    `vmferry migrate --qmp PATH vmferry://127.0.0.1:1/${TICKET}\n`,
+    `vmferry://127.0.0.1:1/${TICKET}\r\n`,
+    `vmferry: listening on vmferry://127.0.0.1:1, with a ticket that is good for one source. There:\n` +
+    `  vmferry migrate --qmp PATH vmferry://127.0.0.1:1/${TICKET}\n`,
+  ];
+  for (const typed of pasted) {
+    const { code, stderr } = await vmferry(["migrate", "--qmp", "/none/qmp.sock", "-"], typed);
+    assertEquals(code, 3, stderr);
+    assert(stderr.includes("/none/qmp.sock"), stderr);
+    assert(!stderr.includes("ticket stands in the command line"), stderr);
+    assert(!stderr.includes(TICKET), stderr);
+  }
+});
+
+Deno.test("a ticket in the command line is warned of, and never repeated, wherever it was put", async () => {
+  const qmp = ["migrate", "--qmp", "/none/qmp.sock"];
+  const right = await vmferry([...qmp, `vmferry://127.0.0.1:1/${TICKET}`]);
+  assert(right.stderr.includes("ticket stands in the command line"), right.stderr);
+  assertEquals(right.code, 3);
+  const wrong = [
+    [...qmp, `tcp://127.0.0.1:7450/${TICKET}`],
+    [...qmp, `vmferry:/127.0.0.1:7450/${TICKET}`],
+    [...qmp, "tcp://127.0.0.1:1", TICKET],
+    ["status", `vmferry://127.0.0.1:7450/${TICKET}`],
+    ["receive", "--qmp", "/q", "--listen", `vmferry://127.0.0.1:7450/${TICKET}`],
+    [...qmp, `--secret-file=/x/${TICKET}`, "tcp://127.0.0.1:1"],
+  ];
+  const ends = await Promise.all(wrong.map((args) => vmferry(args)));
+  for (const { stderr } of [right, ...ends]) assert(!stderr.includes(TICKET), stderr);
+  assertEquals(ends.map((end) => end.code), wrong.map(() => 2));
+});
+
+Deno.test("what is not encrypted is told, on both ends", async () => {
+  await inFolder(async (dir) => {
+    const secret = `${dir}/secret`;
+    await Deno.writeTextFile(secret, "sixteen bytes ok", { mode: 0o600 });
+    const safety = ["--insecure", "--secret-file", secret];
+    const words = "is not encrypted: whoever is on the way can read";
+    const near = await vmferry(
+      ["migrate", "--qmp", `${dir}/none`, ...safety, "tcp://192.0.2.1:7450"],
+    );
+    assert(near.stderr.includes(words), near.stderr);
+    const far = await vmferry(
+      [...["forward", ...safety], "--listen", "tcp://0.0.0.0:0", "--to", `x=unix://${dir}/x`],
+      "",
+      /listening on/,
+    );
+    assert(far.stderr.includes(words), far.stderr);
+    assert(!`${near.stderr}${far.stderr}`.includes("sixteen bytes ok"));
+  });
+});
+
+Deno.test("an end on loopback that asks for no secret says who can connect", async () => {
+  await inFolder(async (dir) => {
+    const to = ["--to", `x=unix://${dir}/x`];
+    const args = ["forward", "--listen", "tcp://127.0.0.1:0", ...to];
+    const { stderr } = await vmferry(args, "", /listening on/);
+    assert(stderr.includes("every user of this host can connect"), stderr);
+    const ticket = ["forward", "--listen", "vmferry://127.0.0.1:0", ...to];
+    const said = await vmferry(ticket, "", /There:\n.*\n/);
+    assert(!said.stderr.includes("every user"), said.stderr);
+    assert(said.stderr.includes("good for as long as this runs"), said.stderr);
+    assert(/ {2}vmferry forward --from .* vmferry:/.test(said.stderr), said.stderr);
+  });
+});
+
+Deno.test("wrong usage is exit 2 also where it shows late", async () => {
+  await inFolder(async (dir) => {
+    const long = `${dir}/${"x".repeat(80)}`;
+    const listener = Deno.listen({ transport: "unix", path: `${dir}/qmp` });
+    const serving = (async () => {
+      for await (const conn of listener) answerQmp(conn);
+    })().catch(() => {});
+    const runDir = ["--qmp", `${dir}/qmp`, "--run-dir", long];
+    const ends = await Promise.all([
+      vmferry(["migrate", ...runDir, "tcp://127.0.0.1:1"]),
+      vmferry(["receive", ...runDir, "--listen", "tcp://127.0.0.1:0"]),
+    ]);
+    for (const { code, stderr } of ends) {
+      assertEquals(code, 2, stderr);
+      assert(stderr.includes("107 bytes at most"), stderr);
+    }
+    listener.close();
+    await serving;
+  });
+});
+
+/** A QMP server that greets and says yes. */
+async function answerQmp(conn: Deno.Conn): Promise<void> {
+  const say = (message: unknown) =>
+    conn.write(new TextEncoder().encode(`${JSON.stringify(message)}\r\n`));
+  const version = { qemu: { micro: 0, minor: 2, major: 7 }, package: "" };
+  await say({ QMP: { version, capabilities: [] } });
+  for await (const line of conn.readable.pipeThrough(new TextDecoderStream())) {
+    for (const text of line.split("\n").filter((l) => l.trim() !== "")) {
+      const { id, execute } = JSON.parse(text);
+      const answers: Record<string, unknown> = { "query-version": version, "qmp_capabilities": {} };
+      await say({ id, return: answers[execute] ?? [] });
+    }
+  }
+}

@@ -1,0 +1,146 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { systemClock } from "../../src/io/mod.ts";
+import { firstRecord } from "../../src/migrate/journal.ts";
+import { MigrationError } from "../../src/migrate/mod.ts";
+import { RpcError } from "../../src/rpc/mod.ts";
+import { DISK, fakeDestination, GUEST } from "../support/fake_destination.ts";
+import { ManualClock, settle } from "../support/manual_clock.ts";
+
+const never = new AbortController().signal;
+const announced = (migration: string) => ({
+  ...{ migration, guest: GUEST, disks: [DISK], checkOnly: false },
+});
+
+/** Lets what is under way over pipes in memory go on for a while. */
+const turns = async () => {
+  for (let i = 0; i < 20; i++) await new Promise((resolve) => setTimeout(resolve, 0));
+};
+
+Deno.test("of two sources that come at once one is refused, and the other one's exports stay", async () => {
+  const destination = await fakeDestination(systemClock);
+  const [one, two] = await Promise.all([destination.source(), destination.source()]);
+  const ends = await Promise.allSettled([
+    one.prepare(announced("one"), never),
+    two.prepare(announced("two"), never),
+  ]);
+  const [taken, refused] = ends[0].status === "fulfilled" ? [one, two] : [two, one];
+  const refusal = ends.find((end) => end.status === "rejected");
+  assertEquals((refusal?.reason as RpcError).code, "refused");
+  assertEquals(ends.filter((end) => end.status === "fulfilled").length, 1);
+  await refused.close();
+  await turns();
+  assertEquals([destination.qemu.nbdServer, destination.qemu.exports.size], [true, 1]);
+  await taken.abort("over", true);
+  assertEquals([destination.qemu.nbdServer, destination.qemu.exports.size], [false, 0]);
+  await taken.close();
+  await destination.end();
+});
+
+Deno.test("a check beside a migration that is being prepared is refused and touches nothing", async () => {
+  const destination = await fakeDestination(systemClock);
+  const [one, two] = await Promise.all([destination.source(), destination.source()]);
+  await one.prepare(announced("one"), never);
+  const check = { ...announced("two"), checkOnly: true };
+  await assertRejects(() => two.prepare(check, never), RpcError, "Another migration is under way");
+  assertEquals(destination.qemu.exports.size, 1);
+  await Promise.all([one.close(), two.close()]);
+  await destination.end();
+});
+
+for (const held of ["stop", "query-migrate-capabilities", "nbd-server-start"]) {
+  Deno.test(`given up while QEMU takes its time over ${held}: nothing of it is left`, async () => {
+    const destination = await fakeDestination(systemClock, { [held]: () => undefined });
+    const { qemu, migration } = destination;
+    const source = await destination.source();
+    const preparing = assertRejects(() => source.prepare(announced("one"), never));
+    while (qemu.count(held) === 0) await turns();
+    migration.cancel(new MigrationError("cancelled", "cancelled", "destination", "Cancelled"));
+    await turns();
+    if (held === "nbd-server-start") qemu.nbdServer = true;
+    const answer = held === "query-migrate-capabilities" ? [] : {};
+    await qemu.fake.answer(held, { return: answer });
+    const error = await assertRejects(() => migration.outcome(), MigrationError);
+    assertEquals(error.kind, "cancelled");
+    assertEquals([qemu.nbdServer, qemu.exports.size], [false, 0]);
+    await preparing;
+    await source.close(100);
+    await destination.end();
+  });
+}
+
+Deno.test("a source that gives up while it is prepared for is heard, as what it is", async () => {
+  const destination = await fakeDestination(systemClock, { "query-uuid": () => undefined });
+  const { qemu, migration } = destination;
+  const source = await destination.source();
+  const preparing = assertRejects(() => source.prepare(announced("one"), never));
+  while (qemu.count("query-uuid") === 0) await turns();
+  const aborting = source.abort("Ctrl-C", true);
+  await turns();
+  await qemu.fake.answer("query-uuid", { return: { UUID: GUEST.name } });
+  const error = await assertRejects(() => migration.outcome(), MigrationError, "Ctrl-C");
+  assertEquals([error.kind, qemu.nbdServer], ["cancelled", false]);
+  await Promise.all([preparing, aborting]);
+  await source.close();
+  await destination.end();
+});
+
+Deno.test("a tool that comes again while it is prepared for gets what is being prepared", async () => {
+  const destination = await fakeDestination(systemClock, { "nbd-server-start": () => undefined });
+  const { qemu } = destination;
+  const [one, two] = await Promise.all([destination.source(), destination.source()]);
+  one.prepare(announced("one"), never).catch(() => {});
+  while (qemu.count("nbd-server-start") === 0) await turns();
+  const again = two.prepare(announced("one"), never);
+  await turns();
+  await qemu.fake.answer("nbd-server-start", { return: {} });
+  assertEquals((await again).exports.length, 1);
+  assertEquals(qemu.count("nbd-server-start"), 1);
+  await two.abort("over", true);
+  await Promise.all([one.close(100), two.close()]);
+  await destination.end();
+});
+
+const STARTING = {
+  ...firstRecord({ migration: "one", qmp: "/qmp", listen: "tcp://x:1" }),
+  state: "starting" as const,
+  incomingStarted: true,
+  run: true,
+};
+
+Deno.test("a QEMU that does not say that the guest runs: nobody knows, and it is not ended", async () => {
+  const clock = new ManualClock();
+  const silent = { "cont": () => ({ return: {} }), "query-status": () => undefined };
+  const destination = await fakeDestination(clock, silent, STARTING);
+  const { migration, qemu, written } = destination;
+  qemu.migration = "completed";
+  const taken = migration.takeUp();
+  const outcome = assertRejects(() => migration.outcome(), MigrationError);
+  for (let s = 0; s < 200; s += 10) {
+    await clock.advance(10_000);
+    await turns();
+  }
+  const error = await outcome;
+  assertEquals([error.kind, error.code], ["unknown", "not-seen-running"]);
+  assertEquals([written.at(-1)?.state, qemu.count("quit")], ["lost", 0]);
+  await taken;
+  await settle();
+  qemu.fake.close();
+});
+
+Deno.test("a guest that is to stand is said to be there only when QEMU says so", async () => {
+  let answers = 0;
+  const destination = await fakeDestination(systemClock, {
+    "query-status": () =>
+      answers++ === 0
+        ? { error: { class: "GenericError", desc: "not now" } }
+        : { return: { status: "paused", running: false } },
+  }, { ...STARTING, run: false });
+  await destination.migration.takeUp();
+  assertEquals(destination.written.at(-1)?.state, undefined, "nothing is claimed");
+  const source = await destination.source();
+  await source.attach("one", never);
+  assertEquals(await source.finish(false), { status: "paused" });
+  assertEquals(destination.written.at(-1)?.state, "finished");
+  await source.close();
+  await destination.end();
+});

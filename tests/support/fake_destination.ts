@@ -1,0 +1,119 @@
+import { type Clock, silentLogger } from "../../src/io/mod.ts";
+import { DestinationMigration, type DestinationRecord } from "../../src/migrate/mod.ts";
+import { DestinationPeer } from "../../src/migrate/destination_peer.ts";
+import { QmpClient } from "../../src/qmp/mod.ts";
+import { sessionPair } from "../tunnel/session_pair.ts";
+import { type Commands, FakeQemu } from "./fake_qemu.ts";
+import { memoryPipe } from "./memory_pipe.ts";
+
+export const GUEST = {
+  uuid: null,
+  name: "vm",
+  machine: "pc-q35-7.2",
+  vcpus: 1,
+  ramBytes: 1 << 20,
+} as const;
+export const DISK = { name: "vd0", sizeBytes: 1024, format: "raw" } as const;
+
+/** A QEMU that waits for a guest, as far as a destination asks it. */
+export class WaitingQemu {
+  /** Exports that it has now, by id. */
+  readonly exports = new Set<string>();
+  nbdServer = false;
+  status = "inmigrate";
+  migration = "none";
+  readonly fake: FakeQemu;
+
+  constructor(pipe: ConstructorParameters<typeof FakeQemu>[0], more: Commands = {}) {
+    const ok = { return: {} };
+    this.fake = new FakeQemu(pipe, {
+      "query-uuid": () => ({ return: { UUID: "00000000-0000-0000-0000-000000000000" } }),
+      "query-name": () => ({ return: { name: GUEST.name } }),
+      "query-status": () => ({ return: { status: this.status, running: false } }),
+      "qom-get": ({ property }) => ({
+        return: property === "type" ? `${GUEST.machine}-machine` : false,
+      }),
+      "query-cpus-fast": () => ({ return: [{}] }),
+      "query-memory-size-summary": () => ({ return: { "base-memory": GUEST.ramBytes } }),
+      "query-block": () => ({ return: [BLOCK] }),
+      "query-migrate": () => ({ return: { status: this.migration } }),
+      "query-migrate-capabilities": () => ({ return: [{ capability: "events", state: false }] }),
+      "query-migrate-parameters": () => ({ return: {} }),
+      "migrate-set-capabilities": () => ok,
+      "stop": () => ok,
+      "quit": () => ok,
+      "nbd-server-start": () => {
+        if (this.nbdServer) {
+          return { error: { class: "GenericError", desc: "NBD server already running" } };
+        }
+        this.nbdServer = true;
+        return ok;
+      },
+      "nbd-server-stop": () => {
+        this.nbdServer = false;
+        return ok;
+      },
+      "block-export-add": ({ id }) => {
+        this.exports.add(String(id));
+        return ok;
+      },
+      "block-export-del": ({ id }) => {
+        this.exports.delete(String(id));
+        return ok;
+      },
+      "query-block-exports": () => ({ return: [...this.exports].map((id) => ({ id })) }),
+      ...more,
+    });
+  }
+
+  /** How often it was given a command. */
+  count(command: string): number {
+    return this.fake.received.filter((c) => c.command === command).length;
+  }
+}
+
+const BLOCK = {
+  device: "",
+  qdev: "/machine/peripheral/vd0/virtio-backend",
+  inserted: {
+    "node-name": "d0",
+    ro: false,
+    drv: "raw",
+    image: { "virtual-size": DISK.sizeBytes },
+  },
+};
+
+/** A destination over a QEMU that is not real, and how sources come to it. */
+export async function fakeDestination(
+  clock: Clock,
+  more: Commands = {},
+  resume?: DestinationRecord,
+) {
+  const [ours, theirs] = memoryPipe();
+  const qemu = new WaitingQemu(theirs, more);
+  const qmp = await QmpClient.open(ours);
+  const written: DestinationRecord[] = [];
+  const migration = new DestinationMigration({
+    ...{ qmp, qmpPath: "/qmp", listen: "tcp://x:1", recoverCommand: "recover", resume },
+    ...{ graceMs: 0, disks: [], report: () => {}, clock, log: silentLogger },
+    runDir: { path: (name: string) => `/run/${name}` },
+    journal: { write: (record) => Promise.resolve(void written.push(record)) },
+    connectUnix: () => Promise.reject(new Error("not served")),
+    removeFile: () => Promise.resolve(),
+  });
+  return {
+    migration,
+    qemu,
+    written,
+    /** A source that has come. */
+    async source(): Promise<DestinationPeer> {
+      const { connecting, listening } = await sessionPair();
+      migration.serve(listening);
+      return new DestinationPeer(connecting, { clock, log: silentLogger });
+    },
+    async end(): Promise<void> {
+      await migration.leave();
+      qemu.fake.close();
+    },
+  };
+}
