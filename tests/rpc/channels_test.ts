@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import {
   type BytePipe,
+  DeadlineError,
   silentLogger,
   systemClock,
   withDeadline,
@@ -15,7 +16,7 @@ import {
 } from "../../src/rpc/mod.ts";
 import { StreamResetError } from "../../src/tunnel/mod.ts";
 import { pattern, readAll } from "../support/bytes.ts";
-import { settle } from "../support/manual_clock.ts";
+import { ManualClock, settle } from "../support/manual_clock.ts";
 import { memoryPipe, type MemoryPipeEnd } from "../support/memory_pipe.ts";
 import { sessionPair } from "../tunnel/session_pair.ts";
 
@@ -41,6 +42,23 @@ function target(): { dial: () => Promise<BytePipe>; far: Promise<MemoryPipeEnd> 
     },
   };
 }
+
+Deno.test("a call waits for its answer as long as the link may be away, and no longer", async () => {
+  const clock = new ManualClock();
+  const { connecting, listening } = await sessionPair({ graceMs: 60_000 });
+  const rpc = new RpcPeer(connecting.rpc, {
+    ...{ clock, log: silentLogger, handlers: {}, onFault: () => {} },
+  });
+  const opening = openChannel(connecting, rpc, "nbd");
+  let over = false;
+  opening.catch(() => {}).finally(() => over = true);
+  await clock.advance(85_000);
+  assertEquals(over, false, "the answer may still come");
+  await clock.advance(10_000);
+  await assertRejects(() => opening, DeadlineError);
+  connecting.abort("test over", "stopped");
+  await listening.ended;
+});
 
 Deno.test("a channel carries bytes both ways and each end by itself", async () => {
   const { dial, far } = target();

@@ -1,6 +1,7 @@
 import { TcpConnections } from "./support/host.ts";
 import { Pair } from "./support/pair.ts";
 import { assertExit, type Scenario } from "./support/scenario.ts";
+import { secretsSeen } from "./support/secrets.ts";
 
 /** The main job. */
 export const scenario: Scenario = {
@@ -13,6 +14,12 @@ export const scenario: Scenario = {
     const address = await receive.address();
     using connections = new TcpConnections(Number(address.split(":").at(-1)));
     const migrate = pair.migrate(address);
+    await migrate.waitEvent("phase", (e) => e.phase === "mirror");
+    const seen = await secretsSeen([(await Deno.readTextFile(pair.secretFile)).trim()], [
+      migrate,
+      receive,
+    ]);
+    if (seen.length > 0) throw new Error(`The secret was seen: ${seen.join("; ")}`);
     await assertExit(migrate, 0);
     await assertExit(receive, 0);
 

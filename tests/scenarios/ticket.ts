@@ -30,21 +30,39 @@ export const scenario: Scenario = {
       ["faketime", "-f", "+3d"],
     );
     await migrate.waitEvent("progress", (e) => moved(e) > 8 << 20);
-    const seen = await secretsSeen([ticket], [migrate, receive]);
+    const secrets = [ticket, ...await keptSecrets(pair)];
+    if (secrets.length !== 5) throw new Error(`${secrets.length} secrets are kept, expected 5`);
+    const seen = await secretsSeen(secrets, [migrate, receive]);
     await network.cut();
     await migrate.waitEvent("link", (e) => e.state === "down");
     await network.restore();
     await migrate.waitEvent("link", (e) => e.state === "up");
     await assertExit(migrate, 0, 120_000);
     await assertExit(receive, 0);
-    seen.push(...await secretsSeen([ticket], [migrate, receive]));
-    if (seen.length > 0) throw new Error(`The ticket was seen: ${seen.join("; ")}`);
+    seen.push(...await secretsSeen(secrets, [migrate, receive]));
+    if (seen.length > 0) throw new Error(`A secret was seen: ${seen.join("; ")}`);
     const pause = await pair.pauseMs();
     const { downtimeMs } = await migrate.waitEvent("result");
     await pair.assertArrived();
     return `pause ${pause.toFixed(1)} ms, downtime ${downtimeMs} ms`;
   },
 };
+
+/** What both ends keep of it in their run directories while it is used. */
+async function keptSecrets(pair: Pair): Promise<string[]> {
+  const secrets: string[] = [];
+  for (const side of ["source", "dest"] as const) {
+    const [run] = [...Deno.readDirSync(pair.runDir(side))];
+    const path = `${pair.runDir(side)}/${run!.name}/ticket`;
+    const { mode } = await Deno.stat(path);
+    if ((mode! & 0o777) !== 0o600) throw new Error(`${path} has mode ${mode!.toString(8)}`);
+    const { successor, ticket, privateKey } = JSON.parse(await Deno.readTextFile(path));
+    secrets.push(...[successor, ticket].filter((s) => s !== undefined));
+    // Of a key in PEM, a line that is not like any other's.
+    if (privateKey) secrets.push(privateKey.split("\n")[1]);
+  }
+  return secrets;
+}
 
 function moved(event: { readonly [member: string]: unknown }): number {
   return (event.disks as { transferred: number }[]).reduce((sum, d) => sum + d.transferred, 0);

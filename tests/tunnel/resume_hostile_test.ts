@@ -48,6 +48,58 @@ Deno.test("resume: an unknown session and another session's key are refused, the
   await end();
 });
 
+/** A pipe that remembers what was written to it. */
+function recording(pipe: BytePipe): { readonly pipe: BytePipe; readonly said: Uint8Array[] } {
+  const said: Uint8Array[] = [];
+  const write = async (from: Uint8Array) => {
+    const n = await pipe.write(from);
+    said.push(from.slice(0, n));
+    return n;
+  };
+  return { said, pipe: { ...bound(pipe), write } };
+}
+
+function bound(pipe: BytePipe): BytePipe {
+  return {
+    read: (into) => pipe.read(into),
+    write: (from) => pipe.write(from),
+    closeWrite: () => pipe.closeWrite(),
+    close: () => pipe.close(),
+  };
+}
+
+/** All that comes until the other end hangs up, as text. */
+async function textOf(pipe: BytePipe): Promise<string> {
+  const buffer = new Uint8Array(4096);
+  let text = "";
+  for (let n; (n = await pipe.read(buffer)) !== null;) {
+    text += new TextDecoder().decode(buffer.subarray(0, n));
+  }
+  return text;
+}
+
+Deno.test("what was recorded of a good handshake, or of a good return, opens nothing when it is played again", async () => {
+  const { server, network, sessions: open, session, identity, end } = await resumable();
+  const first = recording(await network.dial());
+  await openSession(first.pipe, local);
+  const back = recording(await network.dial());
+  await resumeSession(back.pipe, local, identity, 1, 0);
+  await settle();
+  const [known, epoch] = [open.length, session.epoch];
+  for (const { said } of [first, back]) {
+    const again = await network.dial();
+    const heard = textOf(again);
+    await shout(again, ...said);
+    await again.closeWrite();
+    const text = await heard;
+    assert(/secrets of the two ends are not the same|not this session's key/.test(text), text);
+  }
+  assertEquals([open.length, session.epoch], [known, epoch]);
+  for (const one of open) one.abort("test over", "stopped");
+  await server.close();
+  await end();
+});
+
 Deno.test("resume: a number that was used before is refused, the connection in use goes on", async () => {
   const { session, resume, refused, end } = await resumable();
   const second = await resume(5);

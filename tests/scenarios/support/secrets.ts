@@ -1,4 +1,3 @@
-import { processesOf } from "./host.ts";
 import type { Vmferry } from "./vmferry.ts";
 
 /**
@@ -29,9 +28,4 @@ export async function secretsSeen(
     look(ferry.strayLines.join("\n"), `${ferry.name}'s stdout`);
   }
   return seen;
-}
-
-/** How many processes of a vmferry there are to look at; none would make the look worthless. */
-export async function processCount(ferry: Vmferry): Promise<number> {
-  return (await processesOf(ferry.mark)).length;
 }
