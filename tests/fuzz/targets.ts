@@ -9,7 +9,7 @@ import { NbdError, probeExport } from "../../src/nbd/mod.ts";
 import { QmpClient, QmpCommandError, QmpError } from "../../src/qmp/mod.ts";
 import { ChannelServer, RpcPeer } from "../../src/rpc/mod.ts";
 import { openSession, resumeSession } from "../../src/tunnel/handshake.ts";
-import { type Session, SessionError } from "../../src/tunnel/mod.ts";
+import { limits, type Session, SessionError, type TunnelStream } from "../../src/tunnel/mod.ts";
 import * as wire from "../../src/tunnel/wire.ts";
 import { WHOLE } from "../nbd/dialogue.ts";
 import { concat } from "../support/bytes.ts";
@@ -55,7 +55,7 @@ export const targets: Readonly<Record<string, Target>> = {
     const { server, intruder } = listeningEnd();
     const { pipe, session, heard } = await intruder();
     serve(session);
-    for (let id = 1; id < 20; id += 2) session.accept(id);
+    acceptStreams(session);
     let sent = 0;
     const mischief = dice.below(4) > 0;
     const next = legalFrames(dice);
@@ -83,7 +83,7 @@ export const targets: Readonly<Record<string, Target>> = {
     const { network, server, intruder } = listeningEnd(local.graceMs);
     let { pipe, session, identity } = await intruder();
     serve(session);
-    for (let id = 1; id < 20; id += 2) session.accept(id);
+    acceptStreams(session);
     const frames = Array.from({ length: 1000 }, legalFrames(dice))
       .filter((bytes) => bytes[4]! >= wire.FIRST_SEQUENCED);
     const script = concat(frames);
@@ -184,6 +184,28 @@ function serve(session: Session): void {
   session.ended.then(() => rpc.join());
 }
 
+/** What large frames carry: enough to be pinned, and to fill a window that nobody reads. */
+const LARGE = new Dice(1).bytes(24 * 1024);
+/** Bytes of large frames on a stream; the small ones fit behind them. */
+const ALLOWED = limits.FIRST_WINDOW - 16 * 1024;
+
+/** Streams that the peer may send on; every other one is read, the rest fill their windows. */
+function acceptStreams(session: Session): void {
+  for (let id = 1; id < 20; id += 2) {
+    const stream = session.accept(id);
+    if (id % 4 === 1) readAway(stream);
+  }
+}
+
+async function readAway(stream: TunnelStream): Promise<void> {
+  const into = new Uint8Array(5000);
+  try {
+    while (await stream.read(into) !== null);
+  } catch {
+    // It was reset, or its session is over.
+  }
+}
+
 /** Frames as a peer may send them that keeps to the rules, one after the other. */
 function legalFrames(dice: Dice): () => Uint8Array {
   /** Bytes sent on each stream, which a RESET must name. */
@@ -205,9 +227,13 @@ function legalFrames(dice: Dice): () => Uint8Array {
       case 3:
         return frame(wire.CREDIT, stream, u64(dice.below(2 ** 30)));
       default: {
-        const bytes = dice.bytes(dice.below(2) * dice.below(4));
-        sent.set(stream, (sent.get(stream) ?? 0) + bytes.length);
-        return frame(wire.DATA, stream, bytes);
+        const before = sent.get(stream) ?? 0;
+        const [wish, room] = dice.below(100) === 0
+          ? [dice.below(LARGE.length), ALLOWED - before]
+          : [dice.below(2) * dice.below(4), limits.FIRST_WINDOW - before];
+        const length = Math.max(0, Math.min(wish, room));
+        sent.set(stream, before + length);
+        return frame(wire.DATA, stream, LARGE.subarray(0, length));
       }
     }
   };

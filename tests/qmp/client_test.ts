@@ -21,6 +21,13 @@ Deno.test("the greeting, version and commands are read, one byte at a time", asy
   client.close();
 });
 
+Deno.test("an answer of 10 MiB and more is one line like any other", async () => {
+  const schema = "x".repeat(12 << 20);
+  const { client } = await open({ "query-qmp-schema": () => ({ return: schema }) }, () => 65536);
+  assertEquals(await client.executeUntyped("query-qmp-schema"), schema);
+  client.close();
+});
+
 Deno.test("answers find their command by its id, in whatever order they come", async () => {
   const { client, qemu } = await open(SILENT);
   const status = client.executeUntyped("query-status");

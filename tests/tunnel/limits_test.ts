@@ -3,7 +3,7 @@ import { type BytePipe, silentLogger, writeAll } from "../../src/io/mod.ts";
 import { ReadBufferPool } from "../../src/tunnel/buffers.ts";
 import { connectSession } from "../../src/tunnel/connect.ts";
 import { openSession } from "../../src/tunnel/handshake.ts";
-import { encodeHello, parseHello } from "../../src/tunnel/hello.ts";
+import { encodeHello, encodePreface, parseHello, parsePreface } from "../../src/tunnel/hello.ts";
 import { limits, SessionError } from "../../src/tunnel/mod.ts";
 import * as wire from "../../src/tunnel/wire.ts";
 import { pattern } from "../support/bytes.ts";
@@ -69,6 +69,10 @@ Deno.test("limit: a later minor version may use what is reserved in HELLO, and s
   later.fill(0xff, 2, 4);
   later.fill(0xff, 24, 32);
   assertEquals(parseHello(later), plain);
+  const preface = encodePreface();
+  const minor = preface.length - 1;
+  preface[minor] = preface[minor]! + 7;
+  assertEquals(parsePreface(preface), { major: 1, minor: wire.VERSION_MINOR + 7 });
 });
 
 Deno.test("limit: no more in flight than was said, and acknowledgements let the rest go", async () => {
