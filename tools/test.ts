@@ -12,8 +12,14 @@ interface Tier {
   readonly args: readonly string[];
   /** How its output tells what ran; without, the tier itself counts as one test. */
   readonly counts?: RegExp;
-  readonly env?: Record<string, string>;
+  /** It makes network namespaces, mounts and files of other users, which takes root. */
+  readonly root?: boolean;
 }
+
+/** In front of what takes root; sudo lets nothing of the environment through but what is named. */
+const AS_ROOT = Deno.uid() === 0
+  ? []
+  : ["sudo", "-n", "--preserve-env=QEMU,QEMU_DEST,VMFERRY,VMFERRY_ACCEL,NO_COLOR", "--"];
 
 const files = testFiles();
 const DENO_TEST = /(\d+) passed(?: \([^)]*\))? \| (\d+) failed/;
@@ -30,12 +36,14 @@ const TIERS: readonly Tier[] = [
     name: "net",
     args: ["test", "--quiet", "-A", "--parallel", ...files.filter(isNet)],
     counts: DENO_TEST,
+    root: true,
   },
   { name: "build", args: ["run", "-A", project("tools/build.ts")] },
   {
     name: "scenarios",
     args: ["task", "--quiet", "scenario", "--all", "--jobs", "2"],
     counts: /^(\d+) passed, (\d+) failed$/m,
+    root: true,
   },
 ];
 
@@ -43,6 +51,17 @@ const wanted = Deno.args[0]?.split(",") ?? TIERS.map((tier) => tier.name);
 for (const name of wanted) {
   if (!TIERS.some((tier) => tier.name === name)) {
     throw new Error(`There is no tier "${name}", there is ${TIERS.map((t) => t.name).join(", ")}`);
+  }
+}
+
+if (AS_ROOT.length > 0 && TIERS.some((tier) => tier.root && wanted.includes(tier.name))) {
+  const { success } = await new Deno.Command("sudo", { args: ["-n", "true"] }).output()
+    .catch(() => ({ success: false }));
+  if (!success) {
+    console.error(
+      "The tiers net and scenarios take root: run this as root, or where sudo asks for no password",
+    );
+    Deno.exit(1);
   }
 }
 
@@ -69,10 +88,11 @@ async function runTier(
 ): Promise<{ passed: number; failed: number; seconds: number }> {
   console.log(`--- ${tier.name}`);
   const start = performance.now();
-  const child = new Deno.Command(Deno.execPath(), {
-    args: [...tier.args],
+  const [program, ...args] = [...(tier.root ? AS_ROOT : []), Deno.execPath(), ...tier.args];
+  const child = new Deno.Command(program!, {
+    args,
     cwd: project(""),
-    env: { NO_COLOR: "1", ...tier.env },
+    env: { NO_COLOR: "1" },
     stdin: "null",
     stdout: "piped",
     stderr: "inherit",
