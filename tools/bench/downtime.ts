@@ -1,6 +1,7 @@
 /**
- * `make bench-downtime`: how long the guest stands still, with vmferry and with nothing between the
- * QEMUs, one disk and eight, a guest that does little and one that writes as fast as it can.
+ * `make bench-downtime`: how long the guest stands still, with vmferry, with nothing between the QEMUs and
+ * with two plain relays there, one disk and eight, a guest that does little and one that writes as fast
+ * as it can. Run directories are in memory, as /run is.
  *
  *     downtime.ts [--runs N] [--json FILE]
  *
@@ -13,7 +14,9 @@ import { accelerator } from "../../tests/scenarios/support/qemu.ts";
 import { assertExit, ScenarioContext } from "../../tests/scenarios/support/scenario.ts";
 import { median } from "./ground.ts";
 import { describe, machine } from "./machine.ts";
+import { relays } from "./relays.ts";
 import { table } from "./report.ts";
+import { run } from "../run.ts";
 
 const args = parseArgs(Deno.args, { string: ["runs", "json"] });
 const runs = Number(args.runs ?? 10);
@@ -30,11 +33,14 @@ interface Pauses {
   readonly downtime: number[];
 }
 
+/** What is between the QEMUs. */
+const WAYS = ["nothing", "socat", "vmferry"] as const;
+type Way = (typeof WAYS)[number];
+
 interface Row {
   readonly disks: number;
   readonly guest: GuestKind;
-  readonly without: Pauses;
-  readonly with: Pauses;
+  readonly ways: Readonly<Record<Way, Pauses>>;
 }
 
 const about = await machine();
@@ -42,16 +48,16 @@ console.log(`${describe(about)}; ${accelerator()}`);
 const rows: Row[] = [];
 for (const disks of [1, 8]) {
   for (const guest of Object.keys(GUESTS) as GuestKind[]) {
-    const nothing = (): Pauses => ({ pause: [], downtime: [] });
-    rows.push({ disks, guest, without: nothing(), with: nothing() });
+    const none = (): Pauses => ({ pause: [], downtime: [] });
+    rows.push({ disks, guest, ways: { nothing: none(), socat: none(), vmferry: none() } });
   }
 }
 for (let run = 0; run < runs; run++) {
   for (const row of rows) {
-    for (const way of ["without", "with"] as const) {
+    for (const way of WAYS) {
       const { pause, downtime } = await measure(row.disks, GUESTS[row.guest], way);
-      row[way].pause.push(pause);
-      row[way].downtime.push(downtime);
+      row.ways[way].pause.push(pause);
+      row.ways[way].downtime.push(downtime);
     }
   }
   console.error(`run ${run + 1} of ${runs}`);
@@ -63,15 +69,24 @@ const spread = (values: readonly number[]) =>
     Math.max(...values).toFixed(1)
   })`;
 table([
-  ["disks", "guest", "pause without", "pause with", "ratio", "downtime without", "downtime with"],
-  ...rows.map((row) => [
-    String(row.disks),
-    row.guest,
-    spread(row.without.pause),
-    spread(row.with.pause),
-    (median(row.with.pause) / median(row.without.pause)).toFixed(2),
-    spread(row.without.downtime),
-    spread(row.with.downtime),
+  [
+    "disks",
+    "guest",
+    "pause: nothing",
+    "socat",
+    "vmferry",
+    "ratio",
+    "to socat",
+    "downtime: nothing",
+    "vmferry",
+  ],
+  ...rows.map(({ disks, guest, ways: { nothing, socat, vmferry } }) => [
+    String(disks),
+    guest,
+    ...[nothing, socat, vmferry].map((way) => spread(way.pause)),
+    (median(vmferry.pause) / median(nothing.pause)).toFixed(2),
+    (median(vmferry.pause) / median(socat.pause)).toFixed(2),
+    ...[nothing, vmferry].map((way) => spread(way.downtime)),
   ]),
 ]);
 if (args.json !== undefined) {
@@ -83,7 +98,7 @@ if (args.json !== undefined) {
 async function measure(
   disks: number,
   waitUs: number,
-  way: "without" | "with",
+  way: Way,
 ): Promise<{ pause: number; downtime: number }> {
   const dir = await Deno.makeTempDir({ prefix: "vmferry-" });
   try {
@@ -94,9 +109,18 @@ async function measure(
       bytes: 16 * 2 ** 20,
       guest: { waitUs },
     });
-    if (way === "without") {
-      await migrateDirectly(context, pair.source, pair.destination, names);
+    if (way !== "vmferry") {
+      const { source, destination } = pair;
+      await migrateDirectly(context, source, destination, names, async (name, path) => {
+        if (way === "nothing") return path;
+        const sockets = `${dir}/${name}`;
+        await Deno.mkdir(sockets);
+        const relay = await relays["socat 256K"]!(sockets, path);
+        context.use({ [Symbol.asyncDispose]: () => relay.stop() });
+        return relay.path;
+      });
     } else {
+      for (const side of ["source", "dest"] as const) await inMemory(context, pair.runDir(side));
       const receive = pair.receive();
       const migrate = pair.migrate(await receive.address());
       await assertExit(migrate, 0);
@@ -107,4 +131,10 @@ async function measure(
   } finally {
     await Deno.remove(dir, { recursive: true });
   }
+}
+
+/** Puts a folder into memory until the context is over; that takes root. */
+async function inMemory(context: ScenarioContext, dir: string): Promise<void> {
+  await run("mount", ["-t", "tmpfs", "-o", "size=16m,mode=0700", "none", dir]);
+  context.use({ [Symbol.asyncDispose]: async () => void await run("umount", ["-l", dir]) });
 }

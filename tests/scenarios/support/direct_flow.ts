@@ -7,12 +7,19 @@ import type { Qemu } from "./qemu.ts";
 import type { ScenarioContext } from "./scenario.ts";
 import { poll } from "./waiting.ts";
 
-/** Migrates with the QMP commands that vmferry uses; returns STOP to RESUME in ms. */
+/**
+ * Migrates with the QMP commands that vmferry uses; returns STOP to RESUME in ms.
+ *
+ * @param through makes a socket that leads to the destination's, for the source to connect to; default:
+ * the destination's itself.
+ */
 export async function migrateDirectly(
   context: ScenarioContext,
   source: Qemu,
   destination: Qemu,
   names: readonly string[],
+  through: (name: "nbd" | "ram", path: string) => Promise<string> = (_, path) =>
+    Promise.resolve(path),
 ): Promise<number> {
   const nbd = `${context.dir}/nbd.sock`;
   const ram = `${context.dir}/ram.sock`;
@@ -27,6 +34,8 @@ export async function migrateDirectly(
   }
   await setCapabilities(destination, ["events", "late-block-activate"]);
   await destination.execute("migrate-incoming", { uri: `unix:${ram}` });
+  const toNbd = await through("nbd", nbd);
+  const toRam = await through("ram", ram);
 
   context.note("source: mirrors");
   await setCapabilities(source, ["events", "pause-before-switchover"]);
@@ -37,7 +46,7 @@ export async function migrateDirectly(
   for (const name of names) {
     await source.execute("blockdev-add", {
       ...{ driver: "nbd", "node-name": `target-${name}`, export: name },
-      server: { type: "unix", path: nbd },
+      server: { type: "unix", path: toNbd },
     });
     await source.execute("blockdev-mirror", {
       ...{ "job-id": name, device: `${source.name}-${name}`, target: `target-${name}` },
@@ -47,7 +56,7 @@ export async function migrateDirectly(
   for (const name of names) await jobReaches(source, name, "ready");
 
   context.note("RAM");
-  await source.execute("migrate", { uri: `unix:${ram}` });
+  await source.execute("migrate", { uri: `unix:${toRam}` });
   await migrationReaches(source, "pre-switchover");
 
   context.note("switchover");
