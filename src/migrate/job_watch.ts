@@ -13,6 +13,12 @@ export interface JobWatchOptions {
 /** How often the jobs are looked at when no event says that something changed, ms. */
 const POLL_MS = 500;
 
+interface Waiter {
+  readonly wake: () => void;
+  /** What is waited for. */
+  readonly condition: () => boolean;
+}
+
 /** Looks at QEMU's jobs: events say when, `query-jobs` says what is so. From `start` to `stop`. */
 export class JobWatch {
   readonly #options: JobWatchOptions;
@@ -23,7 +29,7 @@ export class JobWatch {
   #stopPoll: () => void = () => {};
   #looking: Promise<void> | undefined;
   #lookAgain = false;
-  readonly #waiters = new Set<() => void>();
+  readonly #waiters = new Set<Waiter>();
 
   constructor(options: JobWatchOptions) {
     this.#options = options;
@@ -104,21 +110,29 @@ export class JobWatch {
           `The mirror jobs did not end within ${stallMs / 1000} s without any progress`,
         );
       }
-      await this.nextLook(signal);
+      await this.nextLook(signal, condition);
     }
   }
 
-  /** Resolves after the next look, or when `signal` is aborted, or after a second. */
-  nextLook(signal: AbortSignal | undefined): Promise<void> {
+  /**
+   * Resolves after the next look, or when `signal` is aborted, or after a second.
+   *
+   * @param condition when it holds after that look, nobody need look again at once.
+   */
+  nextLook(
+    signal: AbortSignal | undefined,
+    condition: () => boolean = () => false,
+  ): Promise<void> {
     return new Promise((resolve) => {
       const wake = () => {
-        this.#waiters.delete(wake);
+        this.#waiters.delete(waiter);
         signal?.removeEventListener("abort", wake);
         cancel();
         resolve();
       };
+      const waiter = { wake, condition };
       const cancel = this.#options.clock.after(POLL_MS * 2, wake);
-      this.#waiters.add(wake);
+      this.#waiters.add(waiter);
       signal?.addEventListener("abort", wake, { once: true });
     });
   }
@@ -135,7 +149,12 @@ export class JobWatch {
         break;
       }
       await onLook().catch((error) => log.log("debug", `the mirror jobs: ${messageOf(error)}`));
-      for (const wake of this.#waiters) wake();
+      const waiters = [...this.#waiters];
+      // Another question would be in the way of what comes next, and the guest may be standing still.
+      if (waiters.length > 0 && waiters.every(({ condition }) => condition())) {
+        this.#lookAgain = false;
+      }
+      for (const { wake } of waiters) wake();
     }
   }
 }

@@ -219,12 +219,12 @@ export class MirrorSet {
     const { mirrors } = this.#options;
     this.#finishing = true;
     // QEMU carries these out in this order; one round trip less for a guest that stands still. On a
-    // mirror that is ready, cancel is the way to end it in step (job-cancel would be forced); one
-    // that was not ready is lost by it, and so is the migration.
+    // mirror that is ready, cancel without force is the way to end it in step (job-cancel would be
+    // forced); one that was not ready is lost by it, and so is the migration.
     const [before] = await Promise.all([
       queryJobs(this.#qmp),
       ...mirrors.map((mirror) =>
-        this.#qmp.execute("block-job-cancel", { device: mirror.jobId, force: false }, { signal })
+        this.#qmp.execute("block-job-cancel", { device: mirror.jobId }, { signal })
       ),
     ]);
     for (const mirror of mirrors) {

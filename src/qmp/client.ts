@@ -159,7 +159,8 @@ export class QmpClient implements AsyncDisposable {
     if (this.#pending.size >= MAX_IN_FLIGHT) {
       throw new RangeError(`${MAX_IN_FLIGHT} QMP commands wait for their answers`);
     }
-    const id = `vmferry-${++this.#lastId}`;
+    const number = ++this.#lastId;
+    const id = String(number);
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     this.#pending.set(id, { command, resolve, reject });
     const onAbort = () => reject(options.signal!.reason);
@@ -173,7 +174,8 @@ export class QmpClient implements AsyncDisposable {
     if (this.#log.debugEnabled) this.#log.log("debug", `qmp -> ${command} (${id})`);
     const verb = options.oob && this.#oob ? "exec-oob" : "execute";
     const hasArgs = Object.keys(args).length > 0;
-    this.#send({ [verb]: command, ...(hasArgs ? { arguments: args } : {}), id });
+    // Short: QEMU reads what comes byte by byte, each with a system call and a turn of its loop.
+    this.#send({ [verb]: command, ...(hasArgs ? { arguments: args } : {}), id: number });
     try {
       return await promise;
     } finally {

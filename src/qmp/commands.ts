@@ -143,7 +143,7 @@ export interface Commands {
     answer: Empty;
   };
   /** On a mirror that is ready, `force: false` ends it in step. */
-  "block-job-cancel": { args: { device: string; force: boolean }; answer: Empty };
+  "block-job-cancel": { args: { device: string; force?: boolean }; answer: Empty };
   "block-job-change": {
     args: { id: string; type: "mirror"; "copy-mode": "write-blocking" };
     answer: Empty;

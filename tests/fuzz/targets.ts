@@ -250,9 +250,9 @@ const MESSAGES = [
 
 const QMP_LINES = [
   '{"QMP": {"version": {"qemu": {"micro": 0, "minor": 2, "major": 7}}, "capabilities": ["oob"]}}',
-  '{"return": {}, "id": "vmferry-1"}',
+  '{"return": {}, "id": 1}',
   '{"event": "STOP", "timestamp": {"seconds": 1, "microseconds": 2}}',
-  '{"return": {"qemu": {"micro": 0, "minor": 2, "major": 7}, "package": ""}, "id": "vmferry-2"}',
-  '{"return": [{"name": "query-status"}], "id": "vmferry-3"}',
+  '{"return": {"qemu": {"micro": 0, "minor": 2, "major": 7}, "package": ""}, "id": 2}',
+  '{"return": [{"name": "query-status"}], "id": 3}',
   "",
 ].join("\n");
