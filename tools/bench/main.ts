@@ -19,7 +19,7 @@ import { roundTrips } from "./rpc.ts";
 const MIB = 1 << 20;
 
 const args = parseArgs(Deno.args, { string: ["rounds", "mib", "json"] });
-const rounds = Number(args.rounds ?? 5);
+const rounds = Number(args.rounds ?? 3);
 const bytes = Number(args.mib ?? 512) * MIB;
 const rows = args._.length > 0 ? args._.map(String) : Object.keys(relays);
 for (const row of rows) {
