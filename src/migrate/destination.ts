@@ -1,5 +1,5 @@
 import { Machine, messageOf, withDeadline } from "../io/mod.ts";
-import { type QmpClient, QmpClosedError, waitMigration } from "../qmp/mod.ts";
+import { type QmpClient, QmpClosedError, QmpCommandError } from "../qmp/mod.ts";
 import { ChannelServer, type Params, type Result, RpcError, RpcPeer } from "../rpc/mod.ts";
 import type { Session } from "../tunnel/mod.ts";
 import {
@@ -7,6 +7,7 @@ import {
   type DestinationEvent,
   type DestinationState,
 } from "./destination_machine.ts";
+import { CUT_OFF, failed, LOST, unknown } from "./destination_failure.ts";
 import type { DestinationOptions } from "./destination_options.ts";
 import { adviceOn } from "./advice.ts";
 import { asMigrationError, MigrationError, qemuGone, refusal } from "./errors.ts";
@@ -14,13 +15,11 @@ import { IncomingEnd } from "./incoming_end.ts";
 import { destinationProblems, inspectGuest, lookAt } from "./inspect.ts";
 import { type DestinationRecord, firstRecord } from "./journal.ts";
 import { GuestStart } from "./guest_start.ts";
-import { discardLoaded, guestStatus } from "./loaded_guest.ts";
+import { discardLoaded, guestLoaded, guestStatus } from "./loaded_guest.ts";
 import { exportsInQemu, nameExports, stopNbdServer } from "./nbd_exports.ts";
 import type { DiskPair } from "./plan.ts";
 import { UndoList } from "./undo.ts";
 
-/** How long QEMU may take to load what has crossed, without progress, ms. */
-const LOAD_MS = 120_000;
 /** How long a source may take to leave once all is over, ms. */
 const LEAVE_MS = 5_000;
 /** Least time for a source to come back to a migration that was taken up, ms. */
@@ -331,15 +330,7 @@ export class DestinationMigration {
     await this.#enter("load");
     report({ event: "phase", phase: "switchover" });
     try {
-      const [info] = await Promise.all([
-        waitMigration(
-          this.#qmp,
-          (status) => status === "completed" || status === "failed",
-          { stallMs: LOAD_MS, clock },
-        ),
-        stopNbdServer(this.#qmp, log),
-      ]);
-      if (info.status !== "completed") throw new Error(info.errorDesc ?? "QEMU could not load it");
+      await Promise.all([guestLoaded(this.#qmp, clock), stopNbdServer(this.#qmp, log)]);
       await this.#enter("completed");
       return {};
     } catch (error) {
@@ -383,7 +374,7 @@ export class DestinationMigration {
         if (this.#machine.current === "lost") throw this.#lost;
       });
     } catch (error) {
-      if (GuestStart.isRefusal(error)) throw await this.#refused(error);
+      if (error instanceof QmpCommandError) throw await this.#refused(error);
       throw error instanceof QmpClosedError ? this.#lost : error;
     }
   }
@@ -492,20 +483,4 @@ export class DestinationMigration {
     this.#written = written.catch(() => {});
     await written;
   }
-}
-
-const CUT_OFF = "The tool was killed while memory was crossing, which can't be taken up: start " +
-  "QEMU anew and receive again";
-const LOST = "The destination's QEMU ended as it was told to run the guest";
-
-/** That nobody knows whether the guest runs here, and why. */
-function unknown(cause: MigrationError): MigrationError {
-  const [code, message] = cause.code === "not-seen-running"
-    ? [cause.code, cause.message]
-    : ["lost", LOST];
-  return new MigrationError("unknown", code, "destination", message, { cause });
-}
-
-function failed(code: string, message: string, cause?: unknown): MigrationError {
-  return new MigrationError("failed", code, "destination", message, { cause });
 }

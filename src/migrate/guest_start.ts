@@ -1,5 +1,5 @@
 import type { Clock } from "../io/mod.ts";
-import { type QmpClient, QmpCommandError } from "../qmp/mod.ts";
+import type { QmpClient } from "../qmp/mod.ts";
 import type { Result } from "../rpc/mod.ts";
 import { guestRuns, guestStatus } from "./loaded_guest.ts";
 
@@ -65,10 +65,5 @@ export class GuestStart {
     const status = await guestStatus(this.#qmp);
     if (status === undefined) throw new Error("QEMU does not say how the guest is");
     return status;
-  }
-
-  /** Whether that means that the guest was not run and will not be. */
-  static isRefusal(error: unknown): error is QmpCommandError {
-    return error instanceof QmpCommandError;
   }
 }

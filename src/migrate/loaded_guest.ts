@@ -4,12 +4,25 @@
  * @module
  */
 import { type Clock, delay, type Logger, messageOf, withDeadline } from "../io/mod.ts";
-import { type QmpClient, queryMigrate } from "../qmp/mod.ts";
+import { type QmpClient, queryMigrate, waitMigration } from "../qmp/mod.ts";
 
+/** How long QEMU may take to load what has crossed, without progress, ms. */
+const LOAD_MS = 120_000;
 /** How long the guest may take to run after `cont`, ms. */
 const START_MS = 60_000;
 /** Pause between two looks at it, ms. */
 const LOOK_MS = 20;
+
+/**
+ * Waits until QEMU has loaded all of a guest.
+ *
+ * @throws {Error} in QEMU's words, when it could not.
+ */
+export async function guestLoaded(qmp: QmpClient, clock: Clock): Promise<void> {
+  const isOver = (status: string) => status === "completed" || status === "failed";
+  const { status, errorDesc } = await waitMigration(qmp, isOver, { stallMs: LOAD_MS, clock });
+  if (status !== "completed") throw new Error(errorDesc ?? "QEMU could not load it");
+}
 
 /** QEMU's run state, such as `running`; `undefined` when it does not say. */
 export async function guestStatus(qmp: QmpClient): Promise<string | undefined> {

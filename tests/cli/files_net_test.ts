@@ -5,15 +5,7 @@ import { readSecret } from "../../src/cli/secret.ts";
 import { giveTo } from "../../src/cli/socket_owner.ts";
 import { readCredentials } from "../../src/cli/tls_dir.ts";
 import { UsageError } from "../../src/cli/usage_error.ts";
-
-async function inFolder(work: (dir: string) => Promise<void>): Promise<void> {
-  const dir = await Deno.makeTempDir();
-  try {
-    await work(dir);
-  } finally {
-    await Deno.remove(dir, { recursive: true });
-  }
-}
+import { inFolder } from "../support/in_folder.ts";
 
 Deno.test("a secret is read without the line's end, from a file that nobody else can use", async () => {
   await inFolder(async (dir) => {

@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { inFolder } from "../support/in_folder.ts";
 
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 const TICKET = "Zz09-_".repeat(11).slice(0, 64);
@@ -36,15 +37,6 @@ async function vmferry(args: string[], typed = "", until?: RegExp): Promise<Ende
   clearTimeout(timer);
   await writer.close().catch(() => {});
   return { code, stdout, stderr };
-}
-
-async function inFolder(work: (dir: string) => Promise<void>): Promise<void> {
-  const dir = await Deno.makeTempDir();
-  try {
-    await work(dir);
-  } finally {
-    await Deno.remove(dir, { recursive: true });
-  }
 }
 
 Deno.test("a ticket is pasted as a line, and that is enough", async () => {
