@@ -3,7 +3,6 @@ import { MigrationSettings, type QmpClient, QmpCommandError } from "../qmp/mod.t
 import type { ChannelServer } from "../rpc/mod.ts";
 import type { DestinationRecord } from "./journal.ts";
 import { type NbdExport, removeExports, startExports } from "./nbd_exports.ts";
-import { PacedPipe } from "./paced_pipe.ts";
 import type { DiskPair } from "./plan.ts";
 import type { RunDir } from "./source_options.ts";
 import type { UndoList } from "./undo.ts";
@@ -65,13 +64,11 @@ export class IncomingEnd {
    */
   serveOn(channels: ChannelServer, startIncoming: () => Promise<void>): void {
     this.#channels = channels;
-    const { connectUnix, qmp, clock } = this.#options;
-    // Its main loop answers once it has loaded what has come.
-    const settled = () => qmp.execute("query-status", {});
+    const { connectUnix } = this.#options;
     channels.serve("nbd", () => connectUnix(this.#nbdPath));
     channels.serve("ram", async () => {
       await startIncoming();
-      return new PacedPipe(await connectUnix(this.#ramPath), { settled, clock });
+      return await connectUnix(this.#ramPath);
     });
   }
 

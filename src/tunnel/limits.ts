@@ -60,8 +60,6 @@ export const ACK_DELAY_MS = 5;
 export const ACKS_PER_DELAY = 8;
 /** A window that is used up to a half in less than this is too small, however short the round trip. */
 export const WINDOW_MS = 4;
-/** So many times longer than that, and what the window lets in only stands in a queue. */
-export const SLOW_READER = 8;
 /** Size of the buffers the connection is read into. */
 export const READ_BUFFER = 1 * MiB;
 /** Reads under way at a time where each brings no more than a record. */

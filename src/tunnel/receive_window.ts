@@ -11,14 +11,12 @@ export class ReceiveWindow {
   #consumed = 0;
   #limit: number;
   #size: number;
-  readonly #first: number;
   #grantedAt: number;
 
   /** @param first what the peer may send before it is told a limit, bytes. */
   constructor(first: number, now: number) {
     this.#limit = first;
     this.#size = first;
-    this.#first = first;
     this.#grantedAt = now;
   }
 
@@ -59,18 +57,12 @@ export class ReceiveWindow {
    * The limit to tell the peer; it holds from now on. The window doubles while the reader uses up
    * half of it within a round trip, which means that the peer waits for credit; a reader that is
    * slower than that has no use for more, it would only stand in a queue. A window that comes in one
-   * burst is granted anew once a round trip and a little, hence the half more. When the peer has used
-   * all of it and the reader takes many times as long, it is such a queue, and is halved.
+   * burst is granted anew once a round trip and a little, hence the half more.
    *
    * @param most the window is not above this, bytes.
    */
   grant(now: number, rttMs: number, most: number): number {
-    const took = now - this.#grantedAt;
-    const brief = limits.WINDOW_MS + 1.5 * rttMs;
-    if (took < brief) this.#size *= 2;
-    else if (took > limits.SLOW_READER * brief && this.#received >= this.#limit) {
-      this.#size = Math.max(this.#first, this.#size / 2);
-    }
+    if (now - this.#grantedAt < limits.WINDOW_MS + 1.5 * rttMs) this.#size *= 2;
     this.#grantedAt = now;
     this.#size = Math.min(this.#size, most);
     this.#limit = Math.max(this.#limit, this.#consumed + this.#size);

@@ -2,7 +2,6 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { ProtocolError } from "../../src/tunnel/errors.ts";
 import { Pacer } from "../../src/tunnel/pacer.ts";
 import { ReplayBuffer } from "../../src/tunnel/replay.ts";
-import { ReceiveWindow } from "../../src/tunnel/receive_window.ts";
 import { Scheduler } from "../../src/tunnel/scheduler.ts";
 
 function replayOf(...lengths: number[]): { replay: ReplayBuffer; freed: number[] } {
@@ -106,50 +105,6 @@ Deno.test("scheduler: nothing to send is nobody's turn, and a removed stream get
   assertEquals(scheduler.next()?.name, "b");
   b.frames = [];
   assertEquals(scheduler.next(), undefined);
-});
-
-/** A reader and a peer that uses all it is allowed: the window after each grant, at `rate` bytes/ms. */
-function windowsAt(window: ReceiveWindow, rate: number, grants: number, from: number): number[] {
-  const sizes: number[] = [];
-  let now = from;
-  for (let i = 0; i < grants; i++) {
-    window.receive(window.limit - window.received);
-    while (!window.worthGranting) {
-      window.consume(1024);
-      now += 1024 / rate;
-    }
-    const consumed = window.limit - window.creditOut;
-    sizes.push(window.grant(now, 1, 32 << 20) - consumed);
-  }
-  return sizes;
-}
-
-Deno.test("window: grows for a reader that waits, and does not stay so for one that became slow", () => {
-  const window = new ReceiveWindow(65536, 0);
-  const fast = windowsAt(window, 1e6, 12, 0).at(-1)!;
-  // 1 MB/ms: half of it within 5.5 ms.
-  assertEquals(fast >= 8 << 20 && fast <= 32 << 20, true, `${fast}`);
-  const slow = windowsAt(window, 5000, 40, 1e6).at(-1)!;
-  assertEquals(slow / 2 / 5000 < 8 * 5.5, true, `${slow} bytes are ${slow / 5000} ms at 5 MB/s`);
-  assertEquals(windowsAt(window, 10, 20, 2e6).at(-1), 65536, "not below what it began with");
-  assertEquals(windowsAt(window, 1e6, 12, 3e6).at(-1)! >= 8 << 20, true, "and it grows again");
-});
-
-Deno.test("window: a peer that has little to say keeps its window", () => {
-  const window = new ReceiveWindow(65536, 0);
-  const grown = windowsAt(window, 1e6, 12, 0).at(-1)!;
-  let now = 1e6;
-  window.consume(window.received - (window.limit - window.creditOut));
-  window.grant(now, 1, 32 << 20);
-  for (let i = 0; i < 10; i++) {
-    // Never all of it, and each time long after the time before.
-    while (!window.worthGranting) {
-      window.receive(1024);
-      window.consume(1024);
-    }
-    const consumed = window.limit - window.creditOut;
-    assertEquals(window.grant(now += 10_000, 1, 32 << 20) - consumed, grown);
-  }
 });
 
 Deno.test("pacer: over a second no more passes than the rate and one frame", () => {
