@@ -70,8 +70,15 @@ export const scenario: Scenario = {
       ],
     });
     await assertExit(check, 0);
-    const migrate = pair.migrateWith(there({}));
+    context.note("by the user's own configuration: an alias, an agent's key, a jump host, a user");
+    await using configured = await sshd.configure();
+    const migrate = pair.migrateWith([
+      ...["--remote-command", `nice -n 1 ${vmferryPath()}`],
+      ...["--remote-qmp", pair.destination.qmpSocket, "--run-dir", pair.runDir("source")],
+      ...[configured.url, "--", "--run-dir", pair.runDir("dest")],
+    ], configured.prefix);
     await assertExit(migrate, 0);
+    if (configured.jumps() === 0) throw new Error("Nobody came by way of the jump host");
     const pause = await pair.pauseMs();
     const { downtimeMs } = await migrate.waitEvent("result");
     await poll(

@@ -1,5 +1,14 @@
 import { delay, systemClock, withDeadline } from "../../../src/io/mod.ts";
 import { endChild, Output } from "./output.ts";
+import { poll } from "./waiting.ts";
+
+/** How a vmferry is started that finds the configuration. */
+export interface Configured extends AsyncDisposable {
+  readonly url: string;
+  readonly prefix: readonly string[];
+  /** How many came by way of the jump host. */
+  readonly jumps: () => number;
+}
 
 /** A real sshd on loopback with keys of its own, and a user's key that it takes. */
 export class Sshd implements AsyncDisposable {
@@ -79,6 +88,53 @@ export class Sshd implements AsyncDisposable {
       "GlobalKnownHostsFile=/dev/null",
       "StrictHostKeyChecking=yes",
     ].flatMap((option) => ["--ssh-option", option]);
+  }
+
+  /**
+   * A home as a user may have it, whose `.ssh/config` says it all: `ferry` leads to this server with the
+   * key of an agent, by way of the same server as a jump host. Disposed, the agent ends.
+   */
+  async configure(): Promise<Configured> {
+    const { dir, port } = this;
+    const agent = `${dir}/agent.sock`;
+    const child = new Deno.Command("ssh-agent", {
+      args: ["-D", "-a", agent],
+      ...{ stdin: "null", stdout: "null", stderr: "null" },
+    }).spawn();
+    const dispose = async () => await endChild(child, 3000);
+    try {
+      const listens = () => Deno.stat(agent).then(() => true, () => undefined);
+      await poll("ssh-agent to listen", listens, 10_000);
+      await run("env", `SSH_AUTH_SOCK=${agent}`, "ssh-add", "-q", `${dir}/key`);
+      const home = `${dir}/home`;
+      await Deno.mkdir(`${home}/.ssh`, { recursive: true, mode: 0o700 });
+      await Deno.writeTextFile(
+        `${home}/.ssh/config`,
+        [
+          ...["Host ferry jump", "  HostName 127.0.0.1", `  Port ${port}`],
+          `  IdentityAgent ${agent}`,
+          `  UserKnownHostsFile ${dir}/known_hosts`,
+          ...["  GlobalKnownHostsFile /dev/null", "  StrictHostKeyChecking yes"],
+          ...["Host ferry", "  ProxyJump root@jump", ""],
+        ].join("\n"),
+        { mode: 0o600 },
+      );
+      const logins = () => this.#output.text.match(/Accepted publickey/g)?.length ?? 0;
+      const before = logins();
+      return {
+        url: "ssh://root@ferry",
+        // ssh takes the home from the list of users, whatever $HOME says.
+        prefix: [
+          ...["env", `XDG_CACHE_HOME=${dir}/cache`, "unshare", "--mount", "sh", "-c"],
+          ...['mount --bind "$0" ~root && exec "$@"', home],
+        ],
+        jumps: () => logins() - before - 1,
+        [Symbol.asyncDispose]: dispose,
+      };
+    } catch (error) {
+      await dispose();
+      throw error;
+    }
   }
 
   get logs(): { title: string; text: string }[] {
