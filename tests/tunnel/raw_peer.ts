@@ -37,7 +37,16 @@ export const LOCAL = { secret: SECRET, graceMs: 0, version: "1.0.0" };
 
 /** A listening end, and ways to it for those who mean no good. */
 export function listeningEnd(graceMs = 0, handshakeMs = 10_000, inFlight?: number) {
-  const network = memoryNetwork(() => undefined, { capacity: 1 << 20 });
+  const quiet = memoryNetwork(() => undefined, { capacity: 1 << 20 });
+  const dialled: BytePipe[] = [];
+  const network = {
+    ...quiet,
+    async dial() {
+      const pipe = await quiet.dial();
+      dialled.push(pipe);
+      return pipe;
+    },
+  };
   const sessions: Session[] = [];
   const waiters: ((session: Session) => void)[] = [];
   const server = new SessionServer(network.acceptor, {
@@ -53,8 +62,15 @@ export function listeningEnd(graceMs = 0, handshakeMs = 10_000, inFlight?: numbe
   });
   return {
     network,
-    server,
     sessions,
+    server: {
+      /** Ends the listening end, hangs up, and waits until the sessions have heard of it. */
+      async close(): Promise<void> {
+        await server.close();
+        for (const pipe of dialled) pipe.close();
+        await Promise.all(sessions.map((session) => session.close()));
+      },
+    },
     /** A peer that has proved itself and then says what it likes. */
     async intruder(sofar: Heard[] = []) {
       const coming = new Promise<Session>((resolve) => waiters.push(resolve));
