@@ -5,11 +5,14 @@
  * @module
  */
 import { type Acceptor, type BytePipe, type Logger, messageOf, TaskGroup } from "../io/mod.ts";
-import { type Session, splice, type SpliceResult, type TunnelStream } from "../tunnel/mod.ts";
+import {
+  limits,
+  type Session,
+  splice,
+  type SpliceResult,
+  type TunnelStream,
+} from "../tunnel/mod.ts";
 import { RpcError, type RpcPeer } from "./peer.ts";
-
-/** How long the other end may take to connect a stream while the link stands, ms. */
-export const OPEN_MS = 30_000;
 
 /**
  * Opens a stream to `channel` at the other end.
@@ -25,7 +28,7 @@ export async function openChannel(
   const stream = session.open();
   try {
     await rpc.call("openTunnel", { stream: stream.id, channel }, {
-      timeoutMs: OPEN_MS + session.graceMs,
+      timeoutMs: limits.OPEN_MS + session.graceMs,
       ...(signal ? { signal } : {}),
     });
     return stream;

@@ -7,10 +7,8 @@
  *
  * @module
  */
+import { limits } from "../tunnel/mod.ts";
 import { integer, object, SchemaError, text } from "./schema.ts";
-
-/** Largest message, bytes of JSON. */
-export const MAX_MESSAGE = 1024 * 1024;
 
 export interface Request {
   readonly id: number;
@@ -30,12 +28,14 @@ export class MessageError extends Error {
 }
 
 /**
- * @throws {MessageError} when it is larger than {@link MAX_MESSAGE}.
+ * @throws {MessageError} when it is larger than {@link limits.MAX_MESSAGE}.
  */
 export function encodeMessage(message: Request | Reply): Uint8Array {
   const json = new TextEncoder().encode(JSON.stringify(message));
-  if (json.length > MAX_MESSAGE) {
-    throw new MessageError(`A message of ${json.length} bytes is over the limit of ${MAX_MESSAGE}`);
+  if (json.length > limits.MAX_MESSAGE) {
+    throw new MessageError(
+      `A message of ${json.length} bytes is over the limit of ${limits.MAX_MESSAGE}`,
+    );
   }
   const bytes = new Uint8Array(4 + json.length);
   new DataView(bytes.buffer).setUint32(0, json.length);
@@ -50,8 +50,8 @@ export function encodeMessage(message: Request | Reply): Uint8Array {
  */
 export function messageLength(head: Uint8Array): number {
   const length = new DataView(head.buffer, head.byteOffset, 4).getUint32(0);
-  if (length === 0 || length > MAX_MESSAGE) {
-    throw new MessageError(`Got a message of ${length} bytes, expected 1 to ${MAX_MESSAGE}`);
+  if (length === 0 || length > limits.MAX_MESSAGE) {
+    throw new MessageError(`Got a message of ${length} bytes, expected 1 to ${limits.MAX_MESSAGE}`);
   }
   return length;
 }

@@ -9,6 +9,7 @@ import {
   TaskGroup,
   writeAll,
 } from "../io/mod.ts";
+import { limits } from "../tunnel/mod.ts";
 import {
   decodeMessage,
   encodeMessage,
@@ -18,11 +19,6 @@ import {
 } from "./message.ts";
 import { type Params, type ProcedureName, procedures, type Result } from "./procedures.ts";
 import { SchemaError } from "./schema.ts";
-
-/** Requests of the other end that may be under way or have answers to send; then its next one waits. */
-export const MAX_REQUESTS = 64;
-/** Calls of ours that may be under way. */
-export const MAX_CALLS = 1024;
 
 /** The other end answered with an error; the call is over, nothing else is. */
 export class RpcError extends Error {
@@ -86,7 +82,9 @@ export class RpcPeer {
   ): Promise<Result<P>> {
     options.signal?.throwIfAborted();
     if (this.#closed) throw this.#closed;
-    if (this.#pending.size >= MAX_CALLS) throw new RangeError(`${MAX_CALLS} calls are under way`);
+    if (this.#pending.size >= limits.MAX_CALLS) {
+      throw new RangeError(`${limits.MAX_CALLS} calls are under way`);
+    }
     const id = ++this.#lastId;
     const { promise, resolve, reject } = Promise.withResolvers<Result<P>>();
     const onAbort = () => reject(options.signal!.reason);
@@ -137,7 +135,7 @@ export class RpcPeer {
         const body = new Uint8Array(messageLength(head));
         if (!await readFull(this.#pipe, body)) throw new Error("The RPC ended inside a message");
         this.#dispatch(decodeMessage(body));
-        while (this.#under >= MAX_REQUESTS) {
+        while (this.#under >= limits.MAX_REQUESTS) {
           await new Promise<void>((resolve) => this.#wake = resolve);
         }
       }

@@ -1,5 +1,5 @@
 /**
- * Every bound of the tunnel in one place. Sizes in bytes, times in milliseconds.
+ * Every bound of the tunnel, and of the RPC in it, in one place. Sizes in bytes, times in milliseconds.
  *
  * @module
  */
@@ -111,3 +111,14 @@ export const CLOSE_MS = 10_000;
 export const MIN_SECRET = 16;
 /** Longest secret that is taken. */
 export const MAX_SECRET = 4 * KiB;
+
+// RPC, on stream 0
+
+/** Longest message: bytes of JSON. */
+export const MAX_MESSAGE = 1 * MiB;
+/** Requests of the other end that may be under way or have answers to send; then its next one waits. */
+export const MAX_REQUESTS = 64;
+/** Calls of ours that may be under way. */
+export const MAX_CALLS = 1024;
+/** How long the other end may take to connect a stream while the link stands. */
+export const OPEN_MS = 30_000;

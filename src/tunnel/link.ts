@@ -192,6 +192,8 @@ export class Link {
   #watch(): void {
     const { pingAfterMs, deadAfterMs } = this.#liveness;
     const tick = Math.max(10, Math.min(500, pingAfterMs / 4));
+    // What begins right after a tick is counted from the next one on.
+    const isOver = (countedMs: number) => countedMs + tick >= deadAfterMs;
     const onTick = () => {
       if (this.#cause) return;
       const before = this.#silentMs;
@@ -200,12 +202,12 @@ export class Link {
       const stuck = this.#writing && this.#writes === this.#writesSeen;
       this.#stuckMs = stuck ? this.#stuckMs + tick : 0;
       this.#writesSeen = this.#writes;
-      if (this.#silentMs >= deadAfterMs) {
+      if (isOver(this.#silentMs)) {
         return this.close(
           new ConnectionError(`Nothing was heard from the other end for ${deadAfterMs / 1000} s`),
         );
       }
-      if (this.#stuckMs >= deadAfterMs) {
+      if (isOver(this.#stuckMs)) {
         return this.close(
           new ConnectionError(`The other end took no bytes for ${deadAfterMs / 1000} s`),
         );

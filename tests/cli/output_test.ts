@@ -45,6 +45,19 @@ Deno.test("a result is told with its figures, a failure with its cause, its side
   assertEquals(lineOf(progress(1), true), undefined);
 });
 
+Deno.test("a link that went is told with the time that is left, quiet or not", () => {
+  const link = { event: "link" as const, attempt: 3 };
+  for (const quiet of [true, false]) {
+    assertEquals(
+      [
+        lineOf({ ...link, state: "down", graceLeft: 42 }, quiet),
+        lineOf({ ...link, state: "up", graceLeft: null }, quiet),
+      ],
+      ["vmferry: link down, retrying, 42 s left", "vmferry: link up again"],
+    );
+  }
+});
+
 Deno.test("exit codes follow what became of the guest", () => {
   const code = (kind: "refused" | "failed" | "cancelled" | "unknown") =>
     exitCodeOf(new MigrationError(kind, "x", "source", "y"));

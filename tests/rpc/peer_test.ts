@@ -1,10 +1,12 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { DeadlineError, silentLogger, writeAll } from "../../src/io/mod.ts";
-import { encodeMessage, MAX_MESSAGE, MessageError, messageLength } from "../../src/rpc/message.ts";
+import { encodeMessage, MessageError, messageLength } from "../../src/rpc/message.ts";
 import { type Handlers, RpcError, RpcPeer } from "../../src/rpc/mod.ts";
-import { MAX_CALLS, MAX_REQUESTS } from "../../src/rpc/peer.ts";
 import { ManualClock, settle } from "../support/manual_clock.ts";
 import { memoryPipe } from "../support/memory_pipe.ts";
+import { limits } from "../../src/tunnel/mod.ts";
+
+const { MAX_CALLS, MAX_MESSAGE, MAX_REQUESTS } = limits;
 
 const STATUS = { state: "waiting", guest: null } as const;
 
