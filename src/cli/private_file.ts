@@ -32,7 +32,8 @@ export async function readPrivate(
   if (!info.isFile) throw new UsageError(`${what}: ${path} is no regular file`);
   if (!isOurs(info)) {
     throw new UsageError(
-      `${what}: ${path} is another user's (${info.uid}); expected a file of yours or root's`,
+      `${what}: ${path} is another user's (${info.uid}); expected a file of yours or root's: ` +
+        `chown ${Deno.uid()} ${path}`,
     );
   }
   const mode = info.mode ?? 0;
