@@ -7,7 +7,7 @@ import {
   type DestinationEvent,
   type DestinationState,
 } from "./destination_machine.ts";
-import { CUT_OFF, failed, LOST, unknown } from "./destination_failure.ts";
+import { CUT_OFF, failed, LOST, NOT_SEEN, unknown } from "./destination_failure.ts";
 import type { DestinationOptions } from "./destination_options.ts";
 import { adviceOn } from "./advice.ts";
 import { asMigrationError, MigrationError, qemuGone, refusal } from "./errors.ts";
@@ -135,7 +135,8 @@ export class DestinationMigration {
         return await this.#give("fault", failed("exports-gone", message));
       }
       case "lost":
-        this.#failure = unknown(failed("lost", LOST));
+        // QEMU is there, or nothing would be left to take up.
+        this.#failure = unknown(failed("not-seen-running", NOT_SEEN));
         await this.#undo.run();
         this.#outcome.resolve();
         return;
@@ -433,7 +434,7 @@ export class DestinationMigration {
     const before = this.#machine.current;
     if (!this.#machine.take(event)) return;
     this.#stopLease();
-    if (this.#machine.current !== before) this.#guest.over();
+    this.#guest.over();
     this.#failure = this.#machine.current === "lost" ? unknown(error) : this.#cause ?? error;
     // Before a source that asks can be told: whoever takes this up must not start the guest.
     await this.#write({ state: this.#machine.current }).catch((failure) =>

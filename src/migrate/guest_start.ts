@@ -33,11 +33,6 @@ export class GuestStart {
 
   /** Asked again, the answer is the same one; only one that could not be had is asked for again. */
   once(start: () => Promise<Answer>): Promise<Answer> {
-    this.#stopTimer ??= this.#clock.after(START_MS, () => {
-      this.#onSilent(
-        `QEMU was told to run the guest and did not say within ${START_MS / 1000} s that it does`,
-      );
-    });
     return this.#answer ??= start().catch((error) => {
       this.#answer = undefined;
       throw error;
@@ -50,7 +45,8 @@ export class GuestStart {
   }
 
   /**
-   * Has QEMU run the guest, or makes sure that one that is to stand is there.
+   * Has QEMU run the guest, or makes sure that one that is to stand is there. From the first time on
+   * QEMU has three minutes, in all, to say so.
    *
    * @param check called while it does not run yet; what it throws ends the wait.
    * @returns QEMU's run state.
@@ -58,6 +54,11 @@ export class GuestStart {
    * @throws {Error} when it does not answer, which is no refusal.
    */
   async carryOut(run: boolean, check: () => void): Promise<string> {
+    this.#stopTimer ??= this.#clock.after(START_MS, () => {
+      this.#onSilent(
+        `QEMU was told to run the guest and did not say within ${START_MS / 1000} s that it does`,
+      );
+    });
     if (run) {
       await this.#qmp.execute("cont", {});
       return await guestRuns(this.#qmp, this.#clock, check);

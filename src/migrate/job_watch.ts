@@ -28,7 +28,10 @@ export class JobWatch {
   #stopEvents: () => void = () => {};
   #stopPoll: () => void = () => {};
   #looking: Promise<void> | undefined;
+  /** Somebody wants a look that has not begun yet. */
   #lookAgain = false;
+  /** An event said that one is worth it. */
+  #hinted = false;
   readonly #waiters = new Set<Waiter>();
 
   constructor(options: JobWatchOptions) {
@@ -59,7 +62,8 @@ export class JobWatch {
         const { device, operation } = event.data as { device: string; operation: string };
         if (!this.#failedOperation.has(device)) this.#failedOperation.set(device, operation);
       } else if (event.event === "JOB_STATUS_CHANGE") {
-        this.look();
+        this.#hinted = true;
+        this.#lookSoon();
       }
     });
     const poll = () => {
@@ -81,6 +85,10 @@ export class JobWatch {
    */
   look(): Promise<void> {
     this.#lookAgain = true;
+    return this.#lookSoon();
+  }
+
+  #lookSoon(): Promise<void> {
     return this.#looking ??= this.#lookLoop().finally(() => this.#looking = undefined);
   }
 
@@ -139,8 +147,8 @@ export class JobWatch {
 
   async #lookLoop(): Promise<void> {
     const { qmp, log, onLook } = this.#options;
-    while (this.#lookAgain) {
-      this.#lookAgain = false;
+    while (this.#lookAgain || this.#hinted) {
+      this.#lookAgain = this.#hinted = false;
       try {
         this.#jobs = new Map((await queryJobs(qmp)).map((job) => [job.id, job]));
       } catch (error) {
@@ -150,9 +158,10 @@ export class JobWatch {
       }
       await onLook().catch((error) => log.log("debug", `the mirror jobs: ${messageOf(error)}`));
       const waiters = [...this.#waiters];
-      // Another question would be in the way of what comes next, and the guest may be standing still.
+      // For an event alone: another question would be in the way of what comes next, and the guest may
+      // be standing still.
       if (waiters.length > 0 && waiters.every(({ condition }) => condition())) {
-        this.#lookAgain = false;
+        this.#hinted = false;
       }
       for (const { wake } of waiters) wake();
     }

@@ -61,8 +61,10 @@ for (const held of ["stop", "query-migrate-capabilities", "nbd-server-start"]) {
     await qemu.fake.answer(held, { return: answer });
     const error = await assertRejects(() => migration.outcome(), MigrationError);
     assertEquals(error.kind, "cancelled");
-    assertEquals([qemu.nbdServer, qemu.exports.size], [false, 0]);
+    // Whatever had begun to be made has come to its end by then.
     await preparing;
+    await turns();
+    assertEquals([qemu.nbdServer, qemu.exports.size], [false, 0]);
     await source.close(100);
     await destination.end();
   });
@@ -78,8 +80,9 @@ Deno.test("a source that gives up while it is prepared for is heard, as what it 
   await turns();
   await qemu.fake.answer("query-uuid", { return: { UUID: GUEST.name } });
   const error = await assertRejects(() => migration.outcome(), MigrationError, "Ctrl-C");
-  assertEquals([error.kind, qemu.nbdServer], ["cancelled", false]);
   await Promise.all([preparing, aborting]);
+  await turns();
+  assertEquals([error.kind, qemu.nbdServer], ["cancelled", false]);
   await source.close();
   await destination.end();
 });
@@ -143,4 +146,37 @@ Deno.test("a guest that is to stand is said to be there only when QEMU says so",
   assertEquals(destination.written.at(-1)?.state, "finished");
   await source.close();
   await destination.end();
+});
+
+Deno.test("a finish that comes before its time changes nothing, neither now nor later", async () => {
+  const clock = new ManualClock();
+  const destination = await fakeDestination(clock);
+  const source = await destination.source();
+  const preparing = source.prepare(announced("one"), never);
+  await turns();
+  await preparing;
+  await assertRejects(() => source.finish(true), RpcError);
+  for (let s = 0; s < 200; s += 10) {
+    await clock.advance(10_000);
+    await turns();
+  }
+  assertEquals((await source.status("one")).state, "prepared");
+  const aborting = source.abort("over", true);
+  for (let i = 0; i < 20; i++) {
+    await clock.advance(100);
+    await turns();
+  }
+  await aborting;
+  await source.close(100);
+  destination.qemu.fake.close();
+});
+
+Deno.test("taken up again, a guest that was not seen to run is still unknown, and not lost sight of", async () => {
+  const lost = { ...STARTING, state: "lost" as const };
+  const destination = await fakeDestination(systemClock, {}, lost);
+  await destination.migration.takeUp();
+  const error = await assertRejects(() => destination.migration.outcome(), MigrationError);
+  assertEquals([error.kind, error.code], ["unknown", "not-seen-running"]);
+  assertEquals(destination.qemu.count("quit"), 0);
+  destination.qemu.fake.close();
 });

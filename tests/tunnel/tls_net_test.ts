@@ -1,6 +1,6 @@
 import { TLSSocket } from "node:tls";
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { type BytePipe, writeAll } from "../../src/io/mod.ts";
+import { type BytePipe, systemClock, withDeadline, writeAll } from "../../src/io/mod.ts";
 import { connectTls, listenTls, type TlsCredentials } from "../../src/tunnel/mod.ts";
 import { certificateNames, mayCome } from "../../src/tunnel/transports/certificate_names.ts";
 import { readCredentials } from "../../src/cli/tls_dir.ts";
@@ -89,6 +89,21 @@ test("a read and a write under way end when their own end closes", async () => {
   await reading;
   await assertRejects(() => near.write(new Uint8Array(10)));
   close();
+});
+
+test("connections that never come to the end of their handshake keep nobody out", async () => {
+  const acceptor = await listenTls("127.0.0.1", 0, server, [], () => {});
+  const port = Number(acceptor.address.split(":").at(-1));
+  const idle: Deno.Conn[] = [];
+  for (let i = 0; i < 64; i++) idle.push(await Deno.connect({ hostname: "127.0.0.1", port }));
+  const [near, far] = await Promise.all([
+    connectTls("127.0.0.1", port, client),
+    acceptor.accept(),
+  ]);
+  // The oldest made room, in whatever way its end was heard of.
+  const end = idle[0]!.read(new Uint8Array(1)).catch(() => null);
+  assertEquals(await withDeadline(systemClock, 5000, "the oldest to be ended", end), null);
+  for (const end of [near, far!, acceptor, ...idle]) end.close();
 });
 
 Deno.test("the names of a certificate, and who may come", () => {

@@ -144,6 +144,12 @@ function nextSteps(
       "--force-run-here",
     ];
   }
+  if (verdict === "ask" && record.state === "lost") {
+    return [
+      "QEMU was told to run the guest and has not done it so far: see in its monitor and its log why",
+      `if the source's QEMU has been ended: ${command} --force-run-here`,
+    ];
+  }
   if (verdict === "ask") {
     return [
       "the source handed the guest over and waits: 'vmferry receive --resume …' starts it here",
