@@ -52,8 +52,6 @@ install_packages() {
   need ip iproute2
   need ps procps
   need faketime faketime
-  need ssh openssh-client
-  need sshd openssh-server
   need openssl openssl
   [ -n "$missing" ] || return 0
   if [ "$(id -u)" = 0 ]; then
