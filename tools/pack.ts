@@ -10,12 +10,12 @@ export interface PackOptions {
   /** The program as one JavaScript file. */
   readonly bundle: string;
   /** Flags of `deno run`. */
-  readonly permissions: readonly string[];
+  readonly flags: readonly string[];
   readonly output: string;
 }
 
 /** Writes `output`. The same Deno and the same bundle make the same bytes. */
-export async function pack({ bundle, permissions, output }: PackOptions): Promise<void> {
+export async function pack({ bundle, flags, output }: PackOptions): Promise<void> {
   const work = await Deno.makeTempDir({ dir: project("dist"), prefix: "pack-" });
   try {
     await Deno.copyFile(Deno.execPath(), `${work}/deno`);
@@ -27,7 +27,7 @@ export async function pack({ bundle, permissions, output }: PackOptions): Promis
     const stub = await Deno.readTextFile(project("tools/stub.sh"));
     const digest = await crypto.subtle.digest("SHA-256", archive);
     const id = encodeHex(new Uint8Array(digest)).slice(0, 32);
-    const filled = stub.replaceAll("@ID@", id).replaceAll("@FLAGS@", permissions.join(" "));
+    const filled = stub.replaceAll("@ID@", id).replaceAll("@FLAGS@", flags.join(" "));
     // The number of the line after the stub's last one; the archive begins there.
     const header = filled.replaceAll("@LINE@", String(filled.split("\n").length));
     await Deno.writeTextFile(`${work}/packed`, header, { mode: 0o755 });

@@ -11,13 +11,16 @@ const MAX_WAITING = 1024 * 1024;
 const FLUSH_MS = 2000;
 
 /**
- * Writes text in order without making its caller wait. What may be left out (progress) is left out
- * while earlier text still waits; the rest waits up to a bound.
+ * Writes text in order without making its caller wait: what the caller goes on with is begun before
+ * anything is written. What may be left out (progress) is left out while earlier text still waits; the
+ * rest waits up to a bound.
  */
 export class LineWriter {
   readonly #sink: Sink;
   #waiting = "";
   #writing: Promise<void> | undefined;
+  /** The reader has not taken yet what was written last. */
+  #slow = false;
   #broken = false;
 
   constructor(sink: Sink) {
@@ -26,7 +29,7 @@ export class LineWriter {
 
   /** Writes `text` as it is. With `skippable` only if nothing waits before it. */
   write(text: string, skippable = false): void {
-    if (this.#broken || (skippable && this.#writing)) return;
+    if (this.#broken || (skippable && this.#slow)) return;
     if (this.#waiting.length + text.length > MAX_WAITING) return;
     this.#waiting += text;
     this.#writing ??= this.#drain();
@@ -41,11 +44,14 @@ export class LineWriter {
 
   async #drain(): Promise<void> {
     const encoder = new TextEncoder();
+    await new Promise((resolve) => setTimeout(resolve, 0));
     try {
       while (this.#waiting !== "") {
         const text = this.#waiting;
         this.#waiting = "";
+        this.#slow = true;
         await writeAll({ write: (b) => this.#sink.write(b) }, encoder.encode(text));
+        this.#slow = false;
       }
     } catch {
       // Nobody reads any more (EPIPE); what we do is worth doing all the same.

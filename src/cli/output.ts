@@ -33,7 +33,10 @@ export class Output {
     this.log = {
       debugEnabled: options.verbose,
       log: (level, message) => {
-        if (RANK[level] >= RANK[least]) this.line(`vmferry: ${level}: ${message}`);
+        if (RANK[level] < RANK[least]) return;
+        // To hold it against what the other end and the QEMUs say.
+        const when = options.verbose ? `${timeOfDay()} ` : "";
+        this.line(`vmferry: ${when}${level}: ${message}`);
       },
     };
   }
@@ -84,6 +87,13 @@ export class Output {
     this.#bars?.end();
     await Promise.all([this.#stdout.flush(), this.#stderr.flush()]);
   }
+}
+
+/** UTC, with microseconds as QEMU's events have them: `04:01:52.123456Z`. */
+function timeOfDay(): string {
+  const us = Math.floor((performance.timeOrigin + performance.now()) * 1000);
+  const ms = new Date(us / 1000).toISOString().slice(11, -1);
+  return `${ms}${String(us % 1000).padStart(3, "0")}Z`;
 }
 
 function columns(): number {

@@ -1,5 +1,5 @@
 import { type Clock, type Logger, messageOf } from "../io/mod.ts";
-import { type JobInfo, type QmpClient, queryJobs } from "../qmp/mod.ts";
+import { type JobInfo, type QmpClient, type QmpEvent, queryJobs } from "../qmp/mod.ts";
 import { MigrationError } from "./errors.ts";
 
 export interface JobWatchOptions {
@@ -12,6 +12,10 @@ export interface JobWatchOptions {
 
 /** How often the jobs are looked at when no event says that something changed, ms. */
 const POLL_MS = 500;
+/** After an event that most often means nothing they are looked at so much later, ms. */
+const SETTLE_MS = 50;
+/** Statuses that somebody waits for. A job has others for a moment whenever QEMU drains its disks. */
+const TELLING: readonly string[] = ["ready", "aborting", "concluded", "null"];
 
 interface Waiter {
   readonly wake: () => void;
@@ -19,7 +23,10 @@ interface Waiter {
   readonly condition: () => boolean;
 }
 
-/** Looks at QEMU's jobs: events say when, `query-jobs` says what is so. From `start` to `stop`. */
+/**
+ * Looks at QEMU's jobs: events say when, `query-jobs` says what is so. Only a job that has completed
+ * without an error is known by its events alone: the guest stands still then. From `start` to `stop`.
+ */
 export class JobWatch {
   readonly #options: JobWatchOptions;
   #jobs = new Map<string, JobInfo>();
@@ -27,6 +34,9 @@ export class JobWatch {
   #watching = false;
   #stopEvents: () => void = () => {};
   #stopPoll: () => void = () => {};
+  #stopSettling: (() => void) | undefined;
+  /** Jobs that did what they were to do. */
+  readonly #completed = new Set<string>();
   #looking: Promise<void> | undefined;
   /** Somebody wants a look that has not begun yet. */
   #lookAgain = false;
@@ -57,15 +67,7 @@ export class JobWatch {
     if (this.#watching) return;
     this.#watching = true;
     const { qmp, clock } = this.#options;
-    this.#stopEvents = qmp.onEvent((event) => {
-      if (event.event === "BLOCK_JOB_ERROR") {
-        const { device, operation } = event.data as { device: string; operation: string };
-        if (!this.#failedOperation.has(device)) this.#failedOperation.set(device, operation);
-      } else if (event.event === "JOB_STATUS_CHANGE") {
-        this.#hinted = true;
-        this.#lookSoon();
-      }
-    });
+    this.#stopEvents = qmp.onEvent((event) => this.#onEvent(event));
     const poll = () => {
       this.look();
       this.#stopPoll = clock.after(POLL_MS, poll);
@@ -77,6 +79,41 @@ export class JobWatch {
     this.#watching = false;
     this.#stopEvents();
     this.#stopPoll();
+    this.#stopSettling?.();
+  }
+
+  #onEvent({ event, data }: QmpEvent): void {
+    switch (event) {
+      case "BLOCK_JOB_ERROR": {
+        const { device, operation } = data as { device: string; operation: string };
+        if (!this.#failedOperation.has(device)) this.#failedOperation.set(device, operation);
+        return this.#hint();
+      }
+      case "BLOCK_JOB_COMPLETED": {
+        const { device, error } = data as { device: string; error?: string };
+        if (error === undefined) this.#completed.add(device);
+        return;
+      }
+      case "JOB_STATUS_CHANGE":
+        return this.#onStatus(data as { id: string; status: string });
+    }
+  }
+
+  #onStatus({ id, status }: { id: string; status: string }): void {
+    const job = this.#jobs.get(id);
+    if (job?.status === status) return;
+    if (status === "concluded" && job && this.#completed.has(id)) {
+      this.#jobs.set(id, { ...job, status });
+      this.#wake();
+      return;
+    }
+    if (TELLING.includes(status)) return this.#hint();
+    this.#stopSettling ??= this.#options.clock.after(SETTLE_MS, () => this.#hint());
+  }
+
+  #hint(): void {
+    this.#hinted = true;
+    this.#lookSoon();
   }
 
   /**
@@ -149,6 +186,8 @@ export class JobWatch {
     const { qmp, log, onLook } = this.#options;
     while (this.#lookAgain || this.#hinted) {
       this.#lookAgain = this.#hinted = false;
+      this.#stopSettling?.();
+      this.#stopSettling = undefined;
       try {
         this.#jobs = new Map((await queryJobs(qmp)).map((job) => [job.id, job]));
       } catch (error) {
@@ -157,13 +196,15 @@ export class JobWatch {
         break;
       }
       await onLook().catch((error) => log.log("debug", `the mirror jobs: ${messageOf(error)}`));
-      const waiters = [...this.#waiters];
-      // For an event alone: another question would be in the way of what comes next, and the guest may
-      // be standing still.
-      if (waiters.length > 0 && waiters.every(({ condition }) => condition())) {
-        this.#hinted = false;
-      }
-      for (const { wake } of waiters) wake();
+      this.#wake();
     }
+  }
+
+  #wake(): void {
+    const waiters = [...this.#waiters];
+    // For an event alone: another question would be in the way of what comes next, and the guest may
+    // be standing still.
+    if (waiters.length > 0 && waiters.every(({ condition }) => condition())) this.#hinted = false;
+    for (const { wake } of waiters) wake();
   }
 }

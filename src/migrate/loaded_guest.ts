@@ -20,7 +20,11 @@ const LOOK_MS = 20;
  */
 export async function guestLoaded(qmp: QmpClient, clock: Clock): Promise<void> {
   const isOver = (status: string) => status === "completed" || status === "failed";
-  const { status, errorDesc } = await waitMigration(qmp, isOver, { stallMs: LOAD_MS, clock });
+  const { status, errorDesc } = await waitMigration(qmp, isOver, {
+    ...{ stallMs: LOAD_MS, clock },
+    // The source asks for this before it sends the last of it; where it did not, we only ask later.
+    fromTheStart: true,
+  });
   if (status !== "completed") throw new Error(errorDesc ?? "QEMU could not load it");
 }
 

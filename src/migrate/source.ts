@@ -226,9 +226,13 @@ export class SourceMigration {
     const ram = await this.#startRam();
     await ram.preSwitchover(stop);
 
-    this.#pass("stopped");
+    stop.throwIfAborted();
     this.#progress.stop();
-    await mirrors.finish(stop);
+    // QEMU is told before anybody else is: the guest stands still.
+    const finishing = mirrors.finish(stop);
+    finishing.catch(() => {});
+    this.#pass("stopped");
+    await finishing;
     await giveMemory(ram, this.#attachment!.peer!, this.#stop, clock);
 
     // From the moment that this is written down, only the destination's word brings us back.

@@ -81,7 +81,9 @@ export class QmpClient implements AsyncDisposable {
   readonly #closed = Promise.withResolvers<Error | undefined>();
   #failure: Error | undefined;
   #shutdown: string | undefined;
-  #writing: Promise<void> = Promise.resolve();
+  /** Commands that QEMU is to be told, as lines. */
+  #unsent = "";
+  #writing: Promise<void> | undefined;
   #lastId = 0;
   #version: QemuVersion = { major: 0, minor: 0, micro: 0, package: "" };
   #commands: ReadonlySet<string> = new Set();
@@ -235,9 +237,23 @@ export class QmpClient implements AsyncDisposable {
   }
 
   #send(message: Record<string, unknown>): void {
-    const bytes = new TextEncoder().encode(`${JSON.stringify(message)}\n`);
-    this.#writing = this.#writing.then(() => writeAll(this.#pipe, bytes))
-      .catch((error) => this.#lost(error));
+    this.#unsent += `${JSON.stringify(message)}\n`;
+    this.#writing ??= this.#write();
+  }
+
+  /** What is said while a write is under way goes out with the next one, as a whole. */
+  async #write(): Promise<void> {
+    try {
+      while (this.#unsent !== "") {
+        const bytes = new TextEncoder().encode(this.#unsent);
+        this.#unsent = "";
+        await writeAll(this.#pipe, bytes);
+      }
+    } catch (error) {
+      this.#lost(error);
+    } finally {
+      this.#writing = undefined;
+    }
   }
 
   async #readLoop(): Promise<void> {

@@ -50,8 +50,10 @@ export interface WaitMigrationOptions {
   readonly stallMs: number;
   readonly signal?: AbortSignal;
   readonly clock?: Clock;
-  /** How often to ask when no event says that something changed, ms. */
+  /** How often to ask when no event says that something changed, ms. Default 250. */
   readonly pollMs?: number;
+  /** Whoever waits does so from before it began: no event is missed, and nobody need ask at once. */
+  readonly fromTheStart?: boolean;
 }
 
 /** A migration's status, and QEMU's words on why it failed where it did and says so. */
@@ -74,8 +76,9 @@ export async function waitMigration(
   const stopEvents = client.onEvent(({ event, data }) => {
     if (event !== "MIGRATION") return;
     const { status } = data as { status: string };
-    if (status !== "failed" && until(status)) said.resolve({ status, errorDesc: undefined });
-    else wake();
+    if (!until(status)) return;
+    if (status === "failed") wake();
+    else said.resolve({ status, errorDesc: undefined });
   });
   const onAbort = () => said.reject(options.signal?.reason);
   options.signal?.addEventListener("abort", onAbort);
@@ -84,6 +87,15 @@ export async function waitMigration(
     const clock = options.clock ?? systemClock;
     let before = "";
     let changed = clock.now();
+    const pause = () =>
+      new Promise<void>((resolve) => {
+        const cancel = clock.after(options.pollMs ?? 250, resolve);
+        wake = () => {
+          cancel();
+          resolve();
+        };
+      });
+    if (options.fromTheStart) await pause();
     while (!over) {
       let hinted = false;
       wake = () => hinted = true;
@@ -104,14 +116,7 @@ export async function waitMigration(
           }")`,
         );
       }
-      if (hinted || over) continue;
-      await new Promise<void>((resolve) => {
-        const cancel = clock.after(options.pollMs ?? 250, resolve);
-        wake = () => {
-          cancel();
-          resolve();
-        };
-      });
+      if (!hinted && !over) await pause();
     }
     return await said.promise;
   };

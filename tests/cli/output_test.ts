@@ -67,13 +67,18 @@ Deno.test("exit codes follow what became of the guest", () => {
 Deno.test("a reader that is slow misses progress, not the rest, and the order stays", async () => {
   const written: string[] = [];
   const gates: (() => void)[] = [];
+  const begun = Promise.withResolvers<void>();
   const writer = new LineWriter({
     write: (bytes) => {
+      begun.resolve();
       written.push(new TextDecoder().decode(bytes));
       return new Promise((resolve) => gates.push(() => resolve(bytes.length)));
     },
   });
   writer.write("one\n");
+  await Promise.resolve();
+  assertEquals(written, [], "the caller goes on before anything is written");
+  await begun.promise;
   writer.write("progress\n", true);
   writer.write("two\n");
   gates[0]!();

@@ -126,3 +126,72 @@ Deno.test("what another process has begun is dismissed once it has concluded, an
   assertEquals(dismissed, ["concluded"]);
   qemu.close();
 });
+
+/** A mirror that is ready, to be ended; `said` is what QEMU says when it is, `job` what it is then. */
+async function toBeEnded(said: readonly { event: string; data: unknown }[], job: object) {
+  const [ours, theirs] = memoryPipe();
+  let ended = false;
+  const qemu: FakeQemu = new FakeQemu(theirs, {
+    "query-jobs": () => ({ return: [ended ? { ...READY, ...job } : READY] }),
+    "query-block-jobs": () => ({ return: [] }),
+    "query-named-block-nodes": () => ({ return: [{ "node-name": "job-target" }] }),
+    "block-job-cancel": () => {
+      ended = true;
+      (async () => {
+        await qemu.answer("block-job-cancel", { return: {} });
+        for (const event of said) await qemu.say(event);
+      })();
+      return undefined;
+    },
+  });
+  const qmp = await QmpClient.open(ours);
+  const clock = new ManualClock();
+  const mirrors = new MirrorSet({
+    ...{ qmp, clock, log: silentLogger, mirrors: [MIRROR], socketPath: "/s", mayWait: true },
+    connections: () => ({ lost: 0, open: 1, away: false }),
+    onFault: () => {},
+  });
+  await mirrors.adopt();
+  const stop = new AbortController();
+  await mirrors.start(stop.signal);
+  await mirrors.allReady(stop.signal);
+  await settle();
+  const before = qemu.received.length;
+  const asked = () => qemu.received.slice(before).map(({ command }) => command);
+  return { mirrors, qemu, clock, stop, asked };
+}
+
+const changed = (status: string) => ({ event: "JOB_STATUS_CHANGE", data: { id: "job", status } });
+
+Deno.test("a mirror that has ended in step is known to by QEMU's events: nothing is asked while the guest stands", async () => {
+  const completed = { event: "BLOCK_JOB_COMPLETED", data: { device: "job", type: "mirror" } };
+  const said = [changed("waiting"), changed("pending"), completed, changed("concluded")];
+  const { mirrors, stop, asked, qemu } = await toBeEnded(said, { status: "concluded" });
+  await mirrors.finish(stop.signal);
+  assertEquals(asked(), ["block-job-cancel"]);
+  qemu.close();
+});
+
+Deno.test("a mirror that could not end in step fails the migration, whatever the last event says", async () => {
+  const failed = [
+    { event: "BLOCK_JOB_CANCELLED", data: { device: "job", type: "mirror" } },
+    { event: "BLOCK_JOB_COMPLETED", data: { device: "job", error: "Input/output error" } },
+  ];
+  for (const event of failed) {
+    const job = { status: "concluded", error: "Operation canceled" };
+    const { mirrors, stop, qemu } = await toBeEnded([event, changed("concluded")], job);
+    await assertRejects(() => mirrors.finish(stop.signal), MigrationError, "Operation canceled");
+    qemu.close();
+  }
+});
+
+Deno.test("a job that stands for a moment while QEMU drains its disks is not asked for; one that goes on standing is", async () => {
+  const { qemu, clock, asked } = await toBeEnded([], {});
+  await qemu.say(changed("standby"));
+  await qemu.say(changed("ready"));
+  await settle();
+  assertEquals(asked(), []);
+  await clock.advance(100);
+  assertEquals(asked(), ["query-jobs"]);
+  qemu.close();
+});

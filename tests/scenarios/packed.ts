@@ -12,9 +12,9 @@ export const scenario: Scenario = {
   timeoutMs: 120_000,
   async run(context) {
     const file = `${context.dir}/vmferry`;
-    const permissions = (await Deno.readTextFile(project("tools/permissions.txt")))
+    const flags = (await Deno.readTextFile(project("tools/permissions.txt")))
       .split("\n").filter((line) => line.startsWith("--"));
-    await pack({ bundle: project("dist/vmferry.js"), permissions, output: file });
+    await pack({ bundle: project("dist/vmferry.js"), flags, output: file });
     const cache = `${context.dir}/cache`;
     const run = (program: string, env: Record<string, string> = {}) =>
       started(program, { XDG_CACHE_HOME: cache, TMPDIR: context.dir, ...env });

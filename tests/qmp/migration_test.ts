@@ -1,0 +1,49 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { QmpClient, waitMigration } from "../../src/qmp/mod.ts";
+import { FakeQemu } from "../support/fake_qemu.ts";
+import { ManualClock, settle } from "../support/manual_clock.ts";
+import { memoryPipe } from "../support/memory_pipe.ts";
+
+const isOver = (status: string) => status === "completed" || status === "failed";
+const migration = (status: string) => ({ event: "MIGRATION", data: { status } });
+
+/** Somebody who waits from the start for the end of a migration of which `query-migrate` says `info`. */
+async function waiting(info: Record<string, unknown>) {
+  const [ours, theirs] = memoryPipe();
+  const qemu = new FakeQemu(theirs, { "query-migrate": () => ({ return: info }) });
+  const client = await QmpClient.open(ours);
+  const before = qemu.received.length;
+  const clock = new ManualClock();
+  const over = waitMigration(client, isOver, { stallMs: 10_000, clock, fromTheStart: true });
+  await settle();
+  const asked = () => qemu.received.length - before;
+  return { qemu, client, clock, over, asked };
+}
+
+Deno.test("whoever waits for a migration from its start asks nothing: QEMU's word is enough", async () => {
+  const { qemu, client, over, asked } = await waiting({});
+  await qemu.say(migration("device"));
+  await qemu.say(migration("completed"));
+  assertEquals([await over, asked()], [{ status: "completed", errorDesc: undefined }, 0]);
+  client.close();
+});
+
+Deno.test("why a migration failed is asked for as soon as QEMU says that it did", async () => {
+  const info = { status: "failed", "error-desc": "No space left on device" };
+  const { qemu, client, over } = await waiting(info);
+  await qemu.say(migration("failed"));
+  assertEquals((await over).errorDesc, "No space left on device");
+  client.close();
+});
+
+Deno.test("an end whose event was missed is found all the same, one that does not come is given up", async () => {
+  const missed = await waiting({ status: "completed" });
+  await missed.clock.advance(300);
+  assertEquals((await missed.over).status, "completed");
+  missed.client.close();
+  const stuck = await waiting({ status: "active" });
+  const failing = assertRejects(() => stuck.over, Error, "no progress for 10 s");
+  await stuck.clock.advance(11_000);
+  await failing;
+  stuck.client.close();
+});
