@@ -13,6 +13,7 @@ export class Ram {
   readonly #qmp: QmpClient;
   readonly #clock: Clock;
   readonly #log: Logger;
+  #stopped: Promise<void> | undefined;
 
   constructor(qmp: QmpClient, clock: Clock, log: Logger) {
     this.#qmp = qmp;
@@ -21,7 +22,9 @@ export class Ram {
   }
 
   /** Starts it; QEMU connects to `uri`, such as `unix:/run/x/ram.sock`. */
-  async start(uri: string): Promise<void> {
+  async start(uri: string, signal: AbortSignal): Promise<void> {
+    this.#stopped = this.#wait("pre-switchover", signal);
+    this.#stopped.catch(() => {});
     await this.#qmp.execute("migrate", { uri });
   }
 
@@ -38,9 +41,12 @@ export class Ram {
     };
   }
 
-  /** Waits until the guest is stopped for the switchover, with its disks still the source's. */
-  async preSwitchover(signal: AbortSignal): Promise<void> {
-    await this.#wait("pre-switchover", signal);
+  /**
+   * Waits until the guest is stopped for the switchover, with its disks still the source's. To be
+   * called once it was started.
+   */
+  async preSwitchover(): Promise<void> {
+    await this.#stopped;
   }
 
   /** Lets QEMU go on from pre-switchover and waits until it has given everything away. */
@@ -48,7 +54,7 @@ export class Ram {
     await Promise.all([
       this.#qmp.execute("migrate-continue", { state: "pre-switchover" }, { signal }),
       // The guest stands still: no question that QEMU would have to answer before it goes on.
-      this.#wait("completed", signal, true),
+      this.#wait("completed", signal),
     ]);
   }
 
@@ -65,11 +71,12 @@ export class Ram {
     });
   }
 
-  async #wait(wanted: string, signal: AbortSignal, fromTheStart = false): Promise<void> {
+  /** To be called before what leads to `wanted` is. */
+  async #wait(wanted: string, signal: AbortSignal): Promise<void> {
     const info = await waitMigration(
       this.#qmp,
       (status) => status === wanted || OVER.includes(status),
-      { stallMs: STALL_MS, signal, clock: this.#clock, fromTheStart },
+      { stallMs: STALL_MS, signal, clock: this.#clock, fromTheStart: true },
     );
     if (info.status === wanted) return;
     const reason = info.errorDesc ?? `QEMU's migration ended with status "${info.status}"`;

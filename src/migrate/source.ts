@@ -224,7 +224,7 @@ export class SourceMigration {
     await mirrors.allReady(stop);
 
     const ram = await this.#startRam();
-    await ram.preSwitchover(stop);
+    await ram.preSwitchover();
 
     stop.throwIfAborted();
     this.#progress.stop();
@@ -352,7 +352,7 @@ export class SourceMigration {
     await settings.set();
     await limits.holdRam(settings);
     const ram = this.#undoRam(new Ram(this.#qmp, clock, log));
-    await ram.start(`unix:${runDir.path("ram.sock")}`);
+    await ram.start(`unix:${runDir.path("ram.sock")}`, this.#stop.signal);
     this.#progress?.withRam(ram);
     return ram;
   }
