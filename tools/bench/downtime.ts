@@ -3,7 +3,9 @@
  * with two plain relays there, one disk and eight, a guest that does little and one that writes as fast
  * as it can. Run directories are in memory, as /run is.
  *
- *     downtime.ts [--runs N] [--json FILE]
+ *     downtime.ts [--runs N] [--disks N] [--prealloc] [--json FILE]
+ *
+ * With `--prealloc` the destination's QEMU has its memory before the guest comes (`-mem-prealloc`).
  *
  * @module
  */
@@ -18,7 +20,7 @@ import { relays } from "./relays.ts";
 import { table } from "./report.ts";
 import { run } from "../run.ts";
 
-const args = parseArgs(Deno.args, { string: ["runs", "json"] });
+const args = parseArgs(Deno.args, { string: ["runs", "disks", "json"], boolean: ["prealloc"] });
 const runs = Number(args.runs ?? 10);
 
 /** Microseconds between two writes of the guest. */
@@ -46,7 +48,7 @@ interface Row {
 const about = await machine();
 console.log(`${describe(about)}; ${accelerator()}`);
 const rows: Row[] = [];
-for (const disks of [1, 8]) {
+for (const disks of args.disks === undefined ? [1, 8] : [Number(args.disks)]) {
   for (const guest of Object.keys(GUESTS) as GuestKind[]) {
     const none = (): Pauses => ({ pause: [], downtime: [] });
     rows.push({ disks, guest, ways: { nothing: none(), socat: none(), vmferry: none() } });
@@ -90,7 +92,7 @@ table([
   ]),
 ]);
 if (args.json !== undefined) {
-  const report = { machine: about, runs, rows };
+  const report = { machine: about, runs, prealloc: args.prealloc, rows };
   await Deno.writeTextFile(String(args.json), JSON.stringify(report, undefined, 1) + "\n");
 }
 
@@ -108,6 +110,7 @@ async function measure(
       disks: names.map(() => ({ from: "raw", to: "raw" })),
       bytes: 16 * 2 ** 20,
       guest: { waitUs },
+      destinationExtra: args.prealloc ? ["-mem-prealloc"] : [],
     });
     if (way !== "vmferry") {
       const { source, destination } = pair;
