@@ -24,6 +24,8 @@ export interface MirrorSetOptions {
   readonly mirrors: readonly Mirror[];
   /** UNIX socket that QEMU connects its NBD client to. */
   readonly socketPath: string;
+  /** What each may have under way, bytes; `undefined`: as QEMU does by itself. */
+  readonly bufferBytes?: number | undefined;
   /** A target's connection that went may come back: its job waits for that. */
   readonly mayWait: boolean;
   readonly connections: () => Connections;
@@ -104,7 +106,7 @@ export class MirrorSet {
 
   /** Adds the target nodes and starts the jobs. QEMU connects each target while we wait here. */
   async start(signal: AbortSignal): Promise<void> {
-    const { mirrors, socketPath, mayWait } = this.#options;
+    const { mirrors, socketPath, mayWait, bufferBytes } = this.#options;
     this.#jobs.start();
     for (const mirror of mirrors) {
       if (this.#nodes.has(mirror.targetNode)) continue;
@@ -140,6 +142,7 @@ export class MirrorSet {
           "on-source-error": "report",
           "on-target-error": mayWait ? "stop" : "report",
           "auto-dismiss": false,
+          ...(bufferBytes === undefined ? {} : { "buf-size": bufferBytes }),
         }, { signal });
       });
     }

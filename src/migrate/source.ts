@@ -11,6 +11,7 @@ import { giveMemory } from "./give_memory.ts";
 import { handOver, tellAnswered } from "./handover.ts";
 import { inspectGuest } from "./inspect.ts";
 import { JOURNAL_FORMAT, type SourceRecord } from "./journal.ts";
+import { mirrorBufferBytes } from "./mirror_buffer.ts";
 import { type Mirror, MirrorSet } from "./mirrors.ts";
 import { probeExports } from "./probe_exports.ts";
 import { ProgressTicker } from "./progress.ts";
@@ -316,6 +317,7 @@ export class SourceMigration {
       mirrors: disks,
       socketPath: runDir.path("nbd.sock"),
       mayWait: graceMs > 0,
+      bufferBytes: mirrorBufferBytes(this.#attachment?.peer?.session.rttMs ?? 0, disks.length),
       connections: () => this.#sockets.targets,
       onFault: (error) => this.#fault(error),
     });

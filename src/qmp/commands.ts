@@ -138,6 +138,7 @@ export interface Commands {
       "on-source-error": "report";
       "on-target-error": "report" | "stop";
       "auto-dismiss": false;
+      "buf-size"?: number;
       speed?: number;
     };
     answer: Empty;

@@ -127,6 +127,26 @@ Deno.test("what another process has begun is dismissed once it has concluded, an
   qemu.close();
 });
 
+Deno.test("what a mirror may have under way is asked of QEMU where it is more than by itself", async () => {
+  for (const bufferBytes of [undefined, 64 << 20]) {
+    const [ours, theirs] = memoryPipe();
+    const qemu = new FakeQemu(theirs, {
+      "query-jobs": () => ({ return: [READY] }),
+      "blockdev-add": () => ({ return: {} }),
+      "blockdev-mirror": () => ({ return: {} }),
+    });
+    const mirrors = new MirrorSet({
+      ...{ qmp: await QmpClient.open(ours), clock: new ManualClock(), log: silentLogger },
+      ...{ mirrors: [MIRROR], socketPath: "/s", mayWait: true, bufferBytes, onFault: () => {} },
+      connections: () => ({ lost: 0, open: 1, away: false }),
+    });
+    await mirrors.start(new AbortController().signal);
+    const { args } = qemu.received.find(({ command }) => command === "blockdev-mirror")!;
+    assertEquals(args["buf-size"], bufferBytes);
+    qemu.close();
+  }
+});
+
 /** A mirror that is ready, to be ended; `said` is what QEMU says when it is, `job` what it is then. */
 async function toBeEnded(said: readonly { event: string; data: unknown }[], job: object) {
   const [ours, theirs] = memoryPipe();

@@ -4,12 +4,13 @@
  *     long.ts [--rtt 1,20,50,100] [--mbit 1000,10000] [--seconds N] [--json FILE]
  *
  * Each link is first measured by itself: a plain relay through it, whose share of the rate with one
- * stream of bytes is what the link of the benchmark can do, and with one disk what QEMU makes of it: a
- * mirror has no more than 16 MiB under way.
+ * stream of bytes is what the link of the benchmark can do, and with one disk what QEMU makes of it: by
+ * itself a mirror has no more than 16 MiB under way. vmferry's mirrors have what they have in a migration.
  *
  * @module
  */
 import { parseArgs } from "@std/cli/parse-args";
+import { mirrorBufferBytes } from "../../src/migrate/mirror_buffer.ts";
 import { freePort, listening, makeFolders, quantile, randomFile } from "./ground.ts";
 import { describe, machine } from "./machine.ts";
 import { MirrorBench } from "./mirrors.ts";
@@ -105,11 +106,13 @@ async function measure(
   }
   await using line = await startLink(rttMs, mbit);
   await using relay = stopping(await vmferry(dir, mirrors.targetSocket, line));
-  const one = share(bytes, await mirrors.run(relay.path, 1));
-  const four = share(bytes, await mirrors.run(relay.path, 4));
+  const carry = (disks: 1 | 4, whenDone?: () => void) =>
+    mirrors.run(relay.path, disks, whenDone, mirrorBufferBytes(rttMs, disks));
+  const one = share(bytes, await carry(1));
+  const four = share(bytes, await carry(4));
   const stop = new AbortController();
   const trips = roundTrips(relay.refusedPath!, stop.signal);
-  await mirrors.run(relay.path, 4, () => stop.abort());
+  await carry(4, () => stop.abort());
   const taken = await trips;
   const peakMiB = Math.round(peakMemoryMiB(relay.near!) + peakMemoryMiB(relay.far!));
   const [p50, p99] = [quantile(taken, 0.5), quantile(taken, 0.99)];

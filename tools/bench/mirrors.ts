@@ -70,12 +70,14 @@ export class MirrorBench implements AsyncDisposable {
    * Mirrors the image in `count` parts at a time through the socket at `path`, once or over and over.
    *
    * @param whenDone is called when all is there and the connections are still open.
+   * @param bufferBytes what each mirror may have under way; `undefined`: as QEMU does by itself.
    * @returns seconds from the start of the first mirror until all were ready.
    */
   async run(
     path: string,
     count: number,
     whenDone: () => void | Promise<void> = () => {},
+    bufferBytes?: number,
   ): Promise<number> {
     const id = this.#run++;
     const nodes = Array.from({ length: count }, (_, i) => `n${id}-${i}`);
@@ -90,6 +92,7 @@ export class MirrorBench implements AsyncDisposable {
       await this.#source.executeUntyped("blockdev-mirror", {
         ...{ "job-id": node, device: `s${count}-${i}`, target: node, sync: "full" },
         "auto-dismiss": false,
+        ...(bufferBytes === undefined ? {} : { "buf-size": bufferBytes }),
       });
     }
     await poll(
