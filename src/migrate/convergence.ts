@@ -19,11 +19,17 @@ export type Finding =
     readonly written: number;
     readonly copied: number;
     readonly behind: number;
+    /** It is nearly in step and does not get there: QEMU wants a moment without anything under way. */
+    readonly close: boolean;
   }
   | { readonly kind: "ram"; readonly dirtyRate: number; readonly rate: number };
 
 /** How long a disk must not have come nearer to its end, ms. */
 const DISK_MS = 15_000;
+/** Behind by no more than this, a disk is nearly in step: bytes. */
+const CLOSE = 1024 * 1024;
+/** How long it may stay so while the guest goes on writing, ms. */
+const CLOSE_MS = 3_000;
 /** How long the rounds through memory must not have become shorter, ms. */
 const RAM_MS = 10_000;
 /** What a round has left at its start, at most, of what one before had, when it comes to an end. */
@@ -74,14 +80,18 @@ export class Convergence {
       this.#disks.set(name, disk);
       disk.points.push({ at: now, transferred, total });
       while (disk.points.length > 2 && disk.points[1]!.at <= now - DISK_MS) disk.points.shift();
-      const from = disk.points[0]!;
+      const near = ready ? undefined : closeSince(disk.points, now);
+      const from = near ?? disk.points[0]!;
       const behind = total - transferred;
       // Before the first time through, what is left falls anyhow.
-      if (now - from.at < DISK_MS || from.transferred < disk.first) continue;
-      if (behind < from.total - from.transferred || behind <= (ready ? IN_STEP : 0)) continue;
+      if (from.transferred < disk.first) continue;
+      if (!near) {
+        if (now - from.at < DISK_MS) continue;
+        if (behind < from.total - from.transferred || behind <= (ready ? IN_STEP : 0)) continue;
+      }
       const seconds = (now - from.at) / 1000;
       yield {
-        ...{ kind: "disk", name, behind },
+        ...{ kind: "disk", name, behind, close: near !== undefined },
         written: (total - from.total) / seconds,
         copied: (transferred - from.transferred) / seconds,
       };
@@ -101,4 +111,13 @@ export class Convergence {
     if (!last || !before || last.left < SHORTER * before.left) return;
     yield { kind: "ram", dirtyRate: ram.dirtyRate, rate };
   }
+}
+
+/** Since when, for {@link CLOSE_MS} at least, a disk was nearly in step while the guest wrote to it. */
+function closeSince(points: readonly Point[], now: number): Point | undefined {
+  const from = points.findLastIndex(({ at }) => now - at >= CLOSE_MS);
+  if (from < 0) return undefined;
+  const since = points.slice(from);
+  const isClose = since.every((p) => p.total > p.transferred && p.total - p.transferred <= CLOSE);
+  return isClose && since.at(-1)!.total > since[0]!.total ? since[0] : undefined;
 }

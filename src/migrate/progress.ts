@@ -120,19 +120,23 @@ function wordsOn(finding: Finding, helped: boolean): { code: string; message: st
         "longer downtime ('vmferry set max-downtime=…'), or see --timeout-action suspend",
     };
   }
-  const { name, written, copied } = finding;
-  const rates =
-    `The guest writes ${perSecond(written)} to disk ${name} and ${perSecond(copied)} get ` +
-    "through";
+  const { name, written, copied, close } = finding;
+  const rates = close
+    ? `Disk ${name} is nearly in step and does not get there: the guest writes again before the ` +
+      "destination has answered for what it wrote last"
+    : `The guest writes ${perSecond(written)} to disk ${name} and ${perSecond(copied)} get through`;
   return helped
     ? {
       code: "mirror-write-blocking",
-      message: `${rates}: from now on its writes wait until the destination has them too`,
+      message: `${rates}; from now on the guest's writes wait until the destination has them too`,
     }
     : {
       code: "mirror-not-converging",
-      message: `${rates}: the disk will not get in step by itself. ${MORE}, or see ` +
-        "--timeout-action suspend",
+      message: close
+        ? `${rates}. Let it write less often, or see --timeout-action suspend; a QEMU from 8.2 on ` +
+          "is helped by itself"
+        : `${rates}: the disk will not get in step by itself. ${MORE}, or see ` +
+          "--timeout-action suspend",
     };
 }
 

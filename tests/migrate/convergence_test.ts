@@ -24,7 +24,7 @@ function watch(
     });
     for (const f of findings) {
       const what = f.kind === "disk"
-        ? `disk ${f.written / MiB} ${f.copied / MiB} ${f.behind / MiB}`
+        ? `disk ${f.written / MiB} ${f.copied / MiB} ${f.behind / MiB}${f.close ? " close" : ""}`
         : `ram ${f.dirtyRate / MiB} ${f.rate / MiB}`;
       found.push([t, what]);
     }
@@ -49,6 +49,17 @@ Deno.test("a disk that comes nearer, however slowly, is left alone", () => {
   );
   assertEquals(done.found, []);
   assertEquals(done.convergence.onceThrough, true);
+});
+
+Deno.test("a disk that is nearly in step and stays so while the guest writes is found out soon", () => {
+  const near = (ready: boolean, wrote = 1) =>
+    watch(14, (t) => ({
+      ...{ transferred: (100 + wrote * t - 0.25) * MiB, total: (100 + wrote * t) * MiB, ready },
+    })).found;
+  // Gone through once by 1 s, and 3 s more.
+  assertEquals(near(false), [[4, "disk 1 1 0.25 close"]]);
+  assertEquals(near(true), [], "it is in step");
+  assertEquals(near(false, 0), [], "nobody writes");
 });
 
 Deno.test("a disk in step that stays a little behind is in step", () => {
