@@ -28,6 +28,8 @@ export type Finding =
 const DISK_MS = 15_000;
 /** Behind by no more than this, a disk is nearly in step: bytes. */
 const CLOSE = 1024 * 1024;
+/** What it may be further behind than before and has still not fallen back: a mirror's smallest part. */
+const PART = 64 * 1024;
 /** How long it may stay so while the guest goes on writing, ms. */
 const CLOSE_MS = 3_000;
 /** How long the rounds through memory must not have become shorter, ms. */
@@ -118,6 +120,9 @@ function closeSince(points: readonly Point[], now: number): Point | undefined {
   const from = points.findLastIndex(({ at }) => now - at >= CLOSE_MS);
   if (from < 0) return undefined;
   const since = points.slice(from);
-  const isClose = since.every((p) => p.total > p.transferred && p.total - p.transferred <= CLOSE);
-  return isClose && since.at(-1)!.total > since[0]!.total ? since[0] : undefined;
+  const behind = since.map(({ total, transferred }) => total - transferred);
+  const isClose = behind.every((bytes) => bytes > 0 && bytes <= CLOSE);
+  // One that falls back is slower than the guest, and is found out as such.
+  if (!isClose || behind.at(-1)! > behind[0]! + PART) return undefined;
+  return since.at(-1)!.total > since[0]!.total ? since[0] : undefined;
 }

@@ -60,6 +60,11 @@ Deno.test("a disk that is nearly in step and stays so while the guest writes is 
   assertEquals(near(false), [[4, "disk 1 1 0.25 close"]]);
   assertEquals(near(true), [], "it is in step");
   assertEquals(near(false, 0), [], "nobody writes");
+  const falling = watch(
+    10,
+    (t) => ({ transferred: (100 + t) * MiB, total: (100 + 1.1 * t) * MiB }),
+  );
+  assertEquals(falling.found, [], "it falls back, slowly");
 });
 
 Deno.test("a disk in step that stays a little behind is in step", () => {

@@ -1,0 +1,61 @@
+import { freePort, listening } from "../../tools/bench/ground.ts";
+import { project } from "../../tools/run.ts";
+import { Pair } from "./support/pair.ts";
+import { MiB } from "./support/pair_options.ts";
+import { assertExit, type Scenario, type ScenarioContext } from "./support/scenario.ts";
+
+const RTT_MS = 80;
+const MBIT = 1000;
+/** The guest writes so often that there is always something under way, us. */
+const WAIT_US = 2_000;
+
+/** A guest that writes again before the last write was answered for, over a link with a long way. */
+export const scenario: Scenario = {
+  name: "long_link",
+  about: "a disk that stays nearly in step over a long link is told of soon, and helped",
+  timeoutMs: 120_000,
+  async run(context) {
+    const pair = await Pair.start(context, {
+      ...{ bytes: 16 * MiB, disks: [{ from: "raw", to: "raw" }] },
+      guest: { waitUs: WAIT_US },
+    });
+    const [near, far] = [freePort(), freePort()];
+    const receive = pair.receiveWith([
+      ...["--listen", `tcp://127.0.0.1:${far}`, "--secret-file", pair.secretFile],
+    ]);
+    await receive.address();
+    await startLink(context, near, far);
+    const commands = await pair.source.execute<{ name: string }[]>("query-commands");
+    const canBlock = commands.some((c) => c.name === "block-job-change");
+    const migrate = pair.migrate(`tcp://127.0.0.1:${near}`, [
+      ...(canBlock ? [] : ["--timeout", "20", "--timeout-action", "suspend"]),
+    ]);
+    const code = canBlock ? "mirror-write-blocking" : "mirror-not-converging";
+    const { message } = await migrate.waitEvent("warning", (e) => e.code === code, 20_000);
+    if (!/nearly in step/.test(String(message))) throw new Error(`It was told: ${message}`);
+    await assertExit(migrate, 0, 60_000);
+    await assertExit(receive, 0);
+    await pair.assertArrived();
+    return String(message);
+  },
+};
+
+/** The benchmark's link, from port to port, until the scenario is over. */
+async function startLink(context: ScenarioContext, near: number, far: number): Promise<void> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["run", "-A", "--no-check", project("tools/bench/link.ts")],
+      ...[near, far, RTT_MS, MBIT].map(String),
+    ],
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  context.use({
+    async [Symbol.asyncDispose]() {
+      child.kill("SIGKILL");
+      await child.status;
+    },
+  });
+  await listening(near);
+}
