@@ -27,12 +27,12 @@ export class ReadBuffer {
    */
   reserve(most: number): Uint8Array | undefined {
     if (this.#holders === 1) this.#used = 0;
-    const left = this.#bytes.length - this.#used;
-    if (left < Math.min(most, limits.MIN_READ)) return undefined;
     const from = this.#used;
+    const left = this.#bytes.length - from;
+    if (left < Math.min(most, limits.MIN_READ)) return undefined;
     this.#used += Math.min(most, left);
     this.hold();
-    return this.#bytes.subarray(from, this.#used);
+    return from === 0 && most >= left ? this.#bytes : this.#bytes.subarray(from, this.#used);
   }
 
   /** Only `length` bytes of what was reserved were needed; the rest is free if nothing is behind it. */
@@ -76,30 +76,72 @@ export class ReadBufferPool {
 }
 
 /** Room for one frame: the header first, the payload behind it. */
-export type FrameBuffer = Uint8Array;
+export class FrameBuffer {
+  readonly size: FrameSize;
+  /** Bytes of payload that it takes. */
+  readonly room: number;
+  readonly #bytes: Uint8Array;
+  readonly #pool: FrameBufferPool;
+  /** What was handed out last: most frames of a bulk stream are of one length. */
+  #payload: Uint8Array;
+  #frame: Uint8Array;
 
-const SMALL = HEADER_LENGTH + 16 * 1024;
-const LARGE = HEADER_LENGTH + limits.MAX_DATA;
-
-/**
- * Hands out frame buffers of two sizes: 16 KiB of payload for streams that say little, 256 KiB for
- * bulk. A buffer comes back when its frame is acknowledged.
- */
-export class FrameBufferPool {
-  #small: FrameBuffer[] = [];
-  #large: FrameBuffer[] = [];
-
-  take(size: "small" | "large"): FrameBuffer {
-    return size === "small"
-      ? this.#small.pop() ?? new Uint8Array(SMALL)
-      : this.#large.pop() ?? new Uint8Array(LARGE);
+  constructor(size: FrameSize, pool: FrameBufferPool) {
+    this.size = size;
+    this.#pool = pool;
+    this.room = PAYLOAD[size];
+    this.#bytes = this.#frame = new Uint8Array(HEADER_LENGTH + this.room);
+    this.#payload = this.#bytes.subarray(HEADER_LENGTH);
   }
 
-  put(buffer: FrameBuffer): void {
-    if (buffer.length === SMALL) {
-      if (this.#small.length < 64) this.#small.push(buffer);
-    } else if (buffer.length === LARGE) {
-      if (this.#large.length < limits.IN_FLIGHT / limits.MAX_DATA) this.#large.push(buffer);
+  /** The first `most` bytes of the payload, or all there is room for. */
+  payload(most: number): Uint8Array {
+    const length = Math.min(most, this.room);
+    if (this.#payload.length !== length) {
+      this.#payload = this.#bytes.subarray(HEADER_LENGTH, HEADER_LENGTH + length);
     }
+    return this.#payload;
+  }
+
+  /** The header and the first `length` bytes of the payload. */
+  frame(length: number): Uint8Array {
+    if (this.#frame.length !== HEADER_LENGTH + length) {
+      this.#frame = this.#bytes.subarray(0, HEADER_LENGTH + length);
+    }
+    return this.#frame;
+  }
+
+  /** It is free again. */
+  release(): void {
+    this.#pool.put(this);
+  }
+}
+
+export type FrameSize = "small" | "large";
+
+/** Payload of a small frame buffer, bytes. */
+export const SMALL_PAYLOAD = 16 * 1024;
+/** Bytes of payload: for streams that say little, and for bulk. */
+const PAYLOAD: Readonly<Record<FrameSize, number>> = {
+  small: SMALL_PAYLOAD,
+  large: limits.MAX_DATA,
+};
+const MOST_FREE: Readonly<Record<FrameSize, number>> = {
+  small: 64,
+  large: limits.IN_FLIGHT / limits.MAX_DATA,
+};
+
+/** Hands out frame buffers. One comes back when its frame is acknowledged. */
+export class FrameBufferPool {
+  readonly #free: Readonly<Record<FrameSize, FrameBuffer[]>> = { small: [], large: [] };
+
+  take(size: FrameSize): FrameBuffer {
+    return this.#free[size].pop() ?? new FrameBuffer(size, this);
+  }
+
+  /** For FrameBuffer: it is free again. */
+  put(buffer: FrameBuffer): void {
+    const free = this.#free[buffer.size];
+    if (free.length < MOST_FREE[buffer.size]) free.push(buffer);
   }
 }

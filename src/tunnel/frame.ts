@@ -132,19 +132,23 @@ function rule(length: number) {
   return { min: length, max: length, flags: 0, stream: "zero" } as const;
 }
 
+function u32At(bytes: Uint8Array, at: number): number {
+  return (bytes[at]! << 24 | bytes[at + 1]! << 16 | bytes[at + 2]! << 8 | bytes[at + 3]!) >>> 0;
+}
+
 /**
- * Reads a header and holds it against the rules of its type.
+ * Reads the header at `at` and holds it against the rules of its type.
  *
  * @throws {ProtocolError} naming what is wrong; nothing was allocated by then.
  */
-export function parseHeader(bytes: Uint8Array): FrameHeader {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, wire.HEADER_LENGTH);
+export function parseHeader(bytes: Uint8Array, at = 0): FrameHeader {
   const header = {
-    length: view.getUint32(0),
-    type: view.getUint8(4),
-    flags: view.getUint8(5),
-    stream: view.getUint32(8),
+    length: u32At(bytes, at),
+    type: bytes[at + 4]!,
+    flags: bytes[at + 5]!,
+    stream: u32At(bytes, at + 8),
   };
+  const reserved = bytes[at + 6]! << 8 | bytes[at + 7]!;
   const expected = RULES[header.type];
   if (!expected) throw new ProtocolError(`Got a frame of unknown type ${header.type}`);
   if (header.length < expected.min || header.length > expected.max) {
@@ -158,8 +162,8 @@ export function parseHeader(bytes: Uint8Array): FrameHeader {
   if ((header.flags & ~expected.flags) !== 0) {
     throw new ProtocolError(`Got a frame of type ${header.type} with flags ${header.flags}`);
   }
-  if (view.getUint16(6) !== 0) {
-    throw new ProtocolError(`Got a frame whose reserved bits are ${view.getUint16(6)}, expected 0`);
+  if (reserved !== 0) {
+    throw new ProtocolError(`Got a frame whose reserved bits are ${reserved}, expected 0`);
   }
   if (expected.stream === "zero" && header.stream !== 0) {
     throw new ProtocolError(`Got a frame of type ${header.type} on stream ${header.stream}`);
@@ -205,31 +209,29 @@ export class FrameParser {
   }
 
   /**
-   * Takes bytes as they came from the connection.
+   * Takes the first `length` bytes of what came from the connection.
    *
    * @throws {ProtocolError} when a header breaks the rules; the parser is of no use then.
    */
-  push(bytes: Uint8Array): void {
+  push(bytes: Uint8Array, length = bytes.length): void {
     let at = 0;
-    while (at < bytes.length) {
+    while (at < length) {
       if (this.#header === undefined) {
-        let head: Uint8Array;
-        if (this.#headLength === 0 && bytes.length - at >= wire.HEADER_LENGTH) {
-          head = bytes.subarray(at, at + wire.HEADER_LENGTH);
+        if (this.#headLength === 0 && length - at >= wire.HEADER_LENGTH) {
+          this.#begin(parseHeader(bytes, at));
           at += wire.HEADER_LENGTH;
-        } else {
-          const n = Math.min(wire.HEADER_LENGTH - this.#headLength, bytes.length - at);
-          this.#head.set(bytes.subarray(at, at + n), this.#headLength);
-          this.#headLength += n;
-          at += n;
-          if (this.#headLength < wire.HEADER_LENGTH) return;
-          head = this.#head;
+          continue;
         }
+        const n = Math.min(wire.HEADER_LENGTH - this.#headLength, length - at);
+        this.#head.set(bytes.subarray(at, at + n), this.#headLength);
+        this.#headLength += n;
+        at += n;
+        if (this.#headLength < wire.HEADER_LENGTH) return;
         this.#headLength = 0;
-        this.#begin(parseHeader(head));
+        this.#begin(parseHeader(this.#head));
         continue;
       }
-      const n = Math.min(this.#left, bytes.length - at);
+      const n = Math.min(this.#left, length - at);
       const piece = bytes.subarray(at, at + n);
       at += n;
       this.#left -= n;

@@ -141,13 +141,13 @@ export class Link {
           throw new ConnectionError(`The other end closed the connection${where}`);
         }
         this.#heard = true;
-        this.#bytesRead += run.bytes.length;
+        this.#bytesRead += run.length;
         // A link that was ended meanwhile must not deliver: its numbers are settled.
         if (this.#cause) return;
         if (this.#endCause) continue;
         this.#input.reading(run.buffer);
         try {
-          this.parser.push(run.bytes);
+          this.parser.push(run.bytes, run.length);
         } catch (error) {
           if (!(error instanceof ProtocolError)) throw error;
           this.#host.faulted(error);

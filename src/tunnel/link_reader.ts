@@ -4,7 +4,10 @@ import * as limits from "./limits.ts";
 
 /** Bytes that came in one behind the other, and the buffer in which they lie. */
 export interface Run {
+  /** What came is at its start. */
   readonly bytes: Uint8Array;
+  /** How many bytes of it came. */
+  readonly length: number;
   readonly buffer: ReadBuffer;
 }
 
@@ -69,8 +72,27 @@ export class LinkReader {
    * `null` at the end of the stream.
    * @throws {Error} when the connection failed.
    */
-  async next(): Promise<Run | null> {
+  next(): Promise<Run | null> {
     this.#letGo();
+    return this.#depth === 1 ? this.#readOne() : this.#readAhead();
+  }
+
+  async #readOne(): Promise<Run | null> {
+    const bytes = this.#reserve();
+    const buffer = this.#buffer;
+    let length: number | null = null;
+    try {
+      length = await this.#pipe.read(bytes);
+    } finally {
+      if (length === null || this.#closed) buffer.release();
+    }
+    if (length === null || this.#closed) return null;
+    buffer.giveBack(bytes, length);
+    this.#handedOut = buffer;
+    return { bytes, length, buffer };
+  }
+
+  async #readAhead(): Promise<Run | null> {
     while (this.#slots.length < this.#depth) this.#ask();
     const first = this.#slots[0]!;
     if (first.n === undefined) await new Promise<void>((resolve) => this.#wake = resolve);
@@ -89,12 +111,18 @@ export class LinkReader {
     for (const slot of this.#slots) if (slot.n !== undefined) slot.buffer!.release();
   }
 
-  #ask(): void {
+  /** Room for a read, which holds the buffer that is in use now. */
+  #reserve(): Uint8Array {
     let room: Uint8Array | undefined;
     while ((room = this.#buffer.reserve(this.#most)) === undefined) {
       this.#buffer.release();
       this.#buffer = this.#pool.take();
     }
+    return room;
+  }
+
+  #ask(): void {
+    const room = this.#reserve();
     const slot = this.#spare.pop() ?? new Slot((slot) => this.#settled(slot));
     slot.room = room;
     slot.buffer = this.#buffer;
@@ -125,7 +153,11 @@ export class LinkReader {
       this.#spare.push(this.#slots.shift()!);
     }
     this.#handedOut = buffer;
-    return { buffer: buffer!, bytes: new Uint8Array(room!.buffer, room!.byteOffset, length) };
+    return {
+      buffer: buffer!,
+      length,
+      bytes: new Uint8Array(room!.buffer, room!.byteOffset, length),
+    };
   }
 
   #letGo(): void {

@@ -37,6 +37,8 @@ export class Outbound {
   readonly #flight: FlightCap;
 
   readonly #gather = new Uint8Array(limits.GATHER_BUFFER);
+  /** Bytes in it. */
+  #gathered = 0;
   #held: Uint8Array | undefined;
   #pongOwed: Uint8Array | undefined;
   /** The PONG that is owed may as well be any other bytes. */
@@ -123,43 +125,49 @@ export class Outbound {
       if (this.#pongCanBeOther) this.#pongOwed = undefined;
       return this.#takeHeld();
     }
-    const out = this.#gather;
-    let used = 0;
-    const add = (frame: Uint8Array) => {
-      out.set(frame, used);
-      used += frame.length;
-    };
+    this.#gathered = 0;
     if (this.#pongOwed && !this.#pongCanBeOther) {
-      add(frameOf(wire.PONG, 0, this.#pongOwed));
+      this.#add(frameOf(wire.PONG, 0, this.#pongOwed));
       this.#pongOwed = undefined;
     }
     const measures = this.#pingOwed;
     if (measures) {
-      add(frameOf(wire.PING, 0, MEASURING));
+      this.#add(frameOf(wire.PING, 0, MEASURING));
       this.#pingOwed = false;
       this.#slot.pingSent();
     }
-    const room = out.length - 2 * (wire.HEADER_LENGTH + 8);
+    this.#gatherSequenced();
+    if (this.#acks.due || (this.#gathered > 0 && this.#acks.pending)) {
+      this.#add(u64Frame(wire.ACK, 0, this.#acks.take()));
+    }
+    if (this.#pongOwed) {
+      if (this.#gathered === 0 && !this.#held) this.#add(frameOf(wire.PONG, 0, this.#pongOwed));
+      this.#pongOwed = undefined;
+    }
+    if (this.#gathered === 0) return this.#takeHeld();
+    // Its answer carries the acknowledgement that the next small write would wait for.
+    if (!measures && this.#slot.delaysSmallWrites) {
+      this.#add(frameOf(wire.PING, 0, HURRYING, wire.FLAG_SOON));
+    }
+    return this.#gather.subarray(0, this.#gathered);
+  }
+
+  /** Small frames as far as there is room; the first one that is not small is held for the next turn. */
+  #gatherSequenced(): void {
+    const room = this.#gather.length - 2 * (wire.HEADER_LENGTH + 8);
     let frame: Uint8Array | undefined;
     while ((frame = this.#nextSequenced()) !== undefined) {
-      if (frame.length <= limits.GATHER_FRAME && used + frame.length <= room) {
-        add(frame);
-        continue;
+      if (frame.length > limits.GATHER_FRAME || this.#gathered + frame.length > room) {
+        this.#held = frame;
+        return;
       }
-      this.#held = frame;
-      break;
+      this.#add(frame);
     }
-    if (this.#acks.due || (used > 0 && this.#acks.pending)) {
-      add(u64Frame(wire.ACK, 0, this.#acks.take()));
-    }
-    if (this.#pongOwed && used === 0 && !this.#held) add(frameOf(wire.PONG, 0, this.#pongOwed));
-    this.#pongOwed = undefined;
-    if (used === 0) return this.#takeHeld();
-    // Its answer carries the acknowledgement that the next small write would wait for.
-    if (this.#slot.delaysSmallWrites && !measures) {
-      add(frameOf(wire.PING, 0, HURRYING, wire.FLAG_SOON));
-    }
-    return out.subarray(0, used);
+  }
+
+  #add(frame: Uint8Array): void {
+    this.#gather.set(frame, this.#gathered);
+    this.#gathered += frame.length;
   }
 
   #takeHeld(): Uint8Array | undefined {
@@ -173,7 +181,7 @@ export class Outbound {
     if (!this.#replay.hasNext) {
       const made = this.#queue.next();
       if (!made) return undefined;
-      this.#replay.push(made.frame, made.release);
+      this.#replay.push(made);
     }
     return this.#replay.takeNext();
   }

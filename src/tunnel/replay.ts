@@ -5,18 +5,12 @@
  * @module
  */
 import { ProtocolError } from "./errors.ts";
-
-interface Entry {
-  readonly frame: Uint8Array;
-  readonly end: number;
-  /** Called once, when its buffer is free again. */
-  release: (() => void) | undefined;
-}
+import type { OutFrame } from "./out_frame.ts";
 
 /** The sending side's memory of a session. Offsets are session offsets, bytes. */
 export class ReplayBuffer {
   readonly #keeps: boolean;
-  #entries: Entry[] = [];
+  #entries: OutFrame[] = [];
   /** Index of the first entry still held; entries before it are gone. */
   #first = 0;
   /** Index of the next entry to put on the connection. */
@@ -49,18 +43,19 @@ export class ReplayBuffer {
     return this.#next < this.#entries.length;
   }
 
-  /** Adds a frame; `release` is called when its buffer is free again. */
-  push(frame: Uint8Array, release?: () => void): void {
-    this.#end += frame.length;
-    this.#entries.push({ frame, end: this.#end, release });
+  /** Adds a frame, whose buffer it lets go of once it is not needed any more. */
+  push(frame: OutFrame): void {
+    this.#end += frame.bytes.length;
+    frame.end = this.#end;
+    this.#entries.push(frame);
   }
 
   /** The next frame to put on the connection; those taken before have been written by then. */
   takeNext(): Uint8Array | undefined {
-    if (!this.#keeps && this.#next > this.#first) free(this.#entries[this.#next - 1]!);
+    if (!this.#keeps && this.#next > this.#first) this.#entries[this.#next - 1]!.letGo();
     const entry = this.#entries[this.#next];
     if (entry) this.#next++;
-    return entry?.frame;
+    return entry?.bytes;
   }
 
   /**
@@ -76,11 +71,11 @@ export class ReplayBuffer {
         `Got an acknowledgement of ${offset} bytes, but only ${this.#sentEnd()} were sent`,
       );
     }
-    let entry: Entry | undefined;
+    let entry: OutFrame | undefined;
     while ((entry = this.#entries[this.#first]) && entry.end <= offset) {
       this.#acked = entry.end;
       this.#first++;
-      free(entry);
+      entry.letGo();
     }
     if (this.#acked !== offset) {
       throw new ProtocolError(`Got an acknowledgement of ${offset} bytes, inside a frame`);
@@ -115,10 +110,4 @@ export class ReplayBuffer {
     this.#next -= this.#first;
     this.#first = 0;
   }
-}
-
-function free(entry: Entry): void {
-  const { release } = entry;
-  entry.release = undefined;
-  release?.();
 }

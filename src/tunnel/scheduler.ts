@@ -10,13 +10,14 @@
 export interface Schedulable {
   /** Size in bytes of the next frame to send; 0 when there is none. */
   readonly nextFrameLength: number;
+  /** The scheduler's own: bytes it may still send in this turn, `undefined` while it has no turn. */
+  deficit: number | undefined;
 }
 
 /** Shares the connection out among streams, byte for byte. */
 export class Scheduler<T extends Schedulable> {
   readonly #quantum: number;
   #turn: T[] = [];
-  readonly #deficit = new Map<T, number>();
 
   constructor(quantum: number) {
     this.#quantum = quantum;
@@ -24,14 +25,16 @@ export class Scheduler<T extends Schedulable> {
 
   /** The stream has something to send now; does nothing when that is known already. */
   ready(stream: T): void {
-    if (this.#deficit.has(stream)) return;
-    this.#deficit.set(stream, this.#quantum);
+    if (stream.deficit !== undefined) return;
+    stream.deficit = this.#quantum;
     this.#turn.push(stream);
   }
 
   /** The stream has nothing to send any more. */
   remove(stream: T): void {
-    if (this.#deficit.delete(stream)) this.#turn = this.#turn.filter((s) => s !== stream);
+    if (stream.deficit === undefined) return;
+    stream.deficit = undefined;
+    this.#turn = this.#turn.filter((s) => s !== stream);
   }
 
   /**
@@ -44,12 +47,11 @@ export class Scheduler<T extends Schedulable> {
       const length = stream.nextFrameLength;
       if (length === 0) {
         this.#turn.shift();
-        this.#deficit.delete(stream);
+        stream.deficit = undefined;
         continue;
       }
-      const deficit = this.#deficit.get(stream)!;
-      if (length <= deficit) return stream;
-      this.#deficit.set(stream, deficit + this.#quantum);
+      if (length <= stream.deficit!) return stream;
+      stream.deficit! += this.#quantum;
       this.#turn.shift();
       this.#turn.push(stream);
     }
@@ -58,7 +60,6 @@ export class Scheduler<T extends Schedulable> {
 
   /** One frame of `length` bytes was taken from the stream that `next` named. */
   sent(stream: T, length: number): void {
-    const deficit = this.#deficit.get(stream);
-    if (deficit !== undefined) this.#deficit.set(stream, deficit - length);
+    if (stream.deficit !== undefined) stream.deficit -= length;
   }
 }

@@ -1,14 +1,15 @@
 import type { Clock } from "../io/mod.ts";
-import { type FrameBuffer, FrameBufferPool } from "./buffers.ts";
+import { type FrameBuffer, FrameBufferPool, type FrameSize } from "./buffers.ts";
 import { ProtocolError } from "./errors.ts";
 import type { FlightCap } from "./flight.ts";
 import { codeFrame, resetFrame, u64Frame } from "./frame.ts";
 import * as limits from "./limits.ts";
 import type { LinkSlot } from "./link_slot.ts";
+import { OutFrame } from "./out_frame.ts";
 import { Pacer } from "./pacer.ts";
 import type { ReplayBuffer } from "./replay.ts";
 import { Scheduler } from "./scheduler.ts";
-import type { QueuedFrame, TunnelStream } from "./stream.ts";
+import type { TunnelStream } from "./stream.ts";
 import type { TableOutput } from "./stream_table.ts";
 import * as wire from "./wire.ts";
 
@@ -146,28 +147,24 @@ export class SendQueue implements TableOutput {
     if (this.#goaway === "wanted") this.#slot.wake();
   }
 
-  takeFrameBuffer(size: "small" | "large"): FrameBuffer {
+  takeFrameBuffer(size: FrameSize): FrameBuffer {
     return this.#frameBuffers.take(size);
-  }
-
-  putFrameBuffer(buffer: FrameBuffer): void {
-    this.#frameBuffers.put(buffer);
   }
 
   // The order
 
   /** The next frame to send; it is taken out. `undefined` when none may be sent now. */
-  next(): QueuedFrame | undefined {
+  next(): OutFrame | undefined {
     if (this.#fatal) {
-      const frame = this.#fatal;
+      const frame = new OutFrame(this.#fatal);
       this.#fatal = undefined;
       // It is the last word, whatever else was to be said.
       this.#goaway = "sent";
-      return { frame, release: undefined };
+      return frame;
     }
     if (this.#goaway === "sent") return undefined;
     const control = this.#newControl();
-    if (control) return { frame: control, release: undefined };
+    if (control) return new OutFrame(control);
     // RPC goes first, but one frame at a time, so that bulk is never shut out by it.
     const rpcFirst = this.#rpcTurn;
     this.#rpcTurn = !rpcFirst;
@@ -179,7 +176,7 @@ export class SendQueue implements TableOutput {
       this.#goaway = "sent";
       const frame = codeFrame(wire.GOAWAY, wire.GOAWAY_CODES.done, "");
       this.#goawayEnd = this.#replay.end + frame.length;
-      return { frame, release: undefined };
+      return new OutFrame(frame);
     }
     return undefined;
   }
@@ -202,7 +199,7 @@ export class SendQueue implements TableOutput {
     return undefined;
   }
 
-  #newBulk(): QueuedFrame | undefined {
+  #newBulk(): OutFrame | undefined {
     if (this.#stopPace) return undefined;
     const stream = this.#scheduler.next();
     if (!stream) return undefined;

@@ -1,5 +1,6 @@
-import { type BytePipe, messageOf, writeAll } from "../io/mod.ts";
+import { type BytePipe, messageOf } from "../io/mod.ts";
 import { StreamResetError } from "./errors.ts";
+import type { Piece } from "./pieces.ts";
 import type { TunnelStream } from "./stream.ts";
 import type { ResetCode } from "./wire.ts";
 
@@ -40,7 +41,7 @@ type Fail = (cause: unknown) => void;
 async function sendAll(pipe: BytePipe, stream: TunnelStream, fail: Fail): Promise<void> {
   try {
     while (true) {
-      const room = await stream.reserve();
+      const room = stream.tryReserve() ?? await stream.reserve();
       const n = await pipe.read(room);
       if (n === null) break;
       stream.commit(n);
@@ -51,42 +52,84 @@ async function sendAll(pipe: BytePipe, stream: TunnelStream, fail: Fail): Promis
   }
 }
 
+/** What a stream brings, on its way into a pipe; `whole` resolves at the end, however it comes. */
+function receiveAll(stream: TunnelStream, pipe: BytePipe, fail: Fail): Promise<void> {
+  return new Receiver(stream, pipe, fail).whole;
+}
+
 /**
  * Writes each piece within the call that brings it, where the pipe is free: the bytes are still in the
  * processor's cache then, and no longer once the connection has been read again.
  */
-function receiveAll(stream: TunnelStream, pipe: BytePipe, fail: Fail): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  let busy = false;
-  const giveUp = (error: unknown) => {
-    busy = true;
-    fail(error);
-    resolve();
-  };
-  const pump = () => {
-    if (busy) return;
-    const piece = stream.takePiece();
+class Receiver {
+  readonly #stream: TunnelStream;
+  readonly #pipe: BytePipe;
+  readonly #fail: Fail;
+  readonly #whole = Promise.withResolvers<void>();
+  /** A piece, or the end, is being written, or nothing more will be. */
+  #busy = false;
+  /** The piece that is being written. */
+  #piece: Piece | undefined;
+  /** How much of it is. */
+  #done = 0;
+
+  constructor(stream: TunnelStream, pipe: BytePipe, fail: Fail) {
+    this.#stream = stream;
+    this.#pipe = pipe;
+    this.#fail = fail;
+    // A stream that fails while a write is under way must still close the socket.
+    stream.ended.then(() => stream.failure && fail(stream.failure));
+    stream.onReadable(this.#pump);
+    this.#pump();
+  }
+
+  get whole(): Promise<void> {
+    return this.#whole.promise;
+  }
+
+  readonly #pump = (): void => {
+    if (this.#busy) return;
+    const piece = this.#stream.takePiece();
     if (piece === undefined) {
-      if (stream.failure) giveUp(stream.failure);
+      if (this.#stream.failure) this.#giveUp(this.#stream.failure);
       return;
     }
-    busy = true;
+    this.#busy = true;
     if (piece === null) {
-      pipe.closeWrite().then(resolve, giveUp);
+      this.#pipe.closeWrite().then(this.#whole.resolve, this.#giveUp);
       return;
     }
-    writeAll(pipe, piece.bytes).then(() => {
-      stream.consume(piece);
-      busy = false;
-      pump();
-    }, (error) => {
-      stream.consume(piece);
-      giveUp(error);
-    });
+    this.#piece = piece;
+    this.#done = 0;
+    this.#pipe.write(piece.bytes).then(this.#written, this.#writeFailed);
   };
-  // A stream that fails while a write is under way must still close the socket.
-  stream.ended.then(() => stream.failure && fail(stream.failure));
-  stream.onReadable(pump);
-  pump();
-  return promise;
+
+  readonly #written = (n: number): void => {
+    const { bytes } = this.#piece!;
+    this.#done += n;
+    if (this.#done < bytes.length) {
+      this.#pipe.write(bytes.subarray(this.#done)).then(this.#written, this.#writeFailed);
+      return;
+    }
+    this.#consume();
+    this.#busy = false;
+    this.#pump();
+  };
+
+  readonly #writeFailed = (error: unknown): void => {
+    this.#consume();
+    this.#giveUp(error);
+  };
+
+  #consume(): void {
+    const piece = this.#piece!;
+    this.#piece = undefined;
+    this.#stream.consume(piece);
+  }
+
+  readonly #giveUp = (error: unknown): void => {
+    this.#busy = true;
+    this.#fail(error);
+    this.#whole.resolve();
+  };
 }

@@ -1,8 +1,9 @@
 import type { BytePipe } from "../io/mod.ts";
-import type { FrameBuffer, ReadBuffer } from "./buffers.ts";
+import { type FrameBuffer, type FrameSize, type ReadBuffer, SMALL_PAYLOAD } from "./buffers.ts";
 import { ProtocolError, StreamResetError } from "./errors.ts";
 import { putHeader } from "./frame.ts";
 import * as limits from "./limits.ts";
+import { OutFrame } from "./out_frame.ts";
 import { type Piece, PieceQueue } from "./pieces.ts";
 import { ReceiveWindow } from "./receive_window.ts";
 import { DATA, FLAG_FIN, HEADER_LENGTH, type ResetCode } from "./wire.ts";
@@ -17,8 +18,7 @@ export interface StreamOutput {
   owesReset(stream: TunnelStream, code: ResetCode, finalOffset: number, reason: string): void;
   /** The largest DATA payload to send now, bytes. */
   readonly maxData: number;
-  takeFrameBuffer(size: "small" | "large"): FrameBuffer;
-  putFrameBuffer(buffer: FrameBuffer): void;
+  takeFrameBuffer(size: FrameSize): FrameBuffer;
 }
 
 /** Who keeps a stream until it is over. */
@@ -38,31 +38,25 @@ export interface StreamOwner {
   readonly mayPin: boolean;
 }
 
-/** A frame that waits for its turn. */
-export interface QueuedFrame {
-  readonly frame: Uint8Array;
-  readonly release: (() => void) | undefined;
-}
-
-const SMALL_PAYLOAD = 16 * 1024;
-
 /**
  * One byte stream inside a session, with credit in both directions. Offsets count bytes of this
  * stream. Ends cleanly when both directions have ended, or by a reset that ends both at once.
  *
- * It can be used as a `BytePipe`, or without a copy: `reserve`/`commit` to send, `nextPiece`/
- * `consume` to receive. One reader and one writer at a time.
+ * It can be used as a `BytePipe`, or without a copy: `tryReserve`/`reserve` and `commit` to send,
+ * `takePiece`/`nextPiece` and `consume` to receive. One reader and one writer at a time.
  */
 export class TunnelStream implements BytePipe {
   readonly id: number;
+  /** The scheduler's. */
+  deficit: number | undefined;
   readonly #owner: StreamOwner;
   readonly #output: StreamOutput;
 
   #sendOffset = 0;
   #sendLimit: number;
-  #queue: QueuedFrame[] = [];
+  #queue: OutFrame[] = [];
   #reserved: FrameBuffer | undefined;
-  #reservedSize: "small" | "large" = "small";
+  #reservedSize: FrameSize = "small";
   #finSent = false;
   #wakeSender: (() => void) | undefined;
 
@@ -125,44 +119,47 @@ export class TunnelStream implements BytePipe {
    * @throws {StreamResetError | SessionError} when the stream is over.
    */
   async reserve(): Promise<Uint8Array> {
-    while (true) {
-      if (this.#failure) throw this.#failure;
-      if (this.#finSent) throw new TypeError(`Stream ${this.id} was ended for sending`);
-      const credit = this.#sendLimit - this.#sendOffset;
-      if (credit > 0 && this.#queue.length < limits.FRAMES_AHEAD) {
-        this.#reserved ??= this.#output.takeFrameBuffer(this.#reservedSize);
-        const room = Math.min(
-          credit,
-          this.#output.maxData,
-          this.#reserved.length - HEADER_LENGTH,
-        );
-        return this.#reserved.subarray(HEADER_LENGTH, HEADER_LENGTH + room);
-      }
+    let room: Uint8Array | undefined;
+    while ((room = this.tryReserve()) === undefined) {
       await new Promise<void>((resolve) => this.#wakeSender = resolve);
     }
+    return room;
+  }
+
+  /**
+   * Like `reserve`, without waiting.
+   *
+   * @returns `undefined` when nothing may be sent now.
+   */
+  tryReserve(): Uint8Array | undefined {
+    if (this.#failure) throw this.#failure;
+    if (this.#finSent) throw new TypeError(`Stream ${this.id} was ended for sending`);
+    const credit = this.#sendLimit - this.#sendOffset;
+    if (credit <= 0 || this.#queue.length >= limits.FRAMES_AHEAD) return undefined;
+    this.#reserved ??= this.#output.takeFrameBuffer(this.#reservedSize);
+    return this.#reserved.payload(Math.min(credit, this.#output.maxData));
   }
 
   /** Sends the first `length` bytes of what `reserve` returned. */
   commit(length: number): void {
     const reserved = this.#reserved!;
     if (this.#failure || length === 0) return;
-    const room = reserved.length - HEADER_LENGTH;
-    let frame: Uint8Array;
-    let release: (() => void) | undefined;
-    if (length * 2 < room) {
-      frame = reserved.slice(0, HEADER_LENGTH + length);
+    let bytes = reserved.frame(length);
+    let buffer: FrameBuffer | undefined;
+    if (length * 2 < reserved.room) {
+      bytes = bytes.slice();
     } else {
-      frame = reserved.subarray(0, HEADER_LENGTH + length);
+      buffer = reserved;
       this.#reserved = undefined;
-      release = () => this.#output.putFrameBuffer(reserved);
     }
-    if (room === SMALL_PAYLOAD ? length === room : length < SMALL_PAYLOAD) {
-      this.#reservedSize = room === SMALL_PAYLOAD ? "large" : "small";
+    const { size } = reserved;
+    if (size === "small" ? length === reserved.room : length < SMALL_PAYLOAD) {
+      this.#reservedSize = size === "small" ? "large" : "small";
       this.#dropReserved();
     }
-    putHeader(frame, length, DATA, 0, this.id);
+    putHeader(bytes, length, DATA, 0, this.id);
     this.#sendOffset += length;
-    this.#enqueue({ frame, release });
+    this.#enqueue(new OutFrame(bytes, buffer));
   }
 
   async write(from: Uint8Array): Promise<number> {
@@ -181,21 +178,22 @@ export class TunnelStream implements BytePipe {
     this.#dropReserved();
     const frame = new Uint8Array(HEADER_LENGTH);
     putHeader(frame, 0, DATA, FLAG_FIN, this.id);
-    this.#enqueue({ frame, release: undefined });
+    this.#enqueue(new OutFrame(frame));
     return Promise.resolve();
   }
 
   /** Length of the frame whose turn is next, 0 when none waits. */
   get nextFrameLength(): number {
-    return this.#queue[0]?.frame.length ?? 0;
+    return this.#queue.length === 0 ? 0 : this.#queue[0]!.bytes.length;
   }
 
   /** For the session: takes the next frame for sending. */
-  takeFrame(): QueuedFrame | undefined {
-    const queued = this.#queue.shift();
+  takeFrame(): OutFrame | undefined {
+    if (this.#queue.length === 0) return undefined;
+    const frame = this.#queue.shift();
     this.#wakeSend();
     if (this.#finSent && this.#queue.length === 0) this.#checkDone();
-    return queued;
+    return frame;
   }
 
   /** For the session: the peer may now be sent `limit` bytes in all. A lower limit is an old one. */
@@ -205,8 +203,8 @@ export class TunnelStream implements BytePipe {
     this.#wakeSend();
   }
 
-  #enqueue(queued: QueuedFrame): void {
-    this.#queue.push(queued);
+  #enqueue(frame: OutFrame): void {
+    this.#queue.push(frame);
     this.#output.readyToSend(this);
   }
 
@@ -217,7 +215,7 @@ export class TunnelStream implements BytePipe {
   }
 
   #dropReserved(): void {
-    if (this.#reserved) this.#output.putFrameBuffer(this.#reserved);
+    this.#reserved?.release();
     this.#reserved = undefined;
   }
 
@@ -355,7 +353,7 @@ export class TunnelStream implements BytePipe {
     this.#failure = failure;
     // Not back to the pool: a read into it may still be under way.
     this.#reserved = undefined;
-    for (const queued of this.#queue) queued.release?.();
+    for (const frame of this.#queue) frame.letGo();
     this.#queue = [];
     this.#pieces.clear();
     this.#wakeSend();
@@ -364,7 +362,7 @@ export class TunnelStream implements BytePipe {
   }
 
   #queuedBytes(): number {
-    return this.#queue.reduce((sum, q) => sum + q.frame.length - HEADER_LENGTH, 0);
+    return this.#queue.reduce((sum, { bytes }) => sum + bytes.length - HEADER_LENGTH, 0);
   }
 
   #checkDone(): void {

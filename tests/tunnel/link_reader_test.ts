@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import type { BytePipe } from "../../src/io/mod.ts";
 import { ReadBufferPool } from "../../src/tunnel/buffers.ts";
 import * as limits from "../../src/tunnel/limits.ts";
-import { LinkReader } from "../../src/tunnel/link_reader.ts";
+import { LinkReader, type Run } from "../../src/tunnel/link_reader.ts";
 import { PieceQueue } from "../../src/tunnel/pieces.ts";
 import { pattern } from "../support/bytes.ts";
 
@@ -47,6 +47,10 @@ class AskedPipe implements BytePipe {
   close = () => this.fail(new Error("closed"));
 }
 
+function bytesOf(run: Run | null): Uint8Array {
+  return run!.bytes.subarray(0, run!.length);
+}
+
 /** Lets promises that are settled be heard of. */
 const turn = () => new Promise<void>((resolve) => setTimeout(resolve, 0));
 
@@ -69,7 +73,7 @@ Deno.test("reader: one read at a time where a read brings all there is", async (
   const next = reader.next();
   assertEquals(pipe.underWay, 1);
   pipe.bring(pattern(70_000, 1));
-  assertEquals((await next)!.bytes, pattern(70_000, 1));
+  assertEquals(bytesOf(await next), pattern(70_000, 1));
   reader.close();
 });
 
@@ -97,13 +101,13 @@ Deno.test("reader: several records are asked for, and those that have come are o
   assertEquals(pipe.underWay, limits.READS_AHEAD);
   const sent = pattern(2 * RECORD + 100, 3);
   pipe.bring(sent.slice(0, RECORD), sent.slice(RECORD, 2 * RECORD), sent.slice(2 * RECORD));
-  assertEquals((await next)!.bytes, sent);
+  assertEquals(bytesOf(await next), sent);
   // What follows a short record has a gap before it, and is a run of its own.
   pipe.bring(pattern(RECORD, 4));
-  assertEquals((await reader.next())!.bytes, pattern(RECORD, 4));
+  assertEquals(bytesOf(await reader.next()), pattern(RECORD, 4));
   pipe.bring(pattern(10, 5), pattern(20, 6));
-  assertEquals((await reader.next())!.bytes, pattern(10, 5));
-  assertEquals((await reader.next())!.bytes, pattern(20, 6));
+  assertEquals(bytesOf(await reader.next()), pattern(10, 5));
+  assertEquals(bytesOf(await reader.next()), pattern(20, 6));
   reader.close();
   pipe.close();
   await turn();
@@ -115,7 +119,7 @@ Deno.test("reader: everything before the end is handed on, and the end again and
   const next = reader.next();
   pipe.bring(pattern(5, 1));
   pipe.end();
-  assertEquals((await next)!.bytes, pattern(5, 1));
+  assertEquals(bytesOf(await next), pattern(5, 1));
   assertEquals(await reader.next(), null);
   pipe.end();
   assertEquals(await reader.next(), null);
@@ -128,7 +132,7 @@ Deno.test("reader: everything before an error is handed on, then the first error
   const next = reader.next();
   pipe.bring(pattern(5, 1));
   pipe.fail(new Error("reset by the test"));
-  assertEquals((await next)!.bytes, pattern(5, 1));
+  assertEquals(bytesOf(await next), pattern(5, 1));
   await assertRejects(() => reader.next(), Error, "reset by the test");
   reader.close();
   pipe.close();

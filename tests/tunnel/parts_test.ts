@@ -1,14 +1,20 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { ProtocolError } from "../../src/tunnel/errors.ts";
+import { OutFrame } from "../../src/tunnel/out_frame.ts";
 import { Pacer } from "../../src/tunnel/pacer.ts";
 import { ReplayBuffer } from "../../src/tunnel/replay.ts";
 import { Scheduler } from "../../src/tunnel/scheduler.ts";
+
+/** A frame of so many bytes that tells when its buffer is free. */
+function frameOf(length: number, release?: () => void): OutFrame {
+  return new OutFrame(new Uint8Array(length), release && { release });
+}
 
 function replayOf(...lengths: number[]): { replay: ReplayBuffer; freed: number[] } {
   const replay = new ReplayBuffer();
   const freed: number[] = [];
   lengths.forEach((n, i) => {
-    replay.push(new Uint8Array(n).fill(i), () => freed.push(i));
+    replay.push(frameOf(n, () => freed.push(i)));
     replay.takeNext();
   });
   return { replay, freed };
@@ -28,7 +34,7 @@ Deno.test("replay: an acknowledgement frees whole frames, once, in order", () =>
 Deno.test("replay: where nothing is sent again, a buffer is free with the next frame, once", () => {
   const replay = new ReplayBuffer(false);
   const freed: number[] = [];
-  for (const n of [10, 20, 30]) replay.push(new Uint8Array(n), () => freed.push(n));
+  for (const n of [10, 20, 30]) replay.push(frameOf(n, () => freed.push(n)));
   replay.takeNext();
   assertEquals(freed, []);
   replay.takeNext();
@@ -44,14 +50,14 @@ Deno.test("replay: an acknowledgement past what was sent, or inside a frame, is 
   assertThrows(() => replayOf(10).replay.ack(11), ProtocolError, "only 10 were sent");
   assertThrows(() => replayOf(10, 10).replay.ack(15), ProtocolError, "inside a frame");
   const { replay } = replayOf(10);
-  replay.push(new Uint8Array(5));
+  replay.push(frameOf(5));
   assertThrows(() => replay.ack(15), ProtocolError, "only 10 were sent");
 });
 
 Deno.test("replay: after a rewind the rest goes out again in the same order", () => {
   const { replay } = replayOf(10, 20, 30);
   replay.rewind(10);
-  replay.push(new Uint8Array(40));
+  replay.push(frameOf(40));
   const lengths = [];
   while (replay.hasNext) lengths.push(replay.takeNext()!.length);
   assertEquals(lengths, [20, 30, 40]);
@@ -61,7 +67,7 @@ Deno.test("replay: after a rewind the rest goes out again in the same order", ()
 Deno.test("replay: thousands of frames leave nothing behind", () => {
   const { replay, freed } = replayOf();
   for (let i = 0; i < 10_000; i++) {
-    replay.push(new Uint8Array(1), () => freed.push(i));
+    replay.push(frameOf(1, () => freed.push(i)));
     replay.takeNext();
     if (i % 7 === 0) replay.ack(i + 1);
   }
@@ -71,6 +77,7 @@ Deno.test("replay: thousands of frames leave nothing behind", () => {
 });
 
 class Source {
+  deficit: number | undefined;
   constructor(public name: string, public frames: number[]) {}
   get nextFrameLength(): number {
     return this.frames[0] ?? 0;
