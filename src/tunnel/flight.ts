@@ -64,6 +64,11 @@ export class FlightCap {
     this.#cap = Math.min(this.#most, Math.max(this.#cap, limits.FIRST_IN_FLIGHT));
   }
 
+  /** The end of what is measured has been acknowledged: only then does `acked` look at the time. */
+  isRoundOver(acked: number): boolean {
+    return this.#startedAt === undefined || acked >= this.#roundEnd;
+  }
+
   /**
    * The other end has everything below `acked` of the `end` bytes sent in all.
    *
@@ -72,7 +77,7 @@ export class FlightCap {
   acked(acked: number, end: number, rttMs: number, now: number): void {
     if (this.#startedAt !== undefined) {
       const took = now - this.#startedAt;
-      if (acked < this.#roundEnd || took < limits.SHORTEST_ROUND_MS) return;
+      if (!this.isRoundOver(acked) || took < limits.SHORTEST_ROUND_MS) return;
       this.#measured((acked - this.#ackedAtStart) / took, rttMs);
     }
     this.#startedAt = now;

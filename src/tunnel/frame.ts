@@ -23,18 +23,25 @@ export function putHeader(
   flags: number,
   stream: number,
 ): void {
-  frame[0] = length >>> 24;
-  frame[1] = length >>> 16;
-  frame[2] = length >>> 8;
-  frame[3] = length;
+  putU32(frame, 0, length);
   frame[4] = type;
   frame[5] = flags;
   frame[6] = 0;
   frame[7] = 0;
-  frame[8] = stream >>> 24;
-  frame[9] = stream >>> 16;
-  frame[10] = stream >>> 8;
-  frame[11] = stream;
+  putU32(frame, 8, stream);
+}
+
+// A DataView would do the same, but is an object more for each number.
+
+function putU32(into: Uint8Array, at: number, value: number): void {
+  into[at] = value >>> 24;
+  into[at + 1] = value >>> 16;
+  into[at + 2] = value >>> 8;
+  into[at + 3] = value;
+}
+
+function getU32(from: Uint8Array, at: number): number {
+  return (from[at]! << 24 | from[at + 1]! << 16 | from[at + 2]! << 8 | from[at + 3]!) >>> 0;
 }
 
 /** Makes a whole frame of a payload. */
@@ -79,9 +86,8 @@ export function resetFrame(
 
 /** Writes a safe integer as u64. */
 export function putU64(into: Uint8Array, at: number, value: number): void {
-  const view = new DataView(into.buffer, into.byteOffset + at, 8);
-  view.setUint32(0, Math.floor(value / 2 ** 32));
-  view.setUint32(4, value >>> 0);
+  putU32(into, at, Math.floor(value / 2 ** 32));
+  putU32(into, at + 4, value >>> 0);
 }
 
 /**
@@ -90,8 +96,7 @@ export function putU64(into: Uint8Array, at: number, value: number): void {
  * @throws {ProtocolError} when it is 2^53 or more.
  */
 export function getU64(from: Uint8Array, at: number): number {
-  const view = new DataView(from.buffer, from.byteOffset + at, 8);
-  const value = view.getUint32(0) * 2 ** 32 + view.getUint32(4);
+  const value = getU32(from, at) * 2 ** 32 + getU32(from, at + 4);
   if (!Number.isSafeInteger(value)) {
     throw new ProtocolError(`Got a count of 2^53 or more where bytes are counted`);
   }
@@ -132,10 +137,6 @@ function rule(length: number) {
   return { min: length, max: length, flags: 0, stream: "zero" } as const;
 }
 
-function u32At(bytes: Uint8Array, at: number): number {
-  return (bytes[at]! << 24 | bytes[at + 1]! << 16 | bytes[at + 2]! << 8 | bytes[at + 3]!) >>> 0;
-}
-
 /**
  * Reads the header at `at` and holds it against the rules of its type.
  *
@@ -143,10 +144,10 @@ function u32At(bytes: Uint8Array, at: number): number {
  */
 export function parseHeader(bytes: Uint8Array, at = 0): FrameHeader {
   const header = {
-    length: u32At(bytes, at),
+    length: getU32(bytes, at),
     type: bytes[at + 4]!,
     flags: bytes[at + 5]!,
-    stream: u32At(bytes, at + 8),
+    stream: getU32(bytes, at + 8),
   };
   const reserved = bytes[at + 6]! << 8 | bytes[at + 7]!;
   const expected = RULES[header.type];

@@ -2,7 +2,7 @@ import type { Clock } from "../io/mod.ts";
 import type { Acknowledger } from "./acknowledger.ts";
 import { ProtocolError } from "./errors.ts";
 import type { FlightCap } from "./flight.ts";
-import { frameOf, u64Frame } from "./frame.ts";
+import { frameOf, putU64, u64Frame } from "./frame.ts";
 import * as limits from "./limits.ts";
 import type { LinkSlot } from "./link_slot.ts";
 import type { ReplayBuffer } from "./replay.ts";
@@ -39,6 +39,7 @@ export class Outbound {
   readonly #gather = new Uint8Array(limits.GATHER_BUFFER);
   /** Bytes in it. */
   #gathered = 0;
+  readonly #ack = u64Frame(wire.ACK, 0, 0);
   #held: Uint8Array | undefined;
   #pongOwed: Uint8Array | undefined;
   /** The PONG that is owed may as well be any other bytes. */
@@ -90,7 +91,9 @@ export class Outbound {
    */
   acked(received: number): void {
     if (!this.#replay.ack(received)) return;
-    this.#flight.acked(received, this.#replay.end, this.#slot.rttMs, this.#clock.now());
+    if (this.#flight.isRoundOver(received)) {
+      this.#flight.acked(received, this.#replay.end, this.#slot.rttMs, this.#clock.now());
+    }
     this.#slot.wake();
   }
 
@@ -138,7 +141,8 @@ export class Outbound {
     }
     this.#gatherSequenced();
     if (this.#acks.due || (this.#gathered > 0 && this.#acks.pending)) {
-      this.#add(u64Frame(wire.ACK, 0, this.#acks.take()));
+      putU64(this.#ack, wire.HEADER_LENGTH, this.#acks.take());
+      this.#add(this.#ack);
     }
     if (this.#pongOwed) {
       if (this.#gathered === 0 && !this.#held) this.#add(frameOf(wire.PONG, 0, this.#pongOwed));

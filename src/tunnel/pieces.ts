@@ -27,7 +27,7 @@ export class PieceQueue {
 
   /** Adds bytes that stay where they are, in `buffer`; to the last piece where they follow it. */
   pin(bytes: Uint8Array, buffer: ReadBuffer): void {
-    const last = this.#pieces.at(-1);
+    const last = this.#pieces.length === 0 ? undefined : this.#pieces[this.#pieces.length - 1];
     if (last?.buffer === buffer && endOf(last.bytes) === bytes.byteOffset) {
       const { byteOffset } = last.bytes;
       const whole = new Uint8Array(bytes.buffer, byteOffset, endOf(bytes) - byteOffset);
