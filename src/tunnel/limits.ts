@@ -19,6 +19,12 @@ export const MAX_CONTROL = 10 + MAX_REASON;
 export const MAX_STREAMS = 256;
 /** Credit that every new stream starts with. */
 export const FIRST_WINDOW = 64 * KiB;
+/**
+ * Window of a stream as soon as both ends know of it: for each millisecond of a round trip so much
+ * (half a Gbit/s), and no more than that.
+ */
+export const OPEN_WINDOW_PER_MS = 64 * KiB;
+export const MOST_OPEN_WINDOW = 4 * MiB;
 /** Largest window of a stream whose reader keeps up with the connection. */
 export const STREAM_WINDOW = 32 * MiB;
 /**

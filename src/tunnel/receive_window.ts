@@ -54,6 +54,19 @@ export class ReceiveWindow {
   }
 
   /**
+   * The next grant is of this many bytes.
+   *
+   * @returns false when the window is as large already.
+   */
+  widen(size: number): boolean {
+    if (size <= this.#size) return false;
+    this.#size = size;
+    // It is not to be doubled at once.
+    this.#grantedAt = -Infinity;
+    return true;
+  }
+
+  /**
    * The limit to tell the peer; it holds from now on. The window doubles while the reader uses up
    * half of it within a round trip, which means that the peer waits for credit; a reader that is
    * slower than that has no use for more, it would only stand in a queue. A window that comes in one

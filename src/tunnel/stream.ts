@@ -281,6 +281,17 @@ export class TunnelStream implements BytePipe {
     return n;
   }
 
+  /**
+   * Both ends know of the stream, and somebody reads it from here on: on a long link the peer is
+   * allowed more than the first window at once, it would wait a round trip for each doubling of it.
+   */
+  widenWindow(): void {
+    if (this.#failure || this.#finReceived) return;
+    const wanted = Math.min(limits.MOST_OPEN_WINDOW, limits.OPEN_WINDOW_PER_MS * this.#owner.rttMs);
+    const size = Math.floor(Math.min(wanted, this.#owner.maxWindowFor(this)));
+    if (this.#window.widen(size)) this.#output.owesCredit(this);
+  }
+
   /** For the session: the limit to tell the peer; it holds from now on. */
   grantCredit(): number {
     const { rttMs } = this.#owner;

@@ -5,6 +5,7 @@ import { connectSession } from "../../src/tunnel/connect.ts";
 import { openSession } from "../../src/tunnel/handshake.ts";
 import { encodeHello, encodePreface, parseHello, parsePreface } from "../../src/tunnel/hello.ts";
 import { limits, SessionError } from "../../src/tunnel/mod.ts";
+import { TunnelStream } from "../../src/tunnel/stream.ts";
 import * as wire from "../../src/tunnel/wire.ts";
 import { pattern } from "../support/bytes.ts";
 import { ManualClock, settle } from "../support/manual_clock.ts";
@@ -147,6 +148,36 @@ Deno.test("limit: what is allowed on all streams together is bounded, whoever ca
   assert(all <= limits.ALL_WINDOWS + limits.MAX_STREAMS * limits.MIN_WINDOW, `${all} bytes`);
   connecting.abort("test over", "stopped");
   await listening.ended;
+});
+
+/** A stream on a link of that round trip; what it would grant as soon as it is read, bytes. */
+function firstGrant(rttMs: number, most = limits.STREAM_WINDOW): number {
+  let owed = 0;
+  const stream = new TunnelStream(
+    1,
+    { rttMs, maxWindowFor: () => most, now: () => 0, mayPin: true, streamDone() {} },
+    {
+      ...{ maxData: limits.MAX_DATA, readyToSend() {}, owesReset() {} },
+      owesCredit: () => void owed++,
+      takeFrameBuffer: () => {
+        throw new Error("Nothing is sent here");
+      },
+    },
+    limits.FIRST_WINDOW,
+    limits.FIRST_WINDOW,
+  );
+  stream.widenWindow();
+  return owed === 0 ? limits.FIRST_WINDOW : stream.grantCredit();
+}
+
+Deno.test("limit: the longer the round trip, the larger the first window, to a bound and its share", () => {
+  const MiB = 2 ** 20;
+  assertEquals(firstGrant(0.1), limits.FIRST_WINDOW);
+  assertEquals(firstGrant(1), limits.FIRST_WINDOW);
+  assertEquals(firstGrant(16), MiB);
+  assertEquals(firstGrant(50), 3.125 * MiB);
+  assertEquals(firstGrant(300), 4 * MiB);
+  assertEquals(firstGrant(300, MiB / 2), MiB / 2);
 });
 
 Deno.test("limit: slow streams pin so many read buffers, and one more is copied out of", () => {
