@@ -32,6 +32,8 @@ const CLOSE = 1024 * 1024;
 const PART = 64 * 1024;
 /** How long it may stay so while the guest goes on writing, ms. */
 const CLOSE_MS = 3_000;
+/** Looks of the last second, the newest one included. */
+const RECENT = 3;
 /** How long the rounds through memory must not have become shorter, ms. */
 const RAM_MS = 10_000;
 /** What a round has left at its start, at most, of what one before had, when it comes to an end. */
@@ -124,5 +126,8 @@ function closeSince(points: readonly Point[], now: number): Point | undefined {
   const isClose = behind.every((bytes) => bytes > 0 && bytes <= CLOSE);
   // One that falls back is slower than the guest, and is found out as such.
   if (!isClose || behind.at(-1)! > behind[0]! + PART) return undefined;
+  // Where nothing gets through the link is what is wrong, and no time to stop the guest.
+  const before = since.at(-RECENT) ?? since[0]!;
+  if (since.at(-1)!.transferred <= before.transferred) return undefined;
   return since.at(-1)!.total > since[0]!.total ? since[0] : undefined;
 }

@@ -56,6 +56,13 @@ export class GuestWatch implements Disposable {
     await this.#options.qmp.execute("stop", {});
   }
 
+  /** Lets it run again after {@link suspend}; not where somebody else has done so. */
+  async letRun(): Promise<void> {
+    if (!this.#suspended) return;
+    await this.#options.qmp.execute("cont", {});
+    this.#suspended = false;
+  }
+
   [Symbol.dispose](): void {
     this.#stopEvents();
   }

@@ -178,6 +178,12 @@ export class MirrorSet {
     );
   }
 
+  /** Waits until a disk is in step. */
+  async ready(name: string, signal: AbortSignal): Promise<void> {
+    const id = this.#options.mirrors.find((mirror) => mirror.name === name)!.jobId;
+    await this.#jobs.until(() => this.#jobs.get(id)?.status === "ready", signal);
+  }
+
   /**
    * Waits until every disk is in step over a connection that stands: from then on none may go. A
    * target whose connection went while there was nothing to write has not been missed by QEMU yet.

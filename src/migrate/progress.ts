@@ -1,6 +1,7 @@
 import type { Clock } from "../io/mod.ts";
 import { Convergence, type Finding } from "./convergence.ts";
 import type { Phase, RamProgress, Report } from "./events.ts";
+import type { Held } from "./guest_stops.ts";
 import type { MirrorSet } from "./mirrors.ts";
 import type { Ram } from "./ram.ts";
 
@@ -17,6 +18,7 @@ export class ProgressTicker {
   /** Bytes that crossed so far. */
   readonly #crossed: () => number;
   readonly #onceThrough: () => void;
+  readonly #hold: (disk: string) => Promise<Held | undefined>;
   readonly #convergence = new Convergence();
   #ram: Ram | undefined;
   #phase: Phase = "mirror";
@@ -34,9 +36,12 @@ export class ProgressTicker {
       crossed: () => number;
       /** Called when what is left is only what the guest changes, now and then. */
       onceThrough: () => void;
+      /** Holds the guest for a moment, in which a disk that is nearly in step gets there. */
+      hold: (disk: string) => Promise<Held | undefined>;
     },
   ) {
     this.#onceThrough = options.onceThrough;
+    this.#hold = options.hold;
     this.#clock = options.clock;
     this.#report = options.report;
     this.#mirrors = options.mirrors;
@@ -81,10 +86,15 @@ export class ProgressTicker {
     const [now, rate] = [this.#clock.now(), this.#rate ?? 0];
     const disks = this.#mirrors.progress;
     for (const finding of this.#convergence.look({ now, disks, ram, rate })) {
-      const helped = finding.kind === "disk" && await this.#mirrors.makeBlocking(finding.name);
-      this.#report({ event: "warning", ...wordsOn(finding, helped) });
+      this.#report({ event: "warning", ...wordsOn(finding, await this.#help(finding)) });
     }
     if (this.#phase === "ram" || this.#convergence.onceThrough) this.#onceThrough();
+  }
+
+  async #help(finding: Finding): Promise<Help> {
+    if (finding.kind === "ram") return "none";
+    if (await this.#mirrors.makeBlocking(finding.name)) return "blocking";
+    return finding.close ? await this.#hold(finding.name) ?? "none" : "none";
   }
 
   #tell(ram: RamProgress | null): void {
@@ -109,9 +119,12 @@ export class ProgressTicker {
   }
 }
 
+/** What was done about a finding. */
+type Help = "none" | "blocking" | Held;
+
 const MORE = "Give it more bandwidth ('vmferry set bandwidth=…')";
 
-function wordsOn(finding: Finding, helped: boolean): { code: string; message: string } {
+function wordsOn(finding: Finding, help: Help): { code: string; message: string } {
   if (finding.kind === "ram") {
     return {
       code: "ram-not-converging",
@@ -125,19 +138,30 @@ function wordsOn(finding: Finding, helped: boolean): { code: string; message: st
     ? `Disk ${name} is nearly in step and does not get there: the guest writes again before the ` +
       "destination has answered for what it wrote last"
     : `The guest writes ${perSecond(written)} to disk ${name} and ${perSecond(copied)} get through`;
-  return helped
-    ? {
+  if (help === "blocking") {
+    return {
       code: "mirror-write-blocking",
       message: `${rates}; from now on the guest's writes wait until the destination has them too`,
-    }
-    : {
-      code: "mirror-not-converging",
-      message: close
-        ? `${rates}. Let it write less often, or see --timeout-action suspend; a QEMU from 8.2 on ` +
-          "is helped by itself"
-        : `${rates}: the disk will not get in step by itself. ${MORE}, or see ` +
-          "--timeout-action suspend",
     };
+  }
+  if (help !== "none" && help.done) {
+    return {
+      code: "guest-held",
+      message: `${rates}; the guest was held for ${
+        Math.round(help.ms)
+      } ms, in which the disk got there`,
+    };
+  }
+  const held = help === "none"
+    ? ""
+    : `. That it was held for ${Math.round(help.ms)} ms did not help`;
+  return {
+    code: "mirror-not-converging",
+    message: close
+      ? `${rates}${held}. Let it write less often, or see --timeout-action suspend`
+      : `${rates}: the disk will not get in step by itself. ${MORE}, or see ` +
+        "--timeout-action suspend",
+  };
 }
 
 /** Bytes per second, as a rate. */

@@ -8,6 +8,7 @@ import type { Phase } from "./events.ts";
 import { FirstCause } from "./first_cause.ts";
 import { GuestWatch, type GuestWatchOptions } from "./guest_watch.ts";
 import { giveMemory } from "./give_memory.ts";
+import { GuestStops, type Held } from "./guest_stops.ts";
 import { handOver, tellAnswered } from "./handover.ts";
 import { inspectGuest } from "./inspect.ts";
 import { JOURNAL_FORMAT, type SourceRecord } from "./journal.ts";
@@ -23,6 +24,12 @@ import { resumedAt, SOURCE, type SourceEvent, type SourceState } from "./source_
 import type { Migrated, SourceOptions } from "./source_options.ts";
 import { SourceSockets } from "./source_sockets.ts";
 import { UndoList } from "./undo.ts";
+
+/**
+ * Round trips that it takes to get a disk in step once the guest is held: QEMU waits for what is under
+ * way and flushes the disk as it stops the guest, then copies what is left and flushes again.
+ */
+const HOLD_TRIPS = 4;
 
 /** States in which the migration may be what has stopped the guest. */
 const STANDS: readonly SourceState[] = ["ram", "switchover", "handover", "undone", "unknown"];
@@ -42,8 +49,7 @@ export class SourceMigration {
   #record: SourceRecord;
   #attachment: Attachment | undefined;
   #stoppedAt: number | undefined;
-  /** Why the guest is to be stopped, once it is. */
-  #suspendWhy: string | undefined;
+  readonly #stops: GuestStops;
   #progress: ProgressTicker | undefined;
   #mirrors: MirrorSet | undefined;
 
@@ -56,6 +62,13 @@ export class SourceMigration {
     this.#undo = new UndoList(clock, log);
     this.#stop = new FirstCause(clock);
     this.#stop.signal.addEventListener("abort", () => this.#cutTargets(), { once: true });
+    this.#stops = new GuestStops({
+      ...{ clock, report: options.report, signal: this.#stop.signal },
+      guest: () => this.#guest,
+      write: (suspended) => this.#write({ suspended }),
+      holdMs: () => options.limits.maxDowntimeMs + HOLD_TRIPS * this.#rttMs,
+      onFault: (error) => this.#fault(error),
+    });
     this.#sockets = new SourceSockets({
       ...{ clock, log, listen: options.listen, runDir: options.runDir },
       attachment: () => this.#attachment,
@@ -189,24 +202,18 @@ export class SourceMigration {
    * at the destination, or here if that fails.
    */
   suspend(why: string): void {
-    this.#suspendWhy ??= why;
+    this.#stops.suspend(why);
   }
 
-  #suspendWhenDue(): void {
-    const why = this.#suspendWhy;
-    // Once it is being undone the guest is to run again, and to stay so.
-    if (why === undefined || this.#stop.signal.aborted || !this.#guest?.shouldRun) return;
-    // Once: whoever lets it run afterwards has a reason for it.
-    this.#suspendWhy = undefined;
-    const message = `${why}: the guest is stopped so that the rest can catch up`;
-    this.#options.report({ event: "warning", code: "guest-suspended", message });
-    this.#suspend(this.#guest).catch((error) => this.#fault(error));
+  /** Without a link QEMU would wait for it before it has stopped the guest, and the guest with it. */
+  async #holdFor(disk: string, mirrors: MirrorSet): Promise<Held | undefined> {
+    if (this.#attachment?.peer?.session.state !== "up") return undefined;
+    return await this.#stops.hold((signal) => mirrors.ready(disk, signal));
   }
 
-  async #suspend(guest: GuestWatch): Promise<void> {
-    await this.#write({ suspended: true });
-    // Given up meanwhile: it runs, and is to go on.
-    if (!this.#stop.signal.aborted) await guest.suspend();
+  /** Shortest round trip to the destination so far, ms. */
+  get #rttMs(): number {
+    return this.#attachment?.peer?.session.rttMs ?? 0;
   }
 
   #watching(): GuestWatchOptions {
@@ -219,10 +226,13 @@ export class SourceMigration {
     const { clock, report } = this.#options;
     this.#progress = new ProgressTicker({
       ...{ clock, report, mirrors, crossed: () => this.bytes },
-      onceThrough: () => this.#suspendWhenDue(),
+      onceThrough: () => this.#stops.due(),
+      hold: (disk) => this.#holdFor(disk, mirrors),
     });
     await mirrors.start(stop);
     await mirrors.allReady(stop);
+    // A guest that was held for the last of them runs again before its memory begins to cross.
+    await this.#stops.over;
 
     const ram = await this.#startRam();
     await ram.preSwitchover();
@@ -317,7 +327,7 @@ export class SourceMigration {
       mirrors: disks,
       socketPath: runDir.path("nbd.sock"),
       mayWait: graceMs > 0,
-      bufferBytes: mirrorBufferBytes(this.#attachment?.peer?.session.rttMs ?? 0, disks.length),
+      bufferBytes: mirrorBufferBytes(this.#rttMs, disks.length),
       connections: () => this.#sockets.targets,
       onFault: (error) => this.#fault(error),
     });

@@ -60,6 +60,11 @@ Deno.test("a disk that is nearly in step and stays so while the guest writes is 
   assertEquals(near(false), [[4, "disk 1 1 0.25 close"]]);
   assertEquals(near(true), [], "it is in step");
   assertEquals(near(false, 0), [], "nobody writes");
+  const silent = watch(10, (t) => {
+    const through = 100 + Math.min(t, 2);
+    return { transferred: (through - 0.25) * MiB, total: (through + (t > 2 ? 0.01 * t : 0)) * MiB };
+  });
+  assertEquals(silent.found, [], "nothing gets through");
   const falling = watch(
     10,
     (t) => ({ transferred: (100 + t) * MiB, total: (100 + 1.1 * t) * MiB }),

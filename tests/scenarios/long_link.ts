@@ -27,15 +27,18 @@ export const scenario: Scenario = {
     await startLink(context, near, far);
     const commands = await pair.source.execute<{ name: string }[]>("query-commands");
     const canBlock = commands.some((c) => c.name === "block-job-change");
-    const migrate = pair.migrate(`tcp://127.0.0.1:${near}`, [
-      ...(canBlock ? [] : ["--timeout", "20", "--timeout-action", "suspend"]),
-    ]);
-    const code = canBlock ? "mirror-write-blocking" : "mirror-not-converging";
+    const migrate = pair.migrate(`tcp://127.0.0.1:${near}`);
+    const code = canBlock ? "mirror-write-blocking" : "guest-held";
     const { message } = await migrate.waitEvent("warning", (e) => e.code === code, 20_000);
     if (!/nearly in step/.test(String(message))) throw new Error(`It was told: ${message}`);
     await assertExit(migrate, 0, 60_000);
     await assertExit(receive, 0);
     await pair.assertArrived();
+    const seen = pair.source.events.entries.map(({ event }) => event).filter((e) =>
+      /^(STOP|RESUME)$/.test(e)
+    );
+    const expected = canBlock ? ["STOP"] : ["STOP", "RESUME", "STOP"];
+    if (`${seen}` !== `${expected}`) throw new Error(`The guest saw ${seen}, not ${expected}`);
     return String(message);
   },
 };
