@@ -1,5 +1,4 @@
-import { project } from "../../tools/run.ts";
-import { freePort, listening } from "../../tools/bench/ground.ts";
+import { startLine } from "../../tools/bench/line.ts";
 import type { Scenario } from "./support/scenario.ts";
 
 const RTT_MS = 40;
@@ -16,47 +15,32 @@ export const scenario: Scenario = {
   about: "the benchmark's long link takes its round trip, keeps to its rate and changes no byte",
   timeoutMs: 30_000,
   async run() {
-    const [near, far] = [freePort(), freePort()];
-    using echo = Deno.listen({ hostname: "127.0.0.1", port: far });
-    const child = new Deno.Command(Deno.execPath(), {
-      args: [
-        ...["run", "-A", "--no-check", project("tools/bench/link.ts")],
-        ...[near, far, RTT_MS, MBIT].map(String),
-      ],
-      stdin: "null",
-      stdout: "null",
-      stderr: "null",
-    }).spawn();
-    try {
-      await listening(near);
-      using here = await Deno.connect({ hostname: "127.0.0.1", port: near });
-      using there = await echo.accept();
-      const roundTrip = await measured(async () => {
-        await here.write(new Uint8Array(1));
-        await there.read(new Uint8Array(1));
-        await there.write(new Uint8Array(1));
-        await here.read(new Uint8Array(1));
-      });
-      expectBetween("the round trip, ms", roundTrip, RTT_MS - 2, RTT_MS * PATIENCE);
+    await using line = await startLine(RTT_MS, MBIT);
+    using echo = Deno.listen({ hostname: "127.0.0.1", port: line.far });
+    using here = await Deno.connect({ hostname: "127.0.0.1", port: line.near });
+    using there = await echo.accept();
+    const roundTrip = await measured(async () => {
+      await here.write(new Uint8Array(1));
+      await there.read(new Uint8Array(1));
+      await there.write(new Uint8Array(1));
+      await here.read(new Uint8Array(1));
+    });
+    expectBetween("the round trip, ms", roundTrip, RTT_MS - 2, RTT_MS * PATIENCE);
 
-      const sent = crypto.getRandomValues(new Uint8Array(65_536));
-      const least = BYTES * 8 / (MBIT * 1e3) + RTT_MS / 2 - LATE_MS;
-      const took = await measured(async () => {
-        const sending = (async () => {
-          for (let done = 0; done < BYTES; done += sent.length) {
-            for (let n = 0; n < sent.length;) n += await here.write(sent.subarray(n));
-          }
-          await here.closeWrite();
-        })();
-        await expectRepeated(there, sent);
-        await sending;
-      });
-      expectBetween("4 MiB, ms", took, least - 2, least * PATIENCE);
-      return `${roundTrip.toFixed(0)} ms there and back, 4 MiB in ${took.toFixed(0)} ms`;
-    } finally {
-      child.kill("SIGKILL");
-      await child.status;
-    }
+    const sent = crypto.getRandomValues(new Uint8Array(65_536));
+    const least = BYTES * 8 / (MBIT * 1e3) + RTT_MS / 2 - LATE_MS;
+    const took = await measured(async () => {
+      const sending = (async () => {
+        for (let done = 0; done < BYTES; done += sent.length) {
+          for (let n = 0; n < sent.length;) n += await here.write(sent.subarray(n));
+        }
+        await here.closeWrite();
+      })();
+      await expectRepeated(there, sent);
+      await sending;
+    });
+    expectBetween("4 MiB, ms", took, least - 2, least * PATIENCE);
+    return `${roundTrip.toFixed(0)} ms there and back, 4 MiB in ${took.toFixed(0)} ms`;
   },
 };
 

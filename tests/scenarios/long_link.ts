@@ -1,8 +1,7 @@
-import { freePort, listening } from "../../tools/bench/ground.ts";
-import { project } from "../../tools/run.ts";
+import { startLine } from "../../tools/bench/line.ts";
 import { Pair } from "./support/pair.ts";
 import { MiB } from "./support/pair_options.ts";
-import { assertExit, type Scenario, type ScenarioContext } from "./support/scenario.ts";
+import { assertExit, type Scenario } from "./support/scenario.ts";
 
 const RTT_MS = 80;
 const MBIT = 1000;
@@ -19,15 +18,14 @@ export const scenario: Scenario = {
       ...{ bytes: 16 * MiB, disks: [{ from: "raw", to: "raw" }] },
       guest: { waitUs: WAIT_US },
     });
-    const [near, far] = [freePort(), freePort()];
+    const line = context.use(await startLine(RTT_MS, MBIT));
     const receive = pair.receiveWith([
-      ...["--listen", `tcp://127.0.0.1:${far}`, "--secret-file", pair.secretFile],
+      ...["--listen", `tcp://127.0.0.1:${line.far}`, "--secret-file", pair.secretFile],
     ]);
     await receive.address();
-    await startLink(context, near, far);
     const commands = await pair.source.execute<{ name: string }[]>("query-commands");
     const canBlock = commands.some((c) => c.name === "block-job-change");
-    const migrate = pair.migrate(`tcp://127.0.0.1:${near}`);
+    const migrate = pair.migrate(`tcp://127.0.0.1:${line.near}`);
     const code = canBlock ? "mirror-write-blocking" : "guest-held";
     const { message } = await migrate.waitEvent("warning", (e) => e.code === code, 20_000);
     if (!/nearly in step/.test(String(message))) throw new Error(`It was told: ${message}`);
@@ -42,23 +40,3 @@ export const scenario: Scenario = {
     return String(message);
   },
 };
-
-/** The benchmark's link, from port to port, until the scenario is over. */
-async function startLink(context: ScenarioContext, near: number, far: number): Promise<void> {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: [
-      ...["run", "-A", "--no-check", project("tools/bench/link.ts")],
-      ...[near, far, RTT_MS, MBIT].map(String),
-    ],
-    stdin: "null",
-    stdout: "null",
-    stderr: "null",
-  }).spawn();
-  context.use({
-    async [Symbol.asyncDispose]() {
-      child.kill("SIGKILL");
-      await child.status;
-    },
-  });
-  await listening(near);
-}

@@ -11,7 +11,8 @@
  */
 import { parseArgs } from "@std/cli/parse-args";
 import { mirrorBufferBytes } from "../../src/migrate/mirror_buffer.ts";
-import { freePort, listening, makeFolders, quantile, randomFile } from "./ground.ts";
+import { makeFolders, quantile, randomFile } from "./ground.ts";
+import { type Line, startLine } from "./line.ts";
 import { describe, machine } from "./machine.ts";
 import { MirrorBench } from "./mirrors.ts";
 import { peakMemoryMiB } from "./processes.ts";
@@ -94,17 +95,17 @@ async function measure(
   const { bytes } = mirrors;
   let link: number;
   {
-    await using line = await startLink(rttMs, mbit);
+    await using line = await startLine(rttMs, mbit);
     await using relay = stopping(await plain(dir, raw.targetSocket, line));
     link = share(bytes, await raw.run(relay.path, bytes));
   }
   let plainOne: number;
   {
-    await using line = await startLink(rttMs, mbit);
+    await using line = await startLine(rttMs, mbit);
     await using relay = stopping(await plain(dir, mirrors.targetSocket, line));
     plainOne = share(bytes, await mirrors.run(relay.path, 1));
   }
-  await using line = await startLink(rttMs, mbit);
+  await using line = await startLine(rttMs, mbit);
   await using relay = stopping(await vmferry(dir, mirrors.targetSocket, line));
   const carry = (disks: 1 | 4, whenDone?: () => void) =>
     mirrors.run(relay.path, disks, whenDone, mirrorBufferBytes(rttMs, disks));
@@ -117,35 +118,6 @@ async function measure(
   const peakMiB = Math.round(peakMemoryMiB(relay.near!) + peakMemoryMiB(relay.far!));
   const [p50, p99] = [quantile(taken, 0.5), quantile(taken, 0.99)];
   return { rttMs, mbit, link, plainOne, one, four, p50, p99, peakMiB };
-}
-
-interface Line extends AsyncDisposable {
-  /** The far end listens here. */
-  readonly far: number;
-  /** The near end connects here. */
-  readonly near: number;
-}
-
-async function startLink(rttMs: number, mbit: number): Promise<Line> {
-  const [near, far] = [freePort(), freePort()];
-  const child = new Deno.Command(Deno.execPath(), {
-    args: [
-      ...["run", "-A", "--no-check", project("tools/bench/link.ts")],
-      ...[near, far, rttMs, mbit].map(String),
-    ],
-    stdin: "null",
-    stdout: "null",
-    stderr: "null",
-  }).spawn();
-  await listening(near);
-  return {
-    near,
-    far,
-    async [Symbol.asyncDispose]() {
-      child.kill("SIGKILL");
-      await child.status;
-    },
-  };
 }
 
 async function plain(dir: string, target: string, line: Line): Promise<Relay> {
