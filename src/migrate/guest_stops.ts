@@ -34,17 +34,18 @@ export class GuestStops {
   readonly #options: GuestStopsOptions;
   /** Why it is to be stopped for the rest, once it is. */
   #why: string | undefined;
-  /** It was stopped for the rest: it is not ours to let go any more. */
-  #forTheRest = false;
+  /** Not once it was stopped for the rest, and not once its memory crosses. */
+  #mayHold = true;
   #held: Promise<unknown> = Promise.resolve();
 
   constructor(options: GuestStopsOptions) {
     this.#options = options;
   }
 
-  /** Resolves when the guest is not held. Never rejects. */
-  get over(): Promise<unknown> {
-    return this.#held;
+  /** Resolves when the guest is not held, and will not be any more. Never rejects. */
+  async holdNoMore(): Promise<void> {
+    this.#mayHold = false;
+    await this.#held;
   }
 
   /** Stops it for the rest of the copy as soon as {@link due} is called, and says why. */
@@ -59,7 +60,7 @@ export class GuestStops {
     if (why === undefined || this.#options.signal.aborted || !guest?.shouldRun) return;
     // Once: whoever lets it run afterwards has a reason for it.
     this.#why = undefined;
-    this.#forTheRest = true;
+    this.#mayHold = false;
     const message = `${why}: the guest is stopped so that the rest can catch up`;
     this.#options.report({ event: "warning", code: "guest-suspended", message });
     this.#stop(guest).catch(this.#options.onFault);
@@ -80,9 +81,7 @@ export class GuestStops {
   async hold(done: (signal: AbortSignal) => Promise<void>): Promise<Held | undefined> {
     const guest = this.#options.guest();
     const { signal, onFault } = this.#options;
-    if (!guest?.shouldRun || guest.suspended || this.#forTheRest || signal.aborted) {
-      return undefined;
-    }
+    if (!this.#mayHold || !guest?.shouldRun || guest.suspended || signal.aborted) return undefined;
     const holding = this.#hold(guest, done);
     this.#held = holding.catch(() => {});
     try {

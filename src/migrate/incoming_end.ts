@@ -66,10 +66,12 @@ export class IncomingEnd {
     this.#channels = channels;
     const { connectUnix } = this.#options;
     channels.serve("nbd", () => connectUnix(this.#nbdPath));
-    channels.serve("ram", async () => {
+    const dialRam = async () => {
       await startIncoming();
       return await connectUnix(this.#ramPath);
-    });
+    };
+    // What of it has not been loaded when the guest is stopped is what the guest waits for.
+    channels.serve("ram", dialRam, { narrow: true });
   }
 
   /** Has QEMU wait for the memory. */

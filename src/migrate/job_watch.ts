@@ -80,6 +80,7 @@ export class JobWatch {
     this.#stopEvents();
     this.#stopPoll();
     this.#stopSettling?.();
+    this.#stopSettling = undefined;
   }
 
   #onEvent({ event, data }: QmpEvent): void {

@@ -86,9 +86,15 @@ export class ProgressTicker {
     const [now, rate] = [this.#clock.now(), this.#rate ?? 0];
     const disks = this.#mirrors.progress;
     for (const finding of this.#convergence.look({ now, disks, ram, rate })) {
+      // What helped the one before may have helped this one too.
+      if (finding.kind === "disk" && finding.close && this.#isReady(finding.name)) continue;
       this.#report({ event: "warning", ...wordsOn(finding, await this.#help(finding)) });
     }
     if (this.#phase === "ram" || this.#convergence.onceThrough) this.#onceThrough();
+  }
+
+  #isReady(disk: string): boolean {
+    return this.#mirrors.progress.some(({ name, ready }) => name === disk && ready);
   }
 
   async #help(finding: Finding): Promise<Help> {

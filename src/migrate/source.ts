@@ -232,7 +232,7 @@ export class SourceMigration {
     await mirrors.start(stop);
     await mirrors.allReady(stop);
     // A guest that was held for the last of them runs again before its memory begins to cross.
-    await this.#stops.over;
+    await this.#stops.holdNoMore();
 
     const ram = await this.#startRam();
     await ram.preSwitchover();

@@ -46,10 +46,22 @@ export interface ChannelEnd extends SpliceResult {
   readonly channel: string;
 }
 
+export interface ChannelOptions {
+  /**
+   * The window of a stream to it grows from its smallest, however long the link: where what stands in
+   * a queue before a slow reader is in the way of something else.
+   */
+  readonly narrow?: boolean;
+}
+
+interface ServedChannel extends Required<ChannelOptions> {
+  readonly dial: () => Promise<BytePipe>;
+}
+
 /** Connects streams that the other end asks for; the `openTunnel` handler of the serving end. */
 export class ChannelServer {
   readonly #session: Session;
-  readonly #dials = new Map<string, () => Promise<BytePipe>>();
+  readonly #channels = new Map<string, ServedChannel>();
   readonly #tasks = new TaskGroup();
   readonly #onEnd: (end: ChannelEnd) => void;
   readonly #pipes = new Set<BytePipe>();
@@ -62,14 +74,14 @@ export class ChannelServer {
   }
 
   /** Makes `channel` reachable: each stream to it is joined to a pipe that `dial` makes. */
-  serve(channel: string, dial: () => Promise<BytePipe>): void {
-    this.#dials.set(channel, dial);
+  serve(channel: string, dial: ServedChannel["dial"], options: ChannelOptions = {}): void {
+    this.#channels.set(channel, { dial, narrow: false, ...options });
   }
 
   /** Nothing more can be reached; joined streams go on. */
   stop(): void {
     this.#stopped = true;
-    this.#dials.clear();
+    this.#channels.clear();
   }
 
   /** Nothing more can be reached, and what is joined, or is being connected, is cut. */
@@ -89,17 +101,18 @@ export class ChannelServer {
     const { channel } = params;
     const stream = this.#session.accept(params.stream);
     try {
-      const dial = this.#dials.get(channel);
-      if (!dial) {
-        const known = [...this.#dials.keys()].join(", ") || "none";
+      const served = this.#channels.get(channel);
+      if (!served) {
+        const known = [...this.#channels.keys()].join(", ") || "none";
         throw new RpcError("unknown-channel", `Got channel "${channel}", served here: ${known}`);
       }
-      const pipe = await this.#dialed(dial());
+      const pipe = await this.#dialed(served.dial());
       if (this.#stopped || stream.failure) {
         pipe.close();
         throw stream.failure ?? new RpcError("failed", `Channel "${channel}" is closed`);
       }
       this.#pipes.add(pipe);
+      if (!served.narrow) stream.widenWindow();
       this.#tasks.spawn(async () => {
         const end = await splice(stream, pipe);
         this.#pipes.delete(pipe);
@@ -208,6 +221,7 @@ export class ChannelListener {
       stream = await this.#open(channel);
       this.#streams.add(stream);
       if (this.#closed) stream.reset("cancelled", "It was closed here");
+      stream.widenWindow();
       this.#onEnd({ channel, ...await splice(stream, pipe) });
     } catch (error) {
       pipe.close();

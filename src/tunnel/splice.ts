@@ -19,7 +19,6 @@ export interface SpliceResult {
  * a reset with its reason. Owns both and closes them. Never rejects.
  */
 export async function splice(stream: TunnelStream, pipe: BytePipe): Promise<SpliceResult> {
-  stream.widenWindow();
   let error: Error | undefined;
   const giveUp = (cause: unknown, code: ResetCode, what: string) => {
     if (error === undefined) {

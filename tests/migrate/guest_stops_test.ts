@@ -57,18 +57,30 @@ Deno.test("a guest is held until what is waited for has come, and it is written 
   const { all, clock, done, end } = await stops();
   const { promise, resolve } = Promise.withResolvers<void>();
   const holding = all.hold(() => promise);
-  let over = false;
-  all.over.then(() => over = true);
   await later();
-  assertEquals([done, over], [HELD.slice(0, 2), false]);
+  assertEquals(done, HELD.slice(0, 2));
   await clock.advance(120);
   resolve();
   assertEquals(await holding, { done: true, ms: 120 });
-  await later();
-  assertEquals([done, over], [HELD, true]);
+  assertEquals(done, HELD);
   // As often as it takes.
   assertEquals(await all.hold(() => Promise.resolve()), { done: true, ms: 0 });
   assertEquals(done, [...HELD, ...HELD]);
+  await end();
+});
+
+Deno.test("what comes after the last hold waits until the guest runs again, and none comes after it", async () => {
+  const { all, clock, done, end } = await stops();
+  const holding = all.hold(never);
+  let isOver = false;
+  const over = all.holdNoMore().then(() => isOver = true);
+  await later();
+  assertEquals([done, isOver], [HELD.slice(0, 2), false]);
+  await clock.advance(300);
+  await over;
+  assertEquals([await holding, done], [{ done: false, ms: 300 }, HELD]);
+  assertEquals(await all.hold(never), undefined);
+  assertEquals(done, HELD);
   await end();
 });
 

@@ -1,5 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import {
+  type Acceptor,
   type BytePipe,
   DeadlineError,
   silentLogger,
@@ -14,7 +15,7 @@ import {
   RpcError,
   RpcPeer,
 } from "../../src/rpc/mod.ts";
-import { StreamResetError } from "../../src/tunnel/mod.ts";
+import { StreamResetError, type TunnelStream } from "../../src/tunnel/mod.ts";
 import { pattern, readAll } from "../support/bytes.ts";
 import { ManualClock, settle } from "../support/manual_clock.ts";
 import { memoryPipe, type MemoryPipeEnd } from "../support/memory_pipe.ts";
@@ -28,6 +29,11 @@ async function served(dials: Record<string, () => Promise<BytePipe>>) {
   const rpc = new RpcPeer(connecting.rpc, { ...options, handlers: {} });
   new RpcPeer(listening.rpc, { ...options, handlers: { openTunnel: (p) => channels.open(p) } });
   return { connecting, rpc, channels };
+}
+
+/** Accepts these, then is closed. */
+function acceptorOf(...pipes: BytePipe[]): Acceptor {
+  return { address: "memory", accept: () => Promise.resolve(pipes.pop()), close() {} };
 }
 
 /** A dial, and the far end of what it dialled. */
@@ -56,6 +62,40 @@ Deno.test("a call waits for its answer as long as the link may be away, and no l
   assertEquals(over, false, "the answer may still come");
   await clock.advance(10_000);
   await assertRejects(() => opening, DeadlineError);
+  connecting.abort("test over", "stopped");
+  await listening.ended;
+});
+
+Deno.test("both ends widen a stream's window once both know of it, but not a narrow channel's", async () => {
+  const widened: string[] = [];
+  const { connecting, listening } = await sessionPair();
+  const note = (end: string, stream: TunnelStream) => {
+    stream.widenWindow = () => void widened.push(`${end} ${stream.id}`);
+    return stream;
+  };
+  const [open, accept] = [connecting.open.bind(connecting), listening.accept.bind(listening)];
+  connecting.open = () => note("opened", open());
+  listening.accept = (id) => note("accepted", accept(id));
+  const channels = new ChannelServer(listening);
+  const dial = () => Promise.resolve(memoryPipe()[0]);
+  channels.serve("nbd", dial);
+  channels.serve("ram", dial, { narrow: true });
+  const options = { clock: systemClock, log: silentLogger, onFault: () => {} };
+  const rpc = new RpcPeer(connecting.rpc, { ...options, handlers: {} });
+  new RpcPeer(listening.rpc, { ...options, handlers: { openTunnel: (p) => channels.open(p) } });
+  for (const channel of ["nbd", "ram"]) {
+    const listener = new ChannelListener(acceptorOf(memoryPipe()[0]), channel, {
+      log: silentLogger,
+      open: async (name) => {
+        const stream = await openChannel(connecting, rpc, name);
+        widened.push(`${name} is open`);
+        return stream;
+      },
+    });
+    for (let i = 0; i < 20; i++) await settle();
+    await listener.close();
+  }
+  assertEquals(widened, ["accepted 1", "nbd is open", "opened 1", "ram is open", "opened 3"]);
   connecting.abort("test over", "stopped");
   await listening.ended;
 });
@@ -116,16 +156,10 @@ Deno.test("a listener that is closed cuts what is joined, also what waits for th
   const { connecting, rpc } = await served({ nbd: dial });
   connecting.setBandwidth(1);
   const [near, far] = memoryPipe();
-  const accepting = [near];
-  const listener = new ChannelListener(
-    {
-      address: "memory",
-      accept: () => Promise.resolve(accepting.pop()),
-      close() {},
-    },
-    "nbd",
-    { open: () => openChannel(connecting, rpc, "nbd"), log: silentLogger },
-  );
+  const listener = new ChannelListener(acceptorOf(near), "nbd", {
+    open: () => openChannel(connecting, rpc, "nbd"),
+    log: silentLogger,
+  });
   // More than the stream takes: the splice waits for room, and the tunnel gives none.
   let written = 0;
   const writing = (async () => {

@@ -36,9 +36,11 @@ export const relays: Readonly<Record<string, StartRelay>> = {
       stop: () => Promise.resolve(),
     }),
 
-  "plain relay": (dir, target) => plainRelay(dir, target, []),
+  "plain relay": (dir, target) => denoRelay("relay.ts", dir, target),
   "plain TLS relay": async (dir, target) =>
-    plainRelay(dir, target, [(await certificates(dir)).server]),
+    denoRelay("relay.ts", dir, target, [(await certificates(dir)).server]),
+  "framed relay": (dir, target) => denoRelay("framed_relay.ts", dir, target),
+  "framed relay + 10 us": (dir, target) => denoRelay("framed_relay.ts", dir, target, ["10"]),
 
   "socat": (dir, target) => socat(dir, target, []),
   "socat 256K": (dir, target) => socat(dir, target, ["-b", "262144"]),
@@ -83,14 +85,20 @@ export const relays: Readonly<Record<string, StartRelay>> = {
   },
 };
 
-async function plainRelay(dir: string, target: string, tls: readonly string[]): Promise<Relay> {
+/** A relay that is a script of this folder, with what it is given besides the two sockets. */
+async function denoRelay(
+  script: string,
+  dir: string,
+  target: string,
+  extra: readonly string[] = [],
+): Promise<Relay> {
   const port = freePort();
   const path = `${dir}/relay.sock`;
-  const relay = [Deno.execPath(), "run", "-A", "--no-check", project("tools/bench/relay.ts")];
+  const relay = [Deno.execPath(), "run", "-A", "--no-check", project(`tools/bench/${script}`)];
   return await startRelay(path, {
-    far: [...relay, "listen", `${port}`, target, ...tls],
+    far: [...relay, "listen", `${port}`, target, ...extra],
     farListens: port,
-    near: [...relay, "connect", path, `${port}`, ...tls],
+    near: [...relay, "connect", path, `${port}`, ...extra],
   });
 }
 
