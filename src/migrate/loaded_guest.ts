@@ -23,7 +23,7 @@ export async function guestLoaded(qmp: QmpClient, clock: Clock): Promise<void> {
   const { status, errorDesc } = await waitMigration(qmp, isOver, {
     ...{ stallMs: LOAD_MS, clock },
     // The source asks for this before it sends the last of it; where it did not, we only ask later.
-    fromTheStart: true,
+    begun: Promise.resolve(),
   });
   if (status !== "completed") throw new Error(errorDesc ?? "QEMU could not load it");
 }

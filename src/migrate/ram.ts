@@ -23,9 +23,10 @@ export class Ram {
 
   /** Starts it; QEMU connects to `uri`, such as `unix:/run/x/ram.sock`. */
   async start(uri: string, signal: AbortSignal): Promise<void> {
-    this.#stopped = this.#wait("pre-switchover", signal);
+    const begun = this.#qmp.execute("migrate", { uri });
+    this.#stopped = this.#wait("pre-switchover", begun, signal);
     this.#stopped.catch(() => {});
-    await this.#qmp.execute("migrate", { uri });
+    await begun;
   }
 
   /** How far it is; `null` before it has begun. */
@@ -51,11 +52,9 @@ export class Ram {
 
   /** Lets QEMU go on from pre-switchover and waits until it has given everything away. */
   async complete(signal: AbortSignal): Promise<void> {
-    await Promise.all([
-      this.#qmp.execute("migrate-continue", { state: "pre-switchover" }, { signal }),
-      // The guest stands still: no question that QEMU would have to answer before it goes on.
-      this.#wait("completed", signal),
-    ]);
+    const begun = this.#qmp.execute("migrate-continue", { state: "pre-switchover" }, { signal });
+    // The guest stands still: no question that QEMU would have to answer before it goes on.
+    await Promise.all([begun, this.#wait("completed", begun, signal)]);
   }
 
   /** Cancels it where it still goes on, and waits for its end. */
@@ -71,12 +70,16 @@ export class Ram {
     });
   }
 
-  /** To be called before what leads to `wanted` is. */
-  async #wait(wanted: string, signal: AbortSignal): Promise<void> {
+  /**
+   * To be called in the same turn as what leads to `wanted`.
+   *
+   * @param begun its answer.
+   */
+  async #wait(wanted: string, begun: Promise<unknown>, signal: AbortSignal): Promise<void> {
     const info = await waitMigration(
       this.#qmp,
       (status) => status === wanted || OVER.includes(status),
-      { stallMs: STALL_MS, signal, clock: this.#clock, fromTheStart: true },
+      { stallMs: STALL_MS, signal, clock: this.#clock, begun },
     );
     if (info.status === wanted) return;
     const reason = info.errorDesc ?? `QEMU's migration ended with status "${info.status}"`;

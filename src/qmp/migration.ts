@@ -52,8 +52,11 @@ export interface WaitMigrationOptions {
   readonly clock?: Clock;
   /** How often to ask when no event says that something changed, ms. Default 250. */
   readonly pollMs?: number;
-  /** Whoever waits does so from before it began: no event is missed, and nobody need ask at once. */
-  readonly fromTheStart?: boolean;
+  /**
+   * Whoever waits does so from before it began, and it has begun once this is settled: no event is
+   * missed, nobody need ask at once, and what QEMU says before is of an earlier migration, or of none.
+   */
+  readonly begun?: Promise<unknown>;
 }
 
 /** A migration's status, and QEMU's words on why it failed where it did and says so. */
@@ -85,8 +88,6 @@ export async function waitMigration(
   if (options.signal?.aborted) onAbort();
   const ask = async (): Promise<MigrationEnd> => {
     const clock = options.clock ?? systemClock;
-    let before = "";
-    let changed = clock.now();
     const pause = () =>
       new Promise<void>((resolve) => {
         const cancel = clock.after(options.pollMs ?? 250, resolve);
@@ -95,7 +96,14 @@ export async function waitMigration(
           resolve();
         };
       });
-    if (options.fromTheStart) await pause();
+    if (options.begun) {
+      let hinted = false;
+      wake = () => hinted = true;
+      await options.begun.catch(() => {});
+      if (!hinted) await pause();
+    }
+    let before = "";
+    let changed = clock.now();
     while (!over) {
       let hinted = false;
       wake = () => hinted = true;

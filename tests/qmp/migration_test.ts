@@ -8,13 +8,13 @@ const isOver = (status: string) => status === "completed" || status === "failed"
 const migration = (status: string) => ({ event: "MIGRATION", data: { status } });
 
 /** Somebody who waits from the start for the end of a migration of which `query-migrate` says `info`. */
-async function waiting(info: Record<string, unknown>) {
+async function waiting(info: Record<string, unknown>, begun: Promise<unknown> = Promise.resolve()) {
   const [ours, theirs] = memoryPipe();
   const qemu = new FakeQemu(theirs, { "query-migrate": () => ({ return: info }) });
   const client = await QmpClient.open(ours);
   const before = qemu.received.length;
   const clock = new ManualClock();
-  const over = waitMigration(client, isOver, { stallMs: 10_000, clock, fromTheStart: true });
+  const over = waitMigration(client, isOver, { stallMs: 10_000, clock, begun });
   await settle();
   const asked = () => qemu.received.length - before;
   return { qemu, client, clock, over, asked };
@@ -33,6 +33,18 @@ Deno.test("why a migration failed is asked for as soon as QEMU says that it did"
   const { qemu, client, over } = await waiting(info);
   await qemu.say(migration("failed"));
   assertEquals((await over).errorDesc, "No space left on device");
+  client.close();
+});
+
+Deno.test("what QEMU says of a migration before it has begun is of one before it", async () => {
+  const begun = Promise.withResolvers<void>();
+  const { clock, over, asked, client } = await waiting({ status: "failed" }, begun.promise);
+  await clock.advance(9_000);
+  assertEquals(asked(), 0);
+  begun.resolve();
+  await settle();
+  await clock.advance(300);
+  assertEquals([(await over).status, asked()], ["failed", 1]);
   client.close();
 });
 
