@@ -25,6 +25,8 @@ export class GuestWatch implements Disposable {
   readonly #told = new Set<string>();
   #paused: boolean;
   #suspended = false;
+  /** How often it was let run. */
+  #resumes = 0;
   #ioError = false;
 
   /** @param running whether the guest runs now. */
@@ -81,6 +83,7 @@ export class GuestWatch implements Disposable {
       case "STOP":
         return await this.#onStop();
       case "RESUME":
+        this.#resumes++;
         this.#paused = false;
         this.#suspended = false;
     }
@@ -117,6 +120,7 @@ export class GuestWatch implements Disposable {
   }
 
   async #onStop(): Promise<void> {
+    const resumes = this.#resumes;
     const { status } = await this.#options.qmp.execute("query-status", {});
     switch (status) {
       case "io-error":
@@ -131,7 +135,8 @@ export class GuestWatch implements Disposable {
       case "internal-error":
         return this.#fault("guest-stopped", `The guest was stopped by QEMU: ${status}`);
       case "paused":
-        if (this.#suspended || this.#paused) return;
+        // The answer may be heard of after the guest was let run again, by us for one.
+        if (this.#suspended || this.#paused || resumes !== this.#resumes) return;
         this.#paused = true;
         return this.#warn(
           "guest-paused",

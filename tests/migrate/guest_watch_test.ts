@@ -71,6 +71,15 @@ Deno.test("an error of a disk that stops the guest is told with the disk's name,
   await w.end();
 });
 
+Deno.test("a guest that runs again before it is known why it stood is not a paused one", async () => {
+  const w = await watched();
+  await Promise.all([w.happens("STOP", {}, "paused"), w.happens("RESUME")]);
+  assertEquals([w.guest.shouldRun, w.said()], [true, { faults: [], warnings: [] }]);
+  await w.happens("STOP", {}, "paused");
+  assertEquals(w.guest.shouldRun, false);
+  await w.end();
+});
+
 Deno.test("a guest that shuts down or panics can't go on its way; a reset is told and no more", async () => {
   for (
     const [event, data, status, expected] of [
