@@ -33,6 +33,7 @@ export class Attachment {
   readonly #closed = new AbortController();
   #bytesBefore = 0;
   #waiting = false;
+  #aborting: Promise<void> | undefined;
 
   /** @param peer the one that has prepared; none where another process had it. */
   constructor(peer: DestinationPeer | undefined, options: AttachmentOptions) {
@@ -86,8 +87,17 @@ export class Attachment {
     }
   }
 
-  /** Tells the destination to take back what it prepared, where it can be told. */
-  async abort(reason: string, cancelled: boolean): Promise<void> {
+  /**
+   * Tells the destination to take back what it prepared, where it can be told. Returns when it has; asked
+   * for again meanwhile, when that one has.
+   */
+  abort(reason: string, cancelled: boolean): Promise<void> {
+    return this.#aborting ??= this.#abort(reason, cancelled).finally(() =>
+      this.#aborting = undefined
+    );
+  }
+
+  async #abort(reason: string, cancelled: boolean): Promise<void> {
     const peer = this.#peer;
     if (peer?.session.state !== "up") return;
     await peer.abort(reason, cancelled).catch((error) => {

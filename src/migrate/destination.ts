@@ -335,6 +335,8 @@ export class DestinationMigration {
       await this.#enter("completed");
       return {};
     } catch (error) {
+      // It was given up here, and QEMU ended with its stream: the session ends with the reason.
+      if (this.#failure) throw new RpcError("failed", this.#failure.message);
       const message = `The guest could not be loaded: ${messageOf(error)}`;
       throw this.#answered(failed("not-loaded", message, error));
     }
@@ -451,7 +453,8 @@ export class DestinationMigration {
 
   async #discardLoadedGuest(): Promise<void> {
     if (!this.#record?.incomingStarted) return;
-    if (!await discardLoaded(this.#qmp, this.#options.log)) return;
+    const { clock, log } = this.#options;
+    if (!await discardLoaded(this.#qmp, clock, log)) return;
     this.#options.report({
       event: "warning",
       code: "destination-quit",

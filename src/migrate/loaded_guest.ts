@@ -4,14 +4,18 @@
  * @module
  */
 import { type Clock, delay, type Logger, messageOf, withDeadline } from "../io/mod.ts";
-import { type QmpClient, queryMigrate, waitMigration } from "../qmp/mod.ts";
+import { type QmpClient, waitMigration } from "../qmp/mod.ts";
 
 /** How long QEMU may take to load what has crossed, without progress, ms. */
 const LOAD_MS = 120_000;
+/** How long QEMU may take to find that no more comes, without progress, ms. */
+const DISCARD_MS = 2_000;
 /** How long the guest may take to run after `cont`, ms. */
 const START_MS = 60_000;
 /** Pause between two looks at it, ms. */
 const LOOK_MS = 20;
+
+const isOver = (status: string) => status === "completed" || status === "failed";
 
 /**
  * Waits until QEMU has loaded all of a guest.
@@ -19,7 +23,6 @@ const LOOK_MS = 20;
  * @throws {Error} in QEMU's words, when it could not.
  */
 export async function guestLoaded(qmp: QmpClient, clock: Clock): Promise<void> {
-  const isOver = (status: string) => status === "completed" || status === "failed";
   const { status, errorDesc } = await waitMigration(qmp, isOver, {
     ...{ stallMs: LOAD_MS, clock },
     // The source asks for this before it sends the last of it; where it did not, we only ask later.
@@ -60,14 +63,16 @@ export async function guestRuns(
 }
 
 /**
- * Ends a QEMU that has loaded the whole of a guest that was given up: it must never run, somebody's
- * `cont` would make it two.
+ * Sees to the end of a guest that was given up, once nothing more comes of it. Waits for what QEMU still
+ * loads: before 9.1 it ends by itself when that breaks off, and whoever starts another one must not meet
+ * it. Ends a QEMU that has the whole guest: it must never run, somebody's `cont` would make it two.
  *
- * @returns whether it was ended.
+ * @returns whether QEMU was told to end.
  */
-export async function discardLoaded(qmp: QmpClient, log: Logger): Promise<boolean> {
+export async function discardLoaded(qmp: QmpClient, clock: Clock, log: Logger): Promise<boolean> {
   try {
-    if ((await queryMigrate(qmp)).status !== "completed") return false;
+    const { status } = await waitMigration(qmp, isOver, { stallMs: DISCARD_MS, clock });
+    if (status !== "completed") return false;
     await qmp.execute("quit", {});
     return true;
   } catch (error) {

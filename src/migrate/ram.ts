@@ -8,17 +8,32 @@ const STALL_MS = 120_000;
 /** States of a migration that is over. Every other one, known or not, means that it goes on. */
 const OVER = ["none", "completed", "failed", "cancelled"];
 
+export interface RamOptions {
+  readonly qmp: QmpClient;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /**
+   * Closes the connection that QEMU sends the memory to. None where another process had it, which has
+   * ended, and the connection with it.
+   */
+  readonly disconnect?: () => Promise<void>;
+}
+
 /** The migration of memory and device state, as the source's QEMU does it. */
 export class Ram {
   readonly #qmp: QmpClient;
   readonly #clock: Clock;
   readonly #log: Logger;
+  readonly #disconnect: () => Promise<void>;
   #stopped: Promise<void> | undefined;
+  /** QEMU was told to go on from pre-switchover, or may have been. */
+  #continued = false;
 
-  constructor(qmp: QmpClient, clock: Clock, log: Logger) {
-    this.#qmp = qmp;
-    this.#clock = clock;
-    this.#log = log;
+  constructor(options: RamOptions) {
+    this.#qmp = options.qmp;
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#disconnect = options.disconnect ?? (() => Promise.resolve());
   }
 
   /** Starts it; QEMU connects to `uri`, such as `unix:/run/x/ram.sock`. */
@@ -52,18 +67,31 @@ export class Ram {
 
   /** Lets QEMU go on from pre-switchover and waits until it has given everything away. */
   async complete(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    this.#continued = true;
     const begun = this.#qmp.execute("migrate-continue", { state: "pre-switchover" }, { signal });
     // The guest stands still: no question that QEMU would have to answer before it goes on.
     await Promise.all([begun, this.#wait("completed", begun, signal)]);
   }
 
-  /** Cancels it where it still goes on, and waits for its end. */
+  /**
+   * Brings it to an end where it still goes on, and waits for that.
+   *
+   * Never `migrate_cancel` from `migrate-continue` on: QEMU before 10.0 may carry it out between two
+   * steps of its switchover, gives the disks away all the same, and then lets the guest run, which ends
+   * QEMU at the guest's first write (`Assertion !(bs->open_flags & BDRV_O_INACTIVE)`). A connection that
+   * closes makes its migration fail in the one place where it takes the disks back.
+   */
   async undo(): Promise<void> {
+    // First of all: QEMU answers nothing while it waits to send.
+    if (this.#continued) await this.#disconnect();
     const { status } = await queryMigrate(this.#qmp);
     if (OVER.includes(status)) return;
-    await this.#qmp.execute("migrate_cancel", {}).catch((error) => {
-      this.#log.log("debug", `migrate_cancel: ${messageOf(error)}`);
-    });
+    if (!this.#continued && status !== "device") {
+      await this.#qmp.execute("migrate_cancel", {}).catch((error) => {
+        this.#log.log("debug", `migrate_cancel: ${messageOf(error)}`);
+      });
+    }
     await waitMigration(this.#qmp, (status) => OVER.includes(status), {
       stallMs: STALL_MS,
       clock: this.#clock,

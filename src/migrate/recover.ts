@@ -128,7 +128,7 @@ async function recoverSource(
   undo.add("the mirror jobs", () => mirrors.undo());
   const settings = new MigrationSettings(qmp, record.settings);
   undo.add("QEMU's migration settings", () => settings.restore());
-  undo.add("the migration of the memory", () => new Ram(qmp, clock, log).undo());
+  undo.add("the migration of the memory", () => new Ram({ qmp, clock, log }).undo());
   await mirrors.adopt();
   const left = await undo.run();
   if (verdict === "run-here" && record.wasRunning) {

@@ -1,5 +1,6 @@
 import { abortable, Machine, messageOf } from "../io/mod.ts";
 import { MigrationSettings, type QmpClient, queryMigrate } from "../qmp/mod.ts";
+import type { ChannelListener } from "../rpc/mod.ts";
 import type { TunnelStream } from "../tunnel/mod.ts";
 import { Attachment } from "./attachment.ts";
 import { DestinationPeer } from "./destination_peer.ts";
@@ -51,6 +52,8 @@ export class SourceMigration {
   #stoppedAt: number | undefined;
   readonly #stops: GuestStops;
   #progress: ProgressTicker | undefined;
+  /** The memory's stream was asked for: the destination's QEMU takes one in its life. */
+  #streamAsked = false;
   #mirrors: MirrorSet | undefined;
 
   constructor(options: SourceOptions) {
@@ -61,7 +64,10 @@ export class SourceMigration {
     this.#machine = new Machine<SourceState, SourceEvent>("source", initial, SOURCE, log);
     this.#undo = new UndoList(clock, log);
     this.#stop = new FirstCause(clock);
-    this.#stop.signal.addEventListener("abort", () => this.#cutTargets(), { once: true });
+    this.#stop.signal.addEventListener("abort", () => {
+      this.#tellWhy();
+      this.#cutTargets();
+    }, { once: true });
     this.#stops = new GuestStops({
       ...{ clock, report: options.report, signal: this.#stop.signal },
       guest: () => this.#guest,
@@ -178,7 +184,7 @@ export class SourceMigration {
       default:
         await this.#makeMirrors(record.mirrors);
         this.#undoSettings(new MigrationSettings(this.#qmp, record.settings));
-        this.#undoRam(new Ram(this.#qmp, this.#options.clock, this.#options.log));
+        this.#ram();
     }
     if (this.#machine.current === "done") {
       await tellAnswered({
@@ -305,14 +311,25 @@ export class SourceMigration {
     });
     this.#attachment = attachment;
     this.#undo.add("the session", () => attachment.close());
-    this.#undo.add("what the destination prepared", async () => {
-      // Never once the destination may have the guest.
-      if (["done", "unknown"].includes(this.#machine.current)) return;
-      const cause = this.#stop.signal.reason;
-      const cancelled = cause instanceof MigrationError && cause.kind === "cancelled";
-      await attachment.abort(messageOf(cause ?? "The source gave up"), cancelled);
-    });
+    this.#undo.add("what the destination prepared", () => this.#abort(attachment));
     return attachment;
+  }
+
+  /** The destination's QEMU ends with the memory's stream: the reason is to be there first. */
+  #tellWhy(): void {
+    // Once it is handed over, only the destination's word brings us back.
+    if (!this.#streamAsked || !this.#attachment || this.#machine.current === "handover") return;
+    this.#abort(this.#attachment).catch((error) =>
+      this.#options.log.log("debug", `abort: ${messageOf(error)}`)
+    );
+  }
+
+  async #abort(attachment: Attachment): Promise<void> {
+    // Never once the destination may have the guest.
+    if (["done", "unknown"].includes(this.#machine.current)) return;
+    const cause = this.#stop.signal.reason;
+    const cancelled = cause instanceof MigrationError && cause.kind === "cancelled";
+    await attachment.abort(messageOf(cause ?? "The source gave up"), cancelled);
   }
 
   // The copy
@@ -344,7 +361,7 @@ export class SourceMigration {
   }
 
   async #startRam(): Promise<Ram> {
-    const { clock, log, limits, runDir } = this.#options;
+    const { limits, runDir } = this.#options;
     const settings = new MigrationSettings(this.#qmp);
     await settings.plan({
       capabilities: { events: true, "pause-before-switchover": true, "late-block-activate": true },
@@ -354,16 +371,17 @@ export class SourceMigration {
     // once in its life.
     // Opened before QEMU has anything to send: its destination then reads as fast as it writes, and is
     // not still loading memory when the guest is stopped and the disks want their last word.
+    this.#streamAsked = true;
     const stream = await this.#attachment!.openChannel("ram", this.#stop.signal);
     this.#undo.add("the memory's stream", () => Promise.resolve(stream.close()));
     // Where the destination's tool was started again just now, they are to be connected first.
     await this.#mirrors?.inStep(this.#stop.signal);
     await this.#enter("ready", { settings: settings.before });
-    await this.#listen("ram", () => Promise.resolve(stream));
+    const socket = await this.#listen("ram", () => Promise.resolve(stream));
     this.#undoSettings(settings);
     await settings.set();
     await limits.holdRam(settings);
-    const ram = this.#undoRam(new Ram(this.#qmp, clock, log));
+    const ram = this.#ram(() => socket.close());
     await ram.start(`unix:${runDir.path("ram.sock")}`, this.#stop.signal);
     this.#progress?.withRam(ram);
     return ram;
@@ -373,15 +391,22 @@ export class SourceMigration {
     this.#undo.add("QEMU's migration settings", () => settings.restore());
   }
 
-  #undoRam(ram: Ram): Ram {
+  /** @param disconnect closes the connection that QEMU sends the memory to. */
+  #ram(disconnect?: () => Promise<void>): Ram {
+    const { clock, log } = this.#options;
+    const ram = new Ram({ qmp: this.#qmp, clock, log, ...(disconnect ? { disconnect } : {}) });
     this.#undo.add("the migration of the memory", () => ram.undo());
     return ram;
   }
 
   /** A socket in the run directory whose connections become streams that `open` makes. */
-  async #listen(channel: "nbd" | "ram", open: () => Promise<TunnelStream>): Promise<void> {
+  async #listen(
+    channel: "nbd" | "ram",
+    open: () => Promise<TunnelStream>,
+  ): Promise<ChannelListener> {
     const listener = await this.#sockets.serve(channel, open);
     this.#undo.add(`the ${channel} socket`, () => listener.close());
+    return listener;
   }
 
   // The end

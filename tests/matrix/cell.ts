@@ -66,12 +66,16 @@ export async function playCell(context: ScenarioContext, phase: Phase, fault: Fa
   const said = await lastWords(run);
   context.note(`migrate ${codes.migrate}, receive ${codes.receive}: ${said}`);
   checkTruth(run, codes.migrate[0]!, fault, phase);
+  if (codes.migrate[0] === 5 && codes.receive[0] !== 5) {
+    throw new Error(`cancelled at the source, and exit ${codes.receive} at the destination`);
+  }
   await recoverAll(run, codes.migrate[0]!);
   if (fault.kills && (codes.receive[0] === 3 || codes.migrate[0] === 3)) {
     // It could not be taken up.
     await assertExit(pair.recover(sideOf(fault.kills), ["--yes"]), 0, END_MS);
   }
   checkOverlap(pair);
+  checkSwitchover(pair);
   for (const tool of killed) {
     if (tool.strayLines.length > 0) throw new Error(`${tool.name} said ${tool.strayLines[0]}`);
   }
@@ -123,6 +127,17 @@ function checkOverlap({ source, destination }: Pair): void {
     event === "RESUME" && at > resumed.timestampMs && at < until
   );
   if (ranThen || after) throw new Error("Both QEMUs have run the guest (rule 1)");
+}
+
+/** QEMU before 10.0 ends itself where it is told to cancel in the midst of its switchover. */
+function checkSwitchover({ gates }: Pair): void {
+  const { commands } = gates.source;
+  const continued = commands.indexOf("migrate-continue");
+  const next = commands.indexOf("migrate", continued);
+  const after = commands.slice(continued, next < 0 ? undefined : next);
+  if (continued >= 0 && after.includes("migrate_cancel")) {
+    throw new Error("QEMU was told to cancel after it was told to switch over");
+  }
 }
 
 /** What a tool that ended without its undoing has left is put right as the docs say. */

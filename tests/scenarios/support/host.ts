@@ -59,11 +59,16 @@ export async function filesIn(dir: string): Promise<string[]> {
     for await (const entry of Deno.readDir(`${dir}/${path}`)) {
       const name = path === "" ? entry.name : `${path}/${entry.name}`;
       found.push(name);
-      if (entry.isDirectory) await walk(name);
+      // One that is being removed just now is gone.
+      if (entry.isDirectory) await walk(name).catch(unlessGone);
     }
   };
   await walk("");
   return found.sort();
+}
+
+function unlessGone(error: unknown): void {
+  if (!(error instanceof Deno.errors.NotFound)) throw error;
 }
 
 /** Processes that a vmferry started and that are still there, as `PID command`. */

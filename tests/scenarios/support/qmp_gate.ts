@@ -26,6 +26,8 @@ export class QmpGate implements Disposable {
   readonly #listener: Deno.UnixListener;
   readonly #open = new Set<Deno.UnixConn>();
   readonly #holds: Hold[] = [];
+  /** The commands that QEMU was given, in their order. */
+  readonly commands: string[] = [];
 
   constructor(path: string, target: string) {
     this.path = path;
@@ -88,7 +90,11 @@ export class QmpGate implements Disposable {
     const chunk = new Uint8Array(65536);
     let writes: Promise<unknown> = Promise.resolve();
     const pass = (line: string) => {
-      writes = writes.then(() => writeAll(qemu, `${line}\n`)).catch(() => close(client));
+      const write = async () => {
+        await writeAll(qemu, `${line}\n`);
+        this.commands.push(/"(?:execute|exec-oob)":\s*"([^"]+)"/.exec(line)?.[1] ?? line);
+      };
+      writes = writes.then(write).catch(() => close(client));
     };
     while (true) {
       const n = await client.read(chunk);
