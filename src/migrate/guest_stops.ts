@@ -1,6 +1,7 @@
 import { abortable, type Clock } from "../io/mod.ts";
 import type { Report } from "./events.ts";
 import type { GuestWatch } from "./guest_watch.ts";
+import type { Stop } from "./journal.ts";
 
 export interface GuestStopsOptions {
   /** `undefined` while nobody knows the guest yet. */
@@ -9,8 +10,8 @@ export interface GuestStopsOptions {
   readonly report: Report;
   /** Aborted when the migration is given up: the guest is to run then, and to stay so. */
   readonly signal: AbortSignal;
-  /** Writes down whether the guest stands because of us: before it does, and once it runs again. */
-  readonly write: (suspended: boolean) => Promise<void>;
+  /** Writes down how the guest stands because of us: before it does, and once it runs again. */
+  readonly write: (stopped: Stop) => Promise<void>;
   /** How long it may be held, ms. */
   readonly holdMs: () => number;
   /** The guest could not be stopped, or not be let go. */
@@ -67,7 +68,7 @@ export class GuestStops {
   }
 
   async #stop(guest: GuestWatch): Promise<void> {
-    await this.#options.write(true);
+    await this.#options.write("suspended");
     // Given up meanwhile: it runs, and is to go on.
     if (!this.#options.signal.aborted) await guest.suspend();
   }
@@ -97,7 +98,7 @@ export class GuestStops {
     done: (signal: AbortSignal) => Promise<void>,
   ): Promise<Held | undefined> {
     const { clock, holdMs, signal, write } = this.#options;
-    await write(true);
+    await write("held");
     if (signal.aborted) return undefined;
     const since = clock.now();
     const late = new AbortController();
@@ -115,7 +116,7 @@ export class GuestStops {
       cancel();
       await guest.letRun();
       ms = clock.now() - since;
-      await write(false);
+      await write("no");
     }
     return { ms, done: isDone };
   }

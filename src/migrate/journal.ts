@@ -10,7 +10,13 @@ import type { SourceState } from "./source_machine.ts";
 const { flag, integer, list, nullable, object, text, word } = schema;
 
 /** Version of these records. A reader takes no other. */
-export const JOURNAL_FORMAT = 1;
+export const JOURNAL_FORMAT = 2;
+
+/**
+ * How a guest stands, or is about to, before the switchover: `no`; `held`, for a moment; `suspended`, so
+ * that the rest can catch up.
+ */
+export type Stop = "no" | "held" | "suspended";
 
 /** Where records are kept: each one written replaces the one before, durably. */
 export interface JournalStore<T> {
@@ -53,14 +59,16 @@ const sourceState = word<SourceState>(
   "unknown",
 );
 
+const stop = word<Stop>("no", "held", "suspended");
+
 const source = object({
   ...common,
   side: word("source"),
   state: sourceState,
   /** The guest ran when the migration began. */
   wasRunning: flag,
-  /** The guest was stopped so that the rest can catch up. */
-  suspended: flag,
+  /** Whether we have stopped the guest before the switchover, or are about to. */
+  stopped: stop,
   /** The destination's address, without any secret. */
   destination: text(4096),
   /** The command that looks after this migration there. */

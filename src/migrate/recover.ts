@@ -136,7 +136,7 @@ async function recoverSource(
     const stuck = await runAgain(
       qmp,
       clock,
-      stood && (record.suspended || record.state !== "mirror"),
+      stood && (record.stopped !== "no" || record.state !== "mirror"),
     );
     if (stuck !== undefined) left.push(stuck);
   }

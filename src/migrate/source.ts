@@ -71,7 +71,7 @@ export class SourceMigration {
     this.#stops = new GuestStops({
       ...{ clock, report: options.report, signal: this.#stop.signal },
       guest: () => this.#guest,
-      write: (suspended) => this.#write({ suspended }),
+      write: (stopped) => this.#write({ stopped }),
       holdMs: () => options.limits.maxDowntimeMs + HOLD_TRIPS * this.#rttMs,
       onFault: (error) => this.#fault(error),
     });
@@ -89,7 +89,7 @@ export class SourceMigration {
       guest: "",
       state: "prepare",
       wasRunning: true,
-      suspended: false,
+      stopped: "no",
       destination: options.destination,
       recoverThere: "",
       mirrors: [],
@@ -175,6 +175,7 @@ export class SourceMigration {
         return await this.#begin();
       case "mirror": {
         this.#phase("mirror");
+        if (record.stopped === "held") await this.#letGo();
         const attachment = this.#hold(undefined);
         const mirrors = await this.#makeMirrors(record.mirrors);
         await this.#serveMirrors();
@@ -209,6 +210,13 @@ export class SourceMigration {
    */
   suspend(why: string): void {
     this.#stops.suspend(why);
+  }
+
+  /** A guest that was held when its tool was killed: it was to stand for a moment. */
+  async #letGo(): Promise<void> {
+    const stuck = await runAgain(this.#qmp, this.#options.clock, true);
+    if (stuck !== undefined) throw new MigrationError("failed", "guest-held", "source", stuck);
+    await this.#write({ stopped: "no" });
   }
 
   /** Without a link QEMU would wait for it before it has stopped the guest, and the guest with it. */
@@ -460,7 +468,7 @@ export class SourceMigration {
       const { resume } = this.#options;
       const pausedByUs = this.#guest?.suspended ||
         ["switchover", "handover"].includes(from) ||
-        (resume !== undefined && (resume.suspended || STANDS.includes(resume.state)));
+        (resume !== undefined && (resume.stopped !== "no" || STANDS.includes(resume.state)));
       const stuck = await runAgain(this.#qmp, this.#options.clock, pausedByUs);
       if (stuck !== undefined) left.unshift(stuck);
     }

@@ -3,8 +3,8 @@ import { findJournals, JournalFile } from "../../src/cli/journal_file.ts";
 import type { SourceRecord } from "../../src/migrate/mod.ts";
 
 const RECORD: SourceRecord = {
-  ...{ format: 1, side: "source", migration: "m", qmp: "/run/q", guest: "vm1", state: "prepare" },
-  ...{ wasRunning: true, suspended: false, destination: "tcp://h:1", recoverThere: "" },
+  ...{ format: 2, side: "source", migration: "m", qmp: "/run/q", guest: "vm1", state: "prepare" },
+  ...{ wasRunning: true, stopped: "no", destination: "tcp://h:1", recoverThere: "" },
   mirrors: [{
     ...{ name: "vd0", device: "d0", sizeBytes: 5, exportName: "e" },
     ...{ jobId: "j", targetNode: "t" },
@@ -63,7 +63,7 @@ Deno.test("a record that was cut short, at any byte, is as if it had not been be
 
 Deno.test("a journal of another version is an error and no empty one", async () => {
   await inBase(async (base, run) => {
-    await Deno.writeTextFile(`${run}/journal`, `${JSON.stringify({ ...RECORD, format: 2 })}\n`);
+    await Deno.writeTextFile(`${run}/journal`, `${JSON.stringify({ ...RECORD, format: 1 })}\n`);
     await assertRejects(
       () => findJournals(base),
       Error,

@@ -29,8 +29,8 @@ async function stops({ running = true } = {}) {
   const all = new GuestStops({
     ...{ clock, guest: () => guest, signal: cancel.signal, holdMs: () => 300 },
     report: (event) => event.event === "warning" && done.push(event.code),
-    write: (suspended) => {
-      done.push(`suspended: ${suspended}`);
+    write: (stopped) => {
+      done.push(`stopped: ${stopped}`);
       return Promise.resolve();
     },
     onFault: (error) => done.push(`fault ${error}`),
@@ -50,7 +50,7 @@ async function later(): Promise<void> {
   for (let i = 0; i < 30; i++) await settle();
 }
 
-const HELD = ["suspended: true", "stop", "cont", "suspended: false"];
+const HELD = ["stopped: held", "stop", "cont", "stopped: no"];
 const never = () => new Promise<void>(() => {});
 
 Deno.test("a guest is held until what is waited for has come, and it is written down around that", async () => {
@@ -119,7 +119,7 @@ Deno.test("a guest that stands for another reason is not held, and so not let go
   // Not even while it is only about to be stopped.
   assertEquals(await suspended.all.hold(never), undefined);
   await later();
-  assertEquals(suspended.done, ["guest-suspended", "suspended: true", "stop"]);
+  assertEquals(suspended.done, ["guest-suspended", "stopped: suspended", "stop"]);
   assertEquals(await suspended.all.hold(never), undefined);
   await suspended.end();
 });
@@ -131,7 +131,7 @@ Deno.test("a guest that somebody lets run while it is held is not continued once
   await happens("RESUME");
   await clock.advance(300);
   assertEquals(await holding, { done: false, ms: 300 });
-  assertEquals(done, ["suspended: true", "stop", "suspended: false"]);
+  assertEquals(done, ["stopped: held", "stop", "stopped: no"]);
   assertEquals([guest.shouldRun, guest.suspended], [true, false]);
   await end();
 });
