@@ -1,7 +1,5 @@
 import { abortable, Machine, messageOf } from "../io/mod.ts";
-import { MigrationSettings, type QmpClient, queryMigrate } from "../qmp/mod.ts";
-import type { ChannelListener } from "../rpc/mod.ts";
-import type { TunnelStream } from "../tunnel/mod.ts";
+import { type QmpClient, queryMigrate } from "../qmp/mod.ts";
 import { Attachment } from "./attachment.ts";
 import { DestinationPeer } from "./destination_peer.ts";
 import { asMigrationError, MigrationError, qemuGone } from "./errors.ts";
@@ -13,17 +11,16 @@ import { GuestStops, type Held } from "./guest_stops.ts";
 import { handOver, tellAnswered } from "./handover.ts";
 import { inspectGuest } from "./inspect.ts";
 import { JOURNAL_FORMAT, type SourceRecord } from "./journal.ts";
-import { mirrorBufferBytes } from "./mirror_buffer.ts";
-import { type Mirror, MirrorSet } from "./mirrors.ts";
+import type { Mirror, MirrorSet } from "./mirrors.ts";
+import { OutgoingEnd } from "./outgoing_end.ts";
 import { probeExports } from "./probe_exports.ts";
 import { ProgressTicker } from "./progress.ts";
-import { Ram } from "./ram.ts";
+import type { Ram } from "./ram.ts";
 import { runAgain } from "./run_again.ts";
 import { chooseDisks, mirrorsOf } from "./source_disks.ts";
 import { withLink, worded } from "./source_failure.ts";
 import { resumedAt, SOURCE, type SourceEvent, type SourceState } from "./source_machine.ts";
 import type { Migrated, SourceOptions } from "./source_options.ts";
-import { SourceSockets } from "./source_sockets.ts";
 import { UndoList } from "./undo.ts";
 
 /**
@@ -46,15 +43,12 @@ export class SourceMigration {
   #guest: GuestWatch | undefined;
   /** That our QEMU has ended, once it has. */
   #gone: MigrationError | undefined;
-  readonly #sockets: SourceSockets;
+  readonly #end: OutgoingEnd;
   #record: SourceRecord;
   #attachment: Attachment | undefined;
   #stoppedAt: number | undefined;
   readonly #stops: GuestStops;
   #progress: ProgressTicker | undefined;
-  /** The memory's stream was asked for: the destination's QEMU takes one in its life. */
-  #streamAsked = false;
-  #mirrors: MirrorSet | undefined;
 
   constructor(options: SourceOptions) {
     const { resume, qmp, log, clock } = options;
@@ -66,7 +60,7 @@ export class SourceMigration {
     this.#stop = new FirstCause(clock);
     this.#stop.signal.addEventListener("abort", () => {
       this.#tellWhy();
-      this.#cutTargets();
+      this.#end.cutTargets();
     }, { once: true });
     this.#stops = new GuestStops({
       ...{ clock, report: options.report, signal: this.#stop.signal },
@@ -75,12 +69,12 @@ export class SourceMigration {
       holdMs: () => options.limits.maxDowntimeMs + HOLD_TRIPS * this.#rttMs,
       onFault: (error) => this.#fault(error),
     });
-    this.#sockets = new SourceSockets({
-      ...{ clock, log, listen: options.listen, runDir: options.runDir },
+    this.#end = new OutgoingEnd({
+      ...options,
       attachment: () => this.#attachment,
       ramCrosses: () => this.#machine.current === "ram",
       onFault: (error) => this.#fault(error),
-    });
+    }, this.#undo);
     this.#record = resume ?? {
       format: JOURNAL_FORMAT,
       side: "source",
@@ -121,7 +115,7 @@ export class SourceMigration {
     this.#qmp.closed.then((cause) => this.#fault(this.#gone = qemuGone("source", cause)));
     const stopEvents = this.#qmp.onEvent(({ event, data }) => {
       // QEMU drains all disks when its migration has failed, before it answers anything.
-      if (event === "MIGRATION" && data.status === "failed") this.#cutTargets();
+      if (event === "MIGRATION" && data.status === "failed") this.#end.cutTargets();
       if (event === "STOP") this.#stoppedAt ??= this.#options.clock.now();
       // A guest that was resumed by somebody has not been stopped by us.
       if (event === "RESUME") this.#stoppedAt = undefined;
@@ -161,7 +155,7 @@ export class SourceMigration {
     await probeExports(peer, mirrors, { graceMs, signal: this.#stop.signal });
     await this.#enter("prepared", { mirrors, recoverThere: prepared.recover });
     const made = await this.#makeMirrors(mirrors);
-    await this.#serveMirrors();
+    await this.#end.serveMirrors();
     return await this.#copy(made);
   }
 
@@ -178,14 +172,12 @@ export class SourceMigration {
         if (record.stopped === "held") await this.#letGo();
         const attachment = this.#hold(undefined);
         const mirrors = await this.#makeMirrors(record.mirrors);
-        await this.#serveMirrors();
+        await this.#end.serveMirrors();
         await abortable(attachment.ready(), this.#stop.signal);
         return await this.#copy(mirrors);
       }
       default:
-        await this.#makeMirrors(record.mirrors);
-        this.#undoSettings(new MigrationSettings(this.#qmp, record.settings));
-        this.#ram();
+        await this.#end.takeUp(record);
     }
     if (this.#machine.current === "done") {
       await tellAnswered({
@@ -248,7 +240,7 @@ export class SourceMigration {
     // A guest that was held for the last of them runs again before its memory begins to cross.
     await this.#stops.holdNoMore();
 
-    const ram = await this.#startRam();
+    const ram = await this.#startRam(mirrors);
     await ram.preSwitchover();
 
     stop.throwIfAborted();
@@ -326,7 +318,7 @@ export class SourceMigration {
   /** The destination's QEMU ends with the memory's stream: the reason is to be there first. */
   #tellWhy(): void {
     // Once it is handed over, only the destination's word brings us back.
-    if (!this.#streamAsked || !this.#attachment || this.#machine.current === "handover") return;
+    if (!this.#end.streamAsked || !this.#attachment || this.#machine.current === "handover") return;
     this.#abort(this.#attachment).catch((error) =>
       this.#options.log.log("debug", `abort: ${messageOf(error)}`)
     );
@@ -343,85 +335,27 @@ export class SourceMigration {
   // The copy
 
   /** The mirrors; those that another process has begun are taken on. */
-  async #makeMirrors(disks: readonly Mirror[]): Promise<MirrorSet> {
-    const { clock, log, graceMs, runDir } = this.#options;
-    const mirrors = new MirrorSet({
-      qmp: this.#qmp,
-      clock,
-      log,
-      mirrors: disks,
-      socketPath: runDir.path("nbd.sock"),
-      mayWait: graceMs > 0,
-      bufferBytes: mirrorBufferBytes(this.#rttMs, disks.length),
-      connections: () => this.#sockets.targets,
-      onFault: (error) => this.#fault(error),
-    });
-    this.#mirrors = mirrors;
-    // Taken back after the socket: jobs that are thrown away need not wait for what is under way.
-    this.#undo.add("the mirror jobs", () => mirrors.undo());
-    await mirrors.adopt();
-    return mirrors;
+  #makeMirrors(disks: readonly Mirror[]): Promise<MirrorSet> {
+    return this.#end.makeMirrors(disks, this.#rttMs);
   }
 
-  /** Serves QEMU's mirrors; they may come again when the tool at the destination was started again. */
-  async #serveMirrors(): Promise<void> {
-    await this.#listen("nbd", () => this.#attachment!.openChannel("nbd"));
-  }
-
-  async #startRam(): Promise<Ram> {
-    const { limits, runDir } = this.#options;
-    const settings = new MigrationSettings(this.#qmp);
-    await settings.plan({
-      capabilities: { events: true, "pause-before-switchover": true, "late-block-activate": true },
-      parameters: limits.parameters,
-    });
-    // From here on a tool that is killed can't be taken up: the destination's QEMU takes the stream
-    // once in its life.
-    // Opened before QEMU has anything to send: its destination then reads as fast as it writes, and is
-    // not still loading memory when the guest is stopped and the disks want their last word.
-    this.#streamAsked = true;
-    const stream = await this.#attachment!.openChannel("ram", this.#stop.signal);
-    this.#undo.add("the memory's stream", () => Promise.resolve(stream.close()));
+  async #startRam(mirrors: MirrorSet): Promise<Ram> {
+    const stop = this.#stop.signal;
+    const settings = await this.#end.plan();
+    const stream = await this.#end.openStream(stop);
     // Where the destination's tool was started again just now, they are to be connected first.
-    await this.#mirrors?.inStep(this.#stop.signal);
+    await mirrors.inStep(stop);
     await this.#enter("ready", { settings: settings.before });
-    const socket = await this.#listen("ram", () => Promise.resolve(stream));
-    this.#undoSettings(settings);
-    await settings.set();
-    await limits.holdRam(settings);
-    const ram = this.#ram(() => socket.close());
-    await ram.start(`unix:${runDir.path("ram.sock")}`, this.#stop.signal);
+    const ram = await this.#end.startRam(settings, stream, stop);
     this.#progress?.withRam(ram);
     return ram;
-  }
-
-  #undoSettings(settings: MigrationSettings): void {
-    this.#undo.add("QEMU's migration settings", () => settings.restore());
-  }
-
-  /** @param disconnect closes the connection that QEMU sends the memory to. */
-  #ram(disconnect?: () => Promise<void>): Ram {
-    const { clock, log } = this.#options;
-    const ram = new Ram({ qmp: this.#qmp, clock, log, ...(disconnect ? { disconnect } : {}) });
-    this.#undo.add("the migration of the memory", () => ram.undo());
-    return ram;
-  }
-
-  /** A socket in the run directory whose connections become streams that `open` makes. */
-  async #listen(
-    channel: "nbd" | "ram",
-    open: () => Promise<TunnelStream>,
-  ): Promise<ChannelListener> {
-    const listener = await this.#sockets.serve(channel, open);
-    this.#undo.add(`the ${channel} socket`, () => listener.close());
-    return listener;
   }
 
   // The end
 
   async #endCleanly(): Promise<void> {
     // Mirrors, sockets and settings go as after a failure; the destination keeps what it has.
-    await this.#cutTargets();
+    await this.#end.cutTargets();
     await this.#undo.run();
     if (!this.#options.quitSource) return;
     await this.#qmp.execute("quit", {}).catch((error) => {
@@ -433,12 +367,6 @@ export class SourceMigration {
   /** Takes note of why the migration can't go on. Only the first cause counts. */
   #fault(reason: unknown): void {
     this.#stop.take(reason);
-  }
-
-  /** Nothing in QEMU waits for the mirrors' targets from now on. */
-  async #cutTargets(): Promise<void> {
-    await this.#mirrors?.cut();
-    this.#sockets.targetsAreCut();
   }
 
   async #failed(thrown: unknown): Promise<MigrationError> {

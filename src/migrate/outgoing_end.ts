@@ -1,0 +1,150 @@
+import { MigrationSettings, type QmpClient } from "../qmp/mod.ts";
+import type { ChannelListener } from "../rpc/mod.ts";
+import type { TunnelStream } from "../tunnel/mod.ts";
+import type { Attachment } from "./attachment.ts";
+import type { SourceRecord } from "./journal.ts";
+import { mirrorBufferBytes } from "./mirror_buffer.ts";
+import { type Mirror, MirrorSet } from "./mirrors.ts";
+import { Ram } from "./ram.ts";
+import type { SourceOptions } from "./source_options.ts";
+import { SourceSockets } from "./source_sockets.ts";
+import type { UndoList } from "./undo.ts";
+
+export interface OutgoingEndOptions
+  extends
+    Pick<SourceOptions, "qmp" | "listen" | "runDir" | "limits" | "graceMs" | "clock" | "log"> {
+  /** The hold on the destination, once there is one. */
+  readonly attachment: () => Attachment | undefined;
+  /** Memory is crossing: there is no way back to a target that goes. */
+  readonly ramCrosses: () => boolean;
+  readonly onFault: (reason: unknown) => void;
+}
+
+/**
+ * What a source makes in its QEMU for a guest to go out: the mirrors, the migration of its memory, both
+ * over sockets in the run directory, and settings. How each is taken back goes on the undo list as it is
+ * made.
+ */
+export class OutgoingEnd {
+  readonly #options: OutgoingEndOptions;
+  readonly #qmp: QmpClient;
+  readonly #undo: UndoList;
+  readonly #sockets: SourceSockets;
+  #mirrors: MirrorSet | undefined;
+  #streamAsked = false;
+
+  constructor(options: OutgoingEndOptions, undo: UndoList) {
+    this.#options = options;
+    this.#qmp = options.qmp;
+    this.#undo = undo;
+    this.#sockets = new SourceSockets(options);
+  }
+
+  /** The memory's stream was asked for: the destination's QEMU takes one in its life. */
+  get streamAsked(): boolean {
+    return this.#streamAsked;
+  }
+
+  /**
+   * The mirrors; those that another process has begun are taken on.
+   *
+   * @param rttMs shortest round trip to the destination, ms.
+   */
+  async makeMirrors(disks: readonly Mirror[], rttMs: number): Promise<MirrorSet> {
+    const { clock, log, graceMs, runDir, onFault } = this.#options;
+    const mirrors = new MirrorSet({
+      qmp: this.#qmp,
+      clock,
+      log,
+      mirrors: disks,
+      socketPath: runDir.path("nbd.sock"),
+      mayWait: graceMs > 0,
+      bufferBytes: mirrorBufferBytes(rttMs, disks.length),
+      connections: () => this.#sockets.targets,
+      onFault,
+    });
+    this.#mirrors = mirrors;
+    // Taken back after the socket: jobs that are thrown away need not wait for what is under way.
+    this.#undo.add("the mirror jobs", () => mirrors.undo());
+    await mirrors.adopt();
+    return mirrors;
+  }
+
+  /** What another process has made is taken back as if it had been made here. */
+  async takeUp({ mirrors, settings }: SourceRecord): Promise<void> {
+    await this.makeMirrors(mirrors, 0);
+    this.#undoSettings(new MigrationSettings(this.#qmp, settings));
+    this.#ram();
+  }
+
+  /** Serves QEMU's mirrors; they may come again when the tool at the destination was started again. */
+  async serveMirrors(): Promise<void> {
+    await this.#listen("nbd", () => this.#options.attachment()!.openChannel("nbd"));
+  }
+
+  /** The settings that the migration needs, and those of before; nothing is set yet. */
+  async plan(): Promise<MigrationSettings> {
+    const settings = new MigrationSettings(this.#qmp);
+    await settings.plan({
+      capabilities: { events: true, "pause-before-switchover": true, "late-block-activate": true },
+      parameters: this.#options.limits.parameters,
+    });
+    return settings;
+  }
+
+  /**
+   * Opens the memory's stream. From here on a tool that is killed can't be taken up. To be called before
+   * QEMU has anything to send: its destination then reads as fast as it writes, and is not still loading
+   * memory when the guest is stopped and the disks want their last word.
+   */
+  async openStream(signal: AbortSignal): Promise<TunnelStream> {
+    this.#streamAsked = true;
+    const stream = await this.#options.attachment()!.openChannel("ram", signal);
+    this.#undo.add("the memory's stream", () => Promise.resolve(stream.close()));
+    return stream;
+  }
+
+  /** Sets the settings and starts the migration of the memory. */
+  async startRam(
+    settings: MigrationSettings,
+    stream: TunnelStream,
+    signal: AbortSignal,
+  ): Promise<Ram> {
+    const { limits, runDir } = this.#options;
+    const socket = await this.#listen("ram", () => Promise.resolve(stream));
+    this.#undoSettings(settings);
+    await settings.set();
+    await limits.holdRam(settings);
+    const ram = this.#ram(() => socket.close());
+    await ram.start(`unix:${runDir.path("ram.sock")}`, signal);
+    return ram;
+  }
+
+  /** Nothing in QEMU waits for the mirrors' targets from now on. */
+  async cutTargets(): Promise<void> {
+    await this.#mirrors?.cut();
+    this.#sockets.targetsAreCut();
+  }
+
+  #undoSettings(settings: MigrationSettings): void {
+    this.#undo.add("QEMU's migration settings", () => settings.restore());
+  }
+
+  /** @param disconnect closes the connection that QEMU sends the memory to. */
+  #ram(disconnect?: () => Promise<void>): Ram {
+    const { clock, log } = this.#options;
+    const ram = new Ram({ qmp: this.#qmp, clock, log, ...(disconnect ? { disconnect } : {}) });
+    this.#undo.add("the migration of the memory", () => ram.undo());
+    return ram;
+  }
+
+  /** A socket in the run directory whose connections become streams that `open` makes. */
+  async #listen(
+    channel: "nbd" | "ram",
+    open: () => Promise<TunnelStream>,
+  ): Promise<ChannelListener> {
+    const listener = await this.#sockets.serve(channel, open);
+    this.#undo.add(`the ${channel} socket`, () => listener.close());
+    return listener;
+  }
+}
