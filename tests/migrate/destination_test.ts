@@ -180,3 +180,55 @@ Deno.test("taken up again, a guest that was not seen to run is still unknown, an
   assertEquals(destination.qemu.count("quit"), 0);
   destination.qemu.fake.close();
 });
+
+Deno.test("a guest that QEMU still loads when it is given up is waited for, and ended once it is whole", async () => {
+  const loading = { "migrate-incoming": () => ({ return: {} }) };
+  const destination = await fakeDestination(systemClock, loading);
+  const { qemu } = destination;
+  const source = await destination.source();
+  await source.prepare(announced("one"), never);
+  // Told to wait for it; how it comes is of no matter here.
+  await assertRejects(() => source.openChannel("ram"), RpcError);
+  qemu.migration = "active";
+  const asked = qemu.count("query-migrate");
+  let over = false;
+  const aborting = source.abort("Ctrl-C", true).then(() => over = true);
+  while (qemu.count("query-migrate") === asked) await turns();
+  await turns();
+  assertEquals([over, qemu.count("quit")], [false, 0]);
+  qemu.migration = "completed";
+  await aborting;
+  assertEquals(qemu.count("quit"), 1);
+  await source.close();
+  await destination.end();
+});
+
+Deno.test("a source that asks for the guest to be loaded hears why it was given up, not what came of that", async () => {
+  const loading = {
+    "migrate-incoming": () => ({ return: {} }),
+    "block-export-del": () => undefined,
+  };
+  const destination = await fakeDestination(systemClock, loading);
+  const { qemu, migration } = destination;
+  const source = await destination.source();
+  await source.prepare(announced("one"), never);
+  await assertRejects(() => source.openChannel("ram"), RpcError);
+  qemu.migration = "active";
+  const loaded = assertRejects(() => source.load(never), RpcError);
+  await turns();
+  const reason = new MigrationError(
+    "cancelled",
+    "cancelled",
+    "destination",
+    "Cancelled by SIGTERM",
+  );
+  const cancelling = migration.cancel(reason);
+  qemu.migration = "failed";
+  // It is heard before all is taken back.
+  assertEquals((await loaded).message, reason.message);
+  qemu.exports.clear();
+  await qemu.fake.answer("block-export-del", { return: {} });
+  await cancelling;
+  await source.close(100);
+  await destination.end();
+});
