@@ -72,6 +72,7 @@ export class OutgoingEnd {
 
   /** What another process has made is taken back as if it had been made here. */
   async takeUp({ mirrors, settings }: SourceRecord): Promise<void> {
+    // None of them is started again: how large a buffer would be is of no matter.
     await this.makeMirrors(mirrors, 0);
     this.#undoSettings(new MigrationSettings(this.#qmp, settings));
     this.#ram();

@@ -6,6 +6,7 @@
  */
 import { Network } from "../scenarios/support/network.ts";
 import { Pair } from "../scenarios/support/pair.ts";
+import { assertNotCancelledLate } from "../scenarios/support/pair_outcome.ts";
 import { MiB } from "../scenarios/support/pair_options.ts";
 import type { Qemu } from "../scenarios/support/qemu.ts";
 import { assertExit, type ScenarioContext } from "../scenarios/support/scenario.ts";
@@ -75,7 +76,7 @@ export async function playCell(context: ScenarioContext, phase: Phase, fault: Fa
     await assertExit(pair.recover(sideOf(fault.kills), ["--yes"]), 0, END_MS);
   }
   checkOverlap(pair);
-  checkSwitchover(pair);
+  assertNotCancelledLate(pair);
   for (const tool of killed) {
     if (tool.strayLines.length > 0) throw new Error(`${tool.name} said ${tool.strayLines[0]}`);
   }
@@ -127,17 +128,6 @@ function checkOverlap({ source, destination }: Pair): void {
     event === "RESUME" && at > resumed.timestampMs && at < until
   );
   if (ranThen || after) throw new Error("Both QEMUs have run the guest (rule 1)");
-}
-
-/** QEMU before 10.0 ends itself where it is told to cancel in the midst of its switchover. */
-function checkSwitchover({ gates }: Pair): void {
-  const { commands } = gates.source;
-  const continued = commands.indexOf("migrate-continue");
-  const next = commands.indexOf("migrate", continued);
-  const after = commands.slice(continued, next < 0 ? undefined : next);
-  if (continued >= 0 && after.includes("migrate_cancel")) {
-    throw new Error("QEMU was told to cancel after it was told to switch over");
-  }
 }
 
 /** What a tool that ended without its undoing has left is put right as the docs say. */

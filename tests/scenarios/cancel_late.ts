@@ -1,5 +1,6 @@
 import { Pair } from "./support/pair.ts";
 import { MiB } from "./support/pair_options.ts";
+import { assertNotCancelledLate } from "./support/pair_outcome.ts";
 import { assertExit, type Scenario } from "./support/scenario.ts";
 
 /** When it is cancelled, ms after QEMU is told: as it begins, while it gives all away, once it has. */
@@ -30,8 +31,10 @@ export const scenario: Scenario = {
       const cancel = () => migrate.signal("SIGTERM");
       const go = () => toldToGo.release();
       momentMs < 0 ? cancel() : go();
+      // The gate passes nothing on meanwhile: what the tool says of its own accord once it is cancelled
+      // reaches QEMU right behind migrate-continue.
       const until = performance.now() + Math.abs(momentMs);
-      while (performance.now() < until) await Promise.resolve();
+      while (performance.now() < until);
       momentMs < 0 ? go() : cancel();
       await pair.source.events.waitFor(
         "the guest to run again",
@@ -46,6 +49,9 @@ export const scenario: Scenario = {
       await pair.assertStillAtSource({ destinationGone: true });
       await pair.renewDestination();
     }
+    const told = source.commands.filter((command) => command === "migrate-continue").length;
+    if (told !== MOMENTS_MS.length) throw new Error(`QEMU was told to switch over ${told} times`);
+    assertNotCancelledLate(pair);
     return `${MOMENTS_MS.length} times, ${completed} of them after QEMU had given all away`;
   },
 };

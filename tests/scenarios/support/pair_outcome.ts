@@ -6,6 +6,7 @@
 import { differenceOutsideRing, verifyRing } from "../guest/mod.ts";
 import type { PairFerries } from "./pair_ferries.ts";
 import type { PairMachines } from "./pair_machines.ts";
+import type { QmpGate } from "./qmp_gate.ts";
 import { assertNone } from "./scenario.ts";
 
 /** What there is of a pair at the end. */
@@ -85,6 +86,23 @@ export async function assertLost({ machines, ferries }: PairEnd): Promise<void> 
     faults.push(...await machines.leftServer("dest"), ...await machines.left("dest"));
   }
   assertNone(faults);
+}
+
+/**
+ * QEMU was never told to cancel a migration that it had been told to finish: before 10.0 it may end at
+ * the guest's next write.
+ */
+export function assertNotCancelledLate(
+  { gates }: { readonly gates: { readonly source: QmpGate } },
+): void {
+  let continued = false;
+  for (const command of gates.source.commands) {
+    if (command === "migrate") continued = false;
+    if (command === "migrate-continue") continued = true;
+    if (command === "migrate_cancel" && continued) {
+      throw new Error("QEMU was told to cancel after it was told to switch over");
+    }
+  }
 }
 
 /** Every write of the guest is on the destination's disks, up to `last`; the rest is the same. */
