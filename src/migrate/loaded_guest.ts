@@ -10,6 +10,8 @@ import { type QmpClient, waitMigration } from "../qmp/mod.ts";
 const LOAD_MS = 120_000;
 /** How long QEMU may take to find that no more comes, without progress, ms. */
 const DISCARD_MS = 2_000;
+/** How long a QEMU that is about to end may take for it, ms. */
+const END_MS = 10_000;
 /** How long the guest may take to run after `cont`, ms. */
 const START_MS = 60_000;
 /** Pause between two looks at it, ms. */
@@ -64,19 +66,25 @@ export async function guestRuns(
 
 /**
  * Sees to the end of a guest that was given up, once nothing more comes of it. Waits for what QEMU still
- * loads: before 9.1 it ends by itself when that breaks off, and whoever starts another one must not meet
- * it. Ends a QEMU that has the whole guest: it must never run, somebody's `cont` would make it two.
+ * loads, and for a QEMU that ends: whoever starts another one must not meet it. Ends a QEMU that has the
+ * whole guest: it must never run, somebody's `cont` would make it two.
  *
  * @returns whether QEMU was told to end.
  */
 export async function discardLoaded(qmp: QmpClient, clock: Clock, log: Logger): Promise<boolean> {
+  let told = false;
   try {
     const { status } = await waitMigration(qmp, isOver, { stallMs: DISCARD_MS, clock });
-    if (status !== "completed") return false;
-    await qmp.execute("quit", {});
-    return true;
+    if (status === "completed") {
+      await qmp.execute("quit", {});
+      told = true;
+    }
+    // From 9.1 on it stays when it can't load what comes in (`exit-on-error`).
+    if (told || !qmp.atLeast(9, 1)) {
+      await withDeadline(clock, END_MS, "QEMU to end", qmp.closed);
+    }
   } catch (error) {
     log.log("debug", `the destination's QEMU: ${messageOf(error)}`);
-    return false;
   }
+  return told;
 }

@@ -120,6 +120,12 @@ export class QmpClient implements AsyncDisposable {
     return this.#version;
   }
 
+  /** Whether QEMU is of this version, or of one after it. For what can't be asked of it. */
+  atLeast(major: number, minor: number): boolean {
+    const { version } = this;
+    return version.major > major || (version.major === major && version.minor >= minor);
+  }
+
   /** True when commands may be sent out of band. */
   get oob(): boolean {
     return this.#oob;

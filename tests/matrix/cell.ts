@@ -157,14 +157,14 @@ async function finalCheck(
     await pair.assertArrived();
     return "destination";
   }
-  if (pair.source.ended || migrated) {
+  if (migrated || await pair.source.gone()) {
     if (migrated && runsNow(pair.source)) {
       throw new Error("It was said to have moved, and runs here");
     }
     await pair.assertLost();
     return "lost with its QEMU";
   }
-  const used = pair.destination.ended || await incomingUsed(pair.destination);
+  const used = await incomingUsed(pair.destination);
   await pair.assertStillAtSource({ destinationGone: used });
   if (used) await pair.renewDestination();
   context.note("once more");
@@ -177,13 +177,9 @@ async function finalCheck(
 }
 
 async function incomingUsed(qemu: Qemu): Promise<boolean> {
-  try {
-    const { status } = await qemu.execute<{ status?: string }>("query-migrate");
-    return status !== undefined && status !== "none";
-  } catch (error) {
-    if (qemu.ended) return true;
-    throw error;
-  }
+  if (await qemu.gone()) return true;
+  const { status } = await qemu.execute<{ status?: string }>("query-migrate");
+  return status !== undefined && status !== "none";
 }
 
 async function lastWords({ migrate, receive }: Run): Promise<string> {

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { systemClock } from "../../src/io/mod.ts";
+import { systemClock, withDeadline } from "../../src/io/mod.ts";
 import { firstRecord } from "../../src/migrate/journal.ts";
 import { MigrationError } from "../../src/migrate/mod.ts";
 import { RpcError } from "../../src/rpc/mod.ts";
@@ -203,6 +203,36 @@ Deno.test("a guest that QEMU still loads when it is given up is waited for, and 
   await destination.end();
 });
 
+for (
+  const [version, ends] of [["7.2", true], ["9.0", true], ["9.1", false], ["10.0", false]] as const
+) {
+  const what = ends ? "ends by itself, and is waited for" : "stays, and is not waited for";
+  Deno.test(`a QEMU ${version} that could not load what had crossed ${what}`, async () => {
+    const [major, minor] = version.split(".").map(Number);
+    const destination = await fakeDestination(systemClock, {
+      "migrate-incoming": () => ({ return: {} }),
+      "query-version": () => ({ return: { qemu: { major, minor, micro: 0 }, package: "" } }),
+    });
+    const { qemu } = destination;
+    const source = await destination.source();
+    await source.prepare(announced("one"), never);
+    await assertRejects(() => source.openChannel("ram"), RpcError);
+    qemu.migration = "failed";
+    let over = false;
+    const aborting = source.abort("Ctrl-C", true).then(() => over = true);
+    if (ends) {
+      while (qemu.count("query-migrate") === 0) await turns();
+      await turns();
+      assertEquals(over, false);
+      qemu.fake.close();
+    }
+    await withDeadline(systemClock, 5_000, "an answer", aborting);
+    assertEquals(qemu.count("quit"), 0);
+    await source.close();
+    await destination.end();
+  });
+}
+
 Deno.test("a source that asks for the guest to be loaded hears why it was given up, not what came of that", async () => {
   const loading = {
     "migrate-incoming": () => ({ return: {} }),
@@ -228,6 +258,8 @@ Deno.test("a source that asks for the guest to be loaded hears why it was given 
   assertEquals((await loaded).message, reason.message);
   qemu.exports.clear();
   await qemu.fake.answer("block-export-del", { return: {} });
+  while (qemu.count("query-migrate") < 2) await turns();
+  qemu.fake.close();
   await cancelling;
   await source.close(100);
   await destination.end();

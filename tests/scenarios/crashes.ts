@@ -36,11 +36,12 @@ export const scenario: Scenario = {
           next: /start the guest again/,
         }),
       );
-      if (other.destination.ended) {
-        if (phase === "mirror") throw new Error("The destination's QEMU ended too");
-      } else {
-        assertNone(leftInQemu("dest", before, await qemuState(other.destination)));
+      // One before 9.1 ends when its memory's stream does, and the tool ends after it.
+      const ends = phase === "ram" && !other.destination.atLeast(9, 1);
+      if (await other.destination.gone() !== ends) {
+        throw new Error(`The destination's QEMU ${ends ? "is there still" : "ended too"}`);
       }
+      if (!ends) assertNone(leftInQemu("dest", before, await qemuState(other.destination)));
     }
     return said[0]!;
   },

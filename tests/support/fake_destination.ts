@@ -41,7 +41,10 @@ export class WaitingQemu {
       "query-migrate-parameters": () => ({ return: {} }),
       "migrate-set-capabilities": () => ok,
       "stop": () => ok,
-      "quit": () => ok,
+      "quit": () => {
+        setTimeout(() => this.fake.close(), 0);
+        return ok;
+      },
       "nbd-server-start": () => {
         if (this.nbdServer) {
           return { error: { class: "GenericError", desc: "NBD server already running" } };

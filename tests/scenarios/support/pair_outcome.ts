@@ -37,7 +37,7 @@ export async function assertArrived({ machines, ferries, wasPaused }: PairEnd): 
   const arrived = await destination.counter();
   if (wasPaused) await destination.execute("cont");
   const last = await destination.waitCounter(arrived + 200);
-  if (!source.ended) {
+  if (!await source.gone()) {
     const sourceStatus = await source.status();
     if (sourceStatus !== "postmigrate") {
       faults.push(`The source is ${sourceStatus}, expected postmigrate`);
@@ -80,7 +80,7 @@ export async function assertStillAtSource(
 export async function assertLost({ machines, ferries }: PairEnd): Promise<void> {
   const { destination } = machines;
   const faults = await ferries.leftOnHost();
-  if (!destination.ended) {
+  if (!await destination.gone()) {
     const status = await destination.status();
     if (status === "running") faults.push("The destination runs what was never handed over");
     faults.push(...await machines.leftServer("dest"), ...await machines.left("dest"));

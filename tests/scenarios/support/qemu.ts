@@ -1,5 +1,5 @@
 import { messageOf, systemClock, withDeadline } from "../../../src/io/mod.ts";
-import { QmpClient, type QmpEvent } from "../../../src/qmp/mod.ts";
+import { QmpClient, QmpClosedError, type QmpEvent } from "../../../src/qmp/mod.ts";
 import { GUEST_STATE, type Image } from "../guest/mod.ts";
 import { endChild, Output } from "./output.ts";
 import { EventRecord, poll } from "./waiting.ts";
@@ -186,8 +186,27 @@ export class Qemu implements AsyncDisposable {
       return await this.#watch.executeUntyped(command, { ...args }) as T;
     } catch (error) {
       this.#note(`<- ${command}: ${messageOf(error)}`);
+      // Its sockets go a moment before the process does.
+      if (error instanceof QmpClosedError) await this.#end();
       throw error;
     }
+  }
+
+  /** Whether it is of this version, or of one after it. */
+  atLeast(major: number, minor: number): boolean {
+    return this.#watch.atLeast(major, minor);
+  }
+
+  /**
+   * Whether QEMU has ended or is about to: whoever has seen its QMP connection close gets a `true`.
+   */
+  async gone(): Promise<boolean> {
+    try {
+      if (!this.#ended) await this.status();
+    } catch (error) {
+      if (!this.#ended) throw error;
+    }
+    return this.#ended;
   }
 
   /** The run state, as `query-status` tells it. */
@@ -222,7 +241,7 @@ export class Qemu implements AsyncDisposable {
   async quit(): Promise<void> {
     if (!this.#ended) {
       await this.execute("quit").catch(() => {});
-      await withDeadline(systemClock, 30_000, `${this.name}: QEMU to quit`, this.exited);
+      await this.#end();
     }
     await this[Symbol.asyncDispose]();
   }
@@ -243,6 +262,10 @@ export class Qemu implements AsyncDisposable {
     await endChild(this.#child, 5000);
     await this.#stderr.ended;
     await Deno.remove(this.qmpSocket).catch(() => {});
+  }
+
+  async #end(): Promise<void> {
+    await withDeadline(systemClock, 30_000, `${this.name}: QEMU to end`, this.exited);
   }
 
   #note(line: string): void {
