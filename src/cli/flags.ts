@@ -80,7 +80,8 @@ export const FLAGS: readonly Flag[] = [
     name: "max-downtime",
     value: "MS",
     commands: ["migrate"],
-    help: "How long the guest may stand still at the switchover. Default: 300.",
+    help: "How long the guest may stand still for its memory at the switchover; it is less where " +
+      "another round through memory makes it so. Default: 300.",
   },
   {
     name: "timeout",

@@ -1,5 +1,6 @@
 import type { MigrationSettings } from "../qmp/mod.ts";
 import type { Session } from "../tunnel/mod.ts";
+import { DowntimeSteps } from "./downtime_steps.ts";
 
 /** QEMU's own limit for the migration stream when the user sets none: 1 TiB/s, that is none. */
 const NO_LIMIT = 2 ** 40;
@@ -19,6 +20,8 @@ export interface LimitChange {
 export class Limits {
   #bandwidth: number | null;
   #maxDowntimeMs: number;
+  /** None once somebody has said what is to hold while the memory is on its way. */
+  #steps: DowntimeSteps | undefined = new DowntimeSteps();
   #session: Pick<Session, "setBandwidth"> | undefined;
   #settings: Pick<MigrationSettings, "apply"> | undefined;
 
@@ -32,7 +35,7 @@ export class Limits {
     return this.#bandwidth;
   }
 
-  /** How long the guest may stand still at the switchover, ms. */
+  /** How long the guest may stand still at the switchover, ms; QEMU is told less at first. */
   get maxDowntimeMs(): number {
     return this.#maxDowntimeMs;
   }
@@ -47,7 +50,7 @@ export class Limits {
   get parameters(): Record<string, number> {
     return {
       "max-bandwidth": this.#bandwidth ?? NO_LIMIT,
-      "downtime-limit": this.#maxDowntimeMs,
+      "downtime-limit": Math.min(this.#maxDowntimeMs, this.#steps?.limitMs ?? Infinity),
     };
   }
 
@@ -67,7 +70,24 @@ export class Limits {
       this.#bandwidth = change.bandwidth;
       this.#session?.setBandwidth(change.bandwidth ?? Infinity);
     }
-    if (change.maxDowntimeMs !== undefined) this.#maxDowntimeMs = change.maxDowntimeMs;
+    if (change.maxDowntimeMs !== undefined) {
+      this.#maxDowntimeMs = change.maxDowntimeMs;
+      if (this.#settings) this.#steps = undefined;
+    }
+    await this.#settings?.apply({ parameters: this.parameters });
+  }
+
+  /**
+   * Another round through memory has begun; resolves when QEMU has been told what it comes to.
+   *
+   * @param round 1 for all of memory, 2 for what was changed meanwhile, and so on.
+   * @param now ms.
+   * @throws {QmpError | QmpCommandError} when QEMU did not take it.
+   */
+  async roundBegan(round: number, now: number): Promise<void> {
+    const before = this.parameters["downtime-limit"];
+    this.#steps?.roundBegan(round, now);
+    if (this.parameters["downtime-limit"] === before) return;
     await this.#settings?.apply({ parameters: this.parameters });
   }
 }

@@ -1,3 +1,4 @@
+import { messageOf } from "../io/mod.ts";
 import { MigrationSettings, type QmpClient } from "../qmp/mod.ts";
 import type { ChannelListener } from "../rpc/mod.ts";
 import type { TunnelStream } from "../tunnel/mod.ts";
@@ -5,7 +6,7 @@ import type { Attachment } from "./attachment.ts";
 import type { SourceRecord } from "./journal.ts";
 import { mirrorBufferBytes } from "./mirror_buffer.ts";
 import { type Mirror, MirrorSet } from "./mirrors.ts";
-import { Ram } from "./ram.ts";
+import { Ram, type RamOptions } from "./ram.ts";
 import type { SourceOptions } from "./source_options.ts";
 import { SourceSockets } from "./source_sockets.ts";
 import type { UndoList } from "./undo.ts";
@@ -116,7 +117,10 @@ export class OutgoingEnd {
     this.#undoSettings(settings);
     await settings.set();
     await limits.holdRam(settings);
-    const ram = this.#ram(() => socket.close());
+    const ram = this.#ram({
+      disconnect: () => socket.close(),
+      onRound: (round) => this.#onRound(round),
+    });
     await ram.start(`unix:${runDir.path("ram.sock")}`, signal);
     return ram;
   }
@@ -131,10 +135,16 @@ export class OutgoingEnd {
     this.#undo.add("QEMU's migration settings", () => settings.restore());
   }
 
-  /** @param disconnect closes the connection that QEMU sends the memory to. */
-  #ram(disconnect?: () => Promise<void>): Ram {
+  #onRound(round: number): void {
+    const { clock, log, limits } = this.#options;
+    limits.roundBegan(round, clock.now()).catch((error) => {
+      log.log("warning", `QEMU's downtime limit was not raised: ${messageOf(error)}`);
+    });
+  }
+
+  #ram(more: Pick<RamOptions, "disconnect" | "onRound"> = {}): Ram {
     const { clock, log } = this.#options;
-    const ram = new Ram({ qmp: this.#qmp, clock, log, ...(disconnect ? { disconnect } : {}) });
+    const ram = new Ram({ qmp: this.#qmp, clock, log, ...more });
     this.#undo.add("the migration of the memory", () => ram.undo());
     return ram;
   }

@@ -12,6 +12,8 @@ export interface RamOptions {
   readonly qmp: QmpClient;
   readonly clock: Clock;
   readonly log: Logger;
+  /** A round through memory begins: 1 for all of it, 2 for what was changed meanwhile, and so on. */
+  readonly onRound?: (round: number) => void;
   /**
    * Closes the connection that QEMU sends the memory to. None where another process had it, which has
    * ended, and the connection with it.
@@ -25,6 +27,7 @@ export class Ram {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #disconnect: () => Promise<void>;
+  readonly #onRound: (round: number) => void;
   #stopped: Promise<void> | undefined;
   /** QEMU was told to go on from pre-switchover, or may have been. */
   #continued = false;
@@ -33,13 +36,17 @@ export class Ram {
     this.#qmp = options.qmp;
     this.#clock = options.clock;
     this.#log = options.log;
+    this.#onRound = options.onRound ?? (() => {});
     this.#disconnect = options.disconnect ?? (() => Promise.resolve());
   }
 
   /** Starts it; QEMU connects to `uri`, such as `unix:/run/x/ram.sock`. */
   async start(uri: string, signal: AbortSignal): Promise<void> {
+    const stopEvents = this.#qmp.onEvent(({ event, data }) => {
+      if (event === "MIGRATION_PASS") this.#onRound(Number(data.pass));
+    });
     const begun = this.#qmp.execute("migrate", { uri });
-    this.#stopped = this.#wait("pre-switchover", begun, signal);
+    this.#stopped = this.#wait("pre-switchover", begun, signal).finally(stopEvents);
     this.#stopped.catch(() => {});
     await begun;
   }

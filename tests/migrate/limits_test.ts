@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { Limits } from "../../src/migrate/mod.ts";
-import { MigrationSettings, QmpClient } from "../../src/qmp/mod.ts";
+import { MigrationSettings, QmpClient, type WantedSettings } from "../../src/qmp/mod.ts";
 import { FakeQemu } from "../support/fake_qemu.ts";
 import { memoryPipe } from "../support/memory_pipe.ts";
 
@@ -21,10 +21,47 @@ Deno.test("limits hold for what is there and for what comes later", async () => 
   await limits.set({ bandwidth: null });
   assertEquals(rates, [5 * MiB, Infinity], "the downtime is none of the tunnel's business");
   assertEquals(told, [
-    { parameters: { "max-bandwidth": 5 * MiB, "downtime-limit": 900 } },
-    { parameters: { "max-bandwidth": 2 ** 40, "downtime-limit": 900 } },
+    { parameters: { "max-bandwidth": 5 * MiB, "downtime-limit": 10 } },
+    { parameters: { "max-bandwidth": 2 ** 40, "downtime-limit": 10 } },
   ]);
   assertEquals([limits.bandwidth, limits.maxDowntimeMs], [null, 900]);
+});
+
+Deno.test("QEMU is given a short downtime at first, and twice as much with each round that was not enough", async () => {
+  const told: number[] = [];
+  const settings = {
+    apply: ({ parameters }: WantedSettings) =>
+      Promise.resolve(void told.push(parameters!["downtime-limit"] as number)),
+  };
+  const limits = new Limits(null, 300);
+  await limits.holdRam(settings);
+  for (let round = 1; round <= 10; round++) await limits.roundBegan(round, round * 1000);
+  assertEquals(told, [10, 20, 40, 80, 160, 300]);
+  assertEquals(limits.maxDowntimeMs, 300, "what is told is what was asked for");
+});
+
+Deno.test("rounds that are over before QEMU has reckoned with a longer downtime are not counted", async () => {
+  const limits = new Limits(null, 300);
+  const at: number[] = [];
+  for (let ms = 0; ms <= 300; ms += 30) {
+    await limits.roundBegan(2 + ms / 30, ms);
+    at.push(limits.parameters["downtime-limit"]!);
+  }
+  assertEquals(at, [10, 20, 20, 20, 20, 40, 40, 40, 40, 80, 80]);
+});
+
+Deno.test("a downtime that is asked for while memory crosses holds at once, as does one below the first", async () => {
+  const told: unknown[] = [];
+  const settings = { apply: (wanted: unknown) => Promise.resolve(void told.push(wanted)) };
+  const limits = new Limits(null, 5);
+  await limits.holdRam(settings);
+  await limits.set({ maxDowntimeMs: 2000 });
+  await limits.roundBegan(3, 1000);
+  await limits.set({ maxDowntimeMs: 1 });
+  assertEquals(
+    told,
+    [5, 2000, 1].map((ms) => ({ parameters: { "max-bandwidth": 2 ** 40, "downtime-limit": ms } })),
+  );
 });
 
 Deno.test("QEMU's settings go back to what they were, also those first changed on the way, and stay so", async () => {

@@ -1,7 +1,9 @@
 /**
- * `make bench-downtime`: how long the guest stands still, with vmferry, with nothing between the QEMUs and
- * with two plain relays there, one disk and eight, a guest that does little and one that writes as fast
- * as it can. Run directories are in memory, as /run is.
+ * `make bench-downtime`: how long the guest stands still, with vmferry, with nothing between the QEMUs (and
+ * QEMU's own downtime limit of 300 ms, or the 10 ms that vmferry begins with) and with two plain relays
+ * there, one disk and eight; a guest that does little, one that writes as fast as it can, both with memory
+ * that is nearly all zero, and one that does little and has memory in use. Run directories are in memory,
+ * as /run is.
  *
  *     downtime.ts [--runs N] [--disks N] [--prealloc] [--json FILE]
  *
@@ -11,6 +13,7 @@
  */
 import { parseArgs } from "@std/cli/parse-args";
 import { migrateDirectly } from "../../tests/scenarios/support/direct_flow.ts";
+import { filledMemory, type MemoryArguments } from "../../tests/scenarios/support/filled_memory.ts";
 import { Pair } from "../../tests/scenarios/support/pair.ts";
 import { accelerator } from "../../tests/scenarios/support/qemu.ts";
 import { assertExit, ScenarioContext } from "../../tests/scenarios/support/scenario.ts";
@@ -23,8 +26,18 @@ import { run } from "../run.ts";
 const args = parseArgs(Deno.args, { string: ["runs", "disks", "json"], boolean: ["prealloc"] });
 const runs = Number(args.runs ?? 10);
 
-/** Microseconds between two writes of the guest. */
-const GUESTS = { "idle": 10_000, "write-heavy": 0 } as const;
+interface Guest {
+  /** Microseconds between two writes of the guest. */
+  readonly waitUs: number;
+  /** Its memory is full of something. */
+  readonly memoryInUse?: boolean;
+}
+
+const GUESTS = {
+  "idle": { waitUs: 10_000 },
+  "write-heavy": { waitUs: 0 },
+  "memory in use": { waitUs: 10_000, memoryInUse: true },
+} as const satisfies Record<string, Guest>;
 type GuestKind = keyof typeof GUESTS;
 
 /** ms. */
@@ -36,7 +49,7 @@ interface Pauses {
 }
 
 /** What is between the QEMUs. */
-const WAYS = ["nothing", "socat", "vmferry"] as const;
+const WAYS = ["nothing", "nothing, 10 ms", "socat", "vmferry"] as const;
 type Way = (typeof WAYS)[number];
 
 interface Row {
@@ -51,7 +64,13 @@ const rows: Row[] = [];
 for (const disks of args.disks === undefined ? [1, 8] : [Number(args.disks)]) {
   for (const guest of Object.keys(GUESTS) as GuestKind[]) {
     const none = (): Pauses => ({ pause: [], downtime: [] });
-    rows.push({ disks, guest, ways: { nothing: none(), socat: none(), vmferry: none() } });
+    const ways = {
+      "nothing": none(),
+      "nothing, 10 ms": none(),
+      "socat": none(),
+      "vmferry": none(),
+    };
+    rows.push({ disks, guest, ways });
   }
 }
 for (let run = 0; run < runs; run++) {
@@ -74,21 +93,21 @@ table([
   [
     "disks",
     "guest",
-    "pause: nothing",
-    "socat",
-    "vmferry",
-    "ratio",
+    ...WAYS.map((way) => `pause: ${way}`),
+    "to nothing",
+    "to nothing, 10 ms",
     "to socat",
     "downtime: nothing",
     "vmferry",
   ],
-  ...rows.map(({ disks, guest, ways: { nothing, socat, vmferry } }) => [
+  ...rows.map(({ disks, guest, ways }) => [
     String(disks),
     guest,
-    ...[nothing, socat, vmferry].map((way) => spread(way.pause)),
-    (median(vmferry.pause) / median(nothing.pause)).toFixed(2),
-    (median(vmferry.pause) / median(socat.pause)).toFixed(2),
-    ...[nothing, vmferry].map((way) => spread(way.downtime)),
+    ...WAYS.map((way) => spread(ways[way].pause)),
+    ...(["nothing", "nothing, 10 ms", "socat"] as const).map((way) =>
+      (median(ways.vmferry.pause) / median(ways[way].pause)).toFixed(2)
+    ),
+    ...[ways.nothing, ways.vmferry].map((way) => spread(way.downtime)),
   ]),
 ]);
 if (args.json !== undefined) {
@@ -99,31 +118,38 @@ if (args.json !== undefined) {
 /** One migration of a guest of its own. */
 async function measure(
   disks: number,
-  waitUs: number,
+  { waitUs, memoryInUse }: Guest,
   way: Way,
 ): Promise<{ pause: number; downtime: number }> {
   const dir = await Deno.makeTempDir({ prefix: "vmferry-" });
   try {
     await using context = new ScenarioContext(dir, AbortSignal.timeout(120_000));
     const names = Array.from({ length: disks }, (_, i) => `vd${i}`);
+    const memory = memoryInUse ? await inUse(context, dir) : undefined;
+    const prealloc = args.prealloc ? ["-mem-prealloc"] : [];
     const pair = await Pair.start(context, {
       disks: names.map(() => ({ from: "raw", to: "raw" })),
       bytes: 16 * 2 ** 20,
       guest: { waitUs },
-      destinationExtra: args.prealloc ? ["-mem-prealloc"] : [],
+      sourceExtra: memory?.source ?? [],
+      destinationExtra: [...memory?.destination ?? [], ...prealloc],
     });
     if (way !== "vmferry") {
       const { source, destination } = pair;
-      await migrateDirectly(context, source, destination, names, async (name, path) => {
-        if (way === "nothing") return path;
+      const through = async (name: string, path: string) => {
+        if (way !== "socat") return path;
         const sockets = `${dir}/${name}`;
         await Deno.mkdir(sockets);
         const relay = await relays["socat 256K"]!(sockets, path);
         context.use({ [Symbol.asyncDispose]: () => relay.stop() });
         return relay.path;
-      });
+      };
+      const downtimeLimitMs = way === "nothing, 10 ms" ? 10 : 300;
+      await migrateDirectly(context, source, destination, names, { through, downtimeLimitMs });
     } else {
-      for (const side of ["source", "dest"] as const) await inMemory(context, pair.runDir(side));
+      for (const side of ["source", "dest"] as const) {
+        await inMemory(context, pair.runDir(side), "16m");
+      }
       const receive = pair.receive();
       const migrate = pair.migrate(await receive.address());
       await assertExit(migrate, 0);
@@ -136,8 +162,15 @@ async function measure(
   }
 }
 
+async function inUse(context: ScenarioContext, dir: string): Promise<MemoryArguments> {
+  const place = `${dir}/memory`;
+  await Deno.mkdir(place);
+  await inMemory(context, place, "160m");
+  return await filledMemory(`${place}/guest`);
+}
+
 /** Puts a folder into memory until the context is over; that takes root. */
-async function inMemory(context: ScenarioContext, dir: string): Promise<void> {
-  await run("mount", ["-t", "tmpfs", "-o", "size=16m,mode=0700", "none", dir]);
+async function inMemory(context: ScenarioContext, dir: string, size: string): Promise<void> {
+  await run("mount", ["-t", "tmpfs", "-o", `size=${size},mode=0700`, "none", dir]);
   context.use({ [Symbol.asyncDispose]: async () => void await run("umount", ["-l", dir]) });
 }

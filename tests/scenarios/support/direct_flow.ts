@@ -7,19 +7,20 @@ import type { Qemu } from "./qemu.ts";
 import type { ScenarioContext } from "./scenario.ts";
 import { poll } from "./waiting.ts";
 
-/**
- * Migrates with the QMP commands that vmferry uses; returns STOP to RESUME in ms.
- *
- * @param through makes a socket that leads to the destination's, for the source to connect to; default:
- * the destination's itself.
- */
+export interface DirectOptions {
+  /** Makes a socket that leads to the destination's, for the source to connect to; default: that one. */
+  readonly through?: (name: "nbd" | "ram", path: string) => Promise<string>;
+  /** ms; default QEMU's own, 300. */
+  readonly downtimeLimitMs?: number;
+}
+
+/** Migrates with the QMP commands that vmferry uses; returns STOP to RESUME in ms. */
 export async function migrateDirectly(
   context: ScenarioContext,
   source: Qemu,
   destination: Qemu,
   names: readonly string[],
-  through: (name: "nbd" | "ram", path: string) => Promise<string> = (_, path) =>
-    Promise.resolve(path),
+  { through = (_, path) => Promise.resolve(path), downtimeLimitMs = 300 }: DirectOptions = {},
 ): Promise<number> {
   const nbd = `${context.dir}/nbd.sock`;
   const ram = `${context.dir}/ram.sock`;
@@ -41,7 +42,7 @@ export async function migrateDirectly(
   await setCapabilities(source, ["events", "pause-before-switchover"]);
   await source.execute("migrate-set-parameters", {
     "max-bandwidth": 1 << 30,
-    "downtime-limit": 300,
+    "downtime-limit": downtimeLimitMs,
   });
   for (const name of names) {
     await source.execute("blockdev-add", {
