@@ -48,8 +48,9 @@ export interface ChannelEnd extends SpliceResult {
 
 export interface ChannelOptions {
   /**
-   * The window of a stream to it grows from its smallest, however long the link: where what stands in
-   * a queue before a slow reader is in the way of something else.
+   * The window of a stream to it grows from its smallest, however long the link, to no more than what
+   * its reader uses up at once, and shrinks again: where what stands in a queue before a slow reader is
+   * in the way of something else.
    */
   readonly narrow?: boolean;
 }
@@ -112,7 +113,8 @@ export class ChannelServer {
         throw stream.failure ?? new RpcError("failed", `Channel "${channel}" is closed`);
       }
       this.#pipes.add(pipe);
-      if (!served.narrow) stream.widenWindow();
+      if (served.narrow) stream.narrowWindow();
+      else stream.widenWindow();
       this.#tasks.spawn(async () => {
         const end = await splice(stream, pipe);
         this.#pipes.delete(pipe);

@@ -66,6 +66,10 @@ export const ACK_DELAY_MS = 5;
 export const ACKS_PER_DELAY = 8;
 /** A window that is used up to a half in less than this is too small, however short the round trip. */
 export const WINDOW_MS = 4;
+/** The same where what waits in it is in the way of something else. */
+export const NARROW_WINDOW_MS = 1;
+/** Such a window is too large when a half of it lasts this many times as long. */
+export const NARROW_SLOW = 4;
 /** Size of the buffers the connection is read into. */
 export const READ_BUFFER = 1 * MiB;
 /** Reads under way at a time where each brings no more than a record. */

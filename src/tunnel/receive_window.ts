@@ -12,6 +12,7 @@ export class ReceiveWindow {
   #limit: number;
   #size: number;
   #grantedAt: number;
+  #narrow = false;
 
   /** @param first what the peer may send before it is told a limit, bytes. */
   constructor(first: number, now: number) {
@@ -67,6 +68,14 @@ export class ReceiveWindow {
   }
 
   /**
+   * What waits for the reader is in the way of something else: the window is what the reader uses up in
+   * less time than else, and shrinks when it becomes slower.
+   */
+  narrow(): void {
+    this.#narrow = true;
+  }
+
+  /**
    * The limit to tell the peer; it holds from now on. The window doubles while the reader uses up
    * half of it within a round trip, which means that the peer waits for credit; a reader that is
    * slower than that has no use for more, it would only stand in a queue. A window that comes in one
@@ -75,7 +84,13 @@ export class ReceiveWindow {
    * @param most the window is not above this, bytes.
    */
   grant(now: number, rttMs: number, most: number): number {
-    if (now - this.#grantedAt < limits.WINDOW_MS + 1.5 * rttMs) this.#size *= 2;
+    const tookMs = now - this.#grantedAt;
+    const quickMs = (this.#narrow ? limits.NARROW_WINDOW_MS : limits.WINDOW_MS) + 1.5 * rttMs;
+    if (tookMs < quickMs) {
+      this.#size *= 2;
+    } else if (this.#narrow && tookMs > limits.NARROW_SLOW * quickMs) {
+      this.#size = Math.max(limits.MIN_WINDOW, this.#size / 2);
+    }
     this.#grantedAt = now;
     this.#size = Math.min(this.#size, most);
     this.#limit = Math.max(this.#limit, this.#consumed + this.#size);

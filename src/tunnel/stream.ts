@@ -292,6 +292,11 @@ export class TunnelStream implements BytePipe {
     if (this.#window.widen(size)) this.#output.owesCredit(this);
   }
 
+  /** Instead: what waits for whoever reads it is in the way of something else, so little shall wait. */
+  narrowWindow(): void {
+    this.#window.narrow();
+  }
+
   /** For the session: the limit to tell the peer; it holds from now on. */
   grantCredit(): number {
     const { rttMs } = this.#owner;

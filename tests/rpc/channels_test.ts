@@ -66,11 +66,12 @@ Deno.test("a call waits for its answer as long as the link may be away, and no l
   await listening.ended;
 });
 
-Deno.test("both ends widen a stream's window once both know of it, but not a narrow channel's", async () => {
+Deno.test("both ends widen a stream's window once both know of it, a narrow channel's end keeps it narrow", async () => {
   const widened: string[] = [];
   const { connecting, listening } = await sessionPair();
   const note = (end: string, stream: TunnelStream) => {
     stream.widenWindow = () => void widened.push(`${end} ${stream.id}`);
+    stream.narrowWindow = () => void widened.push(`${end} ${stream.id}, narrow`);
     return stream;
   };
   const [open, accept] = [connecting.open.bind(connecting), listening.accept.bind(listening)];
@@ -95,7 +96,10 @@ Deno.test("both ends widen a stream's window once both know of it, but not a nar
     for (let i = 0; i < 20; i++) await settle();
     await listener.close();
   }
-  assertEquals(widened, ["accepted 1", "nbd is open", "opened 1", "ram is open", "opened 3"]);
+  assertEquals(widened, [
+    ...["accepted 1", "nbd is open", "opened 1"],
+    ...["accepted 3, narrow", "ram is open", "opened 3"],
+  ]);
   connecting.abort("test over", "stopped");
   await listening.ended;
 });

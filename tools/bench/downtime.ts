@@ -5,8 +5,9 @@
  * that is nearly all zero, and one that does little and has memory in use. Run directories are in memory,
  * as /run is.
  *
- *     downtime.ts [--runs N] [--disks N] [--prealloc] [--json FILE]
+ *     downtime.ts [--runs N] [--disks N] [--memory MIB] [--prealloc] [--json FILE]
  *
+ * The guest has 128 MiB of memory, or as much as `--memory` says.
  * With `--prealloc` the destination's QEMU has its memory before the guest comes (`-mem-prealloc`).
  *
  * @module
@@ -23,8 +24,12 @@ import { relays } from "./relays.ts";
 import { table } from "./report.ts";
 import { run } from "../run.ts";
 
-const args = parseArgs(Deno.args, { string: ["runs", "disks", "json"], boolean: ["prealloc"] });
+const args = parseArgs(Deno.args, {
+  string: ["runs", "disks", "memory", "json"],
+  boolean: ["prealloc"],
+});
 const runs = Number(args.runs ?? 10);
+const memoryMiB = Number(args.memory ?? 128);
 
 interface Guest {
   /** Microseconds between two writes of the guest. */
@@ -111,7 +116,7 @@ table([
   ]),
 ]);
 if (args.json !== undefined) {
-  const report = { machine: about, runs, prealloc: args.prealloc, rows };
+  const report = { machine: about, runs, memoryMiB, prealloc: args.prealloc, rows };
   await Deno.writeTextFile(String(args.json), JSON.stringify(report, undefined, 1) + "\n");
 }
 
@@ -129,6 +134,7 @@ async function measure(
     const prealloc = args.prealloc ? ["-mem-prealloc"] : [];
     const pair = await Pair.start(context, {
       disks: names.map(() => ({ from: "raw", to: "raw" })),
+      memoryMiB,
       bytes: 16 * 2 ** 20,
       guest: { waitUs },
       sourceExtra: memory?.source ?? [],
@@ -165,8 +171,8 @@ async function measure(
 async function inUse(context: ScenarioContext, dir: string): Promise<MemoryArguments> {
   const place = `${dir}/memory`;
   await Deno.mkdir(place);
-  await inMemory(context, place, "160m");
-  return await filledMemory(`${place}/guest`);
+  await inMemory(context, place, `${memoryMiB + 32}m`);
+  return await filledMemory(`${place}/guest`, memoryMiB);
 }
 
 /** Puts a folder into memory until the context is over; that takes root. */
