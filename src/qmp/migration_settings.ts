@@ -39,10 +39,20 @@ export class MigrationSettings {
     return this.#before;
   }
 
-  /** Sets what is wanted and not so already, and remembers what was. */
+  /**
+   * Sets what is wanted and remembers what was. Nothing is asked about parameters that were changed
+   * before: QEMU reads QMP slowly, and the guest may be about to be stopped.
+   */
   async apply(wanted: WantedSettings): Promise<void> {
-    await this.plan(wanted);
-    await this.set();
+    await this.#inTurn(async () => {
+      if (this.#over) return;
+      const { capabilities = {}, parameters = {} } = wanted;
+      const known = Object.keys(capabilities).length === 0 &&
+        Object.keys(parameters).every((name) => name in this.#before.parameters);
+      if (known) this.#planned = { capabilities, parameters };
+      else await this.#plan(wanted);
+      await this.#set();
+    });
   }
 
   /** Finds out what has to be changed and remembers what was; {@link set} changes it. */

@@ -67,7 +67,7 @@ Deno.test("a downtime that is asked for while memory crosses holds at once, as d
 Deno.test("QEMU's settings go back to what they were, also those first changed on the way, and stay so", async () => {
   const [ours, theirs] = memoryPipe();
   const parameters: Record<string, unknown> = { "max-bandwidth": 1000, "downtime-limit": 300 };
-  new FakeQemu(theirs, {
+  const qemu = new FakeQemu(theirs, {
     "query-migrate-capabilities": () => ({ return: [] }),
     "query-migrate-parameters": () => ({ return: { ...parameters } }),
     "migrate-set-parameters": (args) => {
@@ -81,6 +81,8 @@ Deno.test("QEMU's settings go back to what they were, also those first changed o
   await limits.holdRam(settings);
   await limits.set({ maxDowntimeMs: 700 });
   assertEquals(parameters, { "max-bandwidth": 500, "downtime-limit": 700 });
+  const asked = () => qemu.received.filter(({ command }) => command.startsWith("query-m")).length;
+  assertEquals(asked(), 2, "nothing is asked once it is known what was");
   // Asked for at the same moment: whatever comes first, what was there before has the last word.
   await Promise.all([
     limits.set({ bandwidth: 9 }),
