@@ -22,7 +22,12 @@ export type Finding =
     /** It is nearly in step and does not get there: QEMU wants a moment without anything under way. */
     readonly close: boolean;
   }
-  | { readonly kind: "ram"; readonly dirtyRate: number; readonly rate: number };
+  | {
+    readonly kind: "ram";
+    /** What the last whole round had to send. */
+    readonly left: number;
+    readonly rate: number;
+  };
 
 /** How long a disk must not have come nearer to its end, ms. */
 const DISK_MS = 15_000;
@@ -113,7 +118,7 @@ export class Convergence {
     const before = whole.findLast((r) => last !== undefined && last.at - r.at >= RAM_MS);
     for (const [i, { at }] of this.#rounds) if (before && at < before.at) this.#rounds.delete(i);
     if (!last || !before || last.left < SHORTER * before.left) return;
-    yield { kind: "ram", dirtyRate: ram.dirtyRate, rate };
+    yield { kind: "ram", left: last.left, rate };
   }
 }
 

@@ -134,8 +134,10 @@ function wordsOn(finding: Finding, help: Help): { code: string; message: string 
   if (finding.kind === "ram") {
     return {
       code: "ram-not-converging",
-      message: `The guest changes ${perSecond(finding.dirtyRate)} of its memory and ` +
-        `${perSecond(finding.rate)} get through: it will not be done by itself. ${MORE} or a ` +
+      // Not QEMU's rate of changes: what is changed over and over counts in it once a round.
+      message: `Each round through memory leaves as much to send as the one before, ` +
+        `${inMiB(finding.left)}, and ${perSecond(finding.rate)} get through: it will not be done ` +
+        `by itself. ${MORE} or a ` +
         "longer downtime ('vmferry set max-downtime=…'), or see --timeout-action suspend",
     };
   }
@@ -172,6 +174,10 @@ function wordsOn(finding: Finding, help: Help): { code: string; message: string 
 
 /** Bytes per second, as a rate. */
 function perSecond(rate: number): string {
-  const mib = rate / (1024 * 1024);
-  return `${mib.toFixed(mib < 10 ? 1 : 0)} MiB/s`;
+  return `${inMiB(rate)}/s`;
+}
+
+function inMiB(bytes: number): string {
+  const mib = bytes / (1024 * 1024);
+  return `${mib.toFixed(mib < 10 ? 1 : 0)} MiB`;
 }

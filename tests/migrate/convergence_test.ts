@@ -25,7 +25,7 @@ function watch(
     for (const f of findings) {
       const what = f.kind === "disk"
         ? `disk ${f.written / MiB} ${f.copied / MiB} ${f.behind / MiB}${f.close ? " close" : ""}`
-        : `ram ${f.dirtyRate / MiB} ${f.rate / MiB}`;
+        : `ram ${f.left / MiB} ${f.rate / MiB}`;
       found.push([t, what]);
     }
   }
@@ -87,7 +87,7 @@ Deno.test("memory whose rounds do not become shorter is found out, and told agai
       return { ram: [round, left(round) * (1 - (t % 4) / 4)] };
     }).found;
   // Round 2 begins at 4 s; round 5 does 12 s later and is over at 20 s.
-  assertEquals(rounds(() => 16 * MiB), [[20, "ram 9 10"], [80, "ram 9 10"]]);
+  assertEquals(rounds(() => 16 * MiB), [[20, "ram 16 10"], [80, "ram 16 10"]]);
   assertEquals(rounds((round) => 0.9 ** round * 16 * MiB), [], "slowly, but it comes to an end");
   assertEquals(watch(90, (t) => ({ ram: [1, (100 - t) * MiB] })).found, [], "the first round");
 });
