@@ -1,43 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { inFolder } from "../support/in_folder.ts";
+import { vmferry } from "../support/program.ts";
 
-const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 const TICKET = "Zz09-_".repeat(11).slice(0, 64);
-
-interface Ended {
-  readonly code: number;
-  readonly stderr: string;
-  readonly stdout: string;
-}
-
-/** Runs the program; what is typed comes from somebody who does not hang up. */
-async function vmferry(args: string[], typed = "", until?: RegExp): Promise<Ended> {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "--no-prompt", "-A", MAIN, ...args],
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  const writer = child.stdin.getWriter();
-  await writer.write(new TextEncoder().encode(typed)).catch(() => {});
-  const timer = setTimeout(() => child.kill("SIGKILL"), 20_000);
-  const text = async (stream: ReadableStream<Uint8Array>) => {
-    let all = "";
-    for await (const part of stream.pipeThrough(new TextDecoderStream())) {
-      all += part;
-      if (until?.test(all)) child.kill("SIGTERM");
-    }
-    return all;
-  };
-  const [stdout, stderr, { code }] = await Promise.all([
-    text(child.stdout),
-    text(child.stderr),
-    child.status,
-  ]);
-  clearTimeout(timer);
-  await writer.close().catch(() => {});
-  return { code, stdout, stderr };
-}
 
 Deno.test("a ticket is pasted as a line, and that is enough", async () => {
   const pasted = [

@@ -1,5 +1,4 @@
-import { writeAll } from "../../src/io/mod.ts";
-import type { MemoryPipeEnd } from "./memory_pipe.ts";
+import { type BytePipe, writeAll } from "../../src/io/mod.ts";
 
 /** An answer to a command: a value, an error of QEMU's, or nothing for now. */
 export type Answer =
@@ -20,10 +19,10 @@ const GREETING = {
 export class FakeQemu {
   /** Commands in the order in which they came. */
   readonly received: { command: string; args: Record<string, unknown>; id: string }[] = [];
-  readonly #pipe: MemoryPipeEnd;
+  readonly #pipe: BytePipe;
   readonly #commands: Commands;
 
-  constructor(pipe: MemoryPipeEnd, commands: Commands = {}, greeting: unknown = GREETING) {
+  constructor(pipe: BytePipe, commands: Commands = {}, greeting: unknown = GREETING) {
     this.#pipe = pipe;
     this.#commands = {
       "qmp_capabilities": () => ({ return: {} }),

@@ -4,17 +4,18 @@ import {
   type DestinationState,
   type JournalRecord,
   MigrationError,
+  type QemuFacts,
   qemuFacts,
   recover as putRight,
   type RecoverOptions,
   recoverVerdict,
   type Verdict,
 } from "../../migrate/mod.ts";
-import { QmpClosedError } from "../../qmp/mod.ts";
+import { type QmpClient, QmpClosedError } from "../../qmp/mod.ts";
 import type { Command } from "../args.ts";
 import { connector } from "../connecting_end.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
-import { findJournals } from "../journal_file.ts";
+import { type CutOff, findJournals } from "../journal_file.ts";
 import { openQmp } from "../open_qmp.ts";
 import type { Output } from "../output.ts";
 import { realPath } from "../paths.ts";
@@ -25,70 +26,93 @@ type Options = Command & { readonly command: "recover" };
 
 /** Looks at a migration whose tool was killed, says how things are, and with `--yes` puts it right. */
 export async function recover(options: Options, output: Output): Promise<ExitCode> {
-  const { report, log } = output;
   const qmpPath = await realPath(options.qmp);
-  const left = (await findJournals(runBase(options.runDir)))
-    .filter(({ record }) => record.qmp === qmpPath);
-  if (left.length === 0) {
-    report({ event: "recover", ...NOTHING, qemu: null, next: [] });
-    return EXIT.done;
-  }
+  const findLeft = async () =>
+    (await findJournals(runBase(options.runDir))).filter(({ record }) => record.qmp === qmpPath);
+  const [first] = await findLeft();
+  if (!first) return nothing(output);
+  await using qmp = await openIfServed(options.qmp, first.record, output);
+  // Only now is what was written down all that there will be: whoever still wrote it had QEMU.
+  const left = await findLeft();
+  if (left.length === 0) return nothing(output);
   let worst: ExitCode = EXIT.done;
-  for (const { dir, record } of left) {
-    const runDir = PrivateRunDir.adopt(dir);
-    const done = { side: record.side, migration: record.migration, state: record.state };
-    const qmp = await openQmp(options.qmp, record.side, log).catch((error) => {
-      // A socket that nobody serves is a QEMU that has ended; one that is held is not.
-      if (error instanceof MigrationError && isGone(error)) return undefined;
-      throw error;
-    });
-    const facts = qmp && await qemuFacts(qmp, record).catch((error) => {
-      // It was about to end.
-      if (error instanceof QmpClosedError) return undefined;
-      throw error;
-    });
-    if (!qmp || !facts) {
-      qmp?.close();
-      if (options.yes) await runDir[Symbol.asyncDispose]();
-      report({
-        event: "recover",
-        ...done,
-        verdict: "gone",
-        done: options.yes,
-        qemu: null,
-        next: [],
-      });
-      continue;
-    }
-    await using _qmp = qmp;
-    const destination = await ask(options, record, runDir, output);
-    const work: RecoverOptions = {
-      qmp,
-      record,
-      facts,
-      destination,
-      force: options.force,
-      removeFile: (path) => Deno.remove(path).catch(() => {}),
-      path: (name) => runDir.path(name),
-      clock: systemClock,
-      log,
-    };
-    const verdict = recoverVerdict(work);
-    const doIt = (options.yes || options.force) && verdict !== "ask";
-    const problems = doIt ? await putRight(work, verdict) : [];
-    if (doIt && problems.length === 0) await runDir[Symbol.asyncDispose]();
-    report({
-      event: "recover",
-      ...done,
-      verdict,
-      done: doIt,
-      qemu: facts.status,
-      next: [...problems, ...nextSteps(options, record, verdict, doIt)],
-    });
-    if (verdict === "ask") worst = EXIT.unknown;
-    else if (problems.length > 0) worst = EXIT.failed;
+  for (const found of left) {
+    const code = await recoverOne(options, found, qmp, output);
+    if (worst === EXIT.done || code === EXIT.unknown) worst = code;
   }
   return worst;
+}
+
+function nothing({ report }: Output): ExitCode {
+  report({ event: "recover", ...NOTHING, qemu: null, next: [] });
+  return EXIT.done;
+}
+
+/** QEMU, for us alone; `undefined` where it has ended. */
+async function openIfServed(
+  path: string,
+  { side }: JournalRecord,
+  { log }: Output,
+): Promise<QmpClient | undefined> {
+  try {
+    return await openQmp(path, side, log);
+  } catch (error) {
+    // A socket that nobody serves is a QEMU that has ended; one that is held is not.
+    if (error instanceof MigrationError && isGone(error)) return undefined;
+    throw error;
+  }
+}
+
+/** What QEMU says of what was written down; `undefined` where it has ended or is another one by now. */
+async function factsOf(
+  qmp: QmpClient | undefined,
+  record: JournalRecord,
+): Promise<QemuFacts | undefined> {
+  try {
+    return qmp && await qemuFacts(qmp, record);
+  } catch (error) {
+    // It was about to end.
+    if (error instanceof QmpClosedError) return undefined;
+    throw error;
+  }
+}
+
+async function recoverOne(
+  options: Options,
+  { dir, record }: CutOff,
+  qmp: QmpClient | undefined,
+  output: Output,
+): Promise<ExitCode> {
+  const runDir = PrivateRunDir.adopt(dir);
+  const { side, migration, state } = record;
+  const facts = await factsOf(qmp, record);
+  if (!qmp || !facts) {
+    if (options.yes) await runDir[Symbol.asyncDispose]();
+    const about = { side, migration, state, verdict: "gone", done: options.yes } as const;
+    output.report({ event: "recover", ...about, qemu: null, next: [] });
+    return EXIT.done;
+  }
+  const work: RecoverOptions = {
+    qmp,
+    record,
+    facts,
+    destination: await ask(options, record, runDir, output),
+    force: options.force,
+    removeFile: (path) => Deno.remove(path).catch(() => {}),
+    path: (name) => runDir.path(name),
+    clock: systemClock,
+    log: output.log,
+  };
+  const verdict = recoverVerdict(work);
+  const done = (options.yes || options.force) && verdict !== "ask";
+  const problems = done ? await putRight(work, verdict) : [];
+  if (done && problems.length === 0) await runDir[Symbol.asyncDispose]();
+  output.report({
+    ...{ event: "recover", side, migration, state, verdict, done, qemu: facts.status },
+    next: [...problems, ...nextSteps(options, record, verdict, done)],
+  });
+  if (verdict === "ask") return EXIT.unknown;
+  return problems.length > 0 ? EXIT.failed : EXIT.done;
 }
 
 const NOTHING = {

@@ -1,0 +1,66 @@
+import { assertEquals } from "@std/assert";
+import { JournalFile } from "../../src/cli/journal_file.ts";
+import type { SourceRecord } from "../../src/migrate/mod.ts";
+import { type Commands, FakeQemu } from "../support/fake_qemu.ts";
+import { inFolder } from "../support/in_folder.ts";
+import { vmferry } from "../support/program.ts";
+
+const recordOf = (qmp: string): SourceRecord => ({
+  ...{ format: 2, side: "source", migration: "m", qmp, guest: "vm1", state: "switchover" },
+  ...{ wasRunning: true, stopped: "no", destination: "tcp://h:1", recoverThere: "", mirrors: [] },
+  settings: { capabilities: [], parameters: {} },
+});
+
+/** What a QEMU says whose guest has crossed, or stands still at the end of its way. */
+const STANDS: Commands = {
+  "query-status": () => ({ return: { status: "postmigrate", running: false, singlestep: false } }),
+  "query-migrate": () => ({ return: { status: "completed" } }),
+  "query-jobs": () => ({ return: [] }),
+  "query-named-block-nodes": () => ({ return: [] }),
+  "query-block-jobs": () => ({ return: [] }),
+};
+
+interface Told {
+  readonly verdict: unknown;
+  readonly state: unknown;
+}
+
+/** Runs `recover --yes` over a QEMU that somebody else has until `meanwhile` is over. */
+async function recoverAfter(
+  meanwhile: (journal: JournalFile, run: string, record: SourceRecord) => Promise<void>,
+): Promise<{ told: Told; commands: string[] }> {
+  let outcome: { told: Told; commands: string[] } | undefined;
+  await inFolder(async (base) => {
+    const [run, path] = [`${base}/run-1`, `${base}/qmp.sock`];
+    await Deno.mkdir(run, { mode: 0o700 });
+    await Deno.chmod(base, 0o700);
+    using journal = await JournalFile.open(run);
+    await journal.write(recordOf(path));
+    using listener = Deno.listen({ transport: "unix", path });
+    const ended = vmferry(["recover", "--qmp", path, "--run-dir", base, "--yes", "--json"]);
+    using conn = await listener.accept();
+    await meanwhile(journal, run, recordOf(path));
+    const qemu = new FakeQemu(conn, STANDS);
+    const { stdout, stderr } = await ended;
+    assertEquals(stderr, "");
+    outcome = { told: JSON.parse(stdout), commands: qemu.received.map(({ command }) => command) };
+  });
+  return outcome!;
+}
+
+const WAITED = "a migration that ends while recover waits for QEMU is ";
+
+Deno.test(`${WAITED}over: nothing is done to a guest that has crossed`, async () => {
+  const { told, commands } = await recoverAfter((_journal, run) =>
+    Deno.remove(run, { recursive: true })
+  );
+  assertEquals([told.verdict, commands.includes("cont")], ["nothing", false]);
+});
+
+Deno.test(`${WAITED}judged by what it wrote down last`, async () => {
+  const { told, commands } = await recoverAfter((journal, _run, record) =>
+    journal.write({ ...record, state: "handover" })
+  );
+  assertEquals([told.verdict, told.state], ["ask", "handover"]);
+  assertEquals(commands.includes("cont"), false);
+});

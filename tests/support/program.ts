@@ -1,0 +1,40 @@
+const MAIN = new URL("../../main.ts", import.meta.url).pathname;
+
+/** How a run of the program ended, and what it said. */
+export interface Ended {
+  readonly code: number;
+  readonly stderr: string;
+  readonly stdout: string;
+}
+
+/**
+ * Runs the program; what is typed comes from somebody who does not hang up. It gets SIGTERM when it has
+ * said what `until` matches.
+ */
+export async function vmferry(args: string[], typed = "", until?: RegExp): Promise<Ended> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "--no-prompt", "-A", MAIN, ...args],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(typed)).catch(() => {});
+  const timer = setTimeout(() => child.kill("SIGKILL"), 20_000);
+  const text = async (stream: ReadableStream<Uint8Array>) => {
+    let all = "";
+    for await (const part of stream.pipeThrough(new TextDecoderStream())) {
+      all += part;
+      if (until?.test(all)) child.kill("SIGTERM");
+    }
+    return all;
+  };
+  const [stdout, stderr, { code }] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    child.status,
+  ]);
+  clearTimeout(timer);
+  await writer.close().catch(() => {});
+  return { code, stdout, stderr };
+}
