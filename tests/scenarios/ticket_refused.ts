@@ -44,7 +44,8 @@ export const scenario: Scenario = {
     const authority = `${folder}/ca-cert.pem`;
     const trusting = [
       ...["env", "DENO_TLS_CA_STORE=mozilla,system", `SSL_CERT_FILE=${authority}`],
-      `DENO_CERT=${authority}`,
+      ...[`DENO_CERT=${authority}`, `NODE_EXTRA_CA_CERTS=${authority}`],
+      ...["NODE_USE_SYSTEM_CA=1", "DENO_NODE_USE_OPENSSL_CA=1"],
     ];
     const throughSite = `vmferry://127.0.0.1:${site.port}/${ticket}`;
     await fails(pair.migrateWith([throughSite], trusting), 1, /somebody is in between/);
