@@ -16,15 +16,16 @@ export class JournalFile implements JournalStore<JournalRecord>, Disposable {
   #writing: Promise<void> = Promise.resolve();
   /** Where syncing takes no time, as in memory, a thread that does it takes more. */
   #isQuick: boolean | undefined;
+  /** A line was begun and is not whole: what comes next must not become part of it. */
+  #torn = false;
 
   /** Opens the journal in `dir`, or begins one. */
   static async open(dir: string): Promise<JournalFile> {
     const path = `${dir}/${NAME}`;
     const file = await Deno.open(path, { append: true, create: true, mode: 0o600 });
-    // What comes next must not become part of a line that was cut short.
     const text = await Deno.readTextFile(path);
     const journal = new JournalFile(file);
-    if (text !== "" && !text.endsWith("\n")) await journal.#append("\n");
+    journal.#torn = text !== "" && !text.endsWith("\n");
     return journal;
   }
 
@@ -35,7 +36,7 @@ export class JournalFile implements JournalStore<JournalRecord>, Disposable {
   /** {@inheritDoc JournalStore.write} */
   write(record: JournalRecord): Promise<void> {
     const line = `${JSON.stringify(record)}\n`;
-    const written = this.#writing.then(() => this.#append(line));
+    const written = this.#writing.then(() => this.#append(this.#torn ? `\n${line}` : line));
     this.#writing = written.catch(() => {});
     return written;
   }
@@ -46,8 +47,10 @@ export class JournalFile implements JournalStore<JournalRecord>, Disposable {
 
   async #append(text: string): Promise<void> {
     const bytes = new TextEncoder().encode(text);
+    this.#torn = true;
     // The kernel takes them at once; only the disk is waited for. The guest may be standing still.
     for (let at = 0; at < bytes.length;) at += this.#file.writeSync(bytes.subarray(at));
+    this.#torn = false;
     if (this.#isQuick === false) return await this.#file.syncData();
     const start = performance.now();
     this.#file.syncDataSync();

@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { findJournals, JournalFile } from "../../src/cli/journal_file.ts";
 import type { SourceRecord } from "../../src/migrate/mod.ts";
+import { sh } from "../support/sh.ts";
 
 const RECORD: SourceRecord = {
   ...{ format: 2, side: "source", migration: "m", qmp: "/run/q", guest: "vm1", state: "prepare" },
@@ -22,6 +23,19 @@ async function inBase(work: (base: string, run: string) => Promise<void>): Promi
     await work(base, `${base}/run-1`);
   } finally {
     await Deno.remove(base, { recursive: true });
+  }
+}
+
+/** The same where there is room for little. */
+async function onSmallDisk(work: (base: string, run: string) => Promise<void>): Promise<void> {
+  const base = await Deno.makeTempDir();
+  await sh("mount", "-t", "tmpfs", "-o", "size=16k,mode=700", "none", base);
+  try {
+    await Deno.mkdir(`${base}/run-1`);
+    await work(base, `${base}/run-1`);
+  } finally {
+    await sh("umount", base);
+    await Deno.remove(base);
   }
 }
 
@@ -58,6 +72,24 @@ Deno.test("a record that was cut short, at any byte, is as if it had not been be
       await journal.write({ ...RECORD, state: "undone" });
       assertEquals(await stateIn(base), ["undone"], `cut after ${length}`);
     }
+  });
+});
+
+Deno.test("what is written once a full disk has room again counts, whatever the failed try left", async () => {
+  await onSmallDisk(async (base, run) => {
+    // A page of memory is the least that such a disk gives.
+    const long = { ...RECORD, destination: "x".repeat(2500) };
+    using journal = await JournalFile.open(run);
+    await journal.write(long);
+    const filled = `${base}/filled`;
+    await assertRejects(() => Deno.writeFile(filled, new Uint8Array(1 << 20)), Error, "No space");
+    await assertRejects(() => journal.write({ ...long, state: "handover" }), Error, "No space");
+    const left = await Deno.readTextFile(`${run}/journal`);
+    assertEquals(left.endsWith("\n"), false, "half a line was written");
+    assertEquals(await stateIn(base), ["prepare"]);
+    await Deno.remove(filled);
+    await journal.write({ ...long, state: "handover" });
+    assertEquals(await stateIn(base), ["handover"]);
   });
 });
 

@@ -14,6 +14,7 @@ import type { Vmferry } from "../scenarios/support/vmferry.ts";
 import type { Fault } from "./faults.ts";
 import type { Phase } from "./phases.ts";
 import type { Run } from "./run.ts";
+import { sh } from "../support/sh.ts";
 
 /** What became of it. */
 export interface Row {
@@ -197,11 +198,4 @@ async function smallFileSystem(context: ScenarioContext): Promise<string> {
   await sh("mount", "-t", "tmpfs", "-o", "size=160m", "none", path);
   context.use({ [Symbol.asyncDispose]: () => sh("umount", "-l", path) });
   return path;
-}
-
-async function sh(program: string, ...args: string[]): Promise<void> {
-  const { code, stderr } = await new Deno.Command(program, { args, stderr: "piped" }).output();
-  if (code !== 0) {
-    throw new Error(`${program} (as root): ${new TextDecoder().decode(stderr).trim()}`);
-  }
 }

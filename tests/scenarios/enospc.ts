@@ -1,5 +1,6 @@
 import { Pair } from "./support/pair.ts";
 import { assertExit, type Scenario } from "./support/scenario.ts";
+import { sh } from "../support/sh.ts";
 
 /** A destination that runs out of space. */
 export const scenario: Scenario = {
@@ -26,10 +27,3 @@ export const scenario: Scenario = {
     return error.message;
   },
 };
-
-async function sh(program: string, ...args: string[]): Promise<void> {
-  const { code, stderr } = await new Deno.Command(program, { args, stderr: "piped" }).output();
-  if (code !== 0) {
-    throw new Error(`${program} (as root): ${new TextDecoder().decode(stderr).trim()}`);
-  }
-}
