@@ -112,11 +112,12 @@ export async function connector(
     if (!ticket) return watched(link, await open(link, { secret })(signal));
     const binding = ticket.publicKey;
     successor ??= await use?.kept()?.loadSuccessor();
-    const session = await firstThatIsTaken(
+    const { session, secret: taken } = await firstThatIsTaken(
       [successor, ticket.secret],
       (secret) => open(link, { secret, binding })(signal),
     );
-    if (use && !successor) {
+    // An earlier session may have ended before the other end knew it for the one that uses the ticket.
+    if (use && taken === ticket.secret) {
       successor = await successorSecret(session.identity);
       await use.kept()?.saveSuccessor(successor);
     }
@@ -128,12 +129,12 @@ export async function connector(
 async function firstThatIsTaken(
   secrets: readonly (Uint8Array | undefined)[],
   open: (secret: Uint8Array) => Promise<Session>,
-): Promise<Session> {
+): Promise<{ session: Session; secret: Uint8Array }> {
   let refusal: unknown;
   for (const secret of secrets) {
     if (!secret) continue;
     try {
-      return await open(secret);
+      return { session: await open(secret), secret };
     } catch (error) {
       if (!(error instanceof SessionError && error.refusal === "wrong-secret")) throw error;
       refusal = error;

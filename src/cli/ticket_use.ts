@@ -102,8 +102,12 @@ export class TicketUse {
     this.#kept = kept;
   }
 
-  /** The source of `session` uses the ticket up. */
+  /**
+   * The source of `session` uses the ticket up. Where that was so already it has come back, and goes on
+   * proving itself as it does.
+   */
   async claim(session: Session): Promise<void> {
+    if (this.#successor) return;
     this.#successor = await successorSecret(session.identity);
     const { certificate, privateKey } = this.identity;
     await this.#kept?.save({

@@ -190,7 +190,8 @@ export class DestinationMigration {
         finish: (params) => this.#onFinish(session, params),
         abort: (params) => this.#onAbort(session, params),
         status: (params) => {
-          answeredStatus = ["finished", "failed", "lost"].includes(this.#machine.current);
+          answeredStatus = this.#record?.migration === params.migration &&
+            ["finished", "failed", "lost"].includes(this.#machine.current);
           return this.#status(params);
         },
       },

@@ -110,6 +110,23 @@ const STARTING = {
   run: true,
 };
 
+Deno.test("a finished destination waits for its own source to ask, whoever else asks before", async () => {
+  const destination = await fakeDestination(systemClock, {}, { ...STARTING, state: "finished" });
+  const { migration } = destination;
+  await migration.takeUp();
+  await migration.outcome();
+  let told = false;
+  migration.told.then(() => told = true);
+  for (const [asks, isTold] of [["another", false], ["one", true]] as const) {
+    const source = await destination.source();
+    await source.status(asks);
+    await source.close();
+    await turns();
+    assertEquals(told, isTold, asks);
+  }
+  await destination.end();
+});
+
 Deno.test("a QEMU that does not say that the guest runs: nobody knows, and it is not ended", async () => {
   const clock = new ManualClock();
   const silent = { "cont": () => ({ return: {} }), "query-status": () => undefined };
