@@ -1,3 +1,4 @@
+import { printable } from "../io/mod.ts";
 import type { MigrationEvent } from "../migrate/mod.ts";
 import { percent } from "./words.ts";
 import { formatSeconds, formatSize } from "./size.ts";
@@ -70,7 +71,7 @@ function bar(
   note: string,
   width: number,
 ): string {
-  const head = `  ${name.slice(0, label).padEnd(label)} `;
+  const head = `  ${printable(name).slice(0, label).padEnd(label)} `;
   const tail = ` ${percent(done, total).padStart(5)}  ${note}`;
   const room = Math.max(8, Math.min(40, width - head.length - tail.length - 2));
   const full = total > 0 ? Math.min(room, Math.floor(done / total * room)) : room;

@@ -1,3 +1,4 @@
+import { printableAll } from "../io/mod.ts";
 import { withoutTicket } from "./address.ts";
 import type { Outcome } from "../migrate/mod.ts";
 import type { CliEvent, RecoverVerdict } from "./events.ts";
@@ -12,8 +13,18 @@ const WHERE: Readonly<Record<Outcome, string>> = {
   unknown: "OUTCOME UNKNOWN: do not start the guest anywhere before you know where it runs",
 };
 
-/** An event as a line for people; `undefined` when it is not worth one. Pure. */
+/** Longest text of one member of an event, characters. */
+const LONGEST = 10_000;
+
+/**
+ * An event as a line for people, or some; `undefined` when it is not worth one. What others have said in
+ * it (the other end, QEMU, a journal) makes no lines of its own and moves no cursor. Pure.
+ */
 export function lineOf(event: CliEvent, quiet: boolean): string | undefined {
+  return textOf(printableAll(event, LONGEST), quiet);
+}
+
+function textOf(event: CliEvent, quiet: boolean): string | undefined {
   switch (event.event) {
     case "listening":
       // Over standard input and output there is nobody who needs to be told.

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Logger, LogLevel } from "../io/mod.ts";
+import { type Logger, type LogLevel, printable } from "../io/mod.ts";
 import type { CommonOptions } from "./args/common.ts";
 import type { CliEvent } from "./events.ts";
 import { LineWriter } from "./line_writer.ts";
@@ -14,6 +14,8 @@ import { lineOf } from "./lines.ts";
 const RANK: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warning: 2, error: 3 };
 /** Lines that only tell how far things are come no closer together than this, ms. */
 const QUIET_MS = 5000;
+/** Longest line, characters. */
+const LONGEST_LINE = 10_000;
 
 export class Output {
   readonly log: Logger;
@@ -36,7 +38,7 @@ export class Output {
         if (RANK[level] < RANK[least]) return;
         // To hold it against what the other end and the QEMUs say.
         const when = options.verbose ? `${timeOfDay()} ` : "";
-        this.line(`vmferry: ${when}${level}: ${message}`);
+        this.line(`vmferry: ${when}${level}: ${printable(message, LONGEST_LINE)}`);
       },
     };
   }
@@ -65,10 +67,11 @@ export class Output {
     if (line !== undefined) this.line(line);
   };
 
-  /** A line for people, on standard error. */
+  /** A line for people, or some, on standard error; whatever is in it moves no cursor. */
   line(text: string): void {
-    if (this.#bars) this.#bars.above(text);
-    else this.#stderr.write(text + "\n");
+    const lines = text.split("\n").map((line) => printable(line, LONGEST_LINE)).join("\n");
+    if (this.#bars) this.#bars.above(lines);
+    else this.#stderr.write(lines + "\n");
   }
 
   /** What was asked for, on standard output: as JSON, or in words. */

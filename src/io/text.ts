@@ -7,6 +7,16 @@ export function printable(text: string, limit = 500): string {
   return clean.length > limit ? `${clean.slice(0, limit)}…` : clean;
 }
 
+/** The same for every text in a value: an event with what another program has said in it. */
+export function printableAll<T>(value: T, limit?: number): T {
+  if (typeof value === "string") return printable(value, limit) as T;
+  if (Array.isArray(value)) return value.map((item) => printableAll(item, limit)) as T;
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, item]) => [name, printableAll(item, limit)]),
+  ) as T;
+}
+
 /** The message of anything that was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

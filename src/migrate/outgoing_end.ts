@@ -1,6 +1,6 @@
 import { messageOf } from "../io/mod.ts";
 import { MigrationSettings, type QmpClient } from "../qmp/mod.ts";
-import type { ChannelListener } from "../rpc/mod.ts";
+import type { ChannelListener, OpenStream } from "../rpc/mod.ts";
 import type { TunnelStream } from "../tunnel/mod.ts";
 import type { Attachment } from "./attachment.ts";
 import type { SourceRecord } from "./journal.ts";
@@ -81,7 +81,10 @@ export class OutgoingEnd {
 
   /** Serves QEMU's mirrors; they may come again when the tool at the destination was started again. */
   async serveMirrors(): Promise<void> {
-    await this.#listen("nbd", () => this.#options.attachment()!.openChannel("nbd"));
+    await this.#listen(
+      "nbd",
+      (channel, signal) => this.#options.attachment()!.openChannel(channel, signal),
+    );
   }
 
   /** The settings that the migration needs, and those of before; nothing is set yet. */
@@ -152,7 +155,7 @@ export class OutgoingEnd {
   /** A socket in the run directory whose connections become streams that `open` makes. */
   async #listen(
     channel: "nbd" | "ram",
-    open: () => Promise<TunnelStream>,
+    open: OpenStream,
   ): Promise<ChannelListener> {
     const listener = await this.#sockets.serve(channel, open);
     this.#undo.add(`the ${channel} socket`, () => listener.close());

@@ -1,6 +1,6 @@
 import { type Acceptor, type Clock, type Logger, withDeadline } from "../io/mod.ts";
-import { ChannelListener } from "../rpc/mod.ts";
-import { SessionError, type TunnelStream } from "../tunnel/mod.ts";
+import { ChannelListener, type OpenStream } from "../rpc/mod.ts";
+import { SessionError } from "../tunnel/mod.ts";
 import type { Attachment } from "./attachment.ts";
 import { closingLate } from "./closing_late.ts";
 import { MigrationError } from "./errors.ts";
@@ -55,13 +55,20 @@ export class SourceSockets {
   /** Listens at `CHANNEL.sock`; connections become streams that `open` makes. */
   async serve(
     channel: "nbd" | "ram",
-    open: () => Promise<TunnelStream>,
+    open: OpenStream,
   ): Promise<ChannelListener> {
     const { listen, runDir, ramCrosses, onFault, log } = this.#options;
     const bound = await listen(runDir.path(`${channel}.sock`));
     const acceptor = channel === "nbd" ? closingLate(bound, () => this.#mayClose()) : bound;
     const listener = new ChannelListener(acceptor, channel, {
-      open: () => this.#opened(open),
+      open: async (name, signal) => {
+        try {
+          return await open(name, signal);
+        } catch (error) {
+          if (!signal.aborted) await this.#failedToOpen(error);
+          throw error;
+        }
+      },
       log,
       onEnd: ({ error }) => {
         // One that went with its session has been replaced, or that is told by itself.
@@ -73,18 +80,13 @@ export class SourceSockets {
     return listener;
   }
 
-  async #opened(open: () => Promise<TunnelStream>): Promise<TunnelStream> {
-    try {
-      return await open();
-    } catch (error) {
-      const session = this.#options.attachment()?.peer?.session;
-      // Its end is heard of here before it is known whether another one takes over.
-      if (session?.state === "ended") await session.ended;
-      // QEMU will only see a closed socket; this is the reason for it. While a destination is waited
-      // for, QEMU tries again.
-      if (this.#options.attachment()?.waiting !== true) this.#options.onFault(error);
-      throw error;
-    }
+  async #failedToOpen(error: unknown): Promise<void> {
+    const session = this.#options.attachment()?.peer?.session;
+    // Its end is heard of here before it is known whether another one takes over.
+    if (session?.state === "ended") await session.ended;
+    // QEMU will only see a closed socket; this is the reason for it. While a destination is waited
+    // for, QEMU tries again.
+    if (this.#options.attachment()?.waiting !== true) this.#options.onFault(error);
   }
 
   /**

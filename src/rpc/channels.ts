@@ -143,27 +143,32 @@ export class ChannelServer {
   }
 }
 
+/** Opens a stream to a channel; gives up when the signal is aborted. */
+export type OpenStream = (channel: string, signal: AbortSignal) => Promise<TunnelStream>;
+
+const CLOSED = "It was closed here";
+
 /**
  * Opens a stream to `channel` for each connection that comes in, and joins the two. Owns the
  * acceptor.
  */
 export class ChannelListener {
   readonly #acceptor: Acceptor;
-  readonly #open: (channel: string) => Promise<TunnelStream>;
+  readonly #open: OpenStream;
   readonly #channel: string;
   readonly #log: Logger;
   readonly #tasks = new TaskGroup();
   readonly #onEnd: (end: ChannelEnd) => void;
   readonly #pipes = new Set<BytePipe>();
   readonly #streams = new Set<TunnelStream>();
-  #closed = false;
+  readonly #closing = new AbortController();
   #count = 0;
 
   constructor(
     acceptor: Acceptor,
     channel: string,
     options: {
-      readonly open: (channel: string) => Promise<TunnelStream>;
+      readonly open: OpenStream;
       readonly log: Logger;
       readonly onEnd?: (end: ChannelEnd) => void;
     },
@@ -193,11 +198,11 @@ export class ChannelListener {
 
   /** Stops listening, cuts what is joined, waits until all has ended. */
   async close(): Promise<void> {
-    this.#closed = true;
     this.stop();
+    this.#closing.abort(new Error(CLOSED));
     for (const pipe of this.#pipes) pipe.close();
     // What waits for the stream, and not for the pipe, is woken by this.
-    for (const stream of this.#streams) stream.reset("cancelled", "It was closed here");
+    for (const stream of this.#streams) stream.reset("cancelled", CLOSED);
     await this.#tasks.join();
   }
 
@@ -220,9 +225,9 @@ export class ChannelListener {
     const channel = this.#channel;
     let stream: TunnelStream | undefined;
     try {
-      stream = await this.#open(channel);
+      stream = await this.#open(channel, this.#closing.signal);
       this.#streams.add(stream);
-      if (this.#closed) stream.reset("cancelled", "It was closed here");
+      if (this.#closing.signal.aborted) stream.reset("cancelled", CLOSED);
       stream.widenWindow();
       this.#onEnd({ channel, ...await splice(stream, pipe) });
     } catch (error) {

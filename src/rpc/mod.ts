@@ -3,7 +3,13 @@
  *
  * @module
  */
-export { type ChannelEnd, ChannelListener, ChannelServer, openChannel } from "./channels.ts";
+export {
+  type ChannelEnd,
+  ChannelListener,
+  ChannelServer,
+  openChannel,
+  type OpenStream,
+} from "./channels.ts";
 export { type Handlers, RpcError, RpcPeer } from "./peer.ts";
 export { destinationState } from "./procedures.ts";
 export type {

@@ -95,3 +95,24 @@ Deno.test("a reader that has gone harms nobody", async () => {
   writer.write("two\n");
   await writer.flush();
 });
+
+Deno.test("what others have said makes no lines of its own and moves no cursor", () => {
+  const said =
+    "x\x1b[2J\x1b]52;c;AAAA\x07\u009b2J\u202e\nvmferry: the guest runs at the destination";
+  const harmless = "x?[2J?]52;c;AAAA??2J??vmferry: the guest runs at the destination";
+  const error = { code: "x", message: said, side: "source" as const };
+  const result = {
+    ...{ event: "result" as const, outcome: "failed" as const, downtimeMs: null, pauseMs: null },
+    ...{ totalMs: 1, bytes: 0, error, next: [said] },
+  };
+  assertEquals(lineOf(result, false)?.split("\n"), [
+    `vmferry: source: ${harmless}`,
+    "vmferry: the guest was not moved",
+    `vmferry: next: ${harmless}`,
+  ]);
+  const warning = { event: "warning" as const, code: "x", message: said };
+  assertEquals(lineOf(warning, false), `vmferry: warning: ${harmless}`);
+  const one = { ...progress(0), disks: [disk(said, 5)] };
+  assertEquals(lineOf(one, false)?.includes("\n"), false);
+  assertEquals(/\p{Cc}/u.test(barLines(one, 200).join("")), false);
+});

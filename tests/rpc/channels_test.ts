@@ -179,6 +179,25 @@ Deno.test("a listener that is closed cuts what is joined, also what waits for th
   connecting.abort("test over", "stopped");
 });
 
+Deno.test("a listener that is closed does not wait for the other end to connect a stream", async () => {
+  const dialling = Promise.withResolvers<void>();
+  const never = () => {
+    dialling.resolve();
+    return new Promise<BytePipe>(() => {});
+  };
+  const { connecting, rpc } = await served({ nbd: never });
+  const ends: unknown[] = [];
+  const listener = new ChannelListener(acceptorOf(memoryPipe()[0]), "nbd", {
+    open: (channel, signal) => openChannel(connecting, rpc, channel, signal),
+    log: silentLogger,
+    onEnd: ({ error }) => ends.push(error?.message),
+  });
+  await dialling.promise;
+  await withDeadline(systemClock, 5000, "the listener to be closed", listener.close());
+  assertEquals([ends, listener.active], [["It was closed here"], 0]);
+  connecting.abort("test over", "stopped");
+});
+
 Deno.test("a pipe that is being dialled when its channel is cut does not outlive the cut", async () => {
   const asked = Promise.withResolvers<void>();
   const dialled = Promise.withResolvers<BytePipe>();

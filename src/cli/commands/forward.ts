@@ -169,9 +169,9 @@ async function connect(
       const acceptor = await listenFor(path, socketOwner);
       listeners.push(
         new ChannelListener(acceptor, name, {
-          open: async (channel) => {
+          open: async (channel, signal) => {
             round.begin(channel);
-            return await openChannel(current.session, current.rpc, channel);
+            return await openChannel(current.session, current.rpc, channel, signal);
           },
           log: output.log,
           onEnd: (end) => {
@@ -198,7 +198,7 @@ async function connect(
   } finally {
     for (const listener of listeners) listener.stop();
     await Promise.race([Promise.all(listeners.map((l) => l.join())), aborted(stop.cut)]);
-    for (const listener of listeners) await listener.close();
+    await Promise.all(listeners.map((listener) => listener.close()));
     if (stop.cut.aborted) current.session.abort(messageOf(stop.cut.reason), "stopped");
     await current.session.close();
   }
