@@ -1,7 +1,7 @@
 import type { RunDir, Side } from "../migrate/mod.ts";
 import { absolutePath } from "./paths.ts";
 import { giveTo, type SocketOwner } from "./socket_owner.ts";
-import { checkFolder, isOurs } from "./trusted.ts";
+import { checkFolder } from "./trusted.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** Longest path of a UNIX socket, bytes (sun_path without its end). */
@@ -32,7 +32,7 @@ function ownRuntimeDir(): string | undefined {
 }
 
 /**
- * The folders of runs in a base, as far as they are this user's or root's.
+ * The folders of this user's runs in a base; nobody else can look into his own ones, root's included.
  *
  * @throws {UsageError} when others can put folders of theirs in their place.
  */
@@ -44,7 +44,7 @@ export async function runFolders(base: string): Promise<string[]> {
       if (!isDirectory || !name.startsWith(PREFIX)) continue;
       const path = `${base}/${name}`;
       const info = await Deno.lstat(path).catch(() => undefined);
-      if (info?.isDirectory && isOurs(info)) found.push(path);
+      if (info?.isDirectory && info.uid === Deno.uid()) found.push(path);
     }
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
@@ -105,6 +105,8 @@ export class PrivateRunDir implements RunDir, AsyncDisposable {
     await checkFolder(absolute, "--run-dir");
     try {
       const madeBase = await makeFolder(absolute);
+      // Somebody else may have made it meanwhile.
+      if (!madeBase) await checkFolder(absolute, "--run-dir");
       const path = await Deno.makeTempDir({ dir: absolute, prefix: PREFIX });
       const sockets = owner ? `${path}/${QEMU}` : path;
       const dir = new PrivateRunDir(path, sockets, madeBase ? absolute : undefined);

@@ -95,6 +95,40 @@ Deno.test("a journal that another user has planted, or can't be read, counts for
   });
 });
 
+Deno.test("a folder that another user makes as one is about to be made holds no runs", async () => {
+  await inFolder(async (dir) => {
+    await Deno.chmod(dir, 0o1777);
+    const base = `${dir}/base`;
+    const { mkdir } = Deno;
+    Deno.mkdir = async (path, options) => {
+      await mkdir(path);
+      await Deno.chown(path, SOMEBODY.uid, SOMEBODY.gid);
+      await mkdir(path, options);
+    };
+    try {
+      await assertRejects(() => PrivateRunDir.make(base, "source"), UsageError, "another user's");
+    } finally {
+      Deno.mkdir = mkdir;
+    }
+    assertEquals([...Deno.readDirSync(base)], []);
+  });
+});
+
+Deno.test("runs of root's, which nobody else can look into, are nobody else's", async () => {
+  await inFolder(async (dir) => {
+    await Deno.chmod(dir, 0o1777);
+    await Deno.mkdir(`${dir}/run-roots`);
+    await Deno.writeTextFile(`${dir}/run-roots/journal`, "not to be read\n[]\n");
+    const { uid } = Deno;
+    Deno.uid = () => SOMEBODY.uid;
+    try {
+      assertEquals(await findJournals(dir), []);
+    } finally {
+      Deno.uid = uid;
+    }
+  });
+});
+
 Deno.test("what is given away is the socket's place itself, not what somebody made it lead to", async () => {
   await inFolder(async (dir) => {
     await Deno.writeTextFile(`${dir}/shadow`, "");
