@@ -18,6 +18,7 @@ import { GuestStart } from "./guest_start.ts";
 import { discardLoaded, guestLoaded, guestStatus } from "./loaded_guest.ts";
 import { exportsInQemu, nameExports, stopNbdServer } from "./nbd_exports.ts";
 import type { DiskPair } from "./plan.ts";
+import { versionOf, warnIfStands } from "./run_states.ts";
 import { UndoList } from "./undo.ts";
 
 /** How long a source may take to leave once all is over, ms. */
@@ -223,9 +224,8 @@ export class DestinationMigration {
     channels: ChannelServer,
     params: Params<"prepare">,
   ): Promise<Result<"prepare">> {
-    const { major, minor, micro } = this.#qmp.version;
     const result = {
-      qemuVersion: `${major}.${minor}.${micro}`,
+      qemuVersion: versionOf(this.#qmp),
       exports: [],
       warnings: [],
       recover: this.#options.recoverCommand,
@@ -363,6 +363,7 @@ export class DestinationMigration {
     if (this.#machine.current !== "starting") await this.#enter("finish", { run });
     this.#options.report({ event: "phase", phase: "handover" });
     const status = await this.#run(run);
+    if (run) warnIfStands(status, this.#options.report);
     await this.#enter("runs");
     this.#stopLease();
     this.#guest.over();

@@ -18,6 +18,9 @@ export class GuestStart {
   readonly #onSilent: (message: string) => void;
   #answer: Promise<Answer> | undefined;
   #stopTimer: (() => void) | undefined;
+  #stopEvents: (() => void) | undefined;
+  /** QEMU has let the guest run, whatever it did then. */
+  #hasRun = false;
 
   /** @param onSilent called when QEMU has not said in time that the guest runs. */
   constructor(qmp: QmpClient, clock: Clock, onSilent: (message: string) => void) {
@@ -42,6 +45,7 @@ export class GuestStart {
   /** It is known what became of it. */
   over(): void {
     this.#stopTimer?.();
+    this.#stopEvents?.();
   }
 
   /**
@@ -49,7 +53,8 @@ export class GuestStart {
    * QEMU has three minutes, in all, to say so.
    *
    * @param check called while it does not run yet; what it throws ends the wait.
-   * @returns QEMU's run state.
+   * @returns QEMU's run state: a guest that ran may stand again, for an I/O error or because somebody has
+   * paused it, and is not let run a second time.
    * @throws {QmpCommandError} when QEMU says that it does not run it: its disks could not be had, for one.
    * @throws {Error} when it does not answer, which is no refusal.
    */
@@ -60,8 +65,11 @@ export class GuestStart {
       );
     });
     if (run) {
-      await this.#qmp.execute("cont", {});
-      return await guestRuns(this.#qmp, this.#clock, check);
+      this.#stopEvents ??= this.#qmp.onEvent(({ event }) => {
+        if (event === "RESUME") this.#hasRun = true;
+      });
+      if (!this.#hasRun) await this.#qmp.execute("cont", {});
+      return await guestRuns(this.#qmp, this.#clock, { hasRun: () => this.#hasRun, check });
     }
     const status = await guestStatus(this.#qmp);
     if (status === undefined) throw new Error("QEMU does not say how the guest is");

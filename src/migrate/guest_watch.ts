@@ -9,7 +9,16 @@ export interface GuestWatchOptions {
   readonly log: Logger;
   /** The guest can't be moved as it is. */
   readonly onFault: (error: MigrationError) => void;
+  /** Somebody paused it or let it run, or it stands for a reason of its own. */
+  readonly onShouldRun?: (shouldRun: boolean) => void;
+  /** Both QEMUs carry a guest over that sleeps. */
+  readonly asleepCanGo: () => boolean;
 }
+
+/** What is said of a guest that sleeps and can't be moved so. */
+export const ASLEEP =
+  'The guest sleeps (state "suspended"), which QEMU before 9.0 does not carry ' +
+  "over: wake it (system_wakeup) and migrate again";
 
 /** Disk errors that are told of; the rest is more of the same. */
 const MAX_TOLD = 10;
@@ -28,11 +37,14 @@ export class GuestWatch implements Disposable {
   /** How often it was let run. */
   #resumes = 0;
   #ioError = false;
+  #asleep = false;
+  /** How often it was told that it stands or runs. */
+  #changes = 0;
 
-  /** @param running whether the guest runs now. */
-  constructor(running: boolean, options: GuestWatchOptions) {
+  /** @param shouldRun whether the guest is to run when the migration is over, as far as is known. */
+  constructor(shouldRun: boolean, options: GuestWatchOptions) {
     this.#options = options;
-    this.#paused = !running;
+    this.#paused = !shouldRun;
     this.#stopEvents = options.qmp.onEvent((event) => {
       this.#onEvent(event).catch((error) => {
         // The QMP client's end is a fault of its own, told elsewhere.
@@ -44,6 +56,27 @@ export class GuestWatch implements Disposable {
   /** Whether the guest is to run when the migration is over: nothing and nobody but us stopped it. */
   get shouldRun(): boolean {
     return !this.#paused;
+  }
+
+  /**
+   * Asks QEMU how the guest is: it may have changed before it was watched.
+   *
+   * @param shouldRun what follows from QEMU's run state.
+   */
+  async look(shouldRun: (status: string) => boolean): Promise<void> {
+    const before = this.#changes;
+    const { status } = await this.#options.qmp.execute("query-status", {});
+    // What came meanwhile may be newer than the answer.
+    if (this.#changes !== before) return;
+    this.#asleep = status === "suspended";
+    this.#setPaused(!shouldRun(status));
+    this.checkAsleep();
+  }
+
+  /** A guest that sleeps is a fault where a QEMU does not carry it over; also once that is known better. */
+  checkAsleep(): void {
+    if (!this.#asleep || this.#options.asleepCanGo()) return;
+    this.#options.onFault(new MigrationError("failed", "guest-asleep", "source", ASLEEP));
   }
 
   /** True while the guest stands because of {@link suspend}. */
@@ -60,7 +93,8 @@ export class GuestWatch implements Disposable {
 
   /** Lets it run again after {@link suspend}; not where somebody else has done so. */
   async letRun(): Promise<void> {
-    if (!this.#suspended) return;
+    // One that meanwhile has a reason of its own to stand is not continued.
+    if (!this.#suspended || this.#paused) return;
     await this.#options.qmp.execute("cont", {});
     this.#suspended = false;
   }
@@ -81,11 +115,18 @@ export class GuestWatch implements Disposable {
       case "BLOCK_IO_ERROR":
         return await this.#onIoError(data as unknown as IoError);
       case "STOP":
+        this.#changes++;
         return await this.#onStop();
       case "RESUME":
+        this.#changes++;
         this.#resumes++;
-        this.#paused = false;
         this.#suspended = false;
+        return this.#setPaused(false);
+      case "SUSPEND":
+      case "WAKEUP":
+        this.#changes++;
+        this.#asleep = event === "SUSPEND";
+        return this.checkAsleep();
     }
   }
 
@@ -137,7 +178,7 @@ export class GuestWatch implements Disposable {
       case "paused":
         // The answer may be heard of after the guest was let run again, by us for one.
         if (this.#suspended || this.#paused || resumes !== this.#resumes) return;
-        this.#paused = true;
+        this.#setPaused(true);
         return this.#warn(
           "guest-paused",
           "Somebody paused the guest; it will stand at the destination until it is continued",
@@ -147,8 +188,14 @@ export class GuestWatch implements Disposable {
 
   /** The guest stands for a reason of its own, and is not ours to continue. */
   #fault(code: string, message: string): void {
-    this.#paused = true;
+    this.#setPaused(true);
     this.#options.onFault(new MigrationError("failed", code, "source", message));
+  }
+
+  #setPaused(paused: boolean): void {
+    if (paused === this.#paused) return;
+    this.#paused = paused;
+    this.#options.onShouldRun?.(!paused);
   }
 
   #warn(code: string, message: string): void {

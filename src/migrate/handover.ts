@@ -3,6 +3,7 @@ import { RpcError } from "../rpc/mod.ts";
 import type { DestinationPeer } from "./destination_peer.ts";
 import { MigrationError } from "./errors.ts";
 import type { Report } from "./events.ts";
+import { warnIfStands } from "./run_states.ts";
 import { wordOf } from "./source_machine.ts";
 
 export interface HandoverOptions {
@@ -51,7 +52,8 @@ export async function handOver(options: HandoverOptions): Promise<void> {
   const latest = clock.now() + graceMs + ASK_AT_MOST_MS;
   while (peer && peer.session.state !== "ended" && clock.now() < latest) {
     try {
-      await peer.finish(run);
+      const { status } = await peer.finish(run);
+      if (run) warnIfStands(status, report);
       return;
     } catch (error) {
       throwIfFinal(error);
@@ -120,7 +122,8 @@ async function askAgain(options: HandoverOptions): Promise<boolean> {
     }
     if (word !== "finish-again") throw new Error(`The destination that answers is "${state}"`);
     await peer.attach(options.migration);
-    await peer.finish(options.run);
+    const { status } = await peer.finish(options.run);
+    if (options.run) warnIfStands(status, options.report);
     return true;
   } finally {
     await peer.close(1000);

@@ -11,6 +11,8 @@ import {
   queryMigrate,
 } from "../qmp/mod.ts";
 import type { GuestDescription, Params } from "../rpc/mod.ts";
+import { ASLEEP } from "./guest_watch.ts";
+import { carriesAsleep, runs, versionOf } from "./run_states.ts";
 import { compareGuests, type DiskChoice, type DiskPair, matchDisks } from "./plan.ts";
 
 /** A guest and its QEMU's run state, such as `running`, `paused` or `inmigrate`. */
@@ -36,13 +38,14 @@ export async function inspectGuest(qmp: QmpClient): Promise<Guest> {
   };
 }
 
-/** Run states from which a guest can be migrated; the second kind arrives paused. */
-const MOVABLE = ["running", "paused", "prelaunch", "suspended"];
+/** Run states from which a guest can be migrated, beside those in which it runs; it arrives paused. */
+const MOVABLE = ["paused", "prelaunch"];
 
 /** Problems of the source, in words; an empty list when it can start. */
 export async function sourceProblems(qmp: QmpClient, guest: Guest): Promise<string[]> {
   const problems: string[] = [];
-  if (!MOVABLE.includes(guest.status)) {
+  if (guest.status === "suspended" && !carriesAsleep(versionOf(qmp))) problems.push(ASLEEP);
+  if (!MOVABLE.includes(guest.status) && !runs(guest.status)) {
     problems.push(`the guest is in state "${guest.status}", expected running or paused`);
   }
   const migration = await queryMigrate(qmp);

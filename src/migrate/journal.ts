@@ -65,7 +65,7 @@ const source = object({
   ...common,
   side: word("source"),
   state: sourceState,
-  /** The guest ran when the migration began. */
+  /** The guest is to run when the migration is over: it did when it began, or was let run since. */
   wasRunning: flag,
   /** Whether we have stopped the guest before the switchover, or are about to. */
   stopped: stop,

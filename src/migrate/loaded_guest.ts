@@ -5,6 +5,7 @@
  */
 import { type Clock, delay, type Logger, messageOf, withDeadline } from "../io/mod.ts";
 import { type QmpClient, waitMigration } from "../qmp/mod.ts";
+import { runs } from "./run_states.ts";
 
 /** How long QEMU may take to load what has crossed, without progress, ms. */
 const LOAD_MS = 120_000;
@@ -43,20 +44,22 @@ export async function guestStatus(qmp: QmpClient): Promise<string | undefined> {
 }
 
 /**
- * Waits until a guest runs that was continued.
+ * Waits until a guest runs that was continued, or has run.
  *
- * @param check called when it does not run yet; what it throws ends the wait.
+ * @param options `hasRun`: whether QEMU has said so, by its event RESUME. `check`: called when it does
+ * not run yet; what it throws ends the wait.
+ * @returns QEMU's run state.
  * @throws {DeadlineError} when it does not run within a minute.
  */
 export async function guestRuns(
   qmp: QmpClient,
   clock: Clock,
-  check: () => void,
+  { hasRun, check }: { readonly hasRun: () => boolean; readonly check: () => void },
 ): Promise<string> {
   const running = async () => {
     while (true) {
       const status = await guestStatus(qmp);
-      if (status === "running") return status;
+      if (status !== undefined && (runs(status) || hasRun())) return status;
       check();
       await delay(clock, LOOK_MS);
     }

@@ -12,6 +12,7 @@ import { MirrorSet } from "./mirrors.ts";
 import { exportsInQemu, removeExports, stopNbdServer } from "./nbd_exports.ts";
 import { Ram } from "./ram.ts";
 import { runAgain } from "./run_again.ts";
+import { runs } from "./run_states.ts";
 import { UndoList } from "./undo.ts";
 import { destinationVerdict, sourceVerdict, type Verdict } from "./verdict.ts";
 
@@ -83,12 +84,12 @@ export function recoverVerdict(options: RecoverOptions): Verdict {
   const { record, facts, destination, force } = options;
   if (record.side === "source") {
     // Somebody has made it run again, or it never stopped.
-    if (facts.status === "running") return "keep";
+    if (runs(facts.status)) return "keep";
     return sourceVerdict({ journal: record.state, destination, force });
   }
   return destinationVerdict({
     journal: record.state,
-    runs: facts.status === "running",
+    runs: runs(facts.status),
     complete: facts.migration === "completed",
     force,
   });

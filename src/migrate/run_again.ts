@@ -1,5 +1,6 @@
 import { type Clock, delay, messageOf, withDeadline } from "../io/mod.ts";
 import type { QmpClient } from "../qmp/mod.ts";
+import { runs } from "./run_states.ts";
 
 /** How long a guest may take to run again, ms. */
 const RUN_MS = 60_000;
@@ -19,7 +20,7 @@ export async function runAgain(
   const until = async (): Promise<string | undefined> => {
     while (true) {
       const { status } = await qmp.execute("query-status", {});
-      if (status === "running") return undefined;
+      if (runs(status)) return undefined;
       if (status === "postmigrate" || (status === "paused" && pausedByUs)) {
         await qmp.execute("cont", {});
       } else if (status !== "finish-migrate") {

@@ -17,6 +17,7 @@ import { probeExports } from "./probe_exports.ts";
 import { ProgressTicker } from "./progress.ts";
 import type { Ram } from "./ram.ts";
 import { runAgain } from "./run_again.ts";
+import { carriesAsleep, isToRun, runs, versionOf } from "./run_states.ts";
 import { chooseDisks, mirrorsOf } from "./source_disks.ts";
 import { withLink, worded } from "./source_failure.ts";
 import { resumedAt, SOURCE, type SourceEvent, type SourceState } from "./source_machine.ts";
@@ -31,6 +32,9 @@ const HOLD_TRIPS = 4;
 
 /** States in which the migration may be what has stopped the guest. */
 const STANDS: readonly SourceState[] = ["ram", "switchover", "handover", "undone", "unknown"];
+
+/** States in which it may still change whether the guest is to run. */
+const UNSETTLED: readonly SourceState[] = ["prepare", "mirror", "ram", "switchover"];
 
 /** The source's side of one migration: from the first look at QEMU to the guest's new home. */
 export class SourceMigration {
@@ -47,6 +51,7 @@ export class SourceMigration {
   #record: SourceRecord;
   #attachment: Attachment | undefined;
   #stoppedAt: number | undefined;
+  #asleepCanGo: boolean;
   readonly #stops: GuestStops;
   #progress: ProgressTicker | undefined;
 
@@ -54,6 +59,7 @@ export class SourceMigration {
     const { resume, qmp, log, clock } = options;
     this.#options = options;
     this.#qmp = qmp;
+    this.#asleepCanGo = carriesAsleep(versionOf(qmp));
     const initial = resume ? resumedAt(resume.state) : "prepare";
     this.#machine = new Machine<SourceState, SourceEvent>("source", initial, SOURCE, log);
     this.#undo = new UndoList(clock, log);
@@ -135,10 +141,11 @@ export class SourceMigration {
   async #begin(): Promise<Migrated> {
     this.#phase("prepare");
     const guest = await inspectGuest(this.#qmp);
-    this.#guest = new GuestWatch(guest.status === "running", this.#watching());
+    this.#guest = new GuestWatch(runs(guest.status), this.#watching());
     const disks = await chooseDisks(this.#qmp, guest, this.#options.disks);
     const { name, uuid } = guest.description;
-    await this.#write({ wasRunning: guest.status === "running", guest: name ?? uuid ?? "" });
+    await this.#guest.look(runs);
+    await this.#write({ wasRunning: this.#guest.shouldRun, guest: name ?? uuid ?? "" });
     const peer = await this.#connect(this.#stop.signal);
     this.#hold(peer);
     const prepared = await peer.prepare({
@@ -150,6 +157,8 @@ export class SourceMigration {
     for (const message of prepared.warnings) {
       this.#options.report({ event: "warning", code: "destination", message });
     }
+    this.#asleepCanGo &&= carriesAsleep(prepared.qemuVersion);
+    this.#guest.checkAsleep();
     const mirrors = mirrorsOf(disks, prepared.exports);
     const { graceMs } = this.#options;
     await probeExports(peer, mirrors, { graceMs, signal: this.#stop.signal });
@@ -163,6 +172,9 @@ export class SourceMigration {
   async #goOn(record: SourceRecord): Promise<Migrated> {
     if (this.#machine.current !== "prepare") {
       this.#guest = new GuestWatch(record.wasRunning, this.#watching());
+      if (UNSETTLED.includes(record.state)) {
+        await this.#guest.look((status) => isToRun(status, record));
+      }
     }
     switch (this.#machine.current) {
       case "prepare":
@@ -225,7 +237,16 @@ export class SourceMigration {
 
   #watching(): GuestWatchOptions {
     const { report, log } = this.#options;
-    return { qmp: this.#qmp, report, log, onFault: (error) => this.#fault(error) };
+    return {
+      ...{ qmp: this.#qmp, report, log },
+      onFault: (error) => this.#fault(error),
+      onShouldRun: (wasRunning) => {
+        // Once it is handed over, that is settled.
+        if (!UNSETTLED.includes(this.#machine.current)) return;
+        this.#write({ wasRunning }).catch((error) => this.#fault(error));
+      },
+      asleepCanGo: () => this.#asleepCanGo,
+    };
   }
 
   async #copy(mirrors: MirrorSet): Promise<Migrated> {

@@ -22,12 +22,11 @@ class Receive implements Disposable {
   /** @param kept what one before it kept, or a new one will. */
   static async start(kept: string): Promise<Receive> {
     const options = parse("receive", "--listen", "vmferry://127.0.0.1:0");
-    let receive: Receive | undefined;
     const report: Told["report"] = (event) => {
-      if (event.event === "listening") receive!.#address = event.address;
+      if (event.event === "listening") receive.#address = event.address;
     };
     const told = { report, log: silentLogger, line: () => {} };
-    receive = new Receive(await ListeningEnd.prepare(options.listen, options, told));
+    const receive: Receive = new Receive(await ListeningEnd.prepare(options.listen, options, told));
     await receive.#end.open(undefined, new KeptTicket(kept));
     receive.#server = await receive.#end.serve((session) => receive.#sessions.push(session));
     return receive;

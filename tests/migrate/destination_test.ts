@@ -147,6 +147,35 @@ Deno.test("a QEMU that does not say that the guest runs: nobody knows, and it is
   qemu.fake.close();
 });
 
+for (
+  const [status, warns] of [["paused", true], ["io-error", true], ["suspended", false]] as const
+) {
+  Deno.test(`a guest that has run and is "${status}" when it is looked at is there, and let run once`, async () => {
+    const warnings: string[] = [];
+    const destination = await fakeDestination(
+      systemClock,
+      {
+        "cont": () => {
+          const timestamp = { seconds: 1, microseconds: 0 };
+          destination.qemu.fake.say({ event: "RESUME", data: {}, timestamp });
+          return { return: {} };
+        },
+        "query-status": () => ({ return: { status, running: status === "suspended" } }),
+      },
+      STARTING,
+      (event) => event.event === "warning" && warnings.push(event.message),
+    );
+    await destination.migration.takeUp();
+    await destination.migration.outcome();
+    assertEquals([destination.qemu.count("cont"), destination.written.at(-1)?.state], [
+      1,
+      "finished",
+    ]);
+    assertEquals(warnings.length, warns ? 1 : 0);
+    await destination.end();
+  });
+}
+
 Deno.test("a guest that is to stand is said to be there only when QEMU says so", async () => {
   let answers = 0;
   const destination = await fakeDestination(systemClock, {

@@ -23,7 +23,7 @@ async function stops({ running = true } = {}) {
   const clock = new ManualClock();
   const cancel = new AbortController();
   const guest = new GuestWatch(running, {
-    ...{ qmp, log: silentLogger, report: () => {} },
+    ...{ qmp, log: silentLogger, report: () => {}, asleepCanGo: () => true },
     onFault: (error) => done.push(`fault ${error.message}`),
   });
   const all = new GuestStops({

@@ -7,7 +7,7 @@ import { FakeQemu } from "../support/fake_qemu.ts";
 import { settle } from "../support/manual_clock.ts";
 import { memoryPipe } from "../support/memory_pipe.ts";
 
-async function watched(running = true) {
+async function watched(running = true, asleepCanGo = false) {
   const [ours, theirs] = memoryPipe();
   let status = "running";
   const qemu = new FakeQemu(theirs, {
@@ -22,19 +22,24 @@ async function watched(running = true) {
     }),
     "qom-get": () => ({ return: false }),
     "stop": () => ({ return: {} }),
+    "cont": () => ({ return: {} }),
   });
   const qmp = await QmpClient.open(ours);
   const faults: MigrationError[] = [];
   const warnings: string[] = [];
+  const told: boolean[] = [];
   const guest = new GuestWatch(running, {
     qmp,
     log: silentLogger,
+    asleepCanGo: () => asleepCanGo,
+    onShouldRun: (shouldRun) => told.push(shouldRun),
     onFault: (error) => faults.push(error),
     report: (event: MigrationEvent) => event.event === "warning" && warnings.push(event.message),
   });
   return {
     guest,
     qemu,
+    told,
     said: () => ({ faults: faults.map((f) => `${f.code}: ${f.message}`), warnings }),
     async happens(event: string, data: object = {}, then?: string) {
       if (then !== undefined) status = then;
@@ -137,4 +142,54 @@ Deno.test("who paused the guest decides whether it runs afterwards", async () =>
   const standing = await watched(false);
   assertEquals(standing.guest.shouldRun, false);
   await standing.end();
+});
+
+Deno.test("whether the guest is to run is told when it changes, and not by what the migration does", async () => {
+  const w = await watched(false);
+  await w.happens("RESUME", {}, "running");
+  await w.guest.suspend();
+  await w.happens("STOP", {}, "paused");
+  await w.guest.letRun();
+  await w.happens("RESUME", {}, "running");
+  assertEquals(w.told, [true]);
+  await w.happens("STOP", {}, "paused");
+  await w.happens("RESUME", {}, "running");
+  await w.happens("STOP", {}, "finish-migrate");
+  assertEquals(w.told, [true, false, true]);
+  await w.end();
+});
+
+Deno.test("what changed before the guest was watched is found out", async () => {
+  const w = await watched(false);
+  await w.guest.look((status) => status === "running");
+  assertEquals([w.guest.shouldRun, w.told], [true, [true]]);
+  await w.end();
+});
+
+Deno.test("a guest that is held and meets an error of a disk is not let run again", async () => {
+  const w = await watched();
+  await w.guest.suspend();
+  await w.happens("STOP", {}, "paused");
+  const error = { device: "", "node-name": "d1", operation: "write", action: "stop" };
+  await w.happens("BLOCK_IO_ERROR", error, "io-error");
+  await w.guest.letRun();
+  assertEquals(w.qemu.received.some(({ command }) => command === "cont"), false);
+  await w.end();
+});
+
+Deno.test("a guest that goes to sleep goes along where both QEMUs can do that, and nowhere else", async () => {
+  for (const can of [true, false]) {
+    const w = await watched(true, can);
+    await w.happens("SUSPEND", {}, "suspended");
+    assertEquals(w.said().faults.length, can ? 0 : 1);
+    assertEquals(w.guest.shouldRun, true);
+    await w.happens("WAKEUP", {}, "running");
+    assertEquals(w.guest.shouldRun, true);
+    await w.end();
+  }
+  const slept = await watched();
+  await slept.happens("STOP", {}, "suspended");
+  await slept.guest.look(() => true);
+  assertEquals(slept.said().faults.length, 1, "it was asleep before it was watched");
+  await slept.end();
 });

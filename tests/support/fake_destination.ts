@@ -1,5 +1,9 @@
 import { type Clock, silentLogger } from "../../src/io/mod.ts";
-import { DestinationMigration, type DestinationRecord } from "../../src/migrate/mod.ts";
+import {
+  DestinationMigration,
+  type DestinationRecord,
+  type Report,
+} from "../../src/migrate/mod.ts";
 import { DestinationPeer } from "../../src/migrate/destination_peer.ts";
 import { QmpClient } from "../../src/qmp/mod.ts";
 import { sessionPair } from "../tunnel/session_pair.ts";
@@ -91,6 +95,7 @@ export async function fakeDestination(
   clock: Clock,
   more: Commands = {},
   resume?: DestinationRecord,
+  report: Report = () => {},
 ) {
   const [ours, theirs] = memoryPipe();
   const qemu = new WaitingQemu(theirs, more);
@@ -98,7 +103,7 @@ export async function fakeDestination(
   const written: DestinationRecord[] = [];
   const migration = new DestinationMigration({
     ...{ qmp, qmpPath: "/qmp", listen: "tcp://x:1", recoverCommand: "recover", resume },
-    ...{ graceMs: 0, disks: [], report: () => {}, clock, log: silentLogger },
+    ...{ graceMs: 0, disks: [], report, clock, log: silentLogger },
     runDir: { path: (name: string) => `/run/${name}` },
     journal: { write: (record) => Promise.resolve(void written.push(record)) },
     connectUnix: () => Promise.reject(new Error("not served")),

@@ -130,6 +130,11 @@ export class Pair {
     this.#wasPaused = true;
   }
 
+  /** The guest was let run by somebody: it is to arrive so. */
+  nowRuns(): void {
+    this.#wasPaused = false;
+  }
+
   /** Changes the limits of the migration that runs: `bandwidth=1M`. */
   async set(...limits: readonly string[]): Promise<void> {
     const args = ["set", "--run-dir", this.runDir("source"), ...limits];
