@@ -18,9 +18,20 @@ import { Output } from "./output.ts";
 import { UsageError } from "./usage_error.ts";
 import { buildKind, VERSION } from "./version.ts";
 
+/** What is said of an error that nobody has thought of. */
+const BUG = "this should not happen, please report it; it goes on";
+
 /** Runs the program. Never throws. */
 export async function run(args: readonly string[]): Promise<ExitCode> {
   let output = new Output({ json: false, quiet: false, verbose: false });
+  // A mistake of ours somewhere else must not end a process that has a guest in its hands.
+  const onUnhandled = (event: PromiseRejectionEvent) => {
+    event.preventDefault();
+    const { reason } = event;
+    const what = reason instanceof Error ? reason.stack ?? reason.message : String(reason);
+    output.line(`vmferry: ${BUG}: ${what}`);
+  };
+  globalThis.addEventListener("unhandledrejection", onUnhandled);
   try {
     const command = parseCommandLine(args);
     if ("json" in command) output = new Output(command);
@@ -32,6 +43,7 @@ export async function run(args: readonly string[]): Promise<ExitCode> {
     return EXIT.failed;
   } finally {
     await sshEnded();
+    globalThis.removeEventListener("unhandledrejection", onUnhandled);
     await output.close();
   }
 }

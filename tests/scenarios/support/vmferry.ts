@@ -126,6 +126,9 @@ export class Vmferry implements AsyncDisposable {
       this.#child.status,
     );
     await Promise.all([this.#stdout.ended, this.#stderr.ended]);
+    if (/this should not happen/.test(this.stderr)) {
+      throw new Error(`${this.name} met an error that nobody has thought of: ${this.stderr}`);
+    }
     return status.code;
   }
 
