@@ -1,8 +1,9 @@
 import type { BytePipe, Clock, Logger } from "../io/mod.ts";
 import { MigrationSettings, type QmpClient, QmpCommandError } from "../qmp/mod.ts";
 import type { ChannelServer } from "../rpc/mod.ts";
+import { MigrationError } from "./errors.ts";
 import type { DestinationRecord } from "./journal.ts";
-import { type NbdExport, removeExports, startExports } from "./nbd_exports.ts";
+import { addExports, type NbdExport, removeExports, startNbdServer } from "./nbd_exports.ts";
 import type { DiskPair } from "./plan.ts";
 import type { RunDir } from "./source_options.ts";
 import type { UndoList } from "./undo.ts";
@@ -25,6 +26,8 @@ export class IncomingEnd {
   readonly #options: IncomingEndOptions;
   readonly #undo: UndoList;
   #channels: ChannelServer | undefined;
+  /** QEMU's NBD server is ours, as far as is known. */
+  #hasServer = true;
 
   constructor(options: IncomingEndOptions, undo: UndoList) {
     this.#options = options;
@@ -46,8 +49,14 @@ export class IncomingEnd {
   ): Promise<void> {
     this.#undoSettings(settings);
     await settings.set();
+    const { qmp } = this.#options;
     this.#undoExports(exports);
-    await startExports(this.#options.qmp, this.#nbdPath, pairs, exports);
+    await startNbdServer(qmp, this.#nbdPath).catch((error) => {
+      // One that is there is not ours to stop; without an answer it may be ours.
+      if (error instanceof MigrationError) this.#hasServer = false;
+      throw error;
+    });
+    await addExports(qmp, pairs, exports);
   }
 
   /** What another process has made is taken back as if it had been made here. */
@@ -102,12 +111,12 @@ export class IncomingEnd {
 
   #undoExports(exports: readonly NbdExport[]): void {
     const { qmp, removeFile, clock, log } = this.#options;
+    const cut = async () => await this.#channels?.cut();
     this.#undo.add("the NBD server's socket", () => removeFile(this.#nbdPath));
-    this.#undo.add(
-      "the NBD server and its exports",
-      () => removeExports(qmp, exports, clock, log),
-    );
-    this.#undo.add("the connections to it", async () => await this.#channels?.cut());
+    this.#undo.add("the connections to it", cut);
+    this.#undo.add("the NBD server and its exports", async () => {
+      if (this.#hasServer) await removeExports(qmp, exports, { cut, clock, log });
+    });
   }
 
   #undoIncoming(): void {

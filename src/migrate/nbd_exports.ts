@@ -1,5 +1,6 @@
 import { type Clock, delay, type Logger } from "../io/mod.ts";
 import { type QmpClient, QmpCommandError } from "../qmp/mod.ts";
+import { MigrationError } from "./errors.ts";
 import type { DiskPair } from "./plan.ts";
 
 /** A disk as the destination's QEMU offers it. */
@@ -24,18 +25,32 @@ export function nameExports(pairs: readonly DiskPair[]): NbdExport[] {
   }));
 }
 
-/** Starts QEMU's NBD server on a UNIX socket, with one writable export a disk. */
-export async function startExports(
+/**
+ * Starts QEMU's NBD server on a UNIX socket.
+ *
+ * @throws {MigrationError} kind `refused`, in QEMU's words: it has one already, for one.
+ */
+export async function startNbdServer(qmp: QmpClient, path: string): Promise<void> {
+  try {
+    await qmp.execute("nbd-server-start", {
+      addr: { type: "unix", data: { path } },
+      // As many as there are disks: newer QEMUs take 100 by default.
+      "max-connections": 0,
+    });
+  } catch (error) {
+    if (!(error instanceof QmpCommandError)) throw error;
+    const message = `QEMU does not start its NBD server: ${error.message}. One that is in use ` +
+      "already ends with the QMP command nbd-server-stop";
+    throw new MigrationError("refused", "nbd-server", "destination", message, { cause: error });
+  }
+}
+
+/** One writable export a disk. */
+export async function addExports(
   qmp: QmpClient,
-  path: string,
   pairs: readonly DiskPair[],
   exports: readonly NbdExport[],
 ): Promise<void> {
-  await qmp.execute("nbd-server-start", {
-    addr: { type: "unix", data: { path } },
-    // As many as there are disks: newer QEMUs take 100 by default.
-    "max-connections": 0,
-  });
   for (const [i, { local }] of pairs.entries()) {
     const { id, exportName: name } = exports[i]!;
     await qmp.execute("block-export-add", {
@@ -58,30 +73,50 @@ const LEAST_LOOKS = 3;
 const MOST_LOOKS = 200;
 const LOOK_MS = 20;
 
+export interface RemoveOptions {
+  /** Closes our end of the connections to the server. */
+  readonly cut: () => Promise<void>;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
 /**
- * Removes the exports with the connections to them, then stops the NBD server. QEMU 7.2 stands still
- * in nbd-server-stop for a connection that is in its negotiation, which only its main loop can end:
- * so the server is stopped once that loop had its turns. Our end of the connections must be closed before.
+ * Removes the exports with the connections to them, then stops the NBD server, unless it has exports of
+ * somebody else's. Whoever is connected to an export must not leave before it is removed: where its disk
+ * has an iothread, QEMU 7.2.22 as Debian has it fails an assertion then. And QEMU 7.2 stands still in
+ * nbd-server-stop for a connection that is in its negotiation, which only its main loop can end: so our
+ * end of all connections is closed before, and that loop has had its turns.
  *
  * @throws {Error} when QEMU keeps an export.
  */
 export async function removeExports(
   qmp: QmpClient,
   exports: readonly NbdExport[],
-  clock: Clock,
-  log: Logger,
+  options: RemoveOptions,
+): Promise<void> {
+  await removeAll(qmp, exports, 1, options);
+  await options.cut();
+  await removeAll(qmp, exports, LEAST_LOOKS, options);
+  if ((await qmp.execute("query-block-exports", {})).length > 0) return;
+  await stopNbdServer(qmp, options.log);
+}
+
+async function removeAll(
+  qmp: QmpClient,
+  exports: readonly NbdExport[],
+  leastLooks: number,
+  { clock, log }: RemoveOptions,
 ): Promise<void> {
   for (let look = 1;; look++) {
     // One that is being added right now comes in between.
     const left = await exportsInQemu(qmp, exports);
-    if (left.length === 0 && look >= LEAST_LOOKS) break;
+    if (left.length === 0 && look >= leastLooks) return;
     if (look >= MOST_LOOKS) {
       throw new Error(`QEMU still has the exports ${left.map(({ id }) => id).join(", ")}`);
     }
     await Promise.all(left.map(({ id }) => removeExport(qmp, id, log)));
     await delay(clock, LOOK_MS);
   }
-  await stopNbdServer(qmp, log);
 }
 
 async function removeExport(qmp: QmpClient, id: string, log: Logger): Promise<void> {

@@ -154,7 +154,7 @@ async function recoverDestination(
   for (const name of ["nbd.sock", "ram.sock"]) undo.add(name, () => removeFile(path(name)));
   undo.add(
     "the NBD server and its exports",
-    () => removeExports(qmp, record.exports, clock, log),
+    () => removeExports(qmp, record.exports, { cut: () => Promise.resolve(), clock, log }),
   );
   const settings = new MigrationSettings(qmp, record.settings);
   undo.add("QEMU's migration settings", () => settings.restore());

@@ -1,4 +1,4 @@
-import { abortable, Machine, messageOf } from "../io/mod.ts";
+import { abortable, Machine, messageOf, withDeadline } from "../io/mod.ts";
 import { type QmpClient, queryMigrate } from "../qmp/mod.ts";
 import { Attachment } from "./attachment.ts";
 import { DestinationPeer } from "./destination_peer.ts";
@@ -30,6 +30,9 @@ import { UndoList } from "./undo.ts";
  */
 const HOLD_TRIPS = 4;
 
+/** How long the destination may take to take back what it prepared before anything ends here, ms. */
+const TELL_MS = 2_000;
+
 /** States in which the migration may be what has stopped the guest. */
 const STANDS: readonly SourceState[] = ["ram", "switchover", "handover", "undone", "unknown"];
 
@@ -53,6 +56,8 @@ export class SourceMigration {
   #stoppedAt: number | undefined;
   #asleepCanGo: boolean;
   readonly #stops: GuestStops;
+  /** Resolves when the destination was told that nothing comes of it, where that is so. */
+  #told: Promise<void> = Promise.resolve();
   #progress: ProgressTicker | undefined;
 
   constructor(options: SourceOptions) {
@@ -65,8 +70,8 @@ export class SourceMigration {
     this.#undo = new UndoList(clock, log);
     this.#stop = new FirstCause(clock);
     this.#stop.signal.addEventListener("abort", () => {
-      this.#tellWhy();
-      this.#end.cutTargets();
+      this.#told = this.#tellWhy();
+      this.#told.then(() => this.#end.cutTargets());
     }, { once: true });
     this.#stops = new GuestStops({
       ...{ clock, report: options.report, signal: this.#stop.signal },
@@ -337,13 +342,16 @@ export class SourceMigration {
     return attachment;
   }
 
-  /** The destination's QEMU ends with the memory's stream: the reason is to be there first. */
-  #tellWhy(): void {
+  /**
+   * The reason is to be at the destination before anything ends: its QEMU ends with the memory's stream,
+   * and has exports that are to be removed before their clients leave. Never rejects, and not for long.
+   */
+  async #tellWhy(): Promise<void> {
     // Once it is handed over, only the destination's word brings us back.
-    if (!this.#end.streamAsked || !this.#attachment || this.#machine.current === "handover") return;
-    this.#abort(this.#attachment).catch((error) =>
-      this.#options.log.log("debug", `abort: ${messageOf(error)}`)
-    );
+    if (!this.#attachment || this.#machine.current === "handover") return;
+    const { clock, log } = this.#options;
+    await withDeadline(clock, TELL_MS, "the destination to be told", this.#abort(this.#attachment))
+      .catch((error) => log.log("debug", `abort: ${messageOf(error)}`));
   }
 
   async #abort(attachment: Attachment): Promise<void> {
@@ -408,6 +416,7 @@ export class SourceMigration {
         this.#options.log.log("warning", `the journal: ${messageOf(failure)}`)
       );
     }
+    await this.#told;
     const left = await this.#undo.run();
     // The mirrors have concluded and the memory has gone: what was taken back touches neither guest.
     if (this.#machine.current === "unknown") return worded("unknown", error, []);

@@ -5,7 +5,6 @@ export type NbdErrorCode =
   | "unknown-export"
   | "refused"
   | "protocol-error"
-  | "read-failed"
   | "closed"
   | "timeout"
   | "size-mismatch"

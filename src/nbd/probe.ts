@@ -1,10 +1,6 @@
 import { type BytePipe, type Clock, messageOf, systemClock, withDeadline } from "../io/mod.ts";
 import { NbdError, NbdProbeError } from "./errors.ts";
-import { type NbdExportInfo, negotiate } from "./handshake.ts";
-import { disconnect, readRange } from "./transmission.ts";
-
-/** Bytes that are read for a look, where the export's block size does not ask for more. */
-const FIRST_READ = 512;
+import { askExport, type NbdExportInfo } from "./handshake.ts";
 
 export interface ProbeOptions {
   /** The export must have exactly this many bytes. */
@@ -17,7 +13,7 @@ export interface ProbeOptions {
 }
 
 /**
- * Connects to an export as a mirror would, looks at it, and leaves. Owns the pipe.
+ * Connects to an export's server as a mirror would, asks for the export, and leaves. Owns the pipe.
  *
  * @throws {NbdProbeError} naming the export, what was got and what was expected.
  */
@@ -52,11 +48,7 @@ async function look(
   exportName: string,
   options: ProbeOptions,
 ): Promise<NbdExportInfo> {
-  const info = await negotiate(pipe, exportName);
-  // A look at its first bytes: an export whose medium can't be read fails here and not in a job.
-  const length = Math.min(info.sizeBytes, Math.max(FIRST_READ, info.blockSizes?.minimum ?? 0));
-  if (length > 0) await readRange(pipe, { offset: 0, length, structured: info.structuredReplies });
-  await disconnect(pipe);
+  const info = await askExport(pipe, exportName);
   const { expectedSizeBytes, writable } = options;
   if (expectedSizeBytes !== undefined && info.sizeBytes !== expectedSizeBytes) {
     throw new NbdProbeError(

@@ -30,38 +30,22 @@ export function reply(option: number, type: number, data: Uint8Array = new Uint8
   return concat([hex("0003e889045565a9"), u32(option), u32(type), u32(data.length), data]);
 }
 
-export const GO = 7;
-export const STRUCTURED = 8;
+export const OPT_ABORT = 2;
+export const OPT_INFO = 6;
 export const ACK = 1;
 export const INFO = 3;
 
 /** NBD_INFO_EXPORT. */
 export const exportInfo = (size: number | bigint, flags = 0b1100101) =>
-  reply(GO, INFO, concat([u16(0), u64(size), u16(flags)]));
+  reply(OPT_INFO, INFO, concat([u16(0), u64(size), u16(flags)]));
 
-/** A structured reply chunk. */
-export function chunk(type: number, payload: Uint8Array, flags = 1, cookie = COOKIE) {
-  return concat([
-    hex("668e33ef"),
-    u16(flags),
-    u16(type),
-    u64(cookie),
-    u32(payload.length),
-    payload,
-  ]);
-}
-
-/** The cookie that the client under test uses. */
-export const COOKIE = 0x766d66657272790an;
-
-/** What a well-behaved server with structured replies says until the first read is answered. */
+/** What a well-behaved server says until the client has left. */
 export const WHOLE: readonly Uint8Array[] = [
   GREETING,
-  reply(STRUCTURED, ACK),
   exportInfo(1024 * 1024),
-  reply(GO, INFO, concat([u16(3), u32(1), u32(4096), u32(33554432)])),
-  reply(GO, ACK),
-  chunk(1, concat([u64(0), new Uint8Array(512)])),
+  reply(OPT_INFO, INFO, concat([u16(3), u32(1), u32(4096), u32(33554432)])),
+  reply(OPT_INFO, ACK),
+  reply(OPT_ABORT, ACK),
 ];
 
 /** A pipe whose other end says `parts` and hangs up once the client has said goodbye. */

@@ -5,7 +5,8 @@ import { endChild, Output } from "./output.ts";
 import { EventRecord, poll } from "./waiting.ts";
 
 /** How a disk is attached. */
-export type DiskBus = "virtio-blk" | "ide" | "scsi";
+/** `scsi-iothread`: a virtio-scsi controller with a thread of its own. */
+export type DiskBus = "virtio-blk" | "ide" | "scsi" | "scsi-iothread";
 
 /** A disk of a guest. */
 export interface Disk {
@@ -327,6 +328,12 @@ function deviceArguments(disk: Disk, index: number, node: string, machine: strin
     case "scsi":
       return [
         ...["-device", `virtio-scsi-pci,id=${disk.id}-controller`],
+        ...["-device", `scsi-hd,${common},bus=${disk.id}-controller.0`],
+      ];
+    case "scsi-iothread":
+      return [
+        ...["-object", `iothread,id=${disk.id}-thread`, "-device"],
+        `virtio-scsi-pci,id=${disk.id}-controller,iothread=${disk.id}-thread`,
         ...["-device", `scsi-hd,${common},bus=${disk.id}-controller.0`],
       ];
     case "ide": {
