@@ -4,6 +4,7 @@ import type { ChannelServer } from "../rpc/mod.ts";
 import { MigrationError } from "./errors.ts";
 import type { DestinationRecord } from "./journal.ts";
 import { addExports, type NbdExport, removeExports, startNbdServer } from "./nbd_exports.ts";
+import { ONE_STREAM, PLAIN } from "./one_stream.ts";
 import type { DiskPair } from "./plan.ts";
 import type { RunDir } from "./source_options.ts";
 import type { UndoList } from "./undo.ts";
@@ -37,7 +38,10 @@ export class IncomingEnd {
   /** The settings that an incoming migration needs, and those of before; nothing is set yet. */
   async plan(): Promise<MigrationSettings> {
     const settings = new MigrationSettings(this.#options.qmp);
-    await settings.plan({ capabilities: { events: true, "late-block-activate": true } });
+    await settings.plan({
+      capabilities: { ...ONE_STREAM, events: true, "late-block-activate": true },
+      parameters: PLAIN,
+    });
     return settings;
   }
 

@@ -3,9 +3,11 @@ import { MigrationSettings, type QmpClient } from "../qmp/mod.ts";
 import type { ChannelListener, OpenStream } from "../rpc/mod.ts";
 import type { TunnelStream } from "../tunnel/mod.ts";
 import type { Attachment } from "./attachment.ts";
+import { MigrationError } from "./errors.ts";
 import type { SourceRecord } from "./journal.ts";
 import { mirrorBufferBytes } from "./mirror_buffer.ts";
 import { type Mirror, MirrorSet } from "./mirrors.ts";
+import { ONE_STREAM, PLAIN } from "./one_stream.ts";
 import { Ram, type RamOptions } from "./ram.ts";
 import type { SourceOptions } from "./source_options.ts";
 import { SourceSockets } from "./source_sockets.ts";
@@ -91,8 +93,11 @@ export class OutgoingEnd {
   async plan(): Promise<MigrationSettings> {
     const settings = new MigrationSettings(this.#qmp);
     await settings.plan({
-      capabilities: { events: true, "pause-before-switchover": true, "late-block-activate": true },
-      parameters: this.#options.limits.parameters,
+      capabilities: {
+        ...ONE_STREAM,
+        ...{ events: true, "pause-before-switchover": true, "late-block-activate": true },
+      },
+      parameters: { ...PLAIN, ...this.#options.limits.parameters },
     });
     return settings;
   }
@@ -116,7 +121,7 @@ export class OutgoingEnd {
     signal: AbortSignal,
   ): Promise<Ram> {
     const { limits, runDir } = this.#options;
-    const socket = await this.#listen("ram", () => Promise.resolve(stream));
+    const socket = await this.#listen("ram", once(stream));
     this.#undoSettings(settings);
     await settings.set();
     await limits.holdRam(settings);
@@ -161,4 +166,17 @@ export class OutgoingEnd {
     this.#undo.add(`the ${channel} socket`, () => listener.close());
     return listener;
   }
+}
+
+/** The memory's one stream, for QEMU's one connection. */
+function once(stream: TunnelStream): OpenStream {
+  let isTaken = false;
+  return () => {
+    const message = "QEMU made a second connection for the guest's memory, which crosses in one";
+    if (isTaken) {
+      return Promise.reject(new MigrationError("failed", "second-connection", "source", message));
+    }
+    isTaken = true;
+    return Promise.resolve(stream);
+  };
 }

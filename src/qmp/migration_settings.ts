@@ -5,7 +5,7 @@ import { QmpClosedError } from "./errors.ts";
 /** Capabilities and parameters to set; those that this QEMU does not have are left out. */
 export interface WantedSettings {
   readonly capabilities?: Readonly<Record<string, boolean>>;
-  readonly parameters?: Readonly<Record<string, number>>;
+  readonly parameters?: Readonly<Record<string, number | string>>;
 }
 
 /** Those of QEMU's migration settings that are to be changed, as they were before. Plain data. */
