@@ -1,4 +1,5 @@
 import { abortable, type Clock, delay, type Logger, messageOf } from "../io/mod.ts";
+import type { Params } from "../rpc/mod.ts";
 import { SessionError, type TunnelStream } from "../tunnel/mod.ts";
 import type { DestinationPeer } from "./destination_peer.ts";
 import { MigrationError } from "./errors.ts";
@@ -91,16 +92,14 @@ export class Attachment {
    * Tells the destination to take back what it prepared, where it can be told. Returns when it has; asked
    * for again meanwhile, when that one has.
    */
-  abort(reason: string, cancelled: boolean): Promise<void> {
-    return this.#aborting ??= this.#abort(reason, cancelled).finally(() =>
-      this.#aborting = undefined
-    );
+  abort(why: Params<"abort">): Promise<void> {
+    return this.#aborting ??= this.#abort(why).finally(() => this.#aborting = undefined);
   }
 
-  async #abort(reason: string, cancelled: boolean): Promise<void> {
+  async #abort(why: Params<"abort">): Promise<void> {
     const peer = this.#peer;
     if (peer?.session.state !== "up") return;
-    await peer.abort(reason, cancelled).catch((error) => {
+    await peer.abort(why).catch((error) => {
       // One that has ended the session has undone it by itself, or will; as will one that can't be told.
       if (peer.session.state === "up") throw error;
     });

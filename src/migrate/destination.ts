@@ -1,4 +1,4 @@
-import { Machine, messageOf, withDeadline } from "../io/mod.ts";
+import { Machine, messageOf, printable, withDeadline } from "../io/mod.ts";
 import { type QmpClient, QmpClosedError, QmpCommandError } from "../qmp/mod.ts";
 import { ChannelServer, type Params, type Result, RpcError, RpcPeer } from "../rpc/mod.ts";
 import type { Session } from "../tunnel/mod.ts";
@@ -409,14 +409,16 @@ export class DestinationMigration {
 
   async #onAbort(
     session: Session,
-    { reason, cancelled }: Params<"abort">,
+    { reason, cancelled, code, side }: Params<"abort">,
   ): Promise<Result<"abort">> {
     if (session !== this.#owner) return {};
     if (this.#guest.begun) throw new RpcError("failed", "The guest was handed over already");
     const kind = cancelled ? "cancelled" : "failed";
     // A source that gives up has not asked for the guest to be run, and never will.
     this.#told.resolve();
-    await this.#give("fault", new MigrationError(kind, "aborted-by-source", "source", reason));
+    // What the source has found may be a fault of ours, and what is to be done is to be done here.
+    const word = printable(code ?? "aborted-by-source", 64);
+    await this.#give("fault", new MigrationError(kind, word, side ?? "source", reason));
     return {};
   }
 

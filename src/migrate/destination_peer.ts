@@ -50,8 +50,8 @@ export class DestinationPeer {
     return this.#rpc.call("status", { migration }, { timeoutMs: ANSWER_MS });
   }
 
-  async abort(reason: string, cancelled: boolean): Promise<void> {
-    await this.#rpc.call("abort", { reason, cancelled }, { timeoutMs: ABORT_MS });
+  async abort(why: Params<"abort">): Promise<void> {
+    await this.#rpc.call("abort", why, { timeoutMs: ABORT_MS });
   }
 
   /** A stream to one of the destination's channels. */

@@ -357,9 +357,9 @@ export class SourceMigration {
   async #abort(attachment: Attachment): Promise<void> {
     // Never once the destination may have the guest.
     if (["done", "unknown"].includes(this.#machine.current)) return;
-    const cause = this.#stop.signal.reason;
-    const cancelled = cause instanceof MigrationError && cause.kind === "cancelled";
-    await attachment.abort(messageOf(cause ?? "The source gave up"), cancelled);
+    const cause = this.#stop.signal.reason ?? "The source gave up";
+    const { kind, code, side, message } = asMigrationError(cause, "source");
+    await attachment.abort({ reason: message, cancelled: kind === "cancelled", code, side });
   }
 
   // The copy

@@ -108,7 +108,13 @@ export const procedures = {
   },
   /** Source to destination: nothing will come of it; undo everything. Never after `finish`. */
   abort: {
-    params: object({ reason: message, cancelled: flag }),
+    params: object({
+      reason: message,
+      cancelled: flag,
+      /** The first cause's, a word; an end that does not tell them gives its own reason. */
+      code: nullable(text(64)),
+      side: nullable(word("source", "destination")),
+    }),
     result: object({}),
   },
   /**

@@ -10,6 +10,9 @@ const never = new AbortController().signal;
 const announced = (migration: string) => ({
   ...{ migration, guest: GUEST, disks: [DISK], checkOnly: false },
 });
+const cancelled = (reason: string) => ({
+  ...{ reason, cancelled: true, code: "cancelled", side: "source" as const },
+});
 
 /** Lets what is under way over pipes in memory go on for a while. */
 const turns = async () => {
@@ -30,7 +33,7 @@ Deno.test("of two sources that come at once one is refused, and the other one's 
   await refused.close();
   await turns();
   assertEquals([destination.qemu.nbdServer, destination.qemu.exports.size], [true, 1]);
-  await taken.abort("over", true);
+  await taken.abort(cancelled("over"));
   assertEquals([destination.qemu.nbdServer, destination.qemu.exports.size], [false, 0]);
   await taken.close();
   await destination.end();
@@ -76,7 +79,7 @@ Deno.test("a source that gives up while it is prepared for is heard, as what it 
   const source = await destination.source();
   const preparing = assertRejects(() => source.prepare(announced("one"), never));
   while (qemu.count("query-uuid") === 0) await turns();
-  const aborting = source.abort("Ctrl-C", true);
+  const aborting = source.abort(cancelled("Ctrl-C"));
   await turns();
   await qemu.fake.answer("query-uuid", { return: { UUID: GUEST.name } });
   const error = await assertRejects(() => migration.outcome(), MigrationError, "Ctrl-C");
@@ -85,6 +88,33 @@ Deno.test("a source that gives up while it is prepared for is heard, as what it 
   assertEquals([error.kind, qemu.nbdServer], ["cancelled", false]);
   await source.close();
   await destination.end();
+});
+
+Deno.test("a source that gives up because of this end's disk is told as this end's fault", async () => {
+  const full = {
+    ...{ reason: "No space left on device while writing disk vd0", cancelled: false },
+    ...{ code: "disk-full", side: "destination" as const },
+  };
+  const old = { ...full, code: null, side: null };
+  const hostile = { ...full, code: "x\n\x1b[2J" };
+  for (
+    const [why, told] of [
+      [full, "failed,disk-full,destination"],
+      [old, "failed,aborted-by-source,source"],
+      [hostile, "failed,x??[2J,destination"],
+      [cancelled("Ctrl-C"), "cancelled,cancelled,source"],
+    ] as const
+  ) {
+    const destination = await fakeDestination(systemClock);
+    const source = await destination.source();
+    await source.prepare(announced("one"), never);
+    await source.abort(why);
+    const error = await assertRejects(() => destination.migration.outcome(), MigrationError);
+    assertEquals([error.kind, error.code, error.side].join(), told);
+    assertEquals(error.message, why.reason);
+    await source.close();
+    await destination.end();
+  }
 });
 
 Deno.test("a tool that comes again while it is prepared for gets what is being prepared", async () => {
@@ -98,7 +128,7 @@ Deno.test("a tool that comes again while it is prepared for gets what is being p
   await qemu.fake.answer("nbd-server-start", { return: {} });
   assertEquals((await again).exports.length, 1);
   assertEquals(qemu.count("nbd-server-start"), 1);
-  await two.abort("over", true);
+  await two.abort(cancelled("over"));
   await Promise.all([one.close(100), two.close()]);
   await destination.end();
 });
@@ -207,7 +237,7 @@ Deno.test("a finish that comes before its time changes nothing, neither now nor 
     await turns();
   }
   assertEquals((await source.status("one")).state, "prepared");
-  const aborting = source.abort("over", true);
+  const aborting = source.abort(cancelled("over"));
   for (let i = 0; i < 20; i++) {
     await clock.advance(100);
     await turns();
@@ -238,7 +268,7 @@ Deno.test("a guest that QEMU still loads when it is given up is waited for, and 
   qemu.migration = "active";
   const asked = qemu.count("query-migrate");
   let over = false;
-  const aborting = source.abort("Ctrl-C", true).then(() => over = true);
+  const aborting = source.abort(cancelled("Ctrl-C")).then(() => over = true);
   while (qemu.count("query-migrate") === asked) await turns();
   await turns();
   assertEquals([over, qemu.count("quit")], [false, 0]);
@@ -264,7 +294,7 @@ for (
     await source.prepare(announced("one"), never);
     await assertRejects(() => source.openChannel("ram"), RpcError);
     qemu.migration = "failed";
-    const aborting = source.abort("Ctrl-C", true);
+    const aborting = source.abort(cancelled("Ctrl-C"));
     if (ends) {
       // Without the wait the answer is there within a few ms.
       await assertRejects(

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { DeadlineError, silentLogger, writeAll } from "../../src/io/mod.ts";
 import { encodeMessage, MessageError, messageLength } from "../../src/rpc/message.ts";
 import { type Handlers, RpcError, RpcPeer } from "../../src/rpc/mod.ts";
+import { procedures } from "../../src/rpc/procedures.ts";
 import { ManualClock, settle } from "../support/manual_clock.ts";
 import { memoryPipe } from "../support/memory_pipe.ts";
 import { limits } from "../../src/tunnel/mod.ts";
@@ -9,6 +10,7 @@ import { limits } from "../../src/tunnel/mod.ts";
 const { MAX_CALLS, MAX_MESSAGE, MAX_REQUESTS } = limits;
 
 const STATUS = { state: "waiting", guest: null } as const;
+const GIVEN_UP = { reason: "", cancelled: false, code: null, side: null };
 
 function peers(a: Handlers, b: Handlers, chunk?: () => number) {
   const pipes = memoryPipe(chunk ? { chunk } : {});
@@ -77,7 +79,7 @@ Deno.test("an error keeps its code and words; unknown procedures and bad paramet
     await codeOf(left.call("finish", { run: true }, soon)),
     "not-started: No guest here",
   );
-  const aborted = left.call("abort", { reason: "", cancelled: false }, soon);
+  const aborted = left.call("abort", GIVEN_UP, soon);
   assertEquals(await codeOf(aborted), "failed: Broken");
   assertEquals(
     await codeOf(left.call("status", { migration: "m" }, soon)),
@@ -98,7 +100,7 @@ Deno.test("an answer that does not fit its procedure is an error of that call al
   });
   const error = await assertRejects(() => left.call("status", { migration: "m" }, soon), RpcError);
   assertEquals(error.code, "bad-result");
-  assertEquals(await left.call("abort", { reason: "", cancelled: false }, soon), {});
+  assertEquals(await left.call("abort", GIVEN_UP, soon), {});
   await end();
 });
 
@@ -116,7 +118,7 @@ Deno.test("a call that is not answered in time fails; its late answer harms nobo
   await clock.advance(1000);
   await call;
   late.resolve(STATUS);
-  assertEquals(await left.call("abort", { reason: "", cancelled: false }, soon), {});
+  assertEquals(await left.call("abort", GIVEN_UP, soon), {});
   assertEquals(faults, []);
   await end();
 });
@@ -265,4 +267,13 @@ Deno.test("members that a later version adds are ignored", async () => {
   theirs.close();
   ours.close();
   await peer.join();
+});
+
+Deno.test("an older source's abort, which names neither code nor side, is understood", () => {
+  const read = (params: unknown) => procedures.abort.params(params, "params");
+  assertEquals(read({ reason: "", cancelled: false }), GIVEN_UP);
+  const told = { ...GIVEN_UP, code: "disk-full", side: "destination" as const };
+  assertEquals(read({ ...told, more: 1 }), told);
+  assertThrows(() => read({ ...told, side: "elsewhere" }), Error, "params.side");
+  assertThrows(() => read({ ...told, code: "x".repeat(65) }), Error, "params.code");
 });

@@ -17,13 +17,17 @@ export const scenario: Scenario = {
     const migrate = pair.migrate(await receive.address());
     await assertExit(migrate, 1);
     await assertExit(receive, 1);
-    const { error } = await migrate.waitEvent("result") as unknown as {
-      error: { message: string; side: string };
-    };
-    if (error.side !== "destination" || !/No space left on device.*vd1/.test(error.message)) {
-      throw new Error(`Got ${JSON.stringify(error)}`);
-    }
+    const messages = await Promise.all([migrate, receive].map(async (ferry) => {
+      const { error, next } = await ferry.waitEvent("result") as unknown as {
+        error: { code: string; message: string; side: string };
+        next: string[];
+      };
+      const told = error.side === "destination" && error.code === "disk-full" &&
+        /No space left on device.*vd1/.test(error.message) && next.length > 0;
+      if (!told) throw new Error(`${ferry.name}: got ${JSON.stringify({ error, next })}`);
+      return error.message;
+    }));
     await pair.assertStillAtSource();
-    return error.message;
+    return messages[0]!;
   },
 };

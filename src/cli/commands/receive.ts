@@ -116,7 +116,7 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
     try {
       failure = await outcomeOf(migration);
       // Whoever looks for the guest needs what was written down.
-      if (failure?.code === "not-seen-running") run.dir.keep();
+      if (failure?.kind === "unknown" && failure.code === "not-seen-running") run.dir.keep();
       report(resultEvent({ startedAt: start, bytes: migration.bytes, error: failure }));
       await withDeadline(
         systemClock,
