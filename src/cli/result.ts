@@ -27,6 +27,8 @@ export function resultEvent(end: {
   readonly downtimeMs?: number | null;
   readonly pauseMs?: number | null;
   readonly error?: MigrationError | undefined;
+  /** The destination's QEMU was given its one incoming migration, or may have been. */
+  readonly memoryBegan?: boolean | undefined;
   readonly next?: readonly string[];
 }): MigrationEvent {
   return {
@@ -37,6 +39,11 @@ export function resultEvent(end: {
     totalMs: Math.round(systemClock.now() - end.startedAt),
     bytes: end.bytes,
     error: end.error?.reported ?? null,
-    next: end.next ?? (end.error ? adviceOn(end.error.code) : []),
+    next: end.next ?? (end.error ? nextAfter(end.error, end.memoryBegan ?? false) : []),
   };
+}
+
+function nextAfter({ kind, code }: MigrationError, memoryBegan: boolean): string[] {
+  // Where the guest may run at the destination, nobody must be told to end that QEMU.
+  return adviceOn(code, memoryBegan && kind !== "unknown");
 }

@@ -29,7 +29,17 @@ const ADVICE: Readonly<Record<string, string>> = {
     "up (--timeout-action suspend)",
 };
 
-/** What to do next after a failure with this code, in words; nothing where its message says all. */
-export function adviceOn(code: string): string[] {
-  return Object.hasOwn(ADVICE, code) ? [ADVICE[code]!] : [];
+/** Whatever it failed of: QEMU takes one incoming migration in its life. */
+const ANEW = "memory had begun to cross: start the destination's QEMU anew with -incoming defer " +
+  "before the next try";
+
+/**
+ * What to do next after a failure with this code, in words; nothing where its message says all.
+ *
+ * @param memoryBegan memory had begun to cross, or may have.
+ */
+export function adviceOn(code: string, memoryBegan = false): string[] {
+  const steps = Object.hasOwn(ADVICE, code) ? [ADVICE[code]!] : [];
+  const saysSo = steps.some((step) => step.includes("anew"));
+  return memoryBegan && !saysSo ? [...steps, ANEW] : steps;
 }

@@ -97,6 +97,11 @@ export class DestinationMigration {
     return this.#owner;
   }
 
+  /** QEMU was given its one incoming migration, or may have been. */
+  get memoryBegan(): boolean {
+    return this.#record?.incomingStarted ?? false;
+  }
+
   /** Bytes that crossed the tunnel, both directions. */
   get bytes(): number {
     return this.#owner?.bytes ?? 0;

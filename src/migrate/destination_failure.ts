@@ -5,9 +5,7 @@
  */
 import { MigrationError } from "./errors.ts";
 
-export const CUT_OFF =
-  "The tool was killed while memory was crossing, which can't be taken up: start " +
-  "QEMU anew and receive again";
+export const CUT_OFF = "The tool was killed while memory was crossing, which can't be taken up";
 export const LOST = "The destination's QEMU ended as it was told to run the guest";
 export const NOT_SEEN = "QEMU was told to run the guest before, and was not seen to do so";
 

@@ -107,6 +107,12 @@ export class SourceMigration {
     return this.#attachment?.bytes ?? 0;
   }
 
+  /** The destination's QEMU was given its one incoming migration, or may have been. */
+  get memoryBegan(): boolean {
+    const { resume } = this.#options;
+    return this.#end.streamAsked || (resume !== undefined && STANDS.includes(resume.state));
+  }
+
   /** What was written down last; of use to whoever must look for the guest. */
   get record(): SourceRecord {
     return this.#record;
@@ -210,7 +216,7 @@ export class SourceMigration {
       "cut-off",
       "source",
       "The migration was cut off while memory was crossing, which can't be taken up: all of it " +
-        "was undone. Start the destination's QEMU anew and migrate again",
+        "was undone",
     );
   }
 

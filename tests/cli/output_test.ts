@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { barLines } from "../../src/cli/bars.ts";
 import { LineWriter } from "../../src/cli/line_writer.ts";
 import { lineOf } from "../../src/cli/lines.ts";
-import { exitCodeOf } from "../../src/cli/result.ts";
+import { exitCodeOf, resultEvent } from "../../src/cli/result.ts";
 import { MigrationError } from "../../src/migrate/mod.ts";
 import { settle } from "../support/manual_clock.ts";
 
@@ -62,6 +62,24 @@ Deno.test("exit codes follow what became of the guest", () => {
   const code = (kind: "refused" | "failed" | "cancelled" | "unknown") =>
     exitCodeOf(new MigrationError(kind, "x", "source", "y"));
   assertEquals([code("failed"), code("refused"), code("unknown"), code("cancelled")], [1, 3, 4, 5]);
+});
+
+Deno.test("once memory had begun to cross, the destination's QEMU is to be started anew, unless the guest may run there", () => {
+  const next = (kind: "failed" | "cancelled" | "unknown", code: string, memoryBegan: boolean) => {
+    const error = new MigrationError(kind, code, "destination", "x");
+    const event = resultEvent({ startedAt: 0, bytes: 0, memoryBegan, error });
+    assert(event.event === "result");
+    return event.next;
+  };
+  const isAnew = (step: string) => /anew with -incoming defer/.test(step);
+  for (const [kind, code] of [["cancelled", "cancelled"], ["failed", "disk-full"]] as const) {
+    const before = next(kind, code, false);
+    assertEquals(before.filter(isAnew), []);
+    const after = next(kind, code, true);
+    assertEquals([after.length, after.filter(isAnew).length], [before.length + 1, 1]);
+  }
+  assertEquals(next("failed", "ram-failed", true).length, 1, "it says so once");
+  assertEquals(next("unknown", "lost", true), []);
 });
 
 Deno.test("a reader that is slow misses progress, not the rest, and the order stays", async () => {

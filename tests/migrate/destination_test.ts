@@ -117,6 +117,23 @@ Deno.test("a source that gives up because of this end's disk is told as this end
   }
 });
 
+Deno.test("QEMU's one incoming migration is used up from when it was told to wait for it", async () => {
+  const destination = await fakeDestination(systemClock, {
+    "migrate-incoming": () => ({ return: {} }),
+  });
+  const { migration, qemu } = destination;
+  const source = await destination.source();
+  await source.prepare(announced("one"), never);
+  assertEquals(migration.memoryBegan, false);
+  await assertRejects(() => source.openChannel("ram"), RpcError);
+  assertEquals(migration.memoryBegan, true);
+  qemu.fake.close();
+  await assertRejects(() => migration.outcome(), MigrationError);
+  assertEquals(migration.memoryBegan, true);
+  await source.close(100);
+  await destination.end();
+});
+
 Deno.test("a tool that comes again while it is prepared for gets what is being prepared", async () => {
   const destination = await fakeDestination(systemClock, { "nbd-server-start": () => undefined });
   const { qemu } = destination;

@@ -17,13 +17,16 @@ export const scenario: Scenario = {
       (who === "migrate" ? migrate : receive).signal("SIGINT");
       await assertExit(migrate, who === "migrate" ? 5 : 1, 20_000);
       await assertExit(receive, 5, 20_000);
-      const { error } = await migrate.waitEvent("result") as unknown as {
+      const { error, next } = await migrate.waitEvent("result") as unknown as {
         error: { message: string; side: string };
+        next: string[];
       };
       const side = who === "migrate" ? "source" : "destination";
       if (error.side !== side || !/SIGINT/.test(error.message)) {
         throw new Error(`Got ${JSON.stringify(error)}, expected SIGINT from the ${side}`);
       }
+      // No memory had crossed: the destination's QEMU is as good as new.
+      if (next.length > 0) throw new Error(`Got next ${next}, expected nothing to do`);
       await pair.assertStillAtSource();
     }
 

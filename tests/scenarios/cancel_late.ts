@@ -43,6 +43,12 @@ export const scenario: Scenario = {
       loading.release();
       await assertExit(migrate, 5, 30_000);
       await assertExit(receive, 5, 30_000);
+      for (const ferry of [migrate, receive]) {
+        const { next } = await ferry.waitEvent("result");
+        if (!/QEMU anew with -incoming defer/.test(String(next))) {
+          throw new Error(`${ferry.name}: got next "${next}", expected QEMU to be started anew`);
+        }
+      }
       const statuses = pair.source.events.entries.slice(before)
         .filter((e) => e.event === "MIGRATION").map((e) => e.data.status);
       if (statuses.includes("completed")) completed++;

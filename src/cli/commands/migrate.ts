@@ -106,7 +106,8 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
   } catch (error) {
     if (error instanceof UsageError) throw error;
     const failure = asMigrationError(error, "source");
-    report(resultEvent({ startedAt: start, bytes: migration?.bytes ?? 0, error: failure }));
+    const { bytes = 0, memoryBegan } = migration ?? {};
+    report(resultEvent({ startedAt: start, bytes, memoryBegan, error: failure }));
     return exitCodeOf(failure);
   } finally {
     stopTimer();

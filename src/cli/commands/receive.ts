@@ -117,7 +117,8 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
       failure = await outcomeOf(migration);
       // Whoever looks for the guest needs what was written down.
       if (failure?.kind === "unknown" && failure.code === "not-seen-running") run.dir.keep();
-      report(resultEvent({ startedAt: start, bytes: migration.bytes, error: failure }));
+      const { bytes, memoryBegan } = migration;
+      report(resultEvent({ startedAt: start, bytes, memoryBegan, error: failure }));
       await withDeadline(
         systemClock,
         tellMs(options, end.graceMs),
@@ -133,7 +134,8 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
   } catch (error) {
     if (error instanceof UsageError) throw error;
     const failure = asMigrationError(error, "destination");
-    report(resultEvent({ startedAt: start, bytes: migration?.bytes ?? 0, error: failure }));
+    const { bytes = 0, memoryBegan } = migration ?? {};
+    report(resultEvent({ startedAt: start, bytes, memoryBegan, error: failure }));
     return exitCodeOf(failure);
   } finally {
     await control?.close();
