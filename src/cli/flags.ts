@@ -67,8 +67,8 @@ export const FLAGS: readonly Flag[] = [
     many: true,
     commands: ["receive", "migrate", "check"],
     help: "Take this disk only; may be repeated. Named by its qdev id, else its device name, " +
-      "else its node name. With receive also NAME=LOCAL where the two ends name it differently. " +
-      "Default: every writable disk.",
+      "else its node name. At the destination (receive, check) also NAME=LOCAL where the two ends " +
+      "name it differently. Default: every writable disk.",
   },
   {
     name: "bandwidth",

@@ -89,7 +89,8 @@ function progressLine(event: CliEvent & { event: "progress" }): string {
 function resultLine(event: CliEvent & { event: "result" }): string {
   const where = `vmferry: ${WHERE[event.outcome]}`;
   if (event.error) {
-    const lines = [`vmferry: ${event.error.side}: ${event.error.message}`, where];
+    const { side, message } = event.error;
+    const lines = [side === null ? `vmferry: ${message}` : `vmferry: ${side}: ${message}`, where];
     return [...lines, ...event.next.map((step) => `vmferry: next: ${step}`)].join("\n");
   }
   const figures = [
@@ -141,9 +142,9 @@ function checkLines(event: CliEvent & { event: "check" }): string {
   );
   const warnings = event.warnings.map((w) => `vmferry: warning: ${w}`);
   const problems = event.problems.map((p) => `vmferry: ${p.side}: ${p.message}`);
-  const verdict = problems.length === 0
-    ? "vmferry: nothing stands in the way"
-    : `vmferry: ${problems.length} ${problems.length === 1 ? "thing stands" : "things stand"} ` +
-      "in the way";
+  const { length } = problems;
+  const what = ["nothing stands", "1 thing stands"][length] ?? `${length} things stand`;
+  // The role is what QEMU was started for, which need not be what was meant.
+  const verdict = `vmferry: as a ${event.role}: ${what} in the way`;
   return [...disks, ...warnings, ...problems, verdict].join("\n");
 }

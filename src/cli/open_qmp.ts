@@ -9,9 +9,10 @@ const CONNECT_MS = 5000;
 /**
  * Connects to QEMU's QMP socket.
  *
+ * @param side which end it is; `null` where QEMU is yet to say.
  * @throws {MigrationError} kind `refused`, saying whether nobody listens or somebody else holds it.
  */
-export async function openQmp(path: string, side: Side, log: Logger): Promise<QmpClient> {
+export async function openQmp(path: string, side: Side | null, log: Logger): Promise<QmpClient> {
   const late = new AbortController();
   try {
     const pipe = await withDeadline(

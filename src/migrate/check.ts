@@ -8,9 +8,10 @@ import { type Disk, listDisks, type QmpClient } from "../qmp/mod.ts";
 import { RpcError } from "../rpc/mod.ts";
 import type { Session } from "../tunnel/mod.ts";
 import { DestinationPeer } from "./destination_peer.ts";
+import { refusal } from "./errors.ts";
 import type { Side } from "./events.ts";
 import { destinationProblems, inspectGuest, sourceProblems } from "./inspect.ts";
-import { isMirrored, selectDisks } from "./plan.ts";
+import { type DiskChoice, isMirrored, selectLocals, selectOwn } from "./plan.ts";
 
 /** Something that stands in the way. */
 export interface Problem {
@@ -30,8 +31,8 @@ export interface CheckResult {
 
 export interface CheckOptions {
   readonly qmp: QmpClient;
-  /** Names of the disks to take; none = every one that can be mirrored. */
-  readonly disks: readonly string[];
+  /** The disks to take, or where they go; none = every one that can be mirrored. */
+  readonly disks: readonly DiskChoice[];
   /** Makes a session to the destination; none = only this end is looked at. */
   readonly connect: ((signal: AbortSignal) => Promise<Session>) | undefined;
   readonly clock: Clock;
@@ -49,13 +50,13 @@ export async function checkMigration(options: CheckOptions): Promise<CheckResult
   const { qmp, connect } = options;
   const guest = await inspectGuest(qmp);
   const role: Side = guest.status === "inmigrate" && !connect ? "destination" : "source";
-  const selection = selectDisks(await listDisks(qmp), options.disks);
-  const found = role === "source"
-    ? await sourceProblems(qmp, guest)
-    : await destinationProblems(qmp, guest);
+  const all = await listDisks(qmp);
+  const [selection, found] = role === "source"
+    ? [selectOwn(all, options.disks), await sourceProblems(qmp, guest)]
+    : [selectLocals(all, options.disks), await destinationProblems(qmp, guest)];
   const problems: Problem[] = [...found, ...selection.problems]
     .map((message) => ({ side: role, message }));
-  const warnings = (await listDisks(qmp)).filter((d) => !isMirrored(d) && !d.empty)
+  const warnings = all.filter((d) => !isMirrored(d) && !d.empty)
     .map((d) => `disk ${d.name} would not be mirrored: it is read-only or shared`);
   if (!connect) return { role, disks: selection.disks, problems, warnings };
 
@@ -78,4 +79,18 @@ export async function checkMigration(options: CheckOptions): Promise<CheckResult
     await peer.close();
   }
   return { role, disks: selection.disks, problems, warnings };
+}
+
+/**
+ * Looks at a destination's QEMU before any source is there.
+ *
+ * @throws {MigrationError} kind `refused`, when it can't receive or has not the disks that were named.
+ */
+export async function checkDestination(
+  qmp: QmpClient,
+  choices: readonly DiskChoice[],
+): Promise<void> {
+  const problems = await destinationProblems(qmp, await inspectGuest(qmp));
+  problems.push(...selectLocals(await listDisks(qmp), choices).problems);
+  if (problems.length > 0) throw refusal("destination-not-fit", "destination", problems);
 }

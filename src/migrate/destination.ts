@@ -12,7 +12,7 @@ import type { DestinationOptions } from "./destination_options.ts";
 import { adviceOn } from "./advice.ts";
 import { asMigrationError, MigrationError, qemuGone, refusal } from "./errors.ts";
 import { IncomingEnd } from "./incoming_end.ts";
-import { destinationProblems, inspectGuest, lookAt } from "./inspect.ts";
+import { lookAt } from "./inspect.ts";
 import { type DestinationRecord, firstRecord } from "./journal.ts";
 import { GuestStart } from "./guest_start.ts";
 import { discardLoaded, guestLoaded, guestStatus } from "./loaded_guest.ts";
@@ -105,12 +105,6 @@ export class DestinationMigration {
   /** Bytes that crossed the tunnel, both directions. */
   get bytes(): number {
     return this.#owner?.bytes ?? 0;
-  }
-
-  /** What stands in the way on this side, before any source is there; throws a refusal. */
-  async check(): Promise<void> {
-    const problems = await destinationProblems(this.#qmp, await inspectGuest(this.#qmp));
-    if (problems.length > 0) throw refusal("destination-not-fit", "destination", problems);
   }
 
   /** Takes up what a process that was killed has left; to be called before any source is served. */

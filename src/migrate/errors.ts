@@ -15,12 +15,13 @@ export class MigrationError extends Error {
   readonly kind: FailureKind;
   /** A stable word for scripts, in kebab case. */
   readonly code: string;
-  readonly side: Side;
+  /** `null` where it is not known which end this is. */
+  readonly side: Side | null;
 
   constructor(
     kind: FailureKind,
     code: string,
-    side: Side,
+    side: Side | null,
     message: string,
     options?: { readonly cause?: unknown },
   ) {
@@ -42,9 +43,9 @@ export function refusal(code: string, side: Side, problems: readonly string[]): 
 }
 
 /** Any error as a failure of this side, unless it says of itself that it is something else. */
-export function asMigrationError(error: unknown, side: Side): MigrationError {
+export function asMigrationError(error: unknown, side: Side | null): MigrationError {
   if (error instanceof MigrationError) return error;
-  const other = side === "source" ? "destination" : "source";
+  const other = side === "destination" ? "source" : "destination";
   if (error instanceof RpcError) {
     const kind = error.code === "refused" ? "refused" : "failed";
     return new MigrationError(kind, error.code, other, error.message, { cause: error });

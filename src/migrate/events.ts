@@ -36,7 +36,8 @@ export interface ReportedError {
   /** A stable word for scripts, in kebab case. */
   readonly code: string;
   readonly message: string;
-  readonly side: Side;
+  /** `null` where it is not known which end this is, see `check`. */
+  readonly side: Side | null;
 }
 
 /** How a migration ended; see the exit codes. */

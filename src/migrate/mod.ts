@@ -3,7 +3,13 @@
  *
  * @module
  */
-export { checkMigration, type CheckOptions, type CheckResult, type Problem } from "./check.ts";
+export {
+  checkDestination,
+  checkMigration,
+  type CheckOptions,
+  type CheckResult,
+  type Problem,
+} from "./check.ts";
 export { DestinationMigration } from "./destination.ts";
 export type { DestinationOptions } from "./destination_options.ts";
 export type { DestinationState } from "./destination_machine.ts";

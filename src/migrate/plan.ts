@@ -55,6 +55,43 @@ export interface DiskChoice {
   readonly local: string;
 }
 
+/** Picks the disks that `choices` map to, or every one that may be mirrored where none is named. */
+export function selectLocals(locals: readonly Disk[], choices: readonly DiskChoice[]): Selection {
+  if (choices.length === 0) return selectDisks(locals, []);
+  const problems: string[] = [];
+  const chosen = new Map<Disk, DiskChoice>();
+  for (const choice of choices) {
+    const { local } = choice;
+    const disk = locals.find((d) => d.name === local);
+    const taken = disk && chosen.get(disk);
+    const problem = !disk
+      ? `there is no disk ${local}, there is ${listOf(locals)}`
+      : !isMirrored(disk)
+      ? `${local} can't be mirrored, ${whyNot(disk)}`
+      : taken
+      ? `${local} stands for the source's ${taken.name} already`
+      : undefined;
+    if (problem !== undefined) problems.push(`${asGiven(choice)}: ${problem}`);
+    else chosen.set(disk!, choice);
+  }
+  return { disks: [...chosen.keys()], problems };
+}
+
+/** Picks a source's disks by the same flags; it has no other end's names to map. */
+export function selectOwn(disks: readonly Disk[], choices: readonly DiskChoice[]): Selection {
+  const mapped = choices.filter((choice) => choice.local !== choice.name);
+  const plain = choices.filter((choice) => !mapped.includes(choice)).map((choice) => choice.name);
+  const selection = selectDisks(disks, plain);
+  if (mapped.length === 0) return selection;
+  const why = "NAME=LOCAL is for a destination, a QEMU that waits for a guest (-incoming defer)";
+  const problems = mapped.map((choice) => `${asGiven(choice)}: ${why}`);
+  return { disks: [], problems: [...problems, ...selection.problems] };
+}
+
+function asGiven({ name, local }: DiskChoice): string {
+  return `--disk ${name === local ? name : `${name}=${local}`}`;
+}
+
 /**
  * Finds the destination's disk for each of the source's and holds their sizes together. Both ends
  * must come to the same set.

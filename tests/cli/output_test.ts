@@ -45,6 +45,23 @@ Deno.test("a result is told with its figures, a failure with its cause, its side
   assertEquals(lineOf(progress(1), true), undefined);
 });
 
+Deno.test("a check says what QEMU was looked at as, which may not be what was meant", () => {
+  const found = { event: "check" as const, disks: [], warnings: [] };
+  const problem = (message: string) => ({ side: "destination" as const, message });
+  const lines = (role: "source" | "destination", ...problems: string[]) =>
+    lineOf({ ...found, role, problems: problems.map(problem) }, false)?.split("\n");
+  assertEquals(lines("source"), ["vmferry: as a source: nothing stands in the way"]);
+  assertEquals(lines("destination"), ["vmferry: as a destination: nothing stands in the way"]);
+  assertEquals(lines("destination", "a"), [
+    "vmferry: destination: a",
+    "vmferry: as a destination: 1 thing stands in the way",
+  ]);
+  assertEquals(
+    lines("source", "a", "b")?.at(-1),
+    "vmferry: as a source: 2 things stand in the way",
+  );
+});
+
 Deno.test("a link that went is told with the time that is left, quiet or not", () => {
   const link = { event: "link" as const, attempt: 3 };
   for (const quiet of [true, false]) {

@@ -1,4 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
+import { listenUnix } from "../../src/tunnel/mod.ts";
+import { WaitingQemu } from "../support/fake_destination.ts";
 import { inFolder } from "../support/in_folder.ts";
 import { vmferry } from "../support/program.ts";
 
@@ -91,6 +93,35 @@ Deno.test("wrong usage is exit 2 also where it shows late", async () => {
     listener.close();
     await serving;
   });
+});
+
+Deno.test("a receive whose disks are not there is refused before it listens", async () => {
+  await inFolder(async (dir) => {
+    const acceptor = await listenUnix(`${dir}/qmp`);
+    const serving = (async () => {
+      for (let pipe; (pipe = await acceptor.accept());) new WaitingQemu(pipe);
+    })();
+    using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { code, stderr } = await vmferry([
+      ...["receive", "--qmp", `${dir}/qmp`, "--run-dir", dir, "--disk", "vd0=nope"],
+      ...["--listen", `tcp://127.0.0.1:${taken.addr.port}`],
+    ]);
+    assertEquals(code, 3, stderr);
+    assert(stderr.includes("--disk vd0=nope: there is no disk nope, there is vd0"), stderr);
+    acceptor.close();
+    await serving;
+  });
+});
+
+Deno.test("a check that can't ask QEMU what it is names no side", async () => {
+  const check = ["check", "--qmp", "/none/qmp.sock"];
+  const [alone, toward] = await Promise.all([
+    vmferry(check),
+    vmferry([...check, "tcp://127.0.0.1:1"]),
+  ]);
+  assertEquals([alone.code, toward.code], [3, 3]);
+  assert(/^vmferry: QMP: /m.test(alone.stderr), alone.stderr);
+  assert(/^vmferry: source: QMP: /m.test(toward.stderr), toward.stderr);
 });
 
 /** A QMP server that greets and says yes. */

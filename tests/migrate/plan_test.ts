@@ -1,5 +1,11 @@
 import { assertEquals } from "@std/assert";
-import { compareGuests, matchDisks, selectDisks } from "../../src/migrate/plan.ts";
+import {
+  compareGuests,
+  matchDisks,
+  selectDisks,
+  selectLocals,
+  selectOwn,
+} from "../../src/migrate/plan.ts";
 import type { Disk } from "../../src/qmp/mod.ts";
 
 const disk = (name: string, more: Partial<Disk> = {}): Disk => ({
@@ -27,6 +33,35 @@ Deno.test("a named disk that can't go is told with the reason", () => {
     "--disk vdz: there is no such disk, there is vda, cd, iso",
     "--disk cd: it can't be mirrored, it is empty",
     "--disk iso: it can't be mirrored, it is read-only",
+  ]);
+});
+
+const choices = (...flags: string[]) =>
+  flags.map((flag) => {
+    const [name = "", local = name] = flag.split("=");
+    return { name, local };
+  });
+
+Deno.test("each disk that a destination is to take is there, can be mirrored and stands for one", () => {
+  const all = [disk("vd0"), disk("vd1"), disk("iso", { readOnly: true })];
+  const select = (...flags: string[]) => selectLocals(all, choices(...flags));
+  assertEquals(select("x=vd0", "vd1").problems, []);
+  assertEquals(select("x=vd0", "vd1").disks.map((d) => d.name), ["vd0", "vd1"]);
+  assertEquals(select().disks.map((d) => d.name), ["vd0", "vd1"]);
+  assertEquals(select("nope", "vd0=nope", "a=iso", "x=vd0", "y=vd0").problems, [
+    "--disk nope: there is no disk nope, there is vd0, vd1, iso",
+    "--disk vd0=nope: there is no disk nope, there is vd0, vd1, iso",
+    "--disk a=iso: iso can't be mirrored, it is read-only",
+    "--disk y=vd0: vd0 stands for the source's x already",
+  ]);
+});
+
+Deno.test("a source has no other end's names to map", () => {
+  const all = [disk("vd0"), disk("vd1")];
+  assertEquals(selectOwn(all, choices("vd1")).disks.map((d) => d.name), ["vd1"]);
+  assertEquals(selectOwn(all, choices("x=vd0", "nope")).problems, [
+    "--disk x=vd0: NAME=LOCAL is for a destination, a QEMU that waits for a guest (-incoming defer)",
+    "--disk nope: there is no such disk, there is vd0, vd1",
   ]);
 });
 

@@ -8,6 +8,12 @@ import { poll } from "./support/waiting.ts";
 const FUTURE = new Uint8Array(16);
 FUTURE.set([0x89, 0x56, 0x4d, 0x46, 0x45, 0x52, 0x52, 0x59, 0x0d, 0x0a, 0x1a, 0x0a, 0, 9, 0, 0]);
 
+const BAD_NAMES: readonly (readonly [readonly string[], RegExp])[] = [
+  [["nope"], /--disk nope: there is no disk nope, there is vd0, other, small/],
+  [["vd0=nope"], /--disk vd0=nope: there is no disk nope/],
+  [["x=vd0", "y=vd0"], /--disk y=vd0: vd0 stands for the source's x already/],
+];
+
 /** Whatever does not fit is refused with its reason, touches nothing, and the next try works. */
 export const scenario: Scenario = {
   name: "refusals",
@@ -42,6 +48,15 @@ export const scenario: Scenario = {
 
     context.note("a disk without a counterpart");
     await bothRefused(/disk vd1 of the source has no counterpart.*there is vd0, other, small/, []);
+
+    context.note("disks that the destination has not, or names twice");
+    for (const [names, reason] of BAD_NAMES) {
+      const receive = pair.receive(names.flatMap((name) => ["--disk", name]));
+      await assertRefused(receive, reason);
+      if (receive.events.entries.some((e) => e.event === "listening")) {
+        throw new Error("It listened for a guest that it can't take");
+      }
+    }
 
     context.note("a disk that is smaller at the destination");
     const toSmall = ["--disk", "vd0", "--disk", "vd1=small"];

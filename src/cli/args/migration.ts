@@ -43,7 +43,7 @@ export interface CheckCommand extends CommonOptions, TunnelOptions {
   readonly command: "check";
   readonly qmp: string;
   readonly destination: Destination | undefined;
-  readonly disks: readonly string[];
+  readonly disks: readonly { readonly name: string; readonly local: string }[];
 }
 
 /** `vmferry recover`. */
@@ -102,7 +102,7 @@ export function parseCheck(given: Given): CheckCommand {
     command: "check",
     qmp: required(given, "qmp"),
     destination: destinationOf(given),
-    disks: unique(given, given.many("disk"), (d) => d),
+    disks: unique(given, given.many("disk").map(diskChoice), (d) => d.name),
     ...common(given),
     ...tunnel(given),
   };

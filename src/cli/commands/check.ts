@@ -15,12 +15,14 @@ export async function check(options: Options, output: Output): Promise<ExitCode>
   const { destination } = options;
   const startedAt = systemClock.now();
   const connect = destination && await connector(destination, options, output);
+  // Without another end to go to, what QEMU can be is what is to be found out.
+  const side = destination ? "source" : null;
   const stop = new AbortController();
   using _signals = onSignals((name) =>
-    stop.abort(new MigrationError("cancelled", "cancelled", "source", `Cancelled by ${name}`))
+    stop.abort(new MigrationError("cancelled", "cancelled", side, `Cancelled by ${name}`))
   );
   try {
-    await using qmp = await openQmp(options.qmp, "source", output.log);
+    await using qmp = await openQmp(options.qmp, side, output.log);
     const result = await checkMigration({
       qmp,
       disks: options.disks,
@@ -33,7 +35,7 @@ export async function check(options: Options, output: Output): Promise<ExitCode>
     output.report({ event: "check", ...result, disks });
     return result.problems.length === 0 ? EXIT.done : EXIT.refused;
   } catch (error) {
-    const failure = asMigrationError(stop.signal.aborted ? stop.signal.reason : error, "source");
+    const failure = asMigrationError(stop.signal.aborted ? stop.signal.reason : error, side);
     output.report(resultEvent({ startedAt, bytes: 0, error: failure }));
     return exitCodeOf(failure);
   }

@@ -1,6 +1,7 @@
 import { systemClock, withDeadline } from "../../io/mod.ts";
 import {
   asMigrationError,
+  checkDestination,
   DestinationMigration,
   type DestinationRecord,
   MigrationError,
@@ -66,6 +67,7 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
       socketOwner,
       log,
     });
+    if (!run.record) await checkDestination(qmp, options.disks);
     await end.open(
       listenAddress(options.listen, run.record),
       new KeptTicket(run.dir.own(KEPT_TICKET)),
@@ -88,7 +90,6 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
       log,
     });
     if (run.record) await migration.takeUp();
-    else await migration.check();
     const destination = migration;
     const identity = await identify("destination", qmp, options.qmp, run.dir.folder);
     control = new ControlServer(

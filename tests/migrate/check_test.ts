@@ -1,0 +1,52 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { silentLogger, systemClock } from "../../src/io/mod.ts";
+import { checkDestination, checkMigration, MigrationError } from "../../src/migrate/mod.ts";
+import { QmpClient } from "../../src/qmp/mod.ts";
+import { WaitingQemu } from "../support/fake_destination.ts";
+import { memoryPipe } from "../support/memory_pipe.ts";
+
+/** A QEMU in this run state, with a disk vd0. */
+async function qemuThat(status: string) {
+  const [ours, theirs] = memoryPipe();
+  const qemu = new WaitingQemu(theirs, { "query-block-jobs": () => ({ return: [] }) });
+  qemu.status = status;
+  const qmp = await QmpClient.open(ours);
+  const check = (...disks: { name: string; local: string }[]) =>
+    checkMigration({
+      ...{ qmp, disks, connect: undefined, clock: systemClock, log: silentLogger },
+      signal: new AbortController().signal,
+    });
+  return { qmp, check, end: () => qemu.fake.close() };
+}
+
+const MAPPED = { name: "x", local: "vd0" };
+const NOWHERE = { name: "vd0", local: "nope" };
+
+Deno.test("names are mapped where QEMU waits for a guest, and nowhere else", async () => {
+  const waiting = await qemuThat("inmigrate");
+  const there = await waiting.check(MAPPED);
+  assertEquals([there.role, there.problems.length], ["destination", 0]);
+  assertEquals(there.disks.map((d) => d.name), ["vd0"]);
+  assertEquals((await waiting.check(NOWHERE)).problems, [{
+    side: "destination",
+    message: "--disk vd0=nope: there is no disk nope, there is vd0",
+  }]);
+  waiting.end();
+
+  const running = await qemuThat("running");
+  assertEquals((await running.check()).role, "source");
+  assertEquals((await running.check(MAPPED)).problems.map((p) => p.side), ["source"]);
+  running.end();
+});
+
+Deno.test("a destination without the disks that were named refuses before any source is there", async () => {
+  const waiting = await qemuThat("inmigrate");
+  await checkDestination(waiting.qmp, [MAPPED]);
+  const error = await assertRejects(
+    () => checkDestination(waiting.qmp, [NOWHERE]),
+    MigrationError,
+    "--disk vd0=nope: there is no disk nope",
+  );
+  assertEquals([error.kind, error.side], ["refused", "destination"]);
+  waiting.end();
+});
