@@ -74,7 +74,8 @@ export async function checkMigration(options: CheckOptions): Promise<CheckResult
     warnings.push(...answer.warnings);
   } catch (error) {
     if (!(error instanceof RpcError) || error.code !== "refused") throw error;
-    problems.push({ side: "destination", message: error.message });
+    const each = error.problems.length > 0 ? error.problems : [error.message];
+    problems.push(...each.map((message) => ({ side: "destination" as const, message })));
   } finally {
     await peer.close();
   }

@@ -239,7 +239,7 @@ export class DestinationMigration {
     }
     if (params.checkOnly) {
       const { problems } = await lookAt(this.#qmp, params, this.#options.disks);
-      if (problems.length > 0) throw new RpcError("refused", problems.join("; "));
+      if (problems.length > 0) throw new RpcError("refused", problems.join("; "), problems);
       return result;
     }
     // Before anything is waited for: of two sources that come at once, one is refused.

@@ -8,7 +8,7 @@
  * @module
  */
 import { limits } from "../tunnel/mod.ts";
-import { integer, object, SchemaError, text } from "./schema.ts";
+import { integer, list, nullable, object, SchemaError, text } from "./schema.ts";
 
 export interface Request {
   readonly id: number;
@@ -19,8 +19,17 @@ export interface Request {
 export interface Reply {
   readonly id: number;
   readonly result?: unknown;
-  readonly error?: { readonly code: string; readonly message: string };
+  readonly error?: {
+    readonly code: string;
+    readonly message: string;
+    /** Where it is several things: each on its own. */
+    readonly problems?: readonly string[] | null;
+  };
 }
+
+/** How many problems an error may list, and how long each may be, characters. */
+export const MAX_PROBLEMS = 64;
+export const MAX_PROBLEM = 1024;
 
 /** The other end sent what is no message. The session can't go on. */
 export class MessageError extends Error {
@@ -57,7 +66,11 @@ export function messageLength(head: Uint8Array): number {
 }
 
 const withId = object({ id: integer(1) });
-const errorShape = object({ code: text(64), message: text(8192) });
+const errorShape = object({
+  code: text(64),
+  message: text(8192),
+  problems: nullable(list(text(MAX_PROBLEM), MAX_PROBLEMS)),
+});
 
 /**
  * @throws {MessageError} when it is no JSON, or neither a request nor a reply.

@@ -13,6 +13,8 @@ import { limits } from "../tunnel/mod.ts";
 import {
   decodeMessage,
   encodeMessage,
+  MAX_PROBLEM,
+  MAX_PROBLEMS,
   messageLength,
   type Reply,
   type Request,
@@ -25,9 +27,12 @@ export class RpcError extends Error {
   override name = "RpcError";
   /** A word such as `refused`, `unknown-procedure`, `bad-params`, `failed`. */
   readonly code: string;
-  constructor(code: string, message: string) {
+  /** Where the message tells several things: each on its own. */
+  readonly problems: readonly string[];
+  constructor(code: string, message: string, problems: readonly string[] = []) {
     super(message);
     this.code = code;
+    this.problems = problems;
   }
 }
 
@@ -103,7 +108,9 @@ export class RpcPeer {
       fail: reject,
       settle(reply) {
         if (reply.error) {
-          return reject(new RpcError(reply.error.code, printable(reply.error.message, 4096)));
+          const { code, message, problems } = reply.error;
+          const each = (problems ?? []).map((problem) => printable(problem, MAX_PROBLEM));
+          return reject(new RpcError(code, printable(message, 4096), each));
         }
         try {
           resolve(procedures[method].result(reply.result, "result") as Result<P>);
@@ -176,7 +183,10 @@ export class RpcPeer {
         : error instanceof SchemaError
         ? "bad-params"
         : "failed";
-      return { id, error: { code, message: messageOf(error).slice(0, 4096) } };
+      const problems = error instanceof RpcError ? error.problems : [];
+      const each = problems.slice(0, MAX_PROBLEMS).map((problem) => problem.slice(0, MAX_PROBLEM));
+      const message = messageOf(error).slice(0, 4096);
+      return { id, error: { code, message, ...(each.length > 0 ? { problems: each } : {}) } };
     }
   }
 

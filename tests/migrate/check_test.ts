@@ -1,19 +1,24 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { silentLogger, systemClock } from "../../src/io/mod.ts";
-import { checkDestination, checkMigration, MigrationError } from "../../src/migrate/mod.ts";
+import {
+  checkDestination,
+  checkMigration,
+  type CheckOptions,
+  MigrationError,
+} from "../../src/migrate/mod.ts";
 import { QmpClient } from "../../src/qmp/mod.ts";
-import { WaitingQemu } from "../support/fake_destination.ts";
+import { fakeDestination, WaitingQemu } from "../support/fake_destination.ts";
 import { memoryPipe } from "../support/memory_pipe.ts";
 
 /** A QEMU in this run state, with a disk vd0. */
-async function qemuThat(status: string) {
+async function qemuThat(status: string, connect?: CheckOptions["connect"]) {
   const [ours, theirs] = memoryPipe();
   const qemu = new WaitingQemu(theirs, { "query-block-jobs": () => ({ return: [] }) });
   qemu.status = status;
   const qmp = await QmpClient.open(ours);
   const check = (...disks: { name: string; local: string }[]) =>
     checkMigration({
-      ...{ qmp, disks, connect: undefined, clock: systemClock, log: silentLogger },
+      ...{ qmp, disks, connect, clock: systemClock, log: silentLogger },
       signal: new AbortController().signal,
     });
   return { qmp, check, end: () => qemu.fake.close() };
@@ -49,4 +54,21 @@ Deno.test("a destination without the disks that were named refuses before any so
   );
   assertEquals([error.kind, error.side], ["refused", "destination"]);
   waiting.end();
+});
+
+Deno.test("what stands in the way at the destination is told one by one", async () => {
+  const destination = await fakeDestination(systemClock, {
+    "query-cpus-fast": () => ({ return: [{}, {}] }),
+    "query-block": () => ({ return: [] }),
+  });
+  const running = await qemuThat("running", destination.connect);
+  assertEquals(
+    (await running.check()).problems,
+    [
+      "the number of vCPUs is 1 at the source and 2 at the destination",
+      "disk vd0 of the source has no counterpart: there is no disk vd0, there is none",
+    ].map((message) => ({ side: "destination", message })),
+  );
+  running.end();
+  await destination.end();
 });

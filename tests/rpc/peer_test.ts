@@ -269,6 +269,21 @@ Deno.test("members that a later version adds are ignored", async () => {
   await peer.join();
 });
 
+Deno.test("an error that tells several things has each on its own, within bounds and harmless", async () => {
+  const many = Array.from({ length: 70 }, (_, i) => `${i}\x1b${"x".repeat(2000)}`);
+  let problems: readonly string[] = many;
+  const { left, end } = peers({}, {
+    status: () => Promise.reject(new RpcError("refused", "all of it", problems)),
+  });
+  const refused = () =>
+    assertRejects(() => left.call("status", { migration: "m" }, soon), RpcError);
+  const told = (await refused()).problems;
+  assertEquals([told.length, told[0]!.slice(0, 3), told[0]!.length], [64, "0?x", 1024]);
+  problems = [];
+  assertEquals((await refused()).problems, []);
+  await end();
+});
+
 Deno.test("an older source's abort, which names neither code nor side, is understood", () => {
   const read = (params: unknown) => procedures.abort.params(params, "params");
   assertEquals(read({ reason: "", cancelled: false }), GIVEN_UP);

@@ -109,15 +109,20 @@ export async function fakeDestination(
     connectUnix: () => Promise.reject(new Error("not served")),
     removeFile: () => Promise.resolve(),
   });
+  const connect = async () => {
+    const { connecting, listening } = await sessionPair();
+    migration.serve(listening);
+    return connecting;
+  };
   return {
     migration,
     qemu,
     written,
+    /** The source's end of a session. */
+    connect,
     /** A source that has come. */
     async source(): Promise<DestinationPeer> {
-      const { connecting, listening } = await sessionPair();
-      migration.serve(listening);
-      return new DestinationPeer(connecting, { clock, log: silentLogger });
+      return new DestinationPeer(await connect(), { clock, log: silentLogger });
     },
     async end(): Promise<void> {
       await migration.leave();
