@@ -43,7 +43,7 @@ export function resultEvent(end: {
   };
 }
 
-function nextAfter({ kind, code }: MigrationError, memoryBegan: boolean): string[] {
+function nextAfter(error: MigrationError, memoryBegan: boolean): string[] {
   // Where the guest may run at the destination, nobody must be told to end that QEMU.
-  return adviceOn(code, memoryBegan && kind !== "unknown");
+  return adviceOn(error, memoryBegan && error.kind !== "unknown");
 }

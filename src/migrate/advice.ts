@@ -1,3 +1,6 @@
+import { SessionError } from "../tunnel/mod.ts";
+import { MigrationError } from "./errors.ts";
+
 /** What to do next after a failure, by its code; those that say so themselves are not here. */
 const ADVICE: Readonly<Record<string, string>> = {
   "disk-full": "make room there and migrate again",
@@ -22,24 +25,37 @@ const ADVICE: Readonly<Record<string, string>> = {
   "not-seen-running":
     "ask QEMU itself how the guest is (query-status); 'vmferry recover' on both " +
     "hosts says what follows",
-  "unreachable": "is 'vmferry receive' running there, and may this host connect to its port?",
   "connection-lost": "when the link is back, start 'vmferry receive' and 'vmferry migrate' again",
   "timeout":
-    "give it more time (--timeout) or bandwidth, or let it stop the guest rather than give " +
-    "up (--timeout-action suspend)",
+    "give it more time (migrate --timeout) or bandwidth, or let it stop the guest rather " +
+    "than give up (--timeout-action suspend)",
 };
+
+const NO_SOURCE = "start 'vmferry migrate' at the source while 'vmferry receive' waits here; it " +
+  "waits for ever without --timeout";
+const NOBODY_THERE = "is 'vmferry receive' running there, and may this host connect to its port?";
 
 /** Whatever it failed of: QEMU takes one incoming migration in its life. */
 const ANEW = "memory had begun to cross: start the destination's QEMU anew with -incoming defer " +
   "before the next try";
 
 /**
- * What to do next after a failure with this code, in words; nothing where its message says all.
+ * What to do next after a failure, in words; nothing where its message says all.
  *
  * @param memoryBegan memory had begun to cross, or may have.
  */
-export function adviceOn(code: string, memoryBegan = false): string[] {
-  const steps = Object.hasOwn(ADVICE, code) ? [ADVICE[code]!] : [];
+export function adviceOn(error: MigrationError, memoryBegan = false): string[] {
+  const steps = stepsAfter(error);
   const saysSo = steps.some((step) => step.includes("anew"));
   return memoryBegan && !saysSo ? [...steps, ANEW] : steps;
+}
+
+function stepsAfter({ code, side, cause }: MigrationError): string[] {
+  if (code === "timeout" && side === "destination") return [NO_SOURCE];
+  if (code === "unreachable") {
+    // Somebody who answered and was not the one, or an ssh: the message says what is wrong.
+    const session = cause instanceof MigrationError ? cause.cause : cause;
+    return session instanceof SessionError && session.unanswered ? [NOBODY_THERE] : [];
+  }
+  return Object.hasOwn(ADVICE, code) ? [ADVICE[code]!] : [];
 }

@@ -425,7 +425,7 @@ export class DestinationMigration {
   async #giveAndTell(event: "fault" | "gone", reason: MigrationError): Promise<void> {
     await this.#give(event, reason);
     if (this.#failure !== reason) return;
-    this.#owner?.abort([reason.message, ...adviceOn(reason.code)].join("; "), "stopped");
+    this.#owner?.abort([reason.message, ...adviceOn(reason)].join("; "), "stopped");
   }
 
   /** The failure as an answer to a call; the answer must be out before the session's owner may end it. */

@@ -6,6 +6,7 @@
 import {
   type BytePipe,
   type Clock,
+  DeadlineError,
   delay,
   type Dial,
   type Logger,
@@ -17,6 +18,7 @@ import { type Local, openSession, resumeSession } from "./handshake.ts";
 import * as limits from "./limits.ts";
 import type { Liveness } from "./link.ts";
 import { Session } from "./session.ts";
+import { isUnanswered } from "./unanswered.ts";
 
 export interface ConnectOptions {
   readonly dial: Dial;
@@ -47,7 +49,10 @@ export async function connectSession(options: ConnectOptions): Promise<Session> 
   const { pipe, result } = await withPipe(options, (pipe) => openSession(pipe, local))
     .catch((error) => {
       if (error instanceof SessionError) throw error;
-      throw new SessionError("unreachable", messageOf(error), { cause: error });
+      // What a child of ours dials is its own affair.
+      const unanswered = options.mayReconnect &&
+        (error instanceof DeadlineError || isUnanswered(error));
+      throw new SessionError("unreachable", messageOf(error), { cause: error, unanswered });
     });
   const session = new Session({
     role: "connecting",

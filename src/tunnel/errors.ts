@@ -21,14 +21,17 @@ export class SessionError extends Error {
   readonly code: SessionErrorCode;
   /** With code `refused`: the reason's code. */
   readonly refusal: RefuseCode | undefined;
+  /** With code `unreachable`: nobody answered at the address. Else somebody did, and was not the one. */
+  readonly unanswered: boolean;
   constructor(
     code: SessionErrorCode,
     message: string,
-    options: { cause?: unknown; refusal?: RefuseCode } = {},
+    options: { cause?: unknown; refusal?: RefuseCode; unanswered?: boolean } = {},
   ) {
     super(message, "cause" in options ? { cause: options.cause } : undefined);
     this.code = code;
     this.refusal = options.refusal;
+    this.unanswered = options.unanswered ?? false;
   }
 }
 

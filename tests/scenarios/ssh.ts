@@ -35,7 +35,10 @@ export const scenario: Scenario = {
       /host key of 127\.0\.0\.1 is not the one/,
     ]);
     context.note("the host key is not known");
-    await fails(pair.migrateWith(there({ hosts: "nothing" })), 1, [/host key .* is not known/]);
+    await fails(pair.migrateWith(there({ hosts: "nothing" })), 1, [
+      /host key .* is not known/,
+      /'ssh -p \d+ 127\.0\.0\.1'/,
+    ]);
     context.note("the key is refused");
     await fails(pair.migrateWith(there({ key: "stranger" })), 1, [/refused every key/]);
     context.note("something else answers");

@@ -76,15 +76,18 @@ Deno.test("ssh's arguments: nothing of an address becomes an option, words stay 
 
 Deno.test("how ssh ended is told in words that say what to do", () => {
   const words = (code: number, ...lines: string[]) =>
-    sshWords({ host: "h", code, lines, said: "", command: "vmferry" });
+    sshWords({ host: "h", user: "u", port: 7, code, lines, said: "", command: "vmferry" });
   const cases: [string, string][] = [
     [words(127, "sh: 1: vmferry: not found"), "--remote-command"],
     [words(126, "Permission denied"), "can't be executed"],
     [words(255, "WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!"), "is not the one"],
-    [words(255, "Host key verification failed."), "is not known to ssh here"],
+    [words(255, "Host key verification failed."), "by hand, 'ssh -p 7 u@h'"],
     [words(255, "u@h: Permission denied (publickey)."), "refused every key"],
     [words(255, "ssh: connect to host h port 22: Connection refused"), "Connection refused"],
     [words(3, "vmferry: destination: no", "vmferry: the guest was not moved"), "destination: no"],
   ];
+  const plain = { host: "h", user: undefined, port: undefined, said: "", command: "vmferry" };
+  const unknown = sshWords({ ...plain, code: 255, lines: ["Host key verification failed."] });
+  cases.push([unknown, "by hand, 'ssh h'"]);
   for (const [said, expected] of cases) assert(said.includes(expected), said);
 });

@@ -182,8 +182,9 @@ class SshPipe implements BytePipe {
     const { code } = await this.#child.status;
     clearTimeout(timer);
     await this.#linesEnded;
-    const { host, command } = this.#options;
-    const words = sshWords({ host, command, code, lines: this.#lines, said: error.said });
+    const { host, user, port, command } = this.#options;
+    const lines = this.#lines;
+    const words = sshWords({ host, user, port, command, code, lines, said: error.said });
     return code === REFUSED
       ? new SessionError("refused", words, { cause: error })
       : new Error(words, { cause: error });

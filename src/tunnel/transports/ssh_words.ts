@@ -7,6 +7,8 @@
 /** How an ssh process ended before the other end spoke. */
 export interface SshEnd {
   readonly host: string;
+  readonly user: string | undefined;
+  readonly port: number | undefined;
   /** The exit code: 255 is ssh's own, others are the remote command's. */
   readonly code: number;
   /** Lines of its standard error. */
@@ -18,7 +20,7 @@ export interface SshEnd {
 }
 
 /** What went wrong. */
-export function sshWords({ host, code, lines, said, command }: SshEnd): string {
+export function sshWords({ host, user, port, code, lines, said, command }: SshEnd): string {
   const all = lines.join("\n");
   const last = lines.findLast((line) => line.trim() !== "")?.trim() ?? "";
   if (code === 127 || /command not found|: not found/.test(all)) {
@@ -37,7 +39,9 @@ export function sshWords({ host, code, lines, said, command }: SshEnd): string {
       "between, or the host was installed anew; see ssh's known_hosts";
   }
   if (/Host key verification failed|No .* host key is known/i.test(all)) {
-    return `The host key of ${host} is not known to ssh here: connect once by hand, 'ssh ${host}', ` +
+    const where = user === undefined ? host : `${user}@${host}`;
+    const byHand = port === undefined ? `ssh ${where}` : `ssh -p ${port} ${where}`;
+    return `The host key of ${host} is not known to ssh here: connect once by hand, '${byHand}', ` +
       "and compare it";
   }
   const denied = /Permission denied \(([^)]*)\)/.exec(all);

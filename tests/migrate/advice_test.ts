@@ -1,0 +1,26 @@
+import { assertEquals } from "@std/assert";
+import { adviceOn, asMigrationError, MigrationError, type Side } from "../../src/migrate/mod.ts";
+import { SessionError } from "../../src/tunnel/mod.ts";
+
+const timeout = (side: Side) => adviceOn(new MigrationError("failed", "timeout", side, "x")).join();
+
+Deno.test("who waited for a source is told of what there is to do here, and of no guest", () => {
+  assertEquals(/suspend|bandwidth|guest/.test(timeout("destination")), false);
+  assertEquals(/vmferry migrate/.test(timeout("destination")), true);
+  assertEquals(/migrate --timeout.*suspend/.test(timeout("source")), true);
+});
+
+Deno.test("where nobody answers, whether a receive is there is asked; where somebody did, it is not", () => {
+  const steps = (unanswered: boolean) => {
+    const error = new SessionError("unreachable", "x", { unanswered });
+    return adviceOn(asMigrationError(error, "source"));
+  };
+  assertEquals(steps(true).length, 1);
+  assertEquals(steps(false), []);
+  const cause = asMigrationError(
+    new SessionError("unreachable", "x", { unanswered: true }),
+    "source",
+  );
+  const worded = new MigrationError("failed", "unreachable", "source", "x. y", { cause });
+  assertEquals(adviceOn(worded), steps(true));
+});
