@@ -8,6 +8,9 @@ type Progress = MigrationEvent & { readonly event: "progress" };
 /** Disks that get a bar of their own; the rest share one line. */
 const MOST_DISKS = 16;
 
+/** Shortest bar that says anything, characters. */
+const LEAST_BAR = 8;
+
 /** Progress bars on a terminal: drawn over each other, with lines scrolling by above them. */
 export class Bars {
   readonly #write: (text: string) => void;
@@ -21,7 +24,7 @@ export class Bars {
 
   /** Draws the bars anew. */
   show(progress: Progress): void {
-    const lines = barLines(progress, Math.max(40, this.#columns()) - 1);
+    const lines = barLines(progress, Math.max(1, this.#columns() - 1));
     this.#write(this.#erase() + lines.map((line) => line + "\n").join(""));
     this.#drawn = lines;
   }
@@ -73,7 +76,9 @@ function bar(
 ): string {
   const head = `  ${printable(name).slice(0, label).padEnd(label)} `;
   const tail = ` ${percent(done, total).padStart(5)}  ${note}`;
-  const room = Math.max(8, Math.min(40, width - head.length - tail.length - 2));
+  const room = Math.min(40, width - head.length - tail.length - 2);
+  // What does not fit is cut off, and the figures say more than a bar.
+  if (room < LEAST_BAR) return head.trimEnd() + tail;
   const full = total > 0 ? Math.min(room, Math.floor(done / total * room)) : room;
   return `${head}[${"#".repeat(full)}${"-".repeat(room - full)}]${tail}`;
 }

@@ -7,7 +7,7 @@
 import { type Logger, type LogLevel, printable } from "../io/mod.ts";
 import type { CommonOptions } from "./args/common.ts";
 import type { CliEvent } from "./events.ts";
-import { LineWriter } from "./line_writer.ts";
+import { LineWriter, type Sink } from "./line_writer.ts";
 import { Bars } from "./bars.ts";
 import { lineOf } from "./lines.ts";
 
@@ -17,20 +17,42 @@ const QUIET_MS = 5000;
 /** Longest line, characters. */
 const LONGEST_LINE = 10_000;
 
+/** What an output writes to, and what is known of the terminal there. */
+export interface Outlets {
+  readonly stdout: Sink;
+  readonly stderr: Sink & { isTerminal(): boolean };
+  /** The terminal's kind, of the environment. */
+  readonly term: () => string | undefined;
+  readonly columns: () => number;
+}
+
+const PROCESS: Outlets = {
+  stdout: Deno.stdout,
+  stderr: Deno.stderr,
+  term: () => Deno.env.get("TERM"),
+  columns,
+};
+
 export class Output {
   readonly log: Logger;
-  readonly #stdout = new LineWriter(Deno.stdout);
-  readonly #stderr = new LineWriter(Deno.stderr);
+  readonly #stdout: LineWriter;
+  readonly #stderr: LineWriter;
   readonly #options: Pick<CommonOptions, "json" | "quiet">;
   readonly #bars: Bars | undefined;
   #lastProgress = -Infinity;
   #lastLinkDown = -Infinity;
 
-  constructor(options: Pick<CommonOptions, "json" | "quiet" | "verbose">) {
+  constructor(
+    options: Pick<CommonOptions, "json" | "quiet" | "verbose">,
+    outlets: Outlets = PROCESS,
+  ) {
     this.#options = options;
+    this.#stdout = new LineWriter(outlets.stdout);
+    this.#stderr = new LineWriter(outlets.stderr);
     const least: LogLevel = options.verbose ? "debug" : "warning";
-    if (!options.json && !options.quiet && !options.verbose && Deno.stderr.isTerminal()) {
-      this.#bars = new Bars((text) => this.#stderr.write(text), columns);
+    const plain = options.json || options.quiet || options.verbose;
+    if (!plain && movesItsCursor(outlets)) {
+      this.#bars = new Bars((text) => this.#stderr.write(text), outlets.columns);
     }
     this.log = {
       debugEnabled: options.verbose,
@@ -45,13 +67,13 @@ export class Output {
 
   /** Tells of an event. Never waits. */
   readonly report = (event: CliEvent): void => {
+    if (event.event === "progress" && this.#options.quiet) return;
     if (this.#options.json) {
       const line = JSON.stringify({ ...event, time: new Date().toISOString() });
       this.#stdout.write(line + "\n", event.event === "progress");
       return;
     }
     if (event.event === "progress") {
-      if (this.#options.quiet) return;
       if (this.#bars) return this.#bars.show(event);
       const now = performance.now();
       if (now - this.#lastProgress < QUIET_MS) return;
@@ -99,9 +121,14 @@ function timeOfDay(): string {
   return `${ms}${String(us % 1000).padStart(3, "0")}Z`;
 }
 
+function movesItsCursor({ stderr, term }: Outlets): boolean {
+  return stderr.isTerminal() && term() !== "dumb";
+}
+
 function columns(): number {
   try {
-    return Deno.consoleSize().columns;
+    // A terminal that has no size says 0.
+    return Deno.consoleSize().columns || 80;
   } catch {
     return 80;
   }

@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { barLines } from "../../src/cli/bars.ts";
 import { LineWriter } from "../../src/cli/line_writer.ts";
 import { lineOf } from "../../src/cli/lines.ts";
+import { Output } from "../../src/cli/output.ts";
 import { exitCodeOf, resultEvent } from "../../src/cli/result.ts";
 import { MigrationError } from "../../src/migrate/mod.ts";
 import { settle } from "../support/manual_clock.ts";
@@ -18,13 +19,69 @@ const progress = (disks: number) => ({
   eta: 61,
 });
 
+/** An output to a terminal of this kind, with all that was written there. */
+function outputTo(
+  terminal: { term?: string; isTerminal?: boolean; columns?: number },
+  options: { json?: boolean; quiet?: boolean } = {},
+) {
+  let text = "";
+  const write = (bytes: Uint8Array) => {
+    text += new TextDecoder().decode(bytes);
+    return Promise.resolve(bytes.length);
+  };
+  const { term, isTerminal = true, columns = 80 } = terminal;
+  const output = new Output({ json: false, quiet: false, verbose: false, ...options }, {
+    ...{ stdout: { write }, stderr: { write, isTerminal: () => isTerminal } },
+    ...{ term: () => term, columns: () => columns },
+  });
+  return { output, written: () => text };
+}
+
 Deno.test("no bar is wider than the terminal, however many disks there are", () => {
   for (const disks of [0, 1, 16, 40]) {
-    for (const width of [40, 79, 200]) {
+    for (const width of [1, 19, 40, 79, 200]) {
       for (const line of barLines(progress(disks), width)) assert(line.length <= width, line);
     }
   }
   assertEquals(barLines(progress(40), 100).length, 16 + 1 + 1 + 1);
+});
+
+Deno.test("on a terminal that is narrow no line is wider than it, so that what was drawn is found again", async () => {
+  for (const width of [1, 2, 10, 20, 39]) {
+    const { output, written } = outputTo({ columns: width });
+    output.report(progress(2));
+    output.report(progress(2));
+    await output.close();
+    const [first, again] = written().split("\x1b[4A\x1b[J");
+    assertEquals(first, again);
+    for (const line of first!.split("\n")) assert(line.length < Math.max(2, width), line);
+  }
+});
+
+Deno.test("bars are for a terminal that moves its cursor, plain lines for every other", async () => {
+  const drawn = async (terminal: { term?: string; isTerminal?: boolean }) => {
+    const { output, written } = outputTo(terminal);
+    output.report(progress(1));
+    output.report(progress(1));
+    await output.close();
+    return written().includes("\x1b[");
+  };
+  assertEquals(await drawn({ term: "xterm" }), true);
+  assertEquals(await drawn({}), true);
+  assertEquals(await drawn({ term: "dumb" }), false);
+  assertEquals(await drawn({ isTerminal: false }), false);
+});
+
+Deno.test("--quiet leaves progress out, for people and for programs", async () => {
+  for (const json of [true, false]) {
+    for (const quiet of [true, false]) {
+      const { output, written } = outputTo({ isTerminal: false }, { json, quiet });
+      output.report(progress(1));
+      output.report({ event: "warning", code: "x", message: "y" });
+      await output.close();
+      assertEquals(written().split("\n").length - 1, quiet ? 1 : 2, `${json} ${quiet}`);
+    }
+  }
 });
 
 Deno.test("a result is told with its figures, a failure with its cause, its side and the guest's place", () => {
