@@ -52,6 +52,19 @@ export function parseAddress(text: string, what: string): Address {
   return { transport: scheme, ...parseHostPort(scheme, rest, what) };
 }
 
+/**
+ * An address to connect to, where port 0 is no port.
+ *
+ * @throws {UsageError} as {@link parseAddress} does.
+ */
+export function parseDestination(text: string, what: string): Address {
+  const address = parseAddress(text, what);
+  if ("port" in address && address.port === 0) {
+    throw new UsageError(`${what}: got port "0", expected 1 to 65535`);
+  }
+  return address;
+}
+
 /** Nothing of the ticket is repeated in an error. */
 function parseTicketAddress(rest: string, what: string): Address {
   const slash = rest.indexOf("/");

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type Address, formatAddress, parseAddress } from "./address.ts";
+import { type Address, formatAddress, parseDestination } from "./address.ts";
 import { readPrivate, readUpTo } from "./private_file.ts";
 import { UsageError } from "./usage_error.ts";
 
@@ -57,7 +57,7 @@ export async function readTicket({ file, at }: TicketSource): Promise<Address> {
   if (!line.startsWith("vmferry://")) {
     throw new UsageError(`${what} holds no vmferry://HOST:PORT/TICKET`);
   }
-  const address = parseAddress(line, what);
+  const address = parseDestination(line, what);
   if (address.transport !== "ticket" || !address.ticket) {
     throw new UsageError(`${what} holds an address without a ticket`);
   }

@@ -93,6 +93,10 @@ const WRONG: readonly [string, string][] = [
   ["migrate --qmp /q --qmp /r tcp://h:1", "--qmp was given 2 times"],
   ["migrate --qmp /q --disk a --disk a tcp://h:1", '"a" was given twice'],
   ["migrate --qmp /q --grace soon tcp://h:1", '--grace: got "soon"'],
+  ["migrate --qmp /q --grace -1 tcp://h:1", '--grace: got "-1", expected seconds'],
+  ["migrate --qmp /q --bandwidth -.5M tcp://h:1", '--bandwidth: got "-.5M"'],
+  ["migrate --qmp /q -1 tcp://h:1", "-1 is no flag of"],
+  ["migrate --qmp /q --quit-source -1 tcp://h:1", "-1 is no flag of"],
   ["migrate --qmp /q --dead-after 0.1 tcp://h:1", "from 1 to 3600"],
   ["migrate --qmp /q --quiet --verbose tcp://h:1", "exclude each other"],
   ["migrate --qmp /q --listen tcp://h:1 tcp://h:1", "--listen is no flag of"],
@@ -100,6 +104,9 @@ const WRONG: readonly [string, string][] = [
   ["migrate --qmp /q http://h:1", 'got "http://"'],
   ["migrate --qmp /q tcp://h", "needs a port"],
   ["migrate --qmp /q tcp://h:70000", 'got port "70000"'],
+  ["migrate --qmp /q tcp://h:0", 'DESTINATION: got port "0", expected 1 to 65535'],
+  ["check --qmp /q --tls-dir /t tls://h:0", 'got port "0"'],
+  [`migrate --qmp /q vmferry://h:0/${"A".repeat(64)}`, 'got port "0"'],
   ["migrate --qmp /q tcp://::1:5", "in brackets"],
   ["migrate --qmp /q unix://relative", "expected an absolute one"],
   [`migrate --qmp /q unix:///${"x".repeat(107)}`, "108 bytes"],
@@ -132,6 +139,12 @@ const WRONG: readonly [string, string][] = [
   ["migrate --qmp /q --ticket-file /t -", "exclude each other"],
   [`migrate --qmp /q --ticket-file /t vmferry://h:1/${"A".repeat(64)}`, "exclude each other"],
   [`receive --qmp /q --listen vmferry://h:1/${"A".repeat(64)}`, "the ticket is made here"],
+  ["receive --qmp /q --listen unix:///s --ticket-file /t", "needs a ticket"],
+  ["receive --qmp /q --listen tcp://h:1 --insecure --ticket-file /t", "needs a ticket"],
+  ["receive --qmp /q --listen tcp://h:1 --secret-file /s --ticket-file /t", "needs a ticket"],
+  ["receive --qmp /q --listen tls://h:1 --tls-dir /d --ticket-file /t", "needs a ticket"],
+  ["receive --qmp /q --stdio --ticket-file /t", "needs a ticket"],
+  ["forward --listen tcp://h:1 --to a=unix:///a --ticket-file /t", "needs a ticket"],
   ["receive --qmp /q", "needs --listen ADDRESS or --stdio"],
   ["receive --qmp /q --listen tcp://h:1 --stdio", "exclude each other"],
   ["receive --qmp /q --stdio --json", "both want standard output"],
@@ -196,6 +209,17 @@ Deno.test("a receive on tcp makes a ticket unless another proof or none is asked
   assertEquals(listenOf("tcp://127.0.0.1:0 --secret-file /s"), "tcp");
   assertEquals(listenOf("tcp://127.0.0.1:0 --insecure"), "tcp");
   assertEquals(listenOf("unix:///s"), "unix");
+});
+
+Deno.test("a ticket that is made is left in a file", () => {
+  for (const listen of ["tcp://h:0", "vmferry://h:0"]) {
+    const command = parse(`receive --qmp /q --listen ${listen} --ticket-file /t`);
+    assert(command.command === "receive");
+    assertEquals(command.ticketFile, "/t");
+  }
+  const forward = parse("forward --listen vmferry://h:0 --to a=unix:///a --ticket-file /t");
+  assert(forward.command === "forward");
+  assertEquals(forward.ticketFile, "/t");
 });
 
 Deno.test("a ticket is taken from the address, from a file or from standard input", () => {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Address, parseAddress } from "../address.ts";
+import { type Address, parseAddress, parseDestination } from "../address.ts";
 import type { TicketSource } from "../ticket_file.ts";
 import type { Given } from "./given.ts";
 
@@ -19,7 +19,7 @@ export function destinationOf(given: Given): Destination | undefined {
     if (file !== undefined) given.fail("--ticket-file and - exclude each other");
     return { transport: "ticket-file", file: "-", at: undefined };
   }
-  const address = first === undefined ? undefined : parseAddress(first, "DESTINATION");
+  const address = first === undefined ? undefined : parseDestination(first, "DESTINATION");
   const isTicket = address?.transport === "ticket";
   if (file === undefined || given.has("listen") || given.has("stdio")) {
     if (isTicket && !address.ticket) {
@@ -50,4 +50,14 @@ export function listenOf(given: Given): Address | "stdio" {
     given.fail("--listen: the ticket is made here; give vmferry://HOST:PORT or tcp://HOST:PORT");
   }
   return address;
+}
+
+/** Fails when a file is to hold a ticket where none is made. */
+export function noIdleTicketFile(given: Given, listen: Address | "stdio"): void {
+  const makesTicket = listen !== "stdio" && listen.transport === "ticket";
+  if (makesTicket || !given.has("ticket-file")) return;
+  const orTcp = given.command === "receive"
+    ? ", or tcp:// without --secret-file and --insecure"
+    : "";
+  given.fail(`--ticket-file needs a ticket, which is made with --listen vmferry://${orTcp}`);
 }

@@ -6,7 +6,7 @@
 import { type Address, parseSocketPath } from "../address.ts";
 import { UsageError } from "../usage_error.ts";
 import { common, type CommonOptions } from "./common.ts";
-import { type Destination, destinationOf, listenOf } from "./ends.ts";
+import { type Destination, destinationOf, listenOf, noIdleTicketFile } from "./ends.ts";
 import { type Given, unique } from "./given.ts";
 import { tunnel, type TunnelOptions } from "./tunnel.ts";
 
@@ -38,7 +38,9 @@ export function parseForward(given: Given): ForwardCommand {
   const rest = { once: given.has("once"), ...common(given), ...tunnel(given) };
   if (listens) {
     if (to.length === 0) given.fail("--listen needs at least one --to NAME=unix:///PATH");
-    return { command: "forward", mode: { listen: listenOf(given), to }, ...rest };
+    const listen = listenOf(given);
+    noIdleTicketFile(given, listen);
+    return { command: "forward", mode: { listen, to }, ...rest };
   }
   if (!destination) given.fail("forward needs --listen ADDRESS or a DESTINATION");
   if (from.length === 0) given.fail("DESTINATION needs at least one --from NAME=unix:///PATH");

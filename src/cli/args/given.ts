@@ -70,7 +70,8 @@ export function readFlags(command: CommandName, args: readonly string[]): Given 
   const valued = flags.filter((f) => f.value !== undefined);
   const split = args.indexOf("--");
   const rest = split < 0 ? [] : args.slice(split + 1);
-  const parsed = parseArgs(split < 0 ? args : args.slice(0, split), {
+  const own = split < 0 ? args : args.slice(0, split);
+  const parsed = parseArgs(withNumbers(own, valued.map((f) => `--${f.name}`)), {
     boolean: [...switches, "help"],
     // An argument stays as it was typed, however much it looks like a number.
     string: [...valued.map((f) => f.name), "_"],
@@ -98,6 +99,17 @@ export function readFlags(command: CommandName, args: readonly string[]): Given 
     values.set(name, list);
   }
   return new Given(command, values, parsed._.map(String), rest);
+}
+
+/** `--grace -1` as `--grace=-1`: no flag of ours begins with a digit, so that is the value. */
+function withNumbers(args: readonly string[], valued: readonly string[]): string[] {
+  const joined: string[] = [];
+  for (const arg of args) {
+    const flag = joined.at(-1) ?? "";
+    if (valued.includes(flag) && /^-[\d.]/.test(arg)) joined.splice(-1, 1, `${flag}=${arg}`);
+    else joined.push(arg);
+  }
+  return joined;
 }
 
 /** The time in seconds that a flag gives, a day at most, as ms; `otherwise` without the flag. */

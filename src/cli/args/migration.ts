@@ -8,7 +8,7 @@ import { BANDWIDTH, DOWNTIME, parseDowntime } from "../limits.ts";
 import { parseSize } from "../size.ts";
 import { UsageError } from "../usage_error.ts";
 import { common, type CommonOptions } from "./common.ts";
-import { type Destination, destinationOf, listenOf } from "./ends.ts";
+import { type Destination, destinationOf, listenOf, noIdleTicketFile } from "./ends.ts";
 import { type Given, noPositional, required, seconds, unique } from "./given.ts";
 import { tunnel, type TunnelOptions } from "./tunnel.ts";
 
@@ -60,10 +60,12 @@ export interface RecoverCommand extends CommonOptions, TunnelOptions {
 /** Reads the options of `receive`. */
 export function parseReceive(given: Given): ReceiveCommand {
   noPositional(given);
+  const listen = ticketUnlessOther(given, listenOf(given));
+  noIdleTicketFile(given, listen);
   return {
     command: "receive",
     qmp: required(given, "qmp"),
-    listen: ticketUnlessOther(given, listenOf(given)),
+    listen,
     disks: unique(given, given.many("disk").map(diskChoice), (d) => d.name),
     timeoutMs: seconds(given, "timeout", 0),
     resume: given.has("resume"),
