@@ -19,6 +19,7 @@ export const scenario: Scenario = {
         await assertTold(context, standing, {
           side: "destination",
           message: /^QEMU has ended.*start it anew with -incoming defer/,
+          ...(phase === "ram" ? { next: /memory had begun to cross/ } : {}),
         }),
       );
       await pair.assertStillAtSource({ destinationGone: true });
@@ -33,7 +34,7 @@ export const scenario: Scenario = {
           side: "source",
           code: "source-qemu-gone",
           message: /^QEMU has ended[^.]*$/,
-          next: /start the guest again/,
+          next: phase === "ram" ? /guest again.*had begun to cross/s : /guest again there$/,
         }),
       );
       // One before 9.1 ends when its memory's stream does, and the tool ends after it.
