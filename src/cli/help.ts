@@ -44,8 +44,8 @@ const ABOUT: Readonly<Record<CommandName, About>> = {
     ],
     text:
       "Named UNIX sockets through a tunnel, without any control of QEMU. The end that listens " +
-      "names what may be reached, the end that connects names where to listen. Runs until SIGINT " +
-      "or SIGTERM, which let open streams end within 30 s; a second signal ends them at once.",
+      "names what may be reached, the end that connects names where to listen. Runs until SIGINT, " +
+      "SIGTERM or SIGHUP, which let open streams end within 30 s; a second signal ends them at once.",
     examples: [
       "vmferry forward --listen tcp://127.0.0.1:7450 --to nbd=unix:///run/vm/nbd.sock",
       "vmferry forward --from nbd=unix:///run/vm/nbd.sock tcp://127.0.0.1:7450",

@@ -1,4 +1,5 @@
-const MAIN = new URL("../../main.ts", import.meta.url).pathname;
+/** The program, for `deno run`. */
+export const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 
 /** How a run of the program ended, and what it said. */
 export interface Ended {

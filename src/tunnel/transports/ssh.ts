@@ -30,8 +30,11 @@ const KEPT_LINES = 50;
 /** Exit code of a vmferry that refused. */
 const REFUSED = 3;
 
-/** Keeps Ctrl-C, which goes to all that a terminal runs, from ending the connection under us. */
-const DEAF_TO_INT = 'trap "" INT; exec ssh "$@"';
+/**
+ * Keeps Ctrl-C and a terminal that closes, which go to all that a terminal runs, from ending the
+ * connection under us.
+ */
+const DEAF = 'trap "" INT HUP; exec ssh "$@"';
 
 /** Those that run; a program waits for them before it ends. */
 const running = new Set<Promise<unknown>>();
@@ -86,7 +89,7 @@ class SshPipe implements BytePipe {
   constructor(options: SshOptions) {
     this.#options = options;
     this.#child = new Deno.Command("sh", {
-      args: ["-c", DEAF_TO_INT, "ssh", ...sshArguments(options, Deno.stdin.isTerminal())],
+      args: ["-c", DEAF, "ssh", ...sshArguments(options, Deno.stdin.isTerminal())],
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",
