@@ -15,8 +15,10 @@ private() {
   esac
   return 1
 }
-cache=${XDG_CACHE_HOME:-${HOME:+$HOME/.cache}}
-private "${cache:-/nonexistent}/vmferry" || {
+# A home that is not there (a system user's, a service's of root's) is not made.
+cache=${XDG_CACHE_HOME:-}
+[ -n "$cache" ] || [ ! -d "${HOME:-}" ] || cache=$HOME/.cache
+[ -n "$cache" ] && private "$cache/vmferry" || {
   cache=${TMPDIR:-/tmp}/vmferry-$(id -u)
   private "$cache" && private "$cache/vmferry" ||
     fail "no private folder to unpack into: set XDG_CACHE_HOME to a folder of your own"

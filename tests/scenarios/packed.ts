@@ -53,16 +53,35 @@ export const scenario: Scenario = {
     context.note("no setting for some other Deno changes it");
     const odd = await run(file, { DENO_V8_FLAGS: "--no-such-flag", NODE_OPTIONS: "--bad" });
     expect(odd.code === 0, odd.text);
+
+    context.note("without a home there is a folder of the user's for temporary files");
+    const own = `${context.dir}/vmferry-${Deno.uid()}`;
+    for (const home of [[], ["HOME="], [`HOME=${NO_HOME}`]]) {
+      const homeless = await started(file, { TMPDIR: context.dir }, [
+        ...["env", "-u", "HOME", "-u", "XDG_CACHE_HOME", ...home],
+      ]);
+      expect(homeless.code === 0, `${home}: ${homeless.text}`);
+      expect((await contents(own)).length === 1, `${home}: ${own} holds nothing`);
+      expect(!await exists(NO_HOME), `${home}: it made ${NO_HOME}`);
+    }
     return `${AT_ONCE} at once`;
   },
 };
 
+/** The home of users that have none, on Debian. */
+const NO_HOME = "/nonexistent";
+
+async function exists(path: string): Promise<boolean> {
+  return await Deno.lstat(path).then(() => true, () => false);
+}
+
 async function started(
   program: string,
   env: Record<string, string>,
+  prefix: readonly string[] = [],
 ): Promise<{ readonly code: number; readonly text: string }> {
   const { code, stdout, stderr } = await new Deno.Command("unshare", {
-    args: ["--net", program, "--version"],
+    args: ["--net", ...prefix, program, "--version"],
     env,
   }).output();
   const text = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes)).join("").trim();
