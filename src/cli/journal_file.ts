@@ -1,6 +1,6 @@
 import { messageOf } from "../io/mod.ts";
 import { type JournalRecord, type JournalStore, parseRecord } from "../migrate/mod.ts";
-import { runFolders } from "./run_dir.ts";
+import { runFolders } from "./run_base.ts";
 
 /** What a journal is called in its run directory. */
 const NAME = "journal";

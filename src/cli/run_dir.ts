@@ -1,56 +1,14 @@
 import type { RunDir, Side } from "../migrate/mod.ts";
-import { absolutePath } from "./paths.ts";
+import { checkBase, PREFIX, runBase } from "./run_base.ts";
 import { giveTo, type SocketOwner } from "./socket_owner.ts";
-import { checkFolder } from "./trusted.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** Longest path of a UNIX socket, bytes (sun_path without its end). */
 const MAX_SOCKET_PATH = 107;
 /** Longest name that is made in it. */
 const LONGEST_NAME = "control.sock";
-/** What the name of each run's folder begins with. */
-const PREFIX = "run-";
 /** The folder in it for the sockets of a QEMU that runs as another user, who owns it. */
 const QEMU = "qemu";
-
-/**
- * The folder that each run has its own in: `base`, else `$XDG_RUNTIME_DIR/vmferry` where that is this
- * user's (su and sudo may leave another one's), else `/run/vmferry`.
- */
-export function runBase(base: string | undefined): string {
-  return absolutePath(base ?? `${ownRuntimeDir() ?? "/run"}/vmferry`);
-}
-
-function ownRuntimeDir(): string | undefined {
-  const path = Deno.env.get("XDG_RUNTIME_DIR");
-  if (!path) return undefined;
-  try {
-    return Deno.statSync(path).uid === Deno.uid() ? path : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/**
- * The folders of this user's runs in a base; nobody else can look into his own ones, root's included.
- *
- * @throws {UsageError} when others can put folders of theirs in their place.
- */
-export async function runFolders(base: string): Promise<string[]> {
-  await checkFolder(base, "--run-dir");
-  const found: string[] = [];
-  try {
-    for await (const { name, isDirectory } of Deno.readDir(base)) {
-      if (!isDirectory || !name.startsWith(PREFIX)) continue;
-      const path = `${base}/${name}`;
-      const info = await Deno.lstat(path).catch(() => undefined);
-      if (info?.isDirectory && info.uid === Deno.uid()) found.push(path);
-    }
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-  return found;
-}
 
 /** A folder of mode 0700 for one run's sockets; removed with all that is in it when disposed. */
 export class PrivateRunDir implements RunDir, AsyncDisposable {
@@ -95,18 +53,11 @@ export class PrivateRunDir implements RunDir, AsyncDisposable {
           `has ${MAX_SOCKET_PATH} bytes at most, this would take ${length}`,
       );
     }
-    // Deno keeps a program with less than all permissions from files there.
-    if (/^\/(dev|proc|sys)\//.test(`${absolute}/`)) {
-      throw new UsageError(
-        `--run-dir: got "${absolute}", where vmferry can't make a folder for its files: expected one ` +
-          `outside of /dev, /proc and /sys`,
-      );
-    }
-    await checkFolder(absolute, "--run-dir");
+    await checkBase(absolute);
     try {
       const madeBase = await makeFolder(absolute);
       // Somebody else may have made it meanwhile.
-      if (!madeBase) await checkFolder(absolute, "--run-dir");
+      if (!madeBase) await checkBase(absolute);
       const path = await Deno.makeTempDir({ dir: absolute, prefix: PREFIX });
       const sockets = owner ? `${path}/${QEMU}` : path;
       const dir = new PrivateRunDir(path, sockets, madeBase ? absolute : undefined);

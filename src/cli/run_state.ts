@@ -14,7 +14,8 @@ import {
 } from "../migrate/mod.ts";
 import type { QmpClient } from "../qmp/mod.ts";
 import { type CutOff, findJournals, JournalFile } from "./journal_file.ts";
-import { PrivateRunDir, runBase } from "./run_dir.ts";
+import { runBase } from "./run_base.ts";
+import { PrivateRunDir } from "./run_dir.ts";
 import type { SocketOwner } from "./socket_owner.ts";
 
 export interface RunStateOptions {

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { findMigrations } from "../../src/cli/control/client.ts";
 import { findJournals } from "../../src/cli/journal_file.ts";
 import { PrivateRunDir } from "../../src/cli/run_dir.ts";
 import { readSecret } from "../../src/cli/secret.ts";
@@ -55,6 +56,22 @@ Deno.test("a run directory whose sockets would have no name left is refused", as
       "can't make a folder",
     );
   }
+});
+
+Deno.test("a run directory that can't be one is refused before anything is looked for in it", async () => {
+  await inFolder(async (dir) => {
+    await Deno.writeTextFile(`${dir}/file`, "");
+    const file = `--run-dir: got "${dir}/file", which is no folder; expected a folder`;
+    await assertRejects(() => findJournals(`${dir}/file`), UsageError, file);
+    await assertRejects(() => findMigrations(`${dir}/file`), UsageError, file);
+    const kernels = '--run-dir: got "/dev/shm", where vmferry can\'t make a folder for its files';
+    await assertRejects(() => findJournals("/dev/shm"), UsageError, kernels);
+    await assertRejects(
+      () => findJournals(`${dir}/${"x".repeat(300)}`),
+      UsageError,
+      "--run-dir: can't look into",
+    );
+  });
 });
 
 /** A user that is neither root nor the one who runs this. */
@@ -125,6 +142,25 @@ Deno.test("runs of root's, which nobody else can look into, are nobody else's", 
       assertEquals(await findJournals(dir), []);
     } finally {
       Deno.uid = uid;
+    }
+  });
+});
+
+Deno.test("a run directory of root's that is closed to others says how they choose another", async () => {
+  await inFolder(async (dir) => {
+    const { uid, readDir } = Deno;
+    Deno.uid = () => SOMEBODY.uid;
+    Deno.readDir = () => {
+      throw new Deno.errors.PermissionDenied("Permission denied (os error 13)");
+    };
+    try {
+      const told =
+        `--run-dir: got "${dir}", which is another user's (0) and closed to you; expected a ` +
+        "folder of yours: --run-dir DIR or XDG_RUNTIME_DIR chooses another";
+      await assertRejects(() => findJournals(dir), UsageError, told);
+      await assertRejects(() => findMigrations(dir), UsageError, told);
+    } finally {
+      Object.assign(Deno, { uid, readDir });
     }
   });
 });

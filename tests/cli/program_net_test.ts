@@ -124,6 +124,20 @@ Deno.test("a check that can't ask QEMU what it is names no side", async () => {
   assert(/^vmferry: source: QMP: /m.test(toward.stderr), toward.stderr);
 });
 
+Deno.test("a run directory that can't be one is exit 2 wherever it is given", async () => {
+  await inFolder(async (dir) => {
+    await Deno.writeTextFile(`${dir}/file`, "");
+    const commands = [["status"], ["cancel"], ["set", "bandwidth=1M"], ["recover", "--qmp", "/q"]];
+    const ends = await Promise.all(
+      commands.map((args) => vmferry([...args, "--run-dir", `${dir}/file`])),
+    );
+    for (const { code, stderr } of ends) {
+      assertEquals(code, 2, stderr);
+      assert(stderr.includes(`--run-dir: got "${dir}/file", which is no folder`), stderr);
+    }
+  });
+});
+
 /** A QMP server that greets and says yes. */
 async function answerQmp(conn: Deno.Conn): Promise<void> {
   const say = (message: unknown) =>

@@ -13,7 +13,7 @@ import type { Result } from "../control/status_board.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import type { Output } from "../output.ts";
 import { absolutePath } from "../paths.ts";
-import { runBase } from "../run_dir.ts";
+import { runBase } from "../run_base.ts";
 
 /** How long a migration may take to carry out `set`, ms; QEMU can be busy. */
 const SET_MS = 90_000;

@@ -19,7 +19,8 @@ import { type CutOff, findJournals } from "../journal_file.ts";
 import { openQmp } from "../open_qmp.ts";
 import type { Output } from "../output.ts";
 import { realPath } from "../paths.ts";
-import { PrivateRunDir, runBase } from "../run_dir.ts";
+import { runBase } from "../run_base.ts";
+import { PrivateRunDir } from "../run_dir.ts";
 import { KEPT_TICKET, KeptTicket } from "../ticket_use.ts";
 
 type Options = Command & { readonly command: "recover" };

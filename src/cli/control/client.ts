@@ -6,8 +6,7 @@
 import { DeadlineError, LineSplitter, messageOf, systemClock, writeAll } from "../../io/mod.ts";
 import { connectUnix } from "../../tunnel/mod.ts";
 import type { StatusEvent } from "../events.ts";
-import { runFolders } from "../run_dir.ts";
-import { UsageError } from "../usage_error.ts";
+import { runFolders } from "../run_base.ts";
 import { CONTROL_SOCKET, ControlError, MAX_ANSWER, parseAnswer, type Request } from "./protocol.ts";
 
 /** A migration that answered. */
@@ -33,15 +32,14 @@ const STATUS_MS = 5_000;
 /**
  * Asks every migration that has its folder in `base` how it is.
  *
- * @throws {ControlError} when the folder can't be read.
- * @throws {UsageError} when others can write to it.
+ * @throws {UsageError} when the folder can't be read, or others can write to it.
  */
 export async function findMigrations(
   base: string,
 ): Promise<{ readonly found: readonly Found[]; readonly silent: readonly Silent[] }> {
   const found: Found[] = [];
   const silent: Silent[] = [];
-  await Promise.all((await runDirs(base)).map(async (runDir) => {
+  await Promise.all((await runFolders(base)).map(async (runDir) => {
     const socket = `${runDir}/${CONTROL_SOCKET}`;
     try {
       const status = await ask(socket, { command: "status" }, STATUS_MS) as StatusEvent;
@@ -68,15 +66,6 @@ export async function findMigrations(
 /** What the system said, below our own words. */
 function rootOf(error: unknown): unknown {
   return error instanceof Error && error.cause !== undefined ? rootOf(error.cause) : error;
-}
-
-async function runDirs(base: string): Promise<string[]> {
-  try {
-    return await runFolders(base);
-  } catch (error) {
-    if (error instanceof UsageError) throw error;
-    throw new ControlError("not-here", `Can't look into ${base}: ${messageOf(error)}`);
-  }
 }
 
 /**

@@ -1,0 +1,86 @@
+import { absolutePath } from "./paths.ts";
+import { checkFolder } from "./trusted.ts";
+import { UsageError } from "./usage_error.ts";
+
+/** What the name of each run's folder begins with. */
+export const PREFIX = "run-";
+
+/**
+ * The folder that each run has its own in: `base`, else `$XDG_RUNTIME_DIR/vmferry` where that is this
+ * user's (su and sudo may leave another one's), else `/run/vmferry`.
+ */
+export function runBase(base: string | undefined): string {
+  return absolutePath(base ?? `${ownRuntimeDir() ?? "/run"}/vmferry`);
+}
+
+function ownRuntimeDir(): string | undefined {
+  const path = Deno.env.get("XDG_RUNTIME_DIR");
+  if (!path) return undefined;
+  try {
+    return Deno.statSync(path).uid === Deno.uid() ? path : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Makes sure that a base can hold runs that nobody else can put his own in the place of; one that is
+ * not there yet is fine.
+ *
+ * @throws {UsageError} saying why not.
+ */
+export async function checkBase(base: string): Promise<void> {
+  // Deno keeps a program with less than all permissions from files there.
+  if (/^\/(dev|proc|sys)\//.test(`${base}/`)) throw outOfReach(base);
+  await checkFolder(base, "--run-dir");
+}
+
+/**
+ * The folders of this user's runs in a base; nobody else can look into his own ones, root's included.
+ *
+ * @throws {UsageError} when the base is no folder that can be used.
+ */
+export async function runFolders(base: string): Promise<string[]> {
+  await checkBase(base);
+  const found: string[] = [];
+  try {
+    for await (const { name, isDirectory } of Deno.readDir(base)) {
+      if (!isDirectory || !name.startsWith(PREFIX)) continue;
+      const path = `${base}/${name}`;
+      const info = await Deno.lstat(path).catch(() => undefined);
+      if (info?.isDirectory && info.uid === Deno.uid()) found.push(path);
+    }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw await unusable(base, error as Error);
+  }
+  return found;
+}
+
+/** Why a base can't be looked into. */
+async function unusable(base: string, error: Error): Promise<UsageError> {
+  // A link that leads there.
+  if (error instanceof Deno.errors.NotCapable) return outOfReach(base);
+  if (error instanceof Deno.errors.NotADirectory) {
+    return new UsageError(
+      `--run-dir: got "${base}", which is no folder; expected a folder, or a name for a new one`,
+    );
+  }
+  if (error instanceof Deno.errors.PermissionDenied) {
+    const uid = await Deno.stat(base).then((info) => info.uid, () => null);
+    const whose = uid === null || uid === Deno.uid()
+      ? "which is closed to you"
+      : `which is another user's (${uid}) and closed to you`;
+    return new UsageError(
+      `--run-dir: got "${base}", ${whose}; expected a folder of yours: --run-dir DIR or ` +
+        "XDG_RUNTIME_DIR chooses another",
+    );
+  }
+  return new UsageError(`--run-dir: can't look into ${base}: ${error.message}`);
+}
+
+function outOfReach(base: string): UsageError {
+  return new UsageError(
+    `--run-dir: got "${base}", where vmferry can't make a folder for its files: expected one ` +
+      `outside of /dev, /proc and /sys`,
+  );
+}
