@@ -126,8 +126,9 @@ export const FLAGS: readonly Flag[] = [
     name: "run-dir",
     value: "DIR",
     commands: ["receive", "migrate", "recover"],
-    help: "Folder for the sockets that QEMU connects to. Default: vmferry in $XDG_RUNTIME_DIR, " +
-      "else /run/vmferry.",
+    help:
+      "Folder for the sockets that QEMU connects to. Default: /run/vmferry for root, for others " +
+      "vmferry in $XDG_RUNTIME_DIR.",
   },
   {
     name: "run-dir",

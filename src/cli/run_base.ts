@@ -5,21 +5,26 @@ import { UsageError } from "./usage_error.ts";
 /** What the name of each run's folder begins with. */
 export const PREFIX = "run-";
 
-/**
- * The folder that each run has its own in: `base`, else `$XDG_RUNTIME_DIR/vmferry` where that is this
- * user's (su and sudo may leave another one's), else `/run/vmferry`.
- */
+/** Where root's runs are, and those of users without a folder of their own in /run. */
+const IN_RUN = "/run/vmferry";
+
+/** The folder that each run has its own in: `base`, else this user's default. */
 export function runBase(base: string | undefined): string {
-  return absolutePath(base ?? `${ownRuntimeDir() ?? "/run"}/vmferry`);
+  return base === undefined ? defaultBase() : absolutePath(base);
 }
 
-function ownRuntimeDir(): string | undefined {
-  const path = Deno.env.get("XDG_RUNTIME_DIR");
-  if (!path) return undefined;
+/**
+ * Root's is always the same: root by ssh, by sudo and from a unit is to find what one of them has begun,
+ * and /run/user/0 goes away with the last login. Others have theirs in `$XDG_RUNTIME_DIR` where that is
+ * theirs (su may leave another one's).
+ */
+function defaultBase(): string {
+  const path = Deno.uid() === 0 ? undefined : Deno.env.get("XDG_RUNTIME_DIR");
+  if (!path) return IN_RUN;
   try {
-    return Deno.statSync(path).uid === Deno.uid() ? path : undefined;
+    return Deno.statSync(path).uid === Deno.uid() ? absolutePath(`${path}/vmferry`) : IN_RUN;
   } catch {
-    return undefined;
+    return IN_RUN;
   }
 }
 

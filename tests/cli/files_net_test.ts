@@ -1,12 +1,16 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { findMigrations } from "../../src/cli/control/client.ts";
 import { findJournals } from "../../src/cli/journal_file.ts";
+import { runBase } from "../../src/cli/run_base.ts";
 import { PrivateRunDir } from "../../src/cli/run_dir.ts";
 import { readSecret } from "../../src/cli/secret.ts";
 import { giveTo } from "../../src/cli/socket_owner.ts";
 import { readCredentials } from "../../src/cli/tls_dir.ts";
 import { UsageError } from "../../src/cli/usage_error.ts";
 import { inFolder } from "../support/in_folder.ts";
+
+/** A user that is neither root nor the one who runs this. */
+const SOMEBODY = { uid: 12345, gid: 12345 };
 
 Deno.test("a secret is read without the line's end, from a file that nobody else can use", async () => {
   await inFolder(async (dir) => {
@@ -46,6 +50,33 @@ Deno.test("a run directory is its owner's alone and leaves nothing, not even a b
   });
 });
 
+Deno.test("root's runs are in one place however root came, other users' in their own", async () => {
+  await inFolder(async (dir) => {
+    const { uid } = Deno;
+    const before = Deno.env.get("XDG_RUNTIME_DIR");
+    const bases = (user: number) => {
+      Deno.uid = () => user;
+      return ["", dir, "/none"].map((path) => {
+        Deno.env.set("XDG_RUNTIME_DIR", path);
+        return runBase(undefined);
+      });
+    };
+    const inRun = "/run/vmferry";
+    try {
+      await Deno.chown(dir, 0, 0);
+      assertEquals(bases(0), [inRun, inRun, inRun]);
+      assertEquals(bases(SOMEBODY.uid), [inRun, inRun, inRun], "it is root's");
+      await Deno.chown(dir, SOMEBODY.uid, SOMEBODY.gid);
+      assertEquals(bases(SOMEBODY.uid), [inRun, `${dir}/vmferry`, inRun]);
+      assertEquals(runBase("/x"), "/x");
+    } finally {
+      Deno.uid = uid;
+      if (before === undefined) Deno.env.delete("XDG_RUNTIME_DIR");
+      else Deno.env.set("XDG_RUNTIME_DIR", before);
+    }
+  });
+});
+
 Deno.test("a run directory whose sockets would have no name left is refused", async () => {
   const long = `/tmp/${"x".repeat(80)}`;
   await assertRejects(() => PrivateRunDir.make(long, "source"), UsageError, "107 bytes at most");
@@ -73,9 +104,6 @@ Deno.test("a run directory that can't be one is refused before anything is looke
     );
   });
 });
-
-/** A user that is neither root nor the one who runs this. */
-const SOMEBODY = { uid: 12345, gid: 12345 };
 
 Deno.test("a folder that another user could put his own in the place of holds no runs", async () => {
   await inFolder(async (dir) => {
