@@ -43,7 +43,6 @@ export class PrivateRunDir implements RunDir, AsyncDisposable {
     owner?: SocketOwner,
   ): Promise<PrivateRunDir> {
     const absolute = runBase(base);
-    // What makeTempDir adds: a slash, the prefix, eight characters.
     const length =
       new TextEncoder().encode(`${absolute}/run-xxxxxxxx/${owner ? QEMU : ""}/${LONGEST_NAME}`)
         .length;
@@ -58,7 +57,7 @@ export class PrivateRunDir implements RunDir, AsyncDisposable {
       const madeBase = await makeFolder(absolute);
       // Somebody else may have made it meanwhile.
       if (!madeBase) await checkBase(absolute);
-      const path = await Deno.makeTempDir({ dir: absolute, prefix: PREFIX });
+      const path = await makeRunFolder(absolute);
       const sockets = owner ? `${path}/${QEMU}` : path;
       const dir = new PrivateRunDir(path, sockets, madeBase ? absolute : undefined);
       if (owner) {
@@ -114,6 +113,13 @@ export class PrivateRunDir implements RunDir, AsyncDisposable {
     // Another run may be using it by now.
     if (this.#madeBase) await Deno.remove(this.#madeBase).catch(() => {});
   }
+}
+
+/** Makes a folder for a run. How long its name is, is reckoned with: makeTempDir has it as it likes. */
+async function makeRunFolder(base: string): Promise<string> {
+  const path = `${base}/${PREFIX}${crypto.randomUUID().slice(0, 8)}`;
+  await Deno.mkdir(path, { mode: 0o700 });
+  return path;
 }
 
 /** @returns whether it was not there before. */

@@ -7,6 +7,7 @@ import { readSecret } from "../../src/cli/secret.ts";
 import { giveTo } from "../../src/cli/socket_owner.ts";
 import { readCredentials } from "../../src/cli/tls_dir.ts";
 import { UsageError } from "../../src/cli/usage_error.ts";
+import { listenUnix } from "../../src/tunnel/mod.ts";
 import { inFolder } from "../support/in_folder.ts";
 
 /** A user that is neither root nor the one who runs this. */
@@ -102,6 +103,18 @@ Deno.test("a run directory that can't be one is refused before anything is looke
       UsageError,
       "--run-dir: can't look into",
     );
+  });
+});
+
+Deno.test("in the longest run directory that is taken there is room for every socket", async () => {
+  await inFolder(async (dir) => {
+    const base = (length: number) => `${dir}/${"x".repeat(length)}`;
+    let length = 100;
+    const make = () => PrivateRunDir.make(base(length), "source").catch(() => undefined);
+    let run = await make();
+    for (; !run && length > 0; run = await make()) length--;
+    await using longest = run!;
+    (await listenUnix(longest.own("control.sock"))).close();
   });
 });
 
