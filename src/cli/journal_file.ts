@@ -3,7 +3,7 @@ import { type JournalRecord, type JournalStore, parseRecord } from "../migrate/m
 import { runFolders } from "./run_base.ts";
 
 /** What a journal is called in its run directory. */
-const NAME = "journal";
+export const JOURNAL = "journal";
 /** Syncing that took less than this does not touch a disk, ms. */
 const QUICK_MS = 0.5;
 
@@ -21,7 +21,7 @@ export class JournalFile implements JournalStore<JournalRecord>, Disposable {
 
   /** Opens the journal in `dir`, or begins one. */
   static async open(dir: string): Promise<JournalFile> {
-    const path = `${dir}/${NAME}`;
+    const path = `${dir}/${JOURNAL}`;
     const file = await Deno.open(path, { append: true, create: true, mode: 0o600 });
     const text = await Deno.readTextFile(path);
     const journal = new JournalFile(file);
@@ -71,7 +71,7 @@ export interface CutOff {
 export async function findJournals(base: string): Promise<CutOff[]> {
   const found: CutOff[] = [];
   for (const dir of await runFolders(base)) {
-    const record = await readJournal(`${dir}/${NAME}`);
+    const record = await readJournal(`${dir}/${JOURNAL}`);
     if (record) found.push({ dir, record });
   }
   return found;

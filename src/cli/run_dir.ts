@@ -1,4 +1,5 @@
 import type { RunDir, Side } from "../migrate/mod.ts";
+import { FolderHold } from "./folder_hold.ts";
 import { checkBase, PREFIX, runBase } from "./run_base.ts";
 import { giveTo, type SocketOwner } from "./socket_owner.ts";
 import { UsageError } from "./usage_error.ts";
@@ -8,7 +9,9 @@ const MAX_SOCKET_PATH = 107;
 /** Longest name that is made in it. */
 const LONGEST_NAME = "control.sock";
 /** The folder in it for the sockets of a QEMU that runs as another user, who owns it. */
-const QEMU = "qemu";
+export const QEMU = "qemu";
+/** How often a folder is made anew that was taken away before it was held. */
+const TRIES = 10;
 
 /** A folder of mode 0700 for one run's sockets; removed with all that is in it when disposed. */
 export class PrivateRunDir implements RunDir, AsyncDisposable {
@@ -16,6 +19,8 @@ export class PrivateRunDir implements RunDir, AsyncDisposable {
   /** Where the sockets between QEMU and us lie. */
   readonly #sockets: string;
   readonly #madeBase: string | undefined;
+  /** From before anything is in it. What was taken over has a journal, which nobody takes away. */
+  readonly #hold: FolderHold | undefined;
   #kept = false;
 
   /** The one of a process that was killed, taken over with all that is in it. */
@@ -54,12 +59,9 @@ export class PrivateRunDir implements RunDir, AsyncDisposable {
     }
     await checkBase(absolute);
     try {
-      const madeBase = await makeFolder(absolute);
-      // Somebody else may have made it meanwhile.
-      if (!madeBase) await checkBase(absolute);
-      const path = await makeRunFolder(absolute);
+      const { path, hold, madeBase } = await makeHeld(absolute);
       const sockets = owner ? `${path}/${QEMU}` : path;
-      const dir = new PrivateRunDir(path, sockets, madeBase ? absolute : undefined);
+      const dir = new PrivateRunDir(path, sockets, madeBase ? absolute : undefined, hold);
       if (owner) {
         try {
           if (base === undefined) await Deno.chmod(absolute, 0o711);
@@ -81,10 +83,16 @@ export class PrivateRunDir implements RunDir, AsyncDisposable {
     }
   }
 
-  private constructor(path: string, sockets: string, madeBase: string | undefined) {
+  private constructor(
+    path: string,
+    sockets: string,
+    madeBase: string | undefined,
+    hold?: FolderHold,
+  ) {
     this.#path = path;
     this.#sockets = sockets;
     this.#madeBase = madeBase;
+    this.#hold = hold;
   }
 
   /** The folder itself. */
@@ -108,6 +116,7 @@ export class PrivateRunDir implements RunDir, AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    using _ = this.#hold;
     if (this.#kept) return;
     await Deno.remove(this.#path, { recursive: true }).catch(() => {});
     // Another run may be using it by now.
@@ -115,11 +124,32 @@ export class PrivateRunDir implements RunDir, AsyncDisposable {
   }
 }
 
-/** Makes a folder for a run. How long its name is, is reckoned with: makeTempDir has it as it likes. */
-async function makeRunFolder(base: string): Promise<string> {
-  const path = `${base}/${PREFIX}${crypto.randomUUID().slice(0, 8)}`;
-  await Deno.mkdir(path, { mode: 0o700 });
-  return path;
+interface Held {
+  readonly path: string;
+  readonly hold: FolderHold;
+  /** The base was not there before. */
+  readonly madeBase: boolean;
+}
+
+/**
+ * Makes a folder for a run and takes hold of it. Until then it may be taken for one that a killed
+ * process left, and its base for one that is not used any more: then they are made again.
+ */
+async function makeHeld(base: string): Promise<Held> {
+  let madeBase = false;
+  for (let tries = 1;; tries++) {
+    if (await makeFolder(base)) madeBase = true;
+    // Somebody else may have made it meanwhile.
+    else await checkBase(base);
+    // How long its name is, is reckoned with; makeTempDir has it as it likes.
+    const path = `${base}/${PREFIX}${crypto.randomUUID().slice(0, 8)}`;
+    try {
+      await Deno.mkdir(path, { mode: 0o700 });
+      return { path, hold: await FolderHold.take(path), madeBase };
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound) || tries === TRIES) throw error;
+    }
+  }
 }
 
 /** @returns whether it was not there before. */

@@ -13,6 +13,7 @@ import {
   takeBackPreparing,
 } from "../migrate/mod.ts";
 import type { QmpClient } from "../qmp/mod.ts";
+import { removeAbandoned } from "./abandoned.ts";
 import { type CutOff, findJournals, JournalFile } from "./journal_file.ts";
 import { runBase } from "./run_base.ts";
 import { PrivateRunDir } from "./run_dir.ts";
@@ -47,6 +48,7 @@ export class RunState<R extends JournalRecord> implements AsyncDisposable {
    */
   static async open<R extends JournalRecord>(options: RunStateOptions): Promise<RunState<R>> {
     const left = await findLeft(options);
+    await removeAbandoned(runBase(options.base), options.log);
     if (options.resume) {
       if (!left) {
         throw refused(options, "nothing-to-resume", "No migration of this QEMU was cut off here");

@@ -12,6 +12,7 @@ import {
   type Verdict,
 } from "../../migrate/mod.ts";
 import { type QmpClient, QmpClosedError } from "../../qmp/mod.ts";
+import { removeAbandoned } from "../abandoned.ts";
 import type { Command } from "../args.ts";
 import { connector } from "../connecting_end.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
@@ -28,6 +29,7 @@ type Options = Command & { readonly command: "recover" };
 /** Looks at a migration whose tool was killed, says how things are, and with `--yes` puts it right. */
 export async function recover(options: Options, output: Output): Promise<ExitCode> {
   const qmpPath = await realPath(options.qmp);
+  if (options.yes) await removeAbandoned(runBase(options.runDir), output.log);
   const findLeft = async () =>
     (await findJournals(runBase(options.runDir))).filter(({ record }) => record.qmp === qmpPath);
   const [first] = await findLeft();
