@@ -5,6 +5,8 @@ import { UsageError } from "./usage_error.ts";
 /** What the name of each run's folder begins with. */
 export const PREFIX = "run-";
 
+/** The mode of a base that is made here, and where others must get at their sockets in it. */
+const [MODE, PASSABLE] = [0o700, 0o711];
 /** Where root's runs are, and those of users without a folder of their own in /run. */
 const IN_RUN = "/run/vmferry";
 
@@ -59,6 +61,28 @@ export async function runFolders(base: string): Promise<string[]> {
     if (!(error instanceof Deno.errors.NotFound)) throw await unusable(base, error as Error);
   }
   return found;
+}
+
+/**
+ * Removes a base that no run has its folder in any more: one that this run has made, and the default one,
+ * whichever run made it. One that an administrator made, perhaps with a label, has another mode and stays.
+ *
+ * @param made this run has made it.
+ */
+export async function removeBase(base: string, made: boolean): Promise<void> {
+  try {
+    const mode = (await Deno.stat(base)).mode ?? 0;
+    const isOurs = base === defaultBase() && [MODE, PASSABLE].includes(mode & 0o7777);
+    if (made || isOurs) await Deno.remove(base);
+  } catch {
+    // Another run uses it, or has removed it.
+  }
+}
+
+/** Lets others pass through a default base, but not look. */
+export async function letPass(base: string): Promise<void> {
+  const mode = (await Deno.stat(base)).mode ?? 0;
+  if ((mode & 0o011) !== 0o011) await Deno.chmod(base, PASSABLE);
 }
 
 /** Why a base can't be looked into. */

@@ -1,6 +1,6 @@
 import type { RunDir, Side } from "../migrate/mod.ts";
 import { FolderHold } from "./folder_hold.ts";
-import { checkBase, PREFIX, runBase } from "./run_base.ts";
+import { checkBase, letPass, PREFIX, removeBase, runBase } from "./run_base.ts";
 import { giveTo, type SocketOwner } from "./socket_owner.ts";
 import { UsageError } from "./usage_error.ts";
 
@@ -18,7 +18,7 @@ export class PrivateRunDir implements RunDir, AsyncDisposable {
   readonly #path: string;
   /** Where the sockets between QEMU and us lie. */
   readonly #sockets: string;
-  readonly #madeBase: string | undefined;
+  readonly #madeBase: boolean;
   /** From before anything is in it. What was taken over has a journal, which nobody takes away. */
   readonly #hold: FolderHold | undefined;
   #kept = false;
@@ -31,7 +31,7 @@ export class PrivateRunDir implements RunDir, AsyncDisposable {
     } catch {
       // It has none.
     }
-    return new PrivateRunDir(path, apart ? `${path}/${QEMU}` : path, undefined);
+    return new PrivateRunDir(path, apart ? `${path}/${QEMU}` : path, false);
   }
 
   /**
@@ -61,10 +61,10 @@ export class PrivateRunDir implements RunDir, AsyncDisposable {
     try {
       const { path, hold, madeBase } = await makeHeld(absolute);
       const sockets = owner ? `${path}/${QEMU}` : path;
-      const dir = new PrivateRunDir(path, sockets, madeBase ? absolute : undefined, hold);
+      const dir = new PrivateRunDir(path, sockets, madeBase, hold);
       if (owner) {
         try {
-          if (base === undefined) await Deno.chmod(absolute, 0o711);
+          if (base === undefined) await letPass(absolute);
           await Deno.chmod(path, 0o711);
           await Deno.mkdir(sockets, { mode: 0o700 });
           if (side === "destination") await giveTo(sockets, owner);
@@ -86,7 +86,7 @@ export class PrivateRunDir implements RunDir, AsyncDisposable {
   private constructor(
     path: string,
     sockets: string,
-    madeBase: string | undefined,
+    madeBase: boolean,
     hold?: FolderHold,
   ) {
     this.#path = path;
@@ -119,8 +119,7 @@ export class PrivateRunDir implements RunDir, AsyncDisposable {
     using _ = this.#hold;
     if (this.#kept) return;
     await Deno.remove(this.#path, { recursive: true }).catch(() => {});
-    // Another run may be using it by now.
-    if (this.#madeBase) await Deno.remove(this.#madeBase).catch(() => {});
+    await removeBase(this.#path.slice(0, this.#path.lastIndexOf("/")), this.#madeBase);
   }
 }
 

@@ -51,6 +51,42 @@ Deno.test("a run directory is its owner's alone and leaves nothing, not even a b
   });
 });
 
+Deno.test("the default base goes with the last of its runs, whichever made it, and no other base does", async () => {
+  await inFolder(async (dir) => {
+    const { uid } = Deno;
+    const before = Deno.env.get("XDG_RUNTIME_DIR");
+    Deno.uid = () => SOMEBODY.uid;
+    await Deno.chown(dir, SOMEBODY.uid, SOMEBODY.gid);
+    Deno.env.set("XDG_RUNTIME_DIR", dir);
+    const base = `${dir}/vmferry`;
+    const isThere = () => Deno.stat(base).then(() => true, () => false);
+    /** Two runs, of which the first ends first. */
+    const twoRuns = async (given?: string) => {
+      const one = await PrivateRunDir.make(given, "source");
+      {
+        await using _two = await PrivateRunDir.make(given, "source");
+        await one[Symbol.asyncDispose]();
+        assert(await isThere());
+      }
+      return await isThere();
+    };
+    try {
+      assertEquals(await twoRuns(), false);
+      // As an administrator makes one, to give it a label.
+      await Deno.mkdir(base, { mode: 0o755 });
+      await Deno.chmod(base, 0o755);
+      assertEquals(await twoRuns(), true);
+    } finally {
+      Deno.uid = uid;
+      if (before === undefined) Deno.env.delete("XDG_RUNTIME_DIR");
+      else Deno.env.set("XDG_RUNTIME_DIR", before);
+    }
+    await Deno.chown(dir, 0, 0);
+    await Deno.chmod(base, 0o700);
+    assertEquals(await twoRuns(base), true);
+  });
+});
+
 Deno.test("root's runs are in one place however root came, other users' in their own", async () => {
   await inFolder(async (dir) => {
     const { uid } = Deno;
