@@ -24,9 +24,12 @@ export async function vmferry(args: string[], typed = "", until?: RegExp): Promi
   const timer = setTimeout(() => child.kill("SIGKILL"), 20_000);
   const text = async (stream: ReadableStream<Uint8Array>) => {
     let all = "";
+    let isTold = false;
     for await (const part of stream.pipeThrough(new TextDecoderStream())) {
       all += part;
-      if (until?.test(all)) child.kill("SIGTERM");
+      if (isTold || !until?.test(all)) continue;
+      isTold = true;
+      child.kill("SIGTERM");
     }
     return all;
   };
