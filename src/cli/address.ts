@@ -123,6 +123,15 @@ export function parseSocketPath(path: string, what: string): string {
       `${what}: got path "${path}", expected an absolute one: unix:///run/x.sock`,
     );
   }
+  return checkSocketPath(path, what);
+}
+
+/**
+ * The path of a UNIX socket, absolute or not.
+ *
+ * @throws {UsageError} when it is longer than the kernel takes.
+ */
+export function checkSocketPath(path: string, what: string): string {
   const length = new TextEncoder().encode(path).length;
   if (length > MAX_SOCKET_PATH) {
     throw new UsageError(

@@ -1,6 +1,14 @@
-import { type Logger, messageOf, systemClock, withDeadline } from "../io/mod.ts";
+import {
+  type BytePipe,
+  DeadlineError,
+  type Logger,
+  messageOf,
+  rootOf,
+  systemClock,
+  withDeadline,
+} from "../io/mod.ts";
 import { MigrationError, type Side } from "../migrate/mod.ts";
-import { QmpClient } from "../qmp/mod.ts";
+import { HELD, QmpClient } from "../qmp/mod.ts";
 import { connectUnix } from "../tunnel/mod.ts";
 
 /** How long a QMP socket may take to be connected, ms; more means that its backlog is full. */
@@ -13,18 +21,25 @@ const CONNECT_MS = 5000;
  * @throws {MigrationError} kind `refused`, saying whether nobody listens or somebody else holds it.
  */
 export async function openQmp(path: string, side: Side | null, log: Logger): Promise<QmpClient> {
-  const late = new AbortController();
   try {
-    const pipe = await withDeadline(
-      systemClock,
-      CONNECT_MS,
-      `${path} to be connected`,
-      connectUnix(path, late.signal),
-    );
-    return await QmpClient.open(pipe, { log });
+    return await QmpClient.open(await connect(path), { log });
   } catch (error) {
-    late.abort(error);
     const message = `QMP: ${messageOf(error)}`;
     throw new MigrationError("refused", "qmp-unreachable", side, message, { cause: error });
+  }
+}
+
+async function connect(path: string): Promise<BytePipe> {
+  const late = new AbortController();
+  const connecting = connectUnix(path, late.signal);
+  try {
+    return await withDeadline(systemClock, CONNECT_MS, `${path} to be connected`, connecting);
+  } catch (error) {
+    late.abort(error);
+    // Those before us fill its backlog.
+    const isFull = error instanceof DeadlineError ||
+      rootOf(error) instanceof Deno.errors.WouldBlock;
+    if (!isFull) throw error;
+    throw new Error(`QEMU takes no connection on ${path}: ${HELD}`, { cause: error });
   }
 }

@@ -17,6 +17,11 @@ export function printableAll<T>(value: T, limit?: number): T {
   ) as T;
 }
 
+/** What the system said, below our own words. */
+export function rootOf(error: unknown): unknown {
+  return error instanceof Error && error.cause !== undefined ? rootOf(error.cause) : error;
+}
+
 /** The message of anything that was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -19,6 +19,10 @@ import { QmpClosedError, QmpCommandError, QmpError, QmpTimeoutError } from "./er
 /** Commands that may wait for their answer at a time. */
 export const MAX_IN_FLIGHT = 1024;
 
+/** Why a QMP socket does not serve us. */
+export const HELD = "a QMP socket serves one client at a time, and another client (libvirt?) " +
+  "seems to hold it";
+
 /** QEMU's version as `query-version` tells it. */
 export interface QemuVersion {
   readonly major: number;
@@ -221,8 +225,7 @@ export class QmpClient implements AsyncDisposable {
       if (!(error instanceof DeadlineError)) throw error;
       throw new QmpError(
         "no-greeting",
-        `QEMU sent no greeting within ${greetingTimeoutMs / 1000} s: a QMP socket serves one ` +
-          "client at a time, and another client (libvirt?) seems to hold it",
+        `QEMU sent no greeting within ${greetingTimeoutMs / 1000} s: ${HELD}`,
       );
     }
     // What greets and hangs up at once is over by now.

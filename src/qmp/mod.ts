@@ -6,6 +6,7 @@
 export { type Disk, listDisks } from "./block.ts";
 export {
   type ExecuteOptions,
+  HELD,
   type OpenOptions,
   type QemuVersion,
   QmpClient,

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Address } from "../address.ts";
+import { type Address, checkSocketPath } from "../address.ts";
 import { BANDWIDTH, DOWNTIME, parseDowntime } from "../limits.ts";
 import { parseSize } from "../size.ts";
 import { UsageError } from "../usage_error.ts";
@@ -64,7 +64,7 @@ export function parseReceive(given: Given): ReceiveCommand {
   noIdleTicketFile(given, listen);
   return {
     command: "receive",
-    qmp: required(given, "qmp"),
+    qmp: qmpOf(given),
     listen,
     disks: unique(given, given.many("disk").map(diskChoice), (d) => d.name),
     timeoutMs: seconds(given, "timeout", 0),
@@ -83,7 +83,7 @@ export function parseMigrate(given: Given): MigrateCommand {
   }
   return {
     command: "migrate",
-    qmp: required(given, "qmp"),
+    qmp: qmpOf(given),
     destination,
     disks: unique(given, given.many("disk"), (d) => d),
     bandwidth: given.read("bandwidth", parseSize, BANDWIDTH) ?? null,
@@ -102,7 +102,7 @@ export function parseMigrate(given: Given): MigrateCommand {
 export function parseCheck(given: Given): CheckCommand {
   return {
     command: "check",
-    qmp: required(given, "qmp"),
+    qmp: qmpOf(given),
     destination: destinationOf(given),
     disks: unique(given, given.many("disk").map(diskChoice), (d) => d.name),
     ...common(given),
@@ -114,7 +114,7 @@ export function parseCheck(given: Given): CheckCommand {
 export function parseRecover(given: Given): RecoverCommand {
   return {
     command: "recover",
-    qmp: required(given, "qmp"),
+    qmp: qmpOf(given),
     destination: destinationOf(given),
     yes: given.has("yes"),
     force: given.has("force-run-here"),
@@ -122,6 +122,10 @@ export function parseRecover(given: Given): RecoverCommand {
     ...common(given),
     ...tunnel(given),
   };
+}
+
+function qmpOf(given: Given): string {
+  return checkSocketPath(required(given, "qmp"), "--qmp");
 }
 
 /** Where nothing else is asked for, a source proves itself by a ticket, over TLS. */

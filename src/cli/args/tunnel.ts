@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkSocketPath } from "../address.ts";
 import { parseDuration, parseSize } from "../size.ts";
 import { type Given, seconds } from "./given.ts";
 
@@ -85,6 +86,7 @@ function sshFlags(given: Given): SshFlags | undefined {
   if (!forwards && qmp === undefined) {
     given.fail("ssh:// needs --remote-qmp PATH, the destination's QEMU over there");
   }
+  if (qmp !== undefined) checkSocketPath(qmp, "--remote-qmp");
   return {
     options: given.many("ssh-option"),
     command: given.one("remote-command") ?? "vmferry",

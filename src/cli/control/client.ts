@@ -3,7 +3,14 @@
  *
  * @module
  */
-import { DeadlineError, LineSplitter, messageOf, systemClock, writeAll } from "../../io/mod.ts";
+import {
+  DeadlineError,
+  LineSplitter,
+  messageOf,
+  rootOf,
+  systemClock,
+  writeAll,
+} from "../../io/mod.ts";
 import { connectUnix } from "../../tunnel/mod.ts";
 import type { StatusEvent } from "../events.ts";
 import { runFolders } from "../run_base.ts";
@@ -61,11 +68,6 @@ export async function findMigrations(
   found.sort((a, b) => a.status.startedAt < b.status.startedAt ? -1 : 1);
   silent.sort((a, b) => a.runDir < b.runDir ? -1 : 1);
   return { found, silent };
-}
-
-/** What the system said, below our own words. */
-function rootOf(error: unknown): unknown {
-  return error instanceof Error && error.cause !== undefined ? rootOf(error.cause) : error;
 }
 
 /**

@@ -4,12 +4,14 @@ import { acceptFrom, dialled } from "./_accept.ts";
 /**
  * Connects to a UNIX socket.
  *
- * @throws {Error} naming the path and why: no such file, no permission, nobody listening.
+ * @throws {Error} naming the path and why: no such file, no permission, no socket, nobody listening.
  */
 export function connectUnix(path: string, signal?: AbortSignal): Promise<BytePipe> {
   const connecting = Deno.connect({ transport: "unix", path })
-    .catch((error) => Promise.reject(new Error(explained(error), { cause: error })));
-  return dialled(`unix://${path}`, connecting, signal);
+    .catch(async (error) => {
+      throw new Error(await whatElse(path, error) ?? explained(error), { cause: error });
+    });
+  return dialled(path.startsWith("/") ? `unix://${path}` : path, connecting, signal);
 }
 
 /**
@@ -42,6 +44,14 @@ export async function listenUnix(path: string): Promise<Acceptor> {
       }
     },
   });
+}
+
+/** What is no socket refuses connections like one that nobody listens on. */
+async function whatElse(path: string, error: unknown): Promise<string | undefined> {
+  if (!(error instanceof Deno.errors.ConnectionRefused)) return undefined;
+  const info = await Deno.stat(path).catch(() => undefined);
+  if (!info || info.isSocket) return undefined;
+  return `it is a ${info.isDirectory ? "folder" : "file"} and no socket`;
 }
 
 /** Deno keeps programs with narrow permissions out of the kernel's own file systems. */

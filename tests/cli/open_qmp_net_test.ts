@@ -1,0 +1,50 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { openQmp } from "../../src/cli/open_qmp.ts";
+import { silentLogger } from "../../src/io/mod.ts";
+import { MigrationError } from "../../src/migrate/mod.ts";
+import { inFolder } from "../support/in_folder.ts";
+
+/** What is said of a QMP socket that can't be had. */
+async function saidOf(path: string): Promise<string> {
+  const error = await assertRejects(
+    () => openQmp(path, "source", silentLogger),
+    MigrationError,
+  );
+  assertEquals([error.kind, error.code], ["refused", "qmp-unreachable"]);
+  return error.message;
+}
+
+Deno.test("a QMP socket whose backlog is full is told as one that another client holds", async () => {
+  await inFolder(async (dir) => {
+    const path = `${dir}/qmp`;
+    using _listener = Deno.listen({ transport: "unix", path });
+    const waiting: Deno.Conn[] = [];
+    const connect = () => Deno.connect({ transport: "unix", path }).catch(() => undefined);
+    for (let conn; (conn = await connect());) waiting.push(conn);
+    const said = await saidOf(path);
+    for (const conn of waiting) conn.close();
+    assertEquals(
+      said,
+      `QMP: QEMU takes no connection on ${path}: a QMP socket serves one client at a time, and ` +
+        "another client (libvirt?) seems to hold it",
+    );
+  });
+});
+
+Deno.test("what is no QMP socket is told as such, and by the path that was given", async () => {
+  await inFolder(async (dir) => {
+    const near = `${"../".repeat(Deno.cwd().split("/").length)}..${dir}`;
+    const cannot = "QMP: Can't connect to";
+    await Deno.writeTextFile(`${dir}/file`, "");
+    assertEquals(await saidOf(dir), `${cannot} unix://${dir}: it is a folder and no socket`);
+    const file = `${near}/file`;
+    assertEquals(await saidOf(file), `${cannot} ${file}: it is a file and no socket`);
+    const none = `${near}/none`;
+    assertEquals(await saidOf(none), `${cannot} ${none}: No such file or directory (os error 2)`);
+    const listener = Deno.listen({ transport: "unix", path: `${dir}/first` });
+    await Deno.rename(`${dir}/first`, `${dir}/left`);
+    listener.close();
+    const left = `${near}/left`;
+    assertEquals(await saidOf(left), `${cannot} ${left}: Connection refused (os error 111)`);
+  });
+});
