@@ -11,7 +11,14 @@ import { DestinationPeer } from "./destination_peer.ts";
 import { refusal } from "./errors.ts";
 import type { Side } from "./events.ts";
 import { destinationProblems, inspectGuest, sourceProblems } from "./inspect.ts";
-import { type DiskChoice, isMirrored, selectLocals, selectOwn } from "./plan.ts";
+import {
+  type DiskChoice,
+  isMirrored,
+  selectLocals,
+  selectOwn,
+  staysBehind,
+  unmovable,
+} from "./plan.ts";
 
 /** Something that stands in the way. */
 export interface Problem {
@@ -54,10 +61,13 @@ export async function checkMigration(options: CheckOptions): Promise<CheckResult
   const [selection, found] = role === "source"
     ? [selectOwn(all, options.disks), await sourceProblems(qmp, guest)]
     : [selectLocals(all, options.disks), await destinationProblems(qmp, guest)];
-  const problems: Problem[] = [...found, ...selection.problems]
+  const isSource = role === "source";
+  const more = isSource ? unmovable(selection.disks) : [];
+  const problems: Problem[] = [...found, ...selection.problems, ...more]
     .map((message) => ({ side: role, message }));
   const warnings = all.filter((d) => !isMirrored(d) && !d.empty)
     .map((d) => `disk ${d.name} would not be mirrored: it is read-only or shared`);
+  if (isSource) warnings.push(...staysBehind(selection.disks));
   if (!connect) return { role, disks: selection.disks, problems, warnings };
 
   const peer = new DestinationPeer(await connect(options.signal), options);

@@ -41,20 +41,29 @@ export async function inspectGuest(qmp: QmpClient): Promise<Guest> {
 /** Run states from which a guest can be migrated, beside those in which it runs; it arrives paused. */
 const MOVABLE = ["paused", "prelaunch"];
 
+/** Of a guest that stood when a migration of it was given up: QEMU 7.2 does not take that back. */
+export const STUCK =
+  "QEMU wants it continued once before it is migrated again ('cont', then 'stop')";
+/** Of a job of ours. */
+const OURS = "it is of a migration that runs ('vmferry status') or was cut off ('vmferry recover')";
+
 /** Problems of the source, in words; an empty list when it can start. */
 export async function sourceProblems(qmp: QmpClient, guest: Guest): Promise<string[]> {
   const problems: string[] = [];
   if (guest.status === "suspended" && !carriesAsleep(versionOf(qmp))) problems.push(ASLEEP);
-  if (!MOVABLE.includes(guest.status) && !runs(guest.status)) {
-    problems.push(`the guest is in state "${guest.status}", expected running or paused`);
-  }
   const migration = await queryMigrate(qmp);
+  if (!MOVABLE.includes(guest.status) && !runs(guest.status)) {
+    const undone = guest.status === "postmigrate" && migration.status !== "completed";
+    const why = undone ? `: ${STUCK}` : ", expected running or paused";
+    problems.push(`the guest is in state "${guest.status}"${why}`);
+  }
   for (const reason of migration.blockedReasons) problems.push(`QEMU says: ${reason}`);
   if (["setup", "active", "pre-switchover", "device", "cancelling"].includes(migration.status)) {
     problems.push(`a migration is under way already (status "${migration.status}")`);
   }
   for (const job of await queryBlockJobs(qmp)) {
-    problems.push(`the block job "${job.device}" (${job.type}) is running`);
+    const whose = job.device.startsWith("vmferry-") ? `: ${OURS}` : "";
+    problems.push(`the block job "${job.device}" (${job.type}) is running${whose}`);
   }
   return problems;
 }
@@ -68,8 +77,10 @@ export async function destinationProblems(qmp: QmpClient, guest: Guest): Promise
     );
     return problems;
   }
-  const { status } = await queryMigrate(qmp);
-  if (status !== "none") {
+  const { status, listens } = await queryMigrate(qmp);
+  if (listens && ["none", "setup"].includes(status)) {
+    problems.push("QEMU waits for a guest on a socket of its own: start it with -incoming defer");
+  } else if (status !== "none") {
     problems.push(`QEMU was given an incoming migration already (status "${status}")`);
   }
   return problems;

@@ -42,6 +42,25 @@ export function selectDisks(disks: readonly Disk[], wanted: readonly string[]): 
   return { disks: chosen, problems };
 }
 
+/** Disks that a source can't give away, in words: a mirror would not see what the guest writes to them. */
+export function unmovable(disks: readonly Disk[]): string[] {
+  return disks.filter((d) => d.passedThrough).map(({ name }) =>
+    `disk ${name} is a SCSI device of the host (scsi-block, scsi-generic): what the guest writes goes past ` +
+    "QEMU's block layer and would not be copied; --disk names those that go"
+  );
+}
+
+/** What of these disks does not go along, in words: a mirror copies what the guest sees, as it is now. */
+export function staysBehind(disks: readonly Disk[]): string[] {
+  const told = (what: string, of: (disk: Disk) => readonly string[] | undefined) =>
+    disks.filter((disk) => (of(disk) ?? []).length > 0)
+      .map((disk) => `disk ${disk.name}: ${what} ${of(disk)!.join(", ")} stay behind`);
+  return [
+    ...told("internal snapshots", (disk) => disk.snapshots),
+    ...told("persistent dirty bitmaps", (disk) => disk.bitmaps),
+  ];
+}
+
 /** A disk of the source and the one it goes to. */
 export interface DiskPair {
   readonly name: string;

@@ -9,8 +9,9 @@ import { GuestWatch, type GuestWatchOptions } from "./guest_watch.ts";
 import { giveMemory } from "./give_memory.ts";
 import { GuestStops, type Held } from "./guest_stops.ts";
 import { handOver, tellAnswered } from "./handover.ts";
-import { inspectGuest } from "./inspect.ts";
+import { inspectGuest, STUCK } from "./inspect.ts";
 import { JOURNAL_FORMAT, type SourceRecord } from "./journal.ts";
+import { guestStatus } from "./loaded_guest.ts";
 import type { Mirror, MirrorSet } from "./mirrors.ts";
 import { OutgoingEnd } from "./outgoing_end.ts";
 import { probeExports } from "./probe_exports.ts";
@@ -153,7 +154,10 @@ export class SourceMigration {
     this.#phase("prepare");
     const guest = await inspectGuest(this.#qmp);
     this.#guest = new GuestWatch(runs(guest.status), this.#watching());
-    const disks = await chooseDisks(this.#qmp, guest, this.#options.disks);
+    const { disks, warnings } = await chooseDisks(this.#qmp, guest, this.#options.disks);
+    for (const message of warnings) {
+      this.#options.report({ event: "warning", code: "stays-behind", message });
+    }
     const { name, uuid } = guest.description;
     await this.#guest.look(runs);
     await this.#write({ wasRunning: this.#guest.shouldRun, guest: name ?? uuid ?? "" });
@@ -437,8 +441,17 @@ export class SourceMigration {
       const stuck = await runAgain(this.#qmp, this.#options.clock, pausedByUs);
       if (stuck !== undefined) left.unshift(stuck);
     }
+    if (!ran && !this.#gone && await this.#isStuck()) {
+      left.push(`the guest stands as before: ${STUCK}`);
+    }
     const kind = error.kind === "refused" && from !== "prepare" ? "failed" : error.kind;
     return worded(kind === "unknown" ? "failed" : kind, error, left);
+  }
+
+  /** A guest that stood before stands, but not as it did. */
+  async #isStuck(): Promise<boolean> {
+    if (!STANDS.includes(this.#record.state)) return false;
+    return await guestStatus(this.#qmp) === "postmigrate";
   }
 
   /** What happened, once it is written down. */

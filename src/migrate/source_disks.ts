@@ -2,7 +2,7 @@ import { listDisks, type QmpClient } from "../qmp/mod.ts";
 import { MigrationError, refusal } from "./errors.ts";
 import { type Guest, sourceProblems } from "./inspect.ts";
 import type { Mirror } from "./mirrors.ts";
-import { selectDisks } from "./plan.ts";
+import { selectDisks, staysBehind, unmovable } from "./plan.ts";
 
 /** A disk that goes, as the destination is told of it. */
 export interface ChosenDisk {
@@ -13,7 +13,7 @@ export interface ChosenDisk {
 }
 
 /**
- * The disks of a guest that is fit to go.
+ * The disks of a guest that is fit to go, and what of them does not go along.
  *
  * @param names those to take; none = every one that can be mirrored.
  * @throws {MigrationError} kind `refused`, naming everything that stands in the way.
@@ -22,17 +22,15 @@ export async function chooseDisks(
   qmp: QmpClient,
   guest: Guest,
   names: readonly string[],
-): Promise<ChosenDisk[]> {
+): Promise<{ readonly disks: ChosenDisk[]; readonly warnings: string[] }> {
   const problems = await sourceProblems(qmp, guest);
   const selection = selectDisks(await listDisks(qmp), names);
-  problems.push(...selection.problems);
+  problems.push(...selection.problems, ...unmovable(selection.disks));
   if (problems.length > 0) throw refusal("source-not-fit", "source", problems);
-  return selection.disks.map(({ name, nodeName, sizeBytes, format }) => ({
-    name,
-    device: nodeName,
-    sizeBytes,
-    format,
+  const disks = selection.disks.map(({ name, nodeName, sizeBytes, format }) => ({
+    ...{ name, device: nodeName, sizeBytes, format },
   }));
+  return { disks, warnings: staysBehind(selection.disks) };
 }
 
 /**

@@ -17,6 +17,12 @@ export interface Disk {
   readonly empty: boolean;
   /** The device was told to share it with other guests (`share-rw=on`). */
   readonly shared: boolean;
+  /** The guest speaks with a SCSI device of the host itself, past QEMU's block layer. */
+  readonly passedThrough?: boolean;
+  /** Names of its internal snapshots. */
+  readonly snapshots?: readonly string[];
+  /** Names of its persistent dirty bitmaps. */
+  readonly bitmaps?: readonly string[];
   /** An error of it has stopped the guest, which was not continued yet. */
   readonly failed?: boolean;
 }
@@ -41,7 +47,10 @@ export async function listDisks(client: QmpClient): Promise<Disk[]> {
       format: inserted?.drv ?? "",
       readOnly: inserted?.ro ?? false,
       empty: inserted === undefined,
-      shared: inserted !== undefined && await isShared(client, block.qdev),
+      ...(inserted ? await describeDevice(client, block.qdev) : { shared: false }),
+      snapshots: (inserted?.image.snapshots ?? []).map((s) => s.name),
+      bitmaps: (inserted?.["dirty-bitmaps"] ?? []).filter((b) => b.persistent)
+        .map((b) => b.name ?? ""),
       ...((block["io-status"] ?? "ok") === "ok" ? {} : { failed: true }),
     });
   }
@@ -67,16 +76,24 @@ function isPflash(block: RawBlock): boolean {
   return block.inserted !== undefined && /^pflash\d+$/.test(block.device);
 }
 
-async function isShared(client: QmpClient, qdev: string | undefined): Promise<boolean> {
-  if (!qdev) return false;
-  const id = qdev.startsWith("/")
+/** Types of devices that hand the guest's SCSI commands to the host's device. */
+const PASSING: readonly unknown[] = ["scsi-block", "scsi-generic"];
+
+async function describeDevice(
+  client: QmpClient,
+  qdev: string | undefined,
+): Promise<Pick<Disk, "shared" | "passedThrough">> {
+  const id = qdev?.startsWith("/")
     ? /^(\/machine\/peripheral(?:-anon)?\/[^/]+)/.exec(qdev)?.[1]
     : qdev;
-  if (!id) return false;
-  try {
-    return await client.execute("qom-get", { path: id, property: "share-rw" }) === true;
-  } catch (error) {
-    if (error instanceof QmpCommandError) return false;
-    throw error;
-  }
+  if (!id) return { shared: false };
+  const [shared, type] = await Promise.all(["share-rw", "type"].map(async (property) => {
+    try {
+      return await client.execute("qom-get", { path: id, property });
+    } catch (error) {
+      if (error instanceof QmpCommandError) return undefined;
+      throw error;
+    }
+  }));
+  return { shared: shared === true, ...(PASSING.includes(type) ? { passedThrough: true } : {}) };
 }

@@ -40,12 +40,19 @@ export interface RawBlock {
     readonly ro: boolean;
     readonly drv: string;
     readonly file: string;
-    readonly image: { readonly "virtual-size": number };
+    readonly image: {
+      readonly "virtual-size": number;
+      /** Internal snapshots. */
+      readonly snapshots?: readonly { readonly name: string }[];
+    };
+    readonly "dirty-bitmaps"?: readonly { readonly name?: string; readonly persistent?: boolean }[];
   };
 }
 
 /** The answer of `query-migrate` (MigrationInfo). */
 export interface RawMigration {
+  /** Where an incoming migration is waited for; not with `-incoming defer`. */
+  readonly "socket-address"?: readonly unknown[];
   readonly status?: string;
   readonly ram?: {
     readonly transferred: number;

@@ -21,6 +21,8 @@ export interface MigrationInfo {
   readonly expectedDowntimeMs: number | undefined;
   readonly totalTimeMs: number | undefined;
   readonly errorDesc: string | undefined;
+  /** It waits for an incoming migration on a socket of its own. */
+  readonly listens: boolean;
   /** Why QEMU would refuse to migrate, in its words. */
   readonly blockedReasons: readonly string[];
 }
@@ -41,6 +43,7 @@ export async function queryMigrate(client: QmpClient): Promise<MigrationInfo> {
     expectedDowntimeMs: info["expected-downtime"],
     totalTimeMs: info["total-time"],
     errorDesc: info["error-desc"],
+    listens: info["socket-address"] !== undefined,
     blockedReasons: info["blocked-reasons"] ?? [],
   };
 }

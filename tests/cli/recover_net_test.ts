@@ -64,3 +64,17 @@ Deno.test(`${WAITED}judged by what it wrote down last`, async () => {
   assertEquals([told.verdict, told.state], ["ask", "handover"]);
   assertEquals(commands.includes("cont"), false);
 });
+
+Deno.test("a migration that was begun with another socket is named", async () => {
+  await inFolder(async (base) => {
+    await Deno.chmod(base, 0o700);
+    await Deno.mkdir(`${base}/run-1`, { mode: 0o700 });
+    using journal = await JournalFile.open(`${base}/run-1`);
+    await journal.write(recordOf("/run/vm1.qmp"));
+    const args = ["recover", "--qmp", "/run/typo.qmp", "--run-dir", base, "--json"];
+    const { code, stdout } = await vmferry(args);
+    const { verdict, next } = JSON.parse(stdout);
+    assertEquals([code, verdict, next.length], [0, "nothing", 1]);
+    assertEquals(next[0].endsWith("vmferry recover --qmp /run/vm1.qmp"), true, next[0]);
+  });
+});

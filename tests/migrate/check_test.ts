@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { silentLogger, systemClock } from "../../src/io/mod.ts";
 import {
   checkDestination,
@@ -11,9 +11,16 @@ import { fakeDestination, WaitingQemu } from "../support/fake_destination.ts";
 import { memoryPipe } from "../support/memory_pipe.ts";
 
 /** A QEMU in this run state, with a disk vd0. */
-async function qemuThat(status: string, connect?: CheckOptions["connect"]) {
+async function qemuThat(
+  status: string,
+  connect?: CheckOptions["connect"],
+  migration: object = { status: "none" },
+) {
   const [ours, theirs] = memoryPipe();
-  const qemu = new WaitingQemu(theirs, { "query-block-jobs": () => ({ return: [] }) });
+  const qemu = new WaitingQemu(theirs, {
+    "query-block-jobs": () => ({ return: [] }),
+    "query-migrate": () => ({ return: migration }),
+  });
   qemu.status = status;
   const qmp = await QmpClient.open(ours);
   const check = (...disks: { name: string; local: string }[]) =>
@@ -71,4 +78,17 @@ Deno.test("what stands in the way at the destination is told one by one", async 
   );
   running.end();
   await destination.end();
+});
+
+Deno.test("a state that a migration was left in is told with what helps", async () => {
+  const told = async (status: string, migration: object) => {
+    const qemu = await qemuThat(status, undefined, migration);
+    const { problems } = await qemu.check();
+    qemu.end();
+    return problems.map((p) => p.message).join("; ");
+  };
+  assertMatch(await told("postmigrate", { status: "cancelled" }), /wants it continued once/);
+  assertMatch(await told("postmigrate", { status: "completed" }), /expected running or paused/);
+  const own = { "socket-address": [{ type: "unix", path: "/x" }] };
+  assertMatch(await told("inmigrate", own), /socket of its own.*-incoming defer/);
 });

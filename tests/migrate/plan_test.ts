@@ -5,6 +5,8 @@ import {
   selectDisks,
   selectLocals,
   selectOwn,
+  staysBehind,
+  unmovable,
 } from "../../src/migrate/plan.ts";
 import type { Disk } from "../../src/qmp/mod.ts";
 
@@ -111,5 +113,19 @@ Deno.test("two machines that are not alike are told apart by what differs", () =
     "the number of vCPUs is 2 at the source and 4 at the destination",
     "the size of the memory is 1024 bytes at the source and 2048 bytes at the destination",
     "the UUID is u at the source and v at the destination",
+  ]);
+});
+
+Deno.test("a disk whose writes a mirror would not see is no disk to migrate", () => {
+  assertEquals(unmovable([disk("vda")]), []);
+  const [problem] = unmovable([disk("vda"), disk("lun", { passedThrough: true })]);
+  assertEquals(problem?.startsWith("disk lun is a SCSI device of the host"), true);
+});
+
+Deno.test("what a mirror leaves behind is told, disk by disk", () => {
+  const all = [disk("vda", { snapshots: ["a", "b"] }), disk("vdb", { bitmaps: ["backup"] })];
+  assertEquals(staysBehind([...all, disk("vdc", { snapshots: [], bitmaps: [] })]), [
+    "disk vda: internal snapshots a, b stay behind",
+    "disk vdb: persistent dirty bitmaps backup stay behind",
   ]);
 });

@@ -17,6 +17,15 @@ export const scenario: Scenario = {
     });
     if (await check.exit() !== 0) throw new Error("The source alone is fit");
     await pair.source.waitCounter(await pair.source.counter() + 50);
+
+    context.note("one that waits on a socket of its own");
+    const dir = `${context.dir}/own`;
+    await Deno.mkdir(dir);
+    const own = await Pair.start(context, {
+      ...{ dir, bytes: 16 << 20, incoming: false, guest: SMALL },
+      destinationExtra: ["-incoming", `unix:${dir}/incoming.sock`],
+    });
+    await assertRefused(own.receive(), /socket of its own.*-incoming defer/);
   },
 };
 

@@ -30,10 +30,10 @@ type Options = Command & { readonly command: "recover" };
 export async function recover(options: Options, output: Output): Promise<ExitCode> {
   const qmpPath = await realPath(options.qmp);
   if (options.yes) await removeAbandoned(runBase(options.runDir), output.log);
-  const findLeft = async () =>
-    (await findJournals(runBase(options.runDir))).filter(({ record }) => record.qmp === qmpPath);
+  const findAll = () => findJournals(runBase(options.runDir));
+  const findLeft = async () => (await findAll()).filter(({ record }) => record.qmp === qmpPath);
   const [first] = await findLeft();
-  if (!first) return nothing(output);
+  if (!first) return nothing(output, await findAll());
   await using qmp = await openIfServed(options.qmp, first.record, output);
   // Only now is what was written down all that there will be: whoever still wrote it had QEMU.
   const left = await findLeft();
@@ -46,8 +46,12 @@ export async function recover(options: Options, output: Output): Promise<ExitCod
   return worst;
 }
 
-function nothing({ report }: Output): ExitCode {
-  report({ event: "recover", ...NOTHING, qemu: null, next: [] });
+/** @param others what there is of other QEMUs, or of this one by another of its sockets. */
+function nothing({ report }: Output, others: readonly CutOff[] = []): ExitCode {
+  const next = others.map(({ record: { qmp, guest } }) =>
+    `one of ${guest || "a guest"} is there, begun with another socket: vmferry recover --qmp ${qmp}`
+  );
+  report({ event: "recover", ...NOTHING, qemu: null, next });
   return EXIT.done;
 }
 
