@@ -170,6 +170,11 @@ export class MirrorSet {
     }
   }
 
+  /** The guest's writes to one of the disks wait for the destination. */
+  get isBlocking(): boolean {
+    return this.#blocking.size > 0 && !this.#finishing;
+  }
+
   /** Waits until every disk is in step. */
   async allReady(signal: AbortSignal): Promise<void> {
     await this.#jobs.until(

@@ -23,6 +23,9 @@ export interface OutgoingEndOptions
   readonly onFault: (reason: unknown) => void;
 }
 
+/** How long a link may be away until the guest's writes are not held up by it any more, ms. */
+const FREE_MS = 5_000;
+
 /**
  * What a source makes in its QEMU for a guest to go out: the mirrors, the migration of its memory, both
  * over sockets in the run directory, and settings. How each is taken back goes on the undo list as it is
@@ -35,6 +38,7 @@ export class OutgoingEnd {
   readonly #sockets: SourceSockets;
   #mirrors: MirrorSet | undefined;
   #streamAsked = false;
+  #stopFreeing: () => void = () => {};
 
   constructor(options: OutgoingEndOptions, undo: UndoList) {
     this.#options = options;
@@ -89,6 +93,21 @@ export class OutgoingEnd {
     );
   }
 
+  /**
+   * The link is away, or back: a guest whose writes wait for the destination is not to wait for it. Its
+   * kernel gives a disk 30 s, and an end that is silent has been waited for by then.
+   */
+  linkChanged(state: "up" | "down"): void {
+    const { clock, log, ramCrosses } = this.#options;
+    this.#stopFreeing();
+    this.#stopFreeing = state === "up" ? () => {} : clock.after(FREE_MS, () => {
+      // Once memory crosses, a target that goes can't come back.
+      if (!this.#mirrors?.isBlocking || ramCrosses()) return;
+      log.log("info", "the link is away: the guest's writes do not wait for it");
+      this.#sockets.cutTargets();
+    });
+  }
+
   /** The settings that the migration needs, and those of before; nothing is set yet. */
   async plan(): Promise<MigrationSettings> {
     const settings = new MigrationSettings(this.#qmp);
@@ -135,6 +154,7 @@ export class OutgoingEnd {
 
   /** Nothing in QEMU waits for the mirrors' targets from now on. */
   async cutTargets(): Promise<void> {
+    this.#stopFreeing();
     await this.#mirrors?.cut();
     this.#sockets.targetsAreCut();
   }

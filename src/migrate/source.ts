@@ -334,14 +334,17 @@ export class SourceMigration {
   /** From now on the peer's end is the migration's, and what it prepares is taken back with ours. */
   #hold(first: DestinationPeer | undefined): Attachment {
     const { clock, log, graceMs, limits } = this.#options;
-    const limit = (peer: DestinationPeer) => limits.holdSession(peer.session);
-    if (first) limit(first);
+    const adopt = ({ session }: DestinationPeer) => {
+      limits.holdSession(session);
+      session.onLink(({ state }) => this.#end.linkChanged(state));
+    };
+    if (first) adopt(first);
     const attachment = new Attachment(first, {
       connect: (signal) => this.#connect(signal),
       migration: this.#record.migration,
       graceMs,
       mayReattach: () => this.#machine.current === "mirror" && !this.#stop.signal.aborted,
-      onReattached: limit,
+      onReattached: adopt,
       onLost: (cause) => this.#fault(cause),
       clock,
       log,

@@ -43,8 +43,19 @@ export class SourceSockets {
     return {
       lost: count - active,
       open: active,
-      away: this.#options.attachment()?.waiting === true,
+      away: this.#isAway,
     };
+  }
+
+  /** What the mirrors' targets have under way fails, and they connect again: no guest waits for them then. */
+  cutTargets(): void {
+    this.#targets?.cutJoined();
+  }
+
+  /** The destination, or the link to it, is known to be away, and may come back. */
+  get #isAway(): boolean {
+    const attachment = this.#options.attachment();
+    return attachment?.waiting === true || attachment?.peer?.session.state === "down";
   }
 
   /** Nothing in QEMU waits for the mirrors' targets any more: their connections may be closed. */
@@ -91,13 +102,13 @@ export class SourceSockets {
 
   /**
    * A connection of QEMU's NBD client is closed only once QEMU was told not to wait for the server,
-   * or where it is to wait: for a destination whose tool comes back.
+   * or where it is to wait: for a destination whose tool comes back, or a link.
    */
   async #mayClose(): Promise<void> {
     const session = this.#options.attachment()?.peer?.session;
     // Its streams end before it is known whether another session takes over.
     if (session?.state === "ended") await session.ended;
-    if (this.#options.attachment()?.waiting) return;
+    if (this.#isAway) return;
     const { clock } = this.#options;
     await withDeadline(clock, CLOSE_MS, "the targets to be cut off", this.#targetsCut.promise)
       .catch(() => {});

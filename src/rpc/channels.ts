@@ -196,6 +196,12 @@ export class ChannelListener {
     this.#acceptor.close();
   }
 
+  /** Cuts what is joined now, and goes on listening. */
+  cutJoined(): void {
+    for (const pipe of this.#pipes) pipe.close();
+    for (const stream of this.#streams) stream.reset("cancelled", "It was cut here");
+  }
+
   /** Stops listening, cuts what is joined, waits until all has ended. */
   async close(): Promise<void> {
     this.stop();

@@ -179,6 +179,42 @@ Deno.test("a listener that is closed cuts what is joined, also what waits for th
   connecting.abort("test over", "stopped");
 });
 
+Deno.test("what a listener has joined can be cut, and it goes on listening", async () => {
+  const { dial, far } = target();
+  const { connecting, rpc } = await served({ nbd: dial });
+  const waiting: ((pipe: BytePipe) => void)[] = [];
+  const [first, second] = [memoryPipe(), memoryPipe()];
+  const coming = [first[0], second[0]];
+  const listener = new ChannelListener(
+    {
+      address: "memory",
+      close() {},
+      accept: () =>
+        new Promise((resolve) => {
+          if (coming.length === 2) resolve(coming.shift());
+          else waiting.push(resolve);
+        }),
+    },
+    "nbd",
+    {
+      open: (channel, signal) => openChannel(connecting, rpc, channel, signal),
+      log: silentLogger,
+    },
+  );
+  await far;
+  assertEquals([listener.count, listener.active], [1, 1]);
+  listener.cutJoined();
+  assertEquals(await first[1].read(new Uint8Array(1)), null);
+  waiting.shift()!(coming.shift()!);
+  await writeAll(second[1], Uint8Array.of(1));
+  for (let i = 0; i < 100 && listener.active > 1; i++) await settle();
+  assertEquals([listener.count, listener.active], [2, 1]);
+  const closing = listener.close();
+  waiting.shift()!(undefined as unknown as BytePipe);
+  await closing;
+  connecting.abort("test over", "stopped");
+});
+
 Deno.test("a listener that is closed does not wait for the other end to connect a stream", async () => {
   const dialling = Promise.withResolvers<void>();
   const never = () => {
