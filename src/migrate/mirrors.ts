@@ -235,11 +235,12 @@ export class MirrorSet {
     // Nothing is asked meanwhile, QEMU says when they have ended: the guest stands still. On a mirror
     // that is ready, cancel without force is the way to end it in step (job-cancel would be forced);
     // one that is not ready ends with an error by it, and so does the migration.
-    await Promise.all(
-      mirrors.map(({ jobId }) =>
-        this.#qmp.execute("block-job-cancel", { device: jobId }, { signal })
-      ),
-    );
+    await Promise.all(mirrors.map(async (mirror) => {
+      const ending = this.#qmp.execute("block-job-cancel", { device: mirror.jobId }, { signal });
+      await ending.catch(async (error) => {
+        throw await this.#whyNotEnded(mirror, error);
+      });
+    }));
     await this.#jobs.until(() => this.#allConcluded(), signal, CONCLUDE_MS);
     for (const mirror of mirrors) {
       const job = this.#jobs.get(mirror.jobId);
@@ -359,10 +360,17 @@ export class MirrorSet {
         await this.#qmp.execute("job-resume", { id: mirror.jobId });
       } else if (next === "hopeless") {
         this.#faulted = true;
-        const reason = status === "nospace" ? "No space left on device" : "Input/output error";
-        return this.#options.onFault(this.#jobFault(mirror, reason));
+        return this.#options.onFault(this.#jobFault(mirror, reasonOf(status)));
       }
     }
+  }
+
+  /** A mirror that stands because of an error can't be ended: QEMU says only that it is paused. */
+  async #whyNotEnded(mirror: Mirror, error: unknown): Promise<unknown> {
+    if (!(error instanceof QmpCommandError)) return error;
+    const jobs = await queryBlockJobs(this.#qmp);
+    const status = jobs.find((job) => job.device === mirror.jobId)?.["io-status"] ?? "ok";
+    return this.#jobFault(mirror, status === "ok" ? error.message : reasonOf(status));
   }
 
   #jobFault(mirror: Mirror, reason: string): MigrationError {
@@ -379,4 +387,9 @@ export class MirrorSet {
       `${reason} while ${reading ? "reading" : "writing"} disk ${mirror.name}`,
     );
   }
+}
+
+/** What an error was that a job stands for, by its `io-status`. */
+function reasonOf(status: string): string {
+  return status === "nospace" ? "No space left on device" : "Input/output error";
 }

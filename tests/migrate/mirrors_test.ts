@@ -215,3 +215,30 @@ Deno.test("a job that stands for a moment while QEMU drains its disks is not ask
   assertEquals(asked(), ["query-jobs"]);
   qemu.close();
 });
+
+Deno.test("a mirror that stands because its target is full is told as that, not as a job that is paused", async () => {
+  for (const [status, reason] of [["nospace", "No space left"], ["ok", "paused"]] as const) {
+    const [ours, theirs] = memoryPipe();
+    const qemu = new FakeQemu(theirs, {
+      "query-jobs": () => ({ return: [READY] }),
+      "query-block-jobs": () => ({ return: [{ device: "job", "io-status": status }] }),
+      "query-named-block-nodes": () => ({ return: [{ "node-name": "job-target" }] }),
+      "block-job-cancel": () => ({
+        error: { class: "GenericError", desc: "The block job 'job' is currently paused" },
+      }),
+    });
+    const mirrors = new MirrorSet({
+      ...{ qmp: await QmpClient.open(ours), clock: new ManualClock(), log: silentLogger },
+      ...{ mirrors: [MIRROR], socketPath: "/s", mayWait: true, onFault: () => {} },
+      connections: () => ({ lost: 0, open: 1, away: false }),
+    });
+    await mirrors.adopt();
+    const error = await assertRejects(
+      () => mirrors.finish(new AbortController().signal),
+      MigrationError,
+      reason,
+    );
+    assertEquals(error.code, status === "ok" ? "disk-write-failed" : "disk-full");
+    qemu.close();
+  }
+});
