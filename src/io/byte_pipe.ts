@@ -26,6 +26,8 @@ export interface BytePipe {
    * reads may be under way then; they come in the order in which they were asked for.
    */
   readonly recordBytes?: number;
+  /** Who is at the other end, as `HOST:PORT`, where that can be told. */
+  readonly peer?: string;
   /** Why whoever is at the other end may not come in, once that is known; he is told so. */
   readonly refusal?: string;
   /** Ends the sending direction; reading goes on. */

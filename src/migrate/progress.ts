@@ -7,6 +7,8 @@ import type { Ram } from "./ram.ts";
 
 /** How often progress is told, ms. */
 const EVERY_MS = 500;
+/** What the first moments move says nothing of the rest, ms. */
+const ETA_AFTER_MS = 2_000;
 /** Weight of the newest rate in the mean that is shown. */
 const SMOOTHING = 0.3;
 
@@ -26,6 +28,7 @@ export class ProgressTicker {
   #stopped = false;
   #bytes: number;
   #at: number;
+  readonly #since: number;
   #rate: number | undefined;
 
   constructor(
@@ -47,7 +50,7 @@ export class ProgressTicker {
     this.#mirrors = options.mirrors;
     this.#crossed = options.crossed;
     this.#bytes = options.crossed();
-    this.#at = options.clock.now();
+    this.#at = this.#since = options.clock.now();
     this.#arm();
   }
 
@@ -120,7 +123,7 @@ export class ProgressTicker {
       disks,
       ram,
       rate,
-      eta: rate > 0 ? Math.ceil(left / rate) : null,
+      eta: rate > 0 && now - this.#since >= ETA_AFTER_MS ? Math.ceil(left / rate) : null,
     });
   }
 }

@@ -107,7 +107,8 @@ export class SessionServer {
       session.attach(pipe, 0, 0);
       this.#options.onSession(session);
     } catch (error) {
-      log.log("warning", `a connection was turned away: ${messageOf(error)}`);
+      const from = pipe.peer === undefined ? "" : ` from ${pipe.peer}`;
+      log.log("warning", `a connection${from} was turned away: ${messageOf(error)}`);
       if (error instanceof SessionError) await this.#linger(pipe);
       pipe.close();
     } finally {

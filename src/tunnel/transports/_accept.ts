@@ -1,4 +1,5 @@
 import type { Acceptor, BytePipe } from "../../io/mod.ts";
+import { bracketed } from "./_host.ts";
 
 interface Options {
   /** Called with each connection before it is handed out. */
@@ -23,7 +24,8 @@ export function acceptFrom(
         try {
           const conn = await listener.accept();
           options.prepare?.(conn);
-          return options.wrap?.(conn) ?? quietClose(conn);
+          const pipe = options.wrap?.(conn) ?? quietClose(conn);
+          return Object.assign(pipe, peerOf(conn));
         } catch (error) {
           if (closed || error instanceof Deno.errors.BadResource) return undefined;
           // A peer that hung up at once, or no file descriptor left: the next one may do better.
@@ -39,6 +41,11 @@ export function acceptFrom(
       options.cleanUp?.();
     },
   };
+}
+
+function peerOf({ remoteAddr }: Deno.Conn): { peer?: string } {
+  if (remoteAddr.transport !== "tcp") return {};
+  return { peer: `${bracketed(remoteAddr.hostname)}:${remoteAddr.port}` };
 }
 
 /** Waits for a connection; gives it back if the signal was aborted meanwhile. */

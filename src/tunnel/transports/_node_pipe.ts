@@ -10,6 +10,7 @@ const HIGH = 512 * 1024;
  */
 export class NodePipe implements BytePipe {
   refusal?: string;
+  peer?: string;
   /** Resolves with the first error, if there is one. */
   readonly failed: Promise<Error>;
   readonly #socket: Socket;

@@ -115,6 +115,7 @@ export async function listenTls(
     const pipe = new NodePipe(socket, (error) => tlsError(error, "certificates", who));
     // The TLS below has refused what is not signed; that it did is looked at all the same.
     if (!socket.authorized || closed || waiting.length >= MAX_WAITING) return pipe.close();
+    pipe.peer = who;
     const names = certificateNames(socket.getPeerCertificate());
     if (!mayCome(names, clients)) {
       const whose = names.length > 0 ? names.join(", ") : "a client without any name";
@@ -125,7 +126,9 @@ export async function listenTls(
   });
   server.on("tlsClientError", (error: Error, socket: TLSSocket) => {
     const reason = socket.authorizationError ?? error;
-    log(`a connection was turned away: ${tlsError(reason, "certificates", "a client").message}`);
+    const from = socket.remoteAddress ? ` from ${nameOfPeer(socket)}` : "";
+    const { message } = tlsError(reason, "certificates", "a client");
+    log(`a connection${from} was turned away: ${message}`);
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
