@@ -31,7 +31,8 @@ async function isBare(path: string): Promise<boolean> {
   for await (const { name, isFile, isDirectory } of Deno.readDir(path)) {
     const entry = `${path}/${name}`;
     const isKnown = name === JOURNAL
-      ? isFile && (await Deno.lstat(entry)).size === 0
+      // Nothing is begun before its first record is whole.
+      ? isFile && !(await Deno.readTextFile(entry)).includes("\n")
       : name === QEMU && isDirectory
       ? await hasOnlySockets(entry)
       : (name === KEPT_TICKET && isFile) || await isDeaf(entry);

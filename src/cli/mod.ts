@@ -25,13 +25,14 @@ const BUG = "this should not happen, please report it; it goes on";
 export async function run(args: readonly string[]): Promise<ExitCode> {
   let output = new Output({ json: false, quiet: false, verbose: false });
   // A mistake of ours somewhere else must not end a process that has a guest in its hands.
-  const onUnhandled = (event: PromiseRejectionEvent) => {
+  const onUnforeseen = (event: PromiseRejectionEvent | ErrorEvent) => {
     event.preventDefault();
-    const { reason } = event;
-    const what = reason instanceof Error ? reason.stack ?? reason.message : String(reason);
+    const thrown: unknown = "reason" in event ? event.reason : event.error;
+    const what = thrown instanceof Error ? thrown.stack ?? thrown.message : String(thrown);
     output.line(`vmferry: ${BUG}: ${what}`);
   };
-  globalThis.addEventListener("unhandledrejection", onUnhandled);
+  globalThis.addEventListener("unhandledrejection", onUnforeseen);
+  globalThis.addEventListener("error", onUnforeseen);
   try {
     const command = parseCommandLine(args);
     if ("json" in command) output = new Output(command);
@@ -43,7 +44,8 @@ export async function run(args: readonly string[]): Promise<ExitCode> {
     return EXIT.failed;
   } finally {
     await sshEnded();
-    globalThis.removeEventListener("unhandledrejection", onUnhandled);
+    globalThis.removeEventListener("unhandledrejection", onUnforeseen);
+    globalThis.removeEventListener("error", onUnforeseen);
     await output.close();
   }
 }

@@ -170,9 +170,11 @@ export class MirrorSet {
     }
   }
 
-  /** The guest's writes to one of the disks wait for the destination. */
+  /** The guest's writes to one of the disks wait for the destination, or may. */
   get isBlocking(): boolean {
-    return this.#blocking.size > 0 && !this.#finishing;
+    // What another process had made of its jobs QEMU does not tell.
+    const maybe = this.#adopted && this.#qmp.hasCommand("block-job-change");
+    return (maybe || this.#blocking.size > 0) && !this.#finishing;
   }
 
   /** Waits until every disk is in step. */
@@ -209,7 +211,8 @@ export class MirrorSet {
         throw new MigrationError("failed", "mirror-stuck", "source", message);
       }
       signal.throwIfAborted();
-      await this.#touchTargets();
+      // A server that is silent would have QEMU wait, and the guest with it.
+      if (!away) await this.#touchTargets();
       await this.#jobs.nextLook(signal);
     }
   }

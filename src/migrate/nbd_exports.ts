@@ -39,8 +39,10 @@ export async function startNbdServer(qmp: QmpClient, path: string): Promise<void
     });
   } catch (error) {
     if (!(error instanceof QmpCommandError)) throw error;
-    const message = `QEMU does not start its NBD server: ${error.message}. One that is in use ` +
-      "already ends with the QMP command nbd-server-stop";
+    const help = /already/i.test(error.message)
+      ? "the one that is in use ends with the QMP command nbd-server-stop"
+      : "a QEMU of another user wants --socket-owner USER, a confined one what docs/security.md says";
+    const message = `QEMU does not start its NBD server: ${error.message}; ${help}`;
     throw new MigrationError("refused", "nbd-server", "destination", message, { cause: error });
   }
 }

@@ -12,7 +12,7 @@ import { MirrorSet } from "./mirrors.ts";
 import { exportsInQemu, removeExports, stopNbdServer } from "./nbd_exports.ts";
 import { Ram } from "./ram.ts";
 import { runAgain } from "./run_again.ts";
-import { runs } from "./run_states.ts";
+import { isToRun, runs } from "./run_states.ts";
 import { UndoList } from "./undo.ts";
 import { destinationVerdict, sourceVerdict, type Verdict } from "./verdict.ts";
 
@@ -132,7 +132,7 @@ async function recoverSource(
   undo.add("the migration of the memory", () => new Ram({ qmp, clock, log }).undo());
   await mirrors.adopt();
   const left = await undo.run();
-  if (verdict === "run-here" && record.wasRunning) {
+  if (verdict === "run-here" && isToRun(facts.status, record)) {
     const stood = ["finish-migrate", "postmigrate", "paused"].includes(facts.status);
     const stuck = await runAgain(
       qmp,

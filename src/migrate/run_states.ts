@@ -36,7 +36,7 @@ export function carriesAsleep(version: string): boolean {
  */
 export function isToRun(status: string, record: SourceRecord): boolean {
   if (runs(status)) return true;
-  // Before its memory crosses nothing of ours has stopped it that is not written down.
-  if (status === "paused" && record.state === "mirror" && record.stopped === "no") return false;
+  // What of ours stops it so is written down before; QEMU's own migration stops it in other states.
+  if (status === "paused" && record.stopped === "no") return false;
   return record.wasRunning;
 }

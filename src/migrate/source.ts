@@ -57,7 +57,7 @@ export class SourceMigration {
   #stoppedAt: number | undefined;
   #asleepCanGo: boolean;
   readonly #stops: GuestStops;
-  /** Resolves when the destination was told that nothing comes of it, where that is so. */
+  /** Resolves when the destination was told that nothing comes of it, where that is waited for. */
   #told: Promise<void> = Promise.resolve();
   #progress: ProgressTicker | undefined;
 
@@ -71,8 +71,10 @@ export class SourceMigration {
     this.#undo = new UndoList(clock, log);
     this.#stop = new FirstCause(clock);
     this.#stop.signal.addEventListener("abort", () => {
-      this.#told = this.#tellWhy();
-      this.#told.then(() => this.#end.cutTargets());
+      const told = this.#tellWhy();
+      // Once memory crosses, the destination's QEMU is lost anyhow, and our own is to cancel in time.
+      if (this.#end.streamAsked) this.#end.cutTargets();
+      else this.#told = told.then(() => this.#end.cutTargets());
     }, { once: true });
     this.#stops = new GuestStops({
       ...{ clock, report: options.report, signal: this.#stop.signal },
@@ -336,6 +338,8 @@ export class SourceMigration {
     const { clock, log, graceMs, limits } = this.#options;
     const adopt = ({ session }: DestinationPeer) => {
       limits.holdSession(session);
+      // The one before may have ended while its link was away.
+      this.#end.linkChanged("up");
       session.onLink(({ state }) => this.#end.linkChanged(state));
     };
     if (first) adopt(first);

@@ -75,6 +75,10 @@ Deno.test("a migration that was begun with another socket is named", async () =>
     const { code, stdout } = await vmferry(args);
     const { verdict, next } = JSON.parse(stdout);
     assertEquals([code, verdict, next.length], [0, "nothing", 1]);
-    assertEquals(next[0].endsWith("vmferry recover --qmp /run/vm1.qmp"), true, next[0]);
+    assertEquals(
+      next[0].endsWith(`vmferry recover --qmp /run/vm1.qmp --run-dir ${base}`),
+      true,
+      next[0],
+    );
   });
 });

@@ -8,6 +8,7 @@ const record = (change: Partial<SourceRecord>) =>
 Deno.test("a guest that was let run or paused while no tool saw it is as its owner left it", () => {
   assertEquals(isToRun("running", record({ wasRunning: false })), true);
   assertEquals(isToRun("paused", record({})), false);
+  assertEquals(isToRun("paused", record({ state: "ram" })), false);
   assertEquals(isToRun("paused", record({ wasRunning: false })), false);
 });
 
@@ -16,7 +17,7 @@ Deno.test("a guest that stands because of the migration is to run as it did befo
     assertEquals(isToRun("paused", record({ stopped })), true, stopped);
   }
   for (const state of ["ram", "switchover"] as const) {
-    for (const status of ["paused", "finish-migrate", "postmigrate"]) {
+    for (const status of ["finish-migrate", "postmigrate"]) {
       assertEquals(isToRun(status, record({ state })), true, `${state}, ${status}`);
       assertEquals(isToRun(status, record({ state, wasRunning: false })), false);
     }

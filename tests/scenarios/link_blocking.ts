@@ -22,13 +22,20 @@ export const scenario: Scenario = {
     }
     const receive = pair.receive(["--dead-after", "5"]);
     const limited = ["--bandwidth", "512K", "--dead-after", "5"];
-    const migrate = pair.migrate(await receive.address(), limited);
+    const address = await receive.address();
+    let migrate = pair.migrate(address, limited);
     await migrate.waitEvent("progress", (e) => {
       const [{ transferred }] = e.disks as [{ transferred: number }];
       return transferred >= 8 * MiB;
     });
     await pair.set("bandwidth=128K");
     await migrate.waitEvent("warning", (e) => e.code === "mirror-write-blocking", 120_000);
+
+    context.note("taken up by another process, which is told of it by nobody");
+    migrate.signal("SIGKILL");
+    await migrate.exit();
+    migrate = pair.migrate(address, [...limited, "--resume"]);
+    await migrate.waitEvent("progress");
 
     receive.signal("SIGSTOP");
     // It may still write what the tunnel takes: the first that stands is looked for while it goes on.

@@ -16,12 +16,14 @@ import { removeAbandoned } from "../abandoned.ts";
 import type { Command } from "../args.ts";
 import { connector } from "../connecting_end.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
+import { FolderHold } from "../folder_hold.ts";
 import { type CutOff, findJournals } from "../journal_file.ts";
 import { openQmp } from "../open_qmp.ts";
 import type { Output } from "../output.ts";
 import { realPath } from "../paths.ts";
 import { runBase } from "../run_base.ts";
 import { PrivateRunDir } from "../run_dir.ts";
+import { recoverCommand } from "../run_state.ts";
 import { KEPT_TICKET, KeptTicket } from "../ticket_use.ts";
 
 type Options = Command & { readonly command: "recover" };
@@ -33,7 +35,7 @@ export async function recover(options: Options, output: Output): Promise<ExitCod
   const findAll = () => findJournals(runBase(options.runDir));
   const findLeft = async () => (await findAll()).filter(({ record }) => record.qmp === qmpPath);
   const [first] = await findLeft();
-  if (!first) return nothing(output, await findAll());
+  if (!first) return nothing(output, await commandsFor(await findAll(), options));
   await using qmp = await openIfServed(options.qmp, first.record, output);
   // Only now is what was written down all that there will be: whoever still wrote it had QEMU.
   const left = await findLeft();
@@ -46,13 +48,21 @@ export async function recover(options: Options, output: Output): Promise<ExitCod
   return worst;
 }
 
-/** @param others what there is of other QEMUs, or of this one by another of its sockets. */
-function nothing({ report }: Output, others: readonly CutOff[] = []): ExitCode {
-  const next = others.map(({ record: { qmp, guest } }) =>
-    `one of ${guest || "a guest"} is there, begun with another socket: vmferry recover --qmp ${qmp}`
-  );
-  report({ event: "recover", ...NOTHING, qemu: null, next });
+function nothing({ report }: Output, next: readonly string[] = []): ExitCode {
+  report({ event: "recover", ...NOTHING, qemu: null, next: [...next] });
   return EXIT.done;
+}
+
+/** What there is of other QEMUs, or of this one by another of its sockets, as far as nobody has it. */
+async function commandsFor(others: readonly CutOff[], { runDir }: Options): Promise<string[]> {
+  const commands: string[] = [];
+  for (const { dir, record: { qmp, guest } } of others) {
+    using free = await FolderHold.tryTake(dir);
+    if (!free) continue;
+    const command = recoverCommand(qmp, runDir);
+    commands.push(`one of ${guest || "a guest"} is there, begun with another socket: ${command}`);
+  }
+  return commands;
 }
 
 /** QEMU, for us alone; `undefined` where it has ended. */
