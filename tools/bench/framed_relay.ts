@@ -1,6 +1,7 @@
 /**
- * What frames and acknowledgements alone cost: the plain relay, with a header before each read's bytes,
- * one read ahead of each write, and a word back every 512 KiB. No streams, no windows, nothing is kept.
+ * The least that a tunnel which outlives its connection has to do: the plain relay, with a header before
+ * each read's bytes, one read ahead of each write, a word back every 512 KiB, and what was sent is kept
+ * until then. No streams, no windows, and nothing is ever sent again.
  *
  *     framed_relay.ts connect UNIX PORT [US] | listen PORT UNIX [US]
  *
@@ -54,29 +55,58 @@ class Writer {
   }
 }
 
-function headed(buffer: Uint8Array, length: number, payload: number): Uint8Array {
-  new DataView(buffer.buffer).setUint32(0, length);
+/** The buffers of frames: one is free again once the other end has its frame. */
+class Kept {
+  readonly #free: Uint8Array[] = [];
+  readonly #sent: { buffer: Uint8Array; end: number }[] = [];
+  #end = 0;
+
+  take(): Uint8Array {
+    return this.#free.pop() ?? new Uint8Array(HEADER + PAYLOAD);
+  }
+
+  sent(buffer: Uint8Array, payload: number): void {
+    this.#sent.push({ buffer, end: this.#end += payload });
+  }
+
+  acked(payload: number): void {
+    while (this.#sent.length > 0 && this.#sent[0]!.end <= payload) {
+      this.#free.push(this.#sent.shift()!.buffer);
+    }
+  }
+}
+
+/** `length`, or ACK and how many bytes of payload came, before what follows in the buffer. */
+function headed(buffer: Uint8Array, length: number, payload: number, acked = 0): Uint8Array {
+  const view = new DataView(buffer.buffer);
+  view.setUint32(0, length);
+  view.setFloat64(4, acked);
   return buffer.subarray(0, HEADER + payload);
 }
 
-async function send(local: Deno.Conn, remote: Writer): Promise<void> {
-  const buffers = [0, 1, 2].map(() => new Uint8Array(HEADER + PAYLOAD));
+async function send(local: Deno.Conn, remote: Writer, kept: Kept): Promise<void> {
   let written = Promise.resolve();
-  for (let i = 0;; i++) {
-    const buffer = buffers[i % buffers.length]!;
+  while (true) {
+    const buffer = kept.take();
     const n = await local.read(buffer.subarray(HEADER));
     await written;
     if (n === null) return await remote.write(headed(buffer, END, 0));
     waste();
+    kept.sent(buffer, n);
     written = remote.write(headed(buffer, n, n));
   }
 }
 
-async function receive(remote: Deno.Conn, local: Deno.Conn, back: Writer): Promise<void> {
+async function receive(
+  remote: Deno.Conn,
+  local: Deno.Conn,
+  back: Writer,
+  kept: Kept,
+): Promise<void> {
   const buffers = Array.from({ length: MOST_WAITING + 2 }, () => new Uint8Array(READ));
   const out = new Writer(local);
   const header = new Uint8Array(HEADER);
-  let [got, left, unacked] = [0, 0, 0];
+  let [got, left, whole, acked] = [0, 0, 0, 0];
   for (let i = 0;; i++) {
     const buffer = buffers[i % buffers.length]!;
     while (out.waiting >= MOST_WAITING) await out.idle;
@@ -87,22 +117,24 @@ async function receive(remote: Deno.Conn, local: Deno.Conn, back: Writer): Promi
         const length = Math.min(left, n - at);
         waste();
         out.write(buffer.subarray(at, at + length));
-        [at, left, unacked] = [at + length, left - length, unacked + length];
+        [at, left, whole] = [at + length, left - length, whole + length];
         continue;
       }
       while (got < HEADER && at < n) header[got++] = buffer[at++]!;
       if (got < HEADER) break;
       got = 0;
-      const length = new DataView(header.buffer).getUint32(0);
+      const view = new DataView(header.buffer);
+      const length = view.getUint32(0);
       if (length === END) {
         await out.idle;
         return await local.closeWrite();
       }
-      if (length !== ACK) left = length;
+      if (length === ACK) kept.acked(view.getFloat64(4));
+      else left = length;
     }
-    if (unacked >= ACK_EVERY) {
-      unacked = 0;
-      back.write(headed(new Uint8Array(HEADER), ACK, 0));
+    if (whole - acked >= ACK_EVERY) {
+      acked = whole;
+      back.write(headed(new Uint8Array(HEADER), ACK, 0, acked));
     }
   }
 }
@@ -123,6 +155,7 @@ for await (const taken of listen()) {
     const [local, remote] = mode === "connect" ? [taken, made] : [made, taken];
     (remote as Deno.TcpConn).setNoDelay(true);
     const writer = new Writer(remote);
-    await Promise.all([send(local, writer), receive(remote, local, writer)]);
+    const kept = new Kept();
+    await Promise.all([send(local, writer, kept), receive(remote, local, writer, kept)]);
   })().catch(() => {}).finally(() => taken.close());
 }
