@@ -115,6 +115,23 @@ export function parseRecord(value: unknown): JournalRecord {
   return side === "destination" ? destination(value, "journal") : source(value, "journal");
 }
 
+/** What a source knows of a migration that it is about to begin. */
+export function firstSourceRecord(what: Pick<SourceRecord, "qmp" | "destination">): SourceRecord {
+  return {
+    ...what,
+    format: JOURNAL_FORMAT,
+    side: "source",
+    migration: crypto.randomUUID(),
+    guest: "",
+    state: "prepare",
+    wasRunning: true,
+    stopped: "no",
+    recoverThere: "",
+    mirrors: [],
+    settings: { capabilities: [], parameters: {} },
+  };
+}
+
 /** What a destination knows of a migration when it is announced; nothing was made for it yet. */
 export function firstRecord(
   what: Pick<DestinationRecord, "migration" | "qmp" | "listen">,

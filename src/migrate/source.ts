@@ -10,7 +10,7 @@ import { giveMemory } from "./give_memory.ts";
 import { GuestStops, type Held } from "./guest_stops.ts";
 import { handOver, tellAnswered } from "./handover.ts";
 import { inspectGuest, STUCK } from "./inspect.ts";
-import { JOURNAL_FORMAT, type SourceRecord } from "./journal.ts";
+import { firstSourceRecord, type SourceRecord } from "./journal.ts";
 import { guestStatus } from "./loaded_guest.ts";
 import type { Mirror, MirrorSet } from "./mirrors.ts";
 import { OutgoingEnd } from "./outgoing_end.ts";
@@ -89,20 +89,8 @@ export class SourceMigration {
       ramCrosses: () => this.#machine.current === "ram",
       onFault: (error) => this.#fault(error),
     }, this.#undo);
-    this.#record = resume ?? {
-      format: JOURNAL_FORMAT,
-      side: "source",
-      migration: crypto.randomUUID(),
-      qmp: options.qmpPath,
-      guest: "",
-      state: "prepare",
-      wasRunning: true,
-      stopped: "no",
-      destination: options.destination,
-      recoverThere: "",
-      mirrors: [],
-      settings: { capabilities: [], parameters: {} },
-    };
+    const { qmpPath, destination } = options;
+    this.#record = resume ?? firstSourceRecord({ qmp: qmpPath, destination });
   }
 
   /** Bytes that crossed the tunnel so far, both directions. */

@@ -1,6 +1,6 @@
 import { Pair } from "./support/pair.ts";
 import { assertExit, assertRefused, type Scenario } from "./support/scenario.ts";
-import type { JsonEvent } from "./support/vmferry.ts";
+import { allMove } from "./support/vmferry.ts";
 
 /** A guest in S3. */
 export const scenario: Scenario = {
@@ -41,8 +41,4 @@ export const scenario: Scenario = {
 
 async function stands(status: Promise<string>, expected: string): Promise<void> {
   if (await status !== expected) throw new Error(`It is ${await status}, expected ${expected}`);
-}
-
-function allMove(event: JsonEvent): boolean {
-  return (event.disks as { transferred: number }[]).every((d) => d.transferred > 0);
 }

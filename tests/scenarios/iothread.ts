@@ -1,6 +1,6 @@
 import { Pair } from "./support/pair.ts";
 import { assertExit, type Scenario } from "./support/scenario.ts";
-import type { JsonEvent } from "./support/vmferry.ts";
+import { allMove } from "./support/vmferry.ts";
 
 const DISKS = [{ from: "raw", to: "qcow2", bus: "scsi-iothread" }, {
   from: "raw",
@@ -31,7 +31,3 @@ export const scenario: Scenario = {
     await pair.assertArrived();
   },
 };
-
-function allMove(event: JsonEvent): boolean {
-  return (event.disks as { transferred: number }[]).every((d) => d.transferred > 0);
-}

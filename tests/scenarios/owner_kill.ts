@@ -1,6 +1,6 @@
 import { Pair } from "./support/pair.ts";
 import { assertExit, type Scenario, type ScenarioContext } from "./support/scenario.ts";
-import type { JsonEvent } from "./support/vmferry.ts";
+import { allMove } from "./support/vmferry.ts";
 
 /** What the guest's owner does while it is on its way outlives the tool that saw it. */
 export const scenario: Scenario = {
@@ -58,8 +58,4 @@ async function begin(context: ScenarioContext, did: "cont" | "stop", what: "resu
 async function kill({ migrate }: Begun): Promise<void> {
   migrate.signal("SIGKILL");
   await migrate.exit();
-}
-
-function allMove(event: JsonEvent): boolean {
-  return (event.disks as { transferred: number }[]).every((d) => d.transferred > 0);
 }

@@ -7,6 +7,11 @@ export type JsonEvent = { readonly event: string; readonly time: string } & {
   readonly [member: string]: unknown;
 };
 
+/** Of a `progress`: something of each disk has been copied. */
+export function allMove(event: JsonEvent): boolean {
+  return (event.disks as { transferred: number }[]).every((d) => d.transferred > 0);
+}
+
 /** In the environment of vmferry and of whatever it starts, so that what it leaves is found. */
 export const MARK = "VMFERRY_SCENARIO";
 
