@@ -223,6 +223,39 @@ for (
   });
 }
 
+Deno.test("a guest that has run is not let run again, however often it is asked for", async () => {
+  const clock = new ManualClock();
+  let answers = false;
+  const destination = await fakeDestination(clock, {
+    "cont": () => {
+      const timestamp = { seconds: 1, microseconds: 0 };
+      destination.qemu.fake.say({ event: "RESUME", data: {}, timestamp });
+      return { return: {} };
+    },
+    "query-status": () => answers ? { return: { status: "paused", running: false } } : undefined,
+  }, STARTING);
+  const { migration, qemu } = destination;
+  const first = migration.takeUp();
+  while (qemu.count("query-status") === 0) await turns();
+  for (let s = 0; s < 70; s += 10) {
+    await clock.advance(10_000);
+    await turns();
+  }
+  await first;
+  assertEquals(destination.written.at(-1)?.state, undefined, "QEMU has not said how it is");
+  answers = true;
+  const source = await destination.source();
+  await source.attach("one", never);
+  const finishing = source.finish(true);
+  for (let i = 0; i < 20; i++) {
+    await turns();
+    await clock.advance(100);
+  }
+  assertEquals(await finishing, { status: "paused" });
+  assertEquals(qemu.count("cont"), 1);
+  qemu.fake.close();
+});
+
 Deno.test("a guest that is to stand is said to be there only when QEMU says so", async () => {
   let answers = 0;
   const destination = await fakeDestination(systemClock, {
