@@ -20,8 +20,9 @@ const ADVICE: Readonly<Record<string, string>> = {
     "see in its log and the kernel's why it ended, start it anew with -incoming defer, migrate again",
   "ram-failed": "see in the destination's QEMU log why, start it anew with -incoming defer, and " +
     "migrate again",
-  "not-loaded": "see in the destination's QEMU log why; it must be started anew, with the same " +
-    "devices, before the next try",
+  "not-loaded":
+    "start the destination's QEMU anew with -incoming defer and with the same devices " +
+    "as the source's, then migrate again",
   "not-seen-running":
     "ask QEMU itself how the guest is (query-status); 'vmferry recover' on both " +
     "hosts says what follows",
@@ -29,6 +30,12 @@ const ADVICE: Readonly<Record<string, string>> = {
   "timeout":
     "give it more time (migrate --timeout) or bandwidth, or let it stop the guest rather " +
     "than give up (--timeout-action suspend)",
+};
+
+/** The same where the message quotes QEMU's log. */
+const QUOTED: Readonly<Record<string, string>> = {
+  "source-qemu-gone": "start the guest again there",
+  "destination-qemu-gone": "start it anew with -incoming defer, then migrate again",
 };
 
 const NO_SOURCE = "start 'vmferry migrate' at the source while 'vmferry receive' waits here; it " +
@@ -50,7 +57,8 @@ export function adviceOn(error: MigrationError, memoryBegan = false): string[] {
   return memoryBegan && !saysSo ? [...steps, ANEW] : steps;
 }
 
-function stepsAfter({ code, side, cause }: MigrationError): string[] {
+function stepsAfter({ code, side, cause, quoted }: MigrationError): string[] {
+  if (quoted && Object.hasOwn(QUOTED, code)) return [QUOTED[code]!];
   if (code === "timeout" && side === "destination") return [NO_SOURCE];
   if (code === "unreachable") {
     // Somebody who answered and was not the one, or an ssh: the message says what is wrong.

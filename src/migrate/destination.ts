@@ -7,7 +7,7 @@ import {
   type DestinationEvent,
   type DestinationState,
 } from "./destination_machine.ts";
-import { CUT_OFF, failed, LOST, NOT_SEEN, unknown } from "./destination_failure.ts";
+import { CUT_OFF, failed, LOST, NOT_SEEN, notLoaded, unknown } from "./destination_failure.ts";
 import type { DestinationOptions } from "./destination_options.ts";
 import { adviceOn } from "./advice.ts";
 import { asMigrationError, MigrationError, qemuGone, refusal } from "./errors.ts";
@@ -15,7 +15,7 @@ import { IncomingEnd } from "./incoming_end.ts";
 import { lookAt } from "./inspect.ts";
 import { type DestinationRecord, firstRecord } from "./journal.ts";
 import { GuestStart } from "./guest_start.ts";
-import { discardLoaded, guestLoaded, guestStatus } from "./loaded_guest.ts";
+import { discardLoaded, guestLoaded, guestStatus, onLoadFailed } from "./loaded_guest.ts";
 import { exportsInQemu, nameExports, stopNbdServer } from "./nbd_exports.ts";
 import type { DiskPair } from "./plan.ts";
 import { versionOf, warnIfStands } from "./run_states.ts";
@@ -70,7 +70,8 @@ export class DestinationMigration {
       this.#giveAndTell("gone", failed("not-seen-running", message));
     });
     options.qmp.closed.then((cause) => {
-      return this.#giveAndTell("gone", qemuGone("destination", cause));
+      const quoted = options.lastWords?.().then((log) => qemuGone("destination", cause, log));
+      return this.#giveAndTell("gone", qemuGone("destination", cause), quoted);
     });
   }
 
@@ -316,7 +317,14 @@ export class DestinationMigration {
     if (this.#record!.incomingStarted) throw new RpcError("failed", "The memory has come already");
     await this.#write({ incomingStarted: true });
     await this.#end.startIncoming();
+    onLoadFailed(this.#qmp, this.#options.clock, (error) => this.#notLoaded(error));
     this.#options.report({ event: "phase", phase: "ram" });
+  }
+
+  /** Before `load` nobody waits for QEMU's word. */
+  async #notLoaded(cause: unknown): Promise<void> {
+    const error = notLoaded(cause, await this.#options.lastWords?.());
+    if (this.#machine.current === "prepared") await this.#giveAndTell("fault", error);
   }
 
   // The handover
@@ -337,8 +345,7 @@ export class DestinationMigration {
     } catch (error) {
       // It was given up here, and QEMU ended with its stream: the session ends with the reason.
       if (this.#failure) throw new RpcError("failed", this.#failure.message);
-      const message = `The guest could not be loaded: ${messageOf(error)}`;
-      throw this.#answered(failed("not-loaded", message, error));
+      throw this.#answered(notLoaded(error, await this.#options.lastWords?.()));
     }
   }
 
@@ -421,11 +428,16 @@ export class DestinationMigration {
     return {};
   }
 
-  /** Gives it up and ends the source's session with the reason. */
-  async #giveAndTell(event: "fault" | "gone", reason: MigrationError): Promise<void> {
-    await this.#give(event, reason);
-    if (this.#failure !== reason) return;
-    this.#owner?.abort([reason.message, ...adviceOn(reason)].join("; "), "stopped");
+  /** Gives it up and ends the source's session with the reason, or with what `quoted` adds to it. */
+  async #giveAndTell(
+    event: "fault" | "gone",
+    reason: MigrationError,
+    quoted?: Promise<MigrationError>,
+  ): Promise<void> {
+    await this.#give(event, reason, quoted);
+    const failure = this.#failure;
+    if (!failure || (failure !== reason && failure !== await quoted)) return;
+    this.#owner?.abort([failure.message, ...adviceOn(failure)].join("; "), "stopped");
   }
 
   /** The failure as an answer to a call; the answer must be out before the session's owner may end it. */
@@ -434,17 +446,27 @@ export class DestinationMigration {
     return new RpcError(error.kind === "refused" ? "refused" : error.code, error.message);
   }
 
-  /** Gives it up, where the event means that in this state: undoes everything, ends with `error`. */
-  async #give(event: "fault" | "gone" | "refused", error: MigrationError): Promise<void> {
+  /**
+   * Gives it up, where the event means that in this state: undoes everything, ends with `error`, or with
+   * `quoted`, which waits for QEMU's log.
+   */
+  async #give(
+    event: "fault" | "gone" | "refused",
+    error: MigrationError,
+    quoted?: Promise<MigrationError>,
+  ): Promise<void> {
     const before = this.#machine.current;
     if (!this.#machine.take(event)) return;
     this.#stopLease();
     this.#guest.over();
-    this.#failure = this.#machine.current === "lost" ? unknown(error) : this.#cause ?? error;
+    const isLost = this.#machine.current === "lost";
+    this.#failure = isLost ? unknown(error) : this.#cause ?? error;
     // Before a source that asks can be told: whoever takes this up must not start the guest.
     await this.#write({ state: this.#machine.current }).catch((failure) =>
       this.#options.log.log("warning", `the journal: ${messageOf(failure)}`)
     );
+    if (quoted && isLost) this.#failure = unknown(await quoted);
+    else if (quoted && this.#failure === error) this.#failure = await quoted;
     // What is being made goes on the undo list as it is made.
     await this.#preparing;
     // The source may have asked for the guest to be run, and not know that we never heard of it.

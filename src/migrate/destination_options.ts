@@ -3,6 +3,7 @@ import type { QmpClient } from "../qmp/mod.ts";
 import type { Session } from "../tunnel/mod.ts";
 import type { Report } from "./events.ts";
 import type { DestinationRecord, JournalStore } from "./journal.ts";
+import type { LastWords } from "./last_words.ts";
 import type { DiskChoice } from "./plan.ts";
 import type { RunDir } from "./source_options.ts";
 
@@ -24,6 +25,8 @@ export interface DestinationOptions {
   /** Told of the session whose source begins its migration, before it is answered. */
   readonly claimed?: (session: Session) => Promise<void>;
   readonly connectUnix: (path: string) => Promise<BytePipe>;
+  /** QEMU's log since the migration began. Default: it cannot be read. */
+  readonly lastWords?: LastWords;
   readonly removeFile: (path: string) => Promise<void>;
   /** `--disk` as given; none = every disk that can be mirrored, by the same names. */
   readonly disks: readonly DiskChoice[];

@@ -2,6 +2,7 @@ import { messageOf } from "../io/mod.ts";
 import { RpcError } from "../rpc/mod.ts";
 import { SessionError } from "../tunnel/mod.ts";
 import type { ReportedError, Side } from "./events.ts";
+import { quoteOf } from "./last_words.ts";
 
 /**
  * What a failure means for the guest: `refused`, nothing was touched; `failed` and `cancelled`, it
@@ -17,18 +18,21 @@ export class MigrationError extends Error {
   readonly code: string;
   /** `null` where it is not known which end this is. */
   readonly side: Side | null;
+  /** The message quotes QEMU's own words: nobody needs to be sent to its log. */
+  readonly quoted: boolean;
 
   constructor(
     kind: FailureKind,
     code: string,
     side: Side | null,
     message: string,
-    options?: { readonly cause?: unknown },
+    options?: { readonly cause?: unknown; readonly quoted?: boolean },
   ) {
     super(message, options);
     this.kind = kind;
     this.code = code;
     this.side = side;
+    this.quoted = options?.quoted ?? false;
   }
 
   /** As it is reported. */
@@ -66,11 +70,18 @@ export function asMigrationError(error: unknown, side: Side | null): MigrationEr
   return new MigrationError("failed", "failed", side, messageOf(error), { cause: error });
 }
 
-/** A QEMU that is no more, by how its QMP connection ended. */
-export function qemuGone(side: Side, cause: Error | undefined): MigrationError {
+/**
+ * A QEMU that is no more, by how its QMP connection ended.
+ *
+ * @param log what it wrote to its log before, where that could be read.
+ */
+export function qemuGone(side: Side, cause: Error | undefined, log?: string): MigrationError {
   const why = messageOf(cause ?? "The QMP connection was closed here");
+  const quote = log === undefined ? undefined : quoteOf(log);
+  const words = quote === undefined ? undefined : `"${quote}"`;
   const message = /^QEMU shut down/.test(why)
-    ? why
-    : `QEMU has ended: ${why.replace(/^QEMU closed.*$/, "it closed its QMP connection")}`;
-  return new MigrationError("failed", `${side}-qemu-gone`, side, message, { cause });
+    ? [why, words].filter((part) => part !== undefined).join(": ")
+    : `QEMU has ended: ${words ?? why.replace(/^QEMU closed.*$/, "it closed its QMP connection")}`;
+  const quoted = quote !== undefined;
+  return new MigrationError("failed", `${side}-qemu-gone`, side, message, { cause, quoted });
 }

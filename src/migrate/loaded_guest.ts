@@ -4,11 +4,13 @@
  * @module
  */
 import { type Clock, delay, type Logger, messageOf, withDeadline } from "../io/mod.ts";
-import { type QmpClient, waitMigration } from "../qmp/mod.ts";
+import { type QmpClient, queryMigrate, waitMigration } from "../qmp/mod.ts";
 import { runs } from "./run_states.ts";
 
 /** How long QEMU may take to load what has crossed, without progress, ms. */
 const LOAD_MS = 120_000;
+/** How long a source that has cut the stream may take to say so, ms. */
+const CAUSE_MS = 1_000;
 /** How long QEMU may take to find that no more comes, without progress, ms. */
 const DISCARD_MS = 2_000;
 /** How long a QEMU that is about to end may take for it, ms. */
@@ -32,6 +34,21 @@ export async function guestLoaded(qmp: QmpClient, clock: Clock): Promise<void> {
     begun: Promise.resolve(),
   });
   if (status !== "completed") throw new Error(errorDesc ?? "QEMU could not load it");
+}
+
+/**
+ * Calls `tell` once with QEMU's words when it could not load what comes in and goes on running, as it
+ * does from 9.1 on (`exit-on-error`). The source may have cut the stream, and says so first.
+ */
+export function onLoadFailed(qmp: QmpClient, clock: Clock, tell: (cause: Error) => void): void {
+  const stop = qmp.onEvent(({ event, data }) => {
+    if (event !== "MIGRATION" || data.status !== "failed") return;
+    stop();
+    clock.after(CAUSE_MS, async () => {
+      const info = await queryMigrate(qmp).catch(() => undefined);
+      tell(new Error(info?.errorDesc ?? "QEMU says no more"));
+    });
+  });
 }
 
 /** QEMU's run state, such as `running`; `undefined` when it does not say. */

@@ -33,6 +33,7 @@ export {
   parseRecord,
   type SourceRecord,
 } from "./journal.ts";
+export type { LastWords } from "./last_words.ts";
 export { type LimitChange, Limits } from "./limits.ts";
 export type { DiskChoice } from "./plan.ts";
 export {

@@ -426,7 +426,9 @@ export class SourceMigration {
     // The mirrors have concluded and the memory has gone: what was taken back touches neither guest.
     if (this.#machine.current === "unknown") return worded("unknown", error, []);
     // Whatever else happened, and was perhaps heard of first: the guest does not run here any more.
-    if (this.#gone && !error.code.startsWith("guest-")) return this.#gone;
+    if (this.#gone && !error.code.startsWith("guest-")) {
+      return qemuGone("source", this.#gone.cause as Error, await this.#options.lastWords?.());
+    }
     const ran = this.#guest?.shouldRun ?? this.#record.wasRunning;
     if (ran && !this.#gone) {
       const { resume } = this.#options;

@@ -3,6 +3,7 @@ import type { QmpClient } from "../qmp/mod.ts";
 import type { Session } from "../tunnel/mod.ts";
 import type { Report } from "./events.ts";
 import type { JournalStore, SourceRecord } from "./journal.ts";
+import type { LastWords } from "./last_words.ts";
 import type { Limits } from "./limits.ts";
 
 /** Paths for our sockets, in a folder that only we and QEMU can enter. */
@@ -28,6 +29,8 @@ export interface SourceOptions {
   readonly limits: Limits;
   /** How long the session and QEMU's mirrors wait for a tool or a connection that went, ms. */
   readonly graceMs: number;
+  /** QEMU's log since the migration began. Default: it cannot be read. */
+  readonly lastWords?: LastWords;
   readonly quitSource: boolean;
   readonly report: Report;
   readonly clock: Clock;

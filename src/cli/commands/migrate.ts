@@ -15,6 +15,7 @@ import { ControlServer } from "../control/server.ts";
 import { StatusBoard } from "../control/status_board.ts";
 import { connector } from "../connecting_end.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
+import { QemuLog } from "../host/qemu_log.ts";
 import { openQmp } from "../open_qmp.ts";
 import type { Output } from "../output.ts";
 import { realPath } from "../paths.ts";
@@ -55,6 +56,7 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
   try {
     const qmpPath = await realPath(options.qmp);
     await using qmp = await openQmp(options.qmp, "source", log);
+    await using qemuLog = new QemuLog(options.qmp, log);
     await using run = await RunState.open<SourceRecord>({
       base: options.runDir,
       qmp,
@@ -72,6 +74,7 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
       systemClock,
       log,
     );
+    await qemuLog.ready();
     migration = new SourceMigration({
       qmp,
       qmpPath,
@@ -85,6 +88,7 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
       disks: options.disks,
       limits,
       quitSource: options.quitSource,
+      lastWords: qemuLog.read,
       report,
       clock: systemClock,
       log,

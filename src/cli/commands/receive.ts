@@ -14,6 +14,7 @@ import { CONTROL_SOCKET } from "../control/protocol.ts";
 import { ControlServer } from "../control/server.ts";
 import { StatusBoard } from "../control/status_board.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
+import { QemuLog } from "../host/qemu_log.ts";
 import { ListeningEnd } from "../listening_end.ts";
 import { openQmp } from "../open_qmp.ts";
 import type { Output } from "../output.ts";
@@ -57,6 +58,7 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
   });
   try {
     await using qmp = await openQmp(options.qmp, "destination", log);
+    await using qemuLog = new QemuLog(options.qmp, log);
     const qmpPath = await realPath(options.qmp);
     await using run = await RunState.open<DestinationRecord>({
       base: options.runDir,
@@ -68,6 +70,7 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
       log,
     });
     if (!run.record) await checkDestination(qmp, options.disks);
+    await qemuLog.ready();
     await end.open(
       listenAddress(options.listen, run.record),
       new KeptTicket(run.dir.own(KEPT_TICKET)),
@@ -83,6 +86,7 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
       resume: run.record,
       graceMs: end.graceMs,
       connectUnix,
+      lastWords: qemuLog.read,
       removeFile: (path) => Deno.remove(path).catch(() => {}),
       disks: options.disks,
       report,

@@ -121,6 +121,7 @@ async function startSource(
     disks: images.map((path, i) => attached(`vd${i}`, path, disks[i]!.bus, disks[i]!.brokenFrom)),
     memoryMiB: options.memoryMiB ?? MEMORY_MIB,
     prefix: options.network?.source.prefix ?? [],
+    logged: options.logged ?? false,
     extra: options.sourceExtra ?? [],
   });
 }
@@ -146,6 +147,7 @@ async function startDestination(
     incoming: options.incoming ?? true,
     memoryMiB: options.memoryMiB ?? MEMORY_MIB,
     prefix: options.network?.destination.prefix ?? [],
+    logged: options.logged ?? false,
     extra: options.destinationExtra ?? [],
   });
 }

@@ -40,6 +40,8 @@ export interface PairOptions {
   readonly network?: Network;
   /** vmferry reaches the QEMUs through `Pair.gates`, which costs time. Default false. */
   readonly gated?: boolean;
+  /** The QEMUs' standard errors are files. Default false. */
+  readonly logged?: boolean;
   readonly sourceExtra?: readonly string[];
   readonly destinationExtra?: readonly string[];
 }

@@ -47,6 +47,8 @@ export interface QemuOptions {
   readonly binary?: string;
   /** In front of the command, as `ip netns exec NAME`. */
   readonly prefix?: readonly string[];
+  /** Its standard error goes to `NAME.log` in its directory. Default: into the report of a failure. */
+  readonly logged?: boolean;
   /** Further arguments. */
   readonly extra?: readonly string[];
 }
@@ -97,6 +99,9 @@ export class Qemu implements AsyncDisposable {
     using listener = Deno.listen({ transport: "unix", path: watchPath });
     const [program, ...args] = [
       ...options.prefix ?? [],
+      ...(options.logged
+        ? ["sh", "-c", 'exec "$@" 2>>"$0"', `${options.dir}/${options.name}.log`]
+        : []),
       binaryOf(options),
       ...qemuArguments(options, qmpSocket, watchPath),
     ];
@@ -247,8 +252,11 @@ export class Qemu implements AsyncDisposable {
     await this[Symbol.asyncDispose]();
   }
 
-  /** Stops the process (SIGSTOP) or lets it go on (SIGCONT): a QEMU that does not answer. */
-  signal(name: "SIGSTOP" | "SIGCONT"): void {
+  /**
+   * Stops the process (SIGSTOP) or lets it go on (SIGCONT): a QEMU that does not answer. SIGTERM: ends
+   * it as its host's shutdown does, with a word in its log.
+   */
+  signal(name: "SIGSTOP" | "SIGCONT" | "SIGTERM"): void {
     this.#child.kill(name);
   }
 

@@ -1,0 +1,45 @@
+import { assert, assertEquals } from "@std/assert";
+import { adviceOn } from "../../src/migrate/mod.ts";
+import { qemuGone } from "../../src/migrate/errors.ts";
+import { notLoaded } from "../../src/migrate/destination_failure.ts";
+import { quoteOf } from "../../src/migrate/last_words.ts";
+
+Deno.test("a log is quoted by its last lines, the program's name once, without colours", () => {
+  const log = "qemu: \x1b[1mFailed to load x\x1b[0m\r\nqemu: load of migration failed: Invalid\n\n";
+  assertEquals(quoteOf(log), "qemu: Failed to load x; load of migration failed: Invalid");
+  assertEquals(quoteOf(" \n"), undefined);
+});
+
+Deno.test("warnings of a log are quoted only where it has nothing else", () => {
+  const warning = "qemu: warning: host doesn't support requested feature";
+  assertEquals(quoteOf(warning), warning);
+  assertEquals(quoteOf(`qemu: Assertion failed\n${warning}`), "qemu: Assertion failed");
+});
+
+Deno.test("a quotation is one line of bounded length, whatever the log holds", () => {
+  const quote = quoteOf("\x00\x1b[2J\u202e" + "x".repeat(100_000) + "\ny".repeat(1000))!;
+  assert(quote.length <= 601, String(quote.length));
+  assert(!/[\p{Cc}\u202e]/u.test(quote));
+});
+
+Deno.test("whose QEMU is quoted is not sent to its log", () => {
+  const cause = new Error("QEMU closed its QMP connection (has QEMU exited?)");
+  for (const side of ["source", "destination"] as const) {
+    const bare = qemuGone(side, cause);
+    const quoted = qemuGone(side, cause, "qemu: Killed by a bug\n");
+    assertEquals(bare.message, "QEMU has ended: it closed its QMP connection");
+    assertEquals(quoted.message, 'QEMU has ended: "qemu: Killed by a bug"');
+    assertEquals([bare, quoted].map((e) => /in its log/.test(adviceOn(e).join())), [true, false]);
+  }
+  const shutDown = qemuGone("source", new Error("QEMU shut down (host-signal)"), "qemu: signal 15");
+  assertEquals(shutDown.message, 'QEMU shut down (host-signal): "qemu: signal 15"');
+});
+
+Deno.test("a guest that was not loaded is explained by QMP's error and by the log", () => {
+  const message = (log?: string) => notLoaded(new Error("Invalid argument"), log).message;
+  assertEquals(message(), "The guest could not be loaded: Invalid argument");
+  assertEquals(
+    message("qemu: Unknown section\n"),
+    'The guest could not be loaded: Invalid argument. QEMU says: "qemu: Unknown section"',
+  );
+});
