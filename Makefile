@@ -13,8 +13,11 @@ build: ## dist/vmferry, one file
 	@$(RUN) run -A tools/build.ts
 scenario: ## one story with real QEMUs: make scenario NAME=direct
 	@$(RUN) task scenario $(or $(NAME),--list)
-qemu10: ## a QEMU 10.0 in .tools/, to cross to: env $(tools/qemu10.sh) make scenario NAME=main
-	@tools/qemu10.sh
+scenarios: ## stories between any two QEMUs: make scenarios QEMU=10.0 QEMU_DEST=11.1 NAME="main behind"
+	@pair=$$(tools/qemu.sh $(or $(QEMU),system) $(or $(QEMU_DEST),$(QEMU),system)) && tools/bootstrap.sh && \
+		env $$pair tools/deno.sh task scenario $(or $(NAME),--all)
+qemu: ## QEMU 10.0 and 11.1 (or later, of Debian sid) into .tools/, for the tests
+	@tools/qemu.sh 10.0 11.1
 bench: ## vmferry and other relays side by side: mirrors, a raw stream, CPU, memory, RPC (some minutes)
 	@$(RUN) run -A tools/build.ts && tools/deno.sh run -A tools/bench/main.ts --json dist/bench.json $(ARGS)
 bench-long: ## over links with a delay and a rate: share of the link, RPC behind it
@@ -36,4 +39,4 @@ fuzz: ## random input to everything that parses what a peer sent: make fuzz SECO
 clean: ## remove what was built or fetched into the project
 	rm -rf dist .tools
 
-.PHONY: help demo test check build scenario qemu10 bench bench-long bench-downtime bench-encryption bench-trips bench-growth bench-startup matrix fuzz clean
+.PHONY: help demo test check build scenario scenarios qemu bench bench-long bench-downtime bench-encryption bench-trips bench-growth bench-startup matrix fuzz clean

@@ -1,6 +1,7 @@
 import { messageOf, systemClock, withDeadline } from "../../../src/io/mod.ts";
 import { QmpClient, QmpClosedError, type QmpEvent } from "../../../src/qmp/mod.ts";
 import { GUEST_STATE, type Image } from "../guest/mod.ts";
+import { machineType, qemuBinary } from "./versions.ts";
 import { endChild, Output } from "./output.ts";
 import { EventRecord, poll } from "./waiting.ts";
 
@@ -68,11 +69,6 @@ export function accelerator(): Accelerator {
   }
 }
 
-/** A machine type that both QEMUs of a scenario know: `VMFERRY_MACHINE`, else by the versions. */
-export function machineType(): string {
-  return Deno.env.get("VMFERRY_MACHINE") ?? (Deno.env.get("QEMU_DEST") ? "pc-q35-7.2" : "q35");
-}
-
 /** A real QEMU with two QMP sockets: one for vmferry, one that the test watches it by. */
 export class Qemu implements AsyncDisposable {
   readonly name: string;
@@ -102,7 +98,7 @@ export class Qemu implements AsyncDisposable {
       ...(options.logged
         ? ["sh", "-c", 'exec "$@" 2>>"$0"', `${options.dir}/${options.name}.log`]
         : []),
-      binaryOf(options),
+      options.binary ?? qemuBinary(options.incoming ? "dest" : "source"),
       ...qemuArguments(options, qmpSocket, watchPath),
     ];
     const child = new Deno.Command(program!, {
@@ -281,11 +277,6 @@ export class Qemu implements AsyncDisposable {
     if (this.#log.length > 5000) this.#log.splice(0, 2500);
     this.#log.push(`${new Date().toISOString().slice(11, 23)} ${line.slice(0, 500)}`);
   }
-}
-
-function binaryOf(options: QemuOptions): string {
-  return options.binary ?? (options.incoming ? Deno.env.get("QEMU_DEST") : undefined) ??
-    Deno.env.get("QEMU") ?? "qemu-system-x86_64";
 }
 
 function qemuArguments(options: QemuOptions, qmpSocket: string, watchPath: string): string[] {
