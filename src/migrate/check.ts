@@ -19,6 +19,8 @@ import {
   staysBehind,
   unmovable,
 } from "./plan.ts";
+import { runs } from "./run_states.ts";
+import { needsSinglePass, singlePassWarning } from "./single_pass.ts";
 
 /** Something that stands in the way. */
 export interface Problem {
@@ -68,6 +70,9 @@ export async function checkMigration(options: CheckOptions): Promise<CheckResult
   const warnings = all.filter((d) => !isMirrored(d) && !d.empty)
     .map((d) => `disk ${d.name} would not be mirrored: it is read-only or shared`);
   if (isSource) warnings.push(...staysBehind(selection.disks));
+  if (isSource && runs(guest.status) && await needsSinglePass(qmp)) {
+    warnings.push(singlePassWarning(qmp));
+  }
   if (!connect) return { role, disks: selection.disks, problems, warnings };
 
   const peer = new DestinationPeer(await connect(options.signal), options);

@@ -22,6 +22,7 @@ export class Limits {
   #maxDowntimeMs: number;
   /** None once somebody has said what is to hold while the memory is on its way. */
   #steps: DowntimeSteps | undefined = new DowntimeSteps();
+  #singlePass = false;
   #session: Pick<Session, "setBandwidth"> | undefined;
   #settings: Pick<MigrationSettings, "apply"> | undefined;
 
@@ -35,7 +36,10 @@ export class Limits {
     return this.#bandwidth;
   }
 
-  /** How long the guest may stand still at the switchover, ms; QEMU is told less at first. */
+  /**
+   * How long the guest may stand still at the switchover, ms; QEMU is told less at first, and nothing
+   * of it where RAM crosses in a single pass.
+   */
   get maxDowntimeMs(): number {
     return this.#maxDowntimeMs;
   }
@@ -46,11 +50,21 @@ export class Limits {
     if (this.#bandwidth !== null) session.setBandwidth(this.#bandwidth);
   }
 
+  /**
+   * RAM is to be sent once, whatever `maxDowntimeMs` is or becomes: with a limit of 0 QEMU pauses the
+   * guest when the first pass has nothing left to send, and never begins a second one while it runs.
+   */
+  sendRamOnce(): void {
+    this.#singlePass = true;
+  }
+
   /** As QEMU's migration parameters. */
   get parameters(): Record<string, number> {
     return {
       "max-bandwidth": this.#bandwidth ?? NO_LIMIT,
-      "downtime-limit": Math.min(this.#maxDowntimeMs, this.#steps?.limitMs ?? Infinity),
+      "downtime-limit": this.#singlePass
+        ? 0
+        : Math.min(this.#maxDowntimeMs, this.#steps?.limitMs ?? Infinity),
     };
   }
 

@@ -9,6 +9,7 @@ import { mirrorBufferBytes } from "./mirror_buffer.ts";
 import { type Mirror, MirrorSet } from "./mirrors.ts";
 import { ONE_STREAM, PLAIN } from "./one_stream.ts";
 import { Ram, type RamOptions } from "./ram.ts";
+import { needsSinglePass } from "./single_pass.ts";
 import type { SourceOptions } from "./source_options.ts";
 import { SourceSockets } from "./source_sockets.ts";
 import type { UndoList } from "./undo.ts";
@@ -110,6 +111,8 @@ export class OutgoingEnd {
 
   /** The settings that the migration needs, and those of before; nothing is set yet. */
   async plan(): Promise<MigrationSettings> {
+    // Asked here and not at the start, so that a migration that is resumed keeps to it too.
+    if (await needsSinglePass(this.#qmp)) this.#options.limits.sendRamOnce();
     const settings = new MigrationSettings(this.#qmp);
     await settings.plan({
       capabilities: {

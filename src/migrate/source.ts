@@ -19,6 +19,7 @@ import { ProgressTicker } from "./progress.ts";
 import type { Ram } from "./ram.ts";
 import { runAgain } from "./run_again.ts";
 import { carriesAsleep, isToRun, runs, versionOf } from "./run_states.ts";
+import { needsSinglePass, singlePassWarning } from "./single_pass.ts";
 import { chooseDisks, mirrorsOf } from "./source_disks.ts";
 import { withLink, worded } from "./source_failure.ts";
 import { resumedAt, SOURCE, type SourceEvent, type SourceState } from "./source_machine.ts";
@@ -147,6 +148,10 @@ export class SourceMigration {
     const { disks, warnings } = await chooseDisks(this.#qmp, guest, this.#options.disks);
     for (const message of warnings) {
       this.#options.report({ event: "warning", code: "stays-behind", message });
+    }
+    if (runs(guest.status) && await needsSinglePass(this.#qmp)) {
+      const message = singlePassWarning(this.#qmp);
+      this.#options.report({ event: "warning", code: "single-pass", message });
     }
     const { name, uuid } = guest.description;
     await this.#guest.look(runs);

@@ -83,6 +83,7 @@ export interface Commands {
   "query-status": { args: Empty; answer: { readonly status: string; readonly running: boolean } };
   "query-uuid": { args: Empty; answer: { readonly UUID: string } };
   "query-name": { args: Empty; answer: { readonly name?: string } };
+  "query-kvm": { args: Empty; answer: { readonly enabled: boolean } };
   "query-cpus-fast": { args: Empty; answer: readonly unknown[] };
   "query-memory-size-summary": {
     args: Empty;

@@ -15,11 +15,13 @@ async function qemuThat(
   status: string,
   connect?: CheckOptions["connect"],
   migration: object = { status: "none" },
+  kvm = true,
 ) {
   const [ours, theirs] = memoryPipe();
   const qemu = new WaitingQemu(theirs, {
     "query-block-jobs": () => ({ return: [] }),
     "query-migrate": () => ({ return: migration }),
+    "query-kvm": () => ({ return: { enabled: kvm, present: true } }),
   });
   qemu.status = status;
   const qmp = await QmpClient.open(ours);
@@ -91,4 +93,13 @@ Deno.test("a state that a migration was left in is told with what helps", async 
   assertMatch(await told("postmigrate", { status: "completed" }), /expected running or paused/);
   const own = { "socket-address": [{ type: "unix", path: "/x" }] };
   assertMatch(await told("inmigrate", own), /socket of its own.*-incoming defer/);
+});
+
+Deno.test("a guest that runs with TCG in an old QEMU is warned of, a paused or waiting one is not", async () => {
+  for (const [status, times] of [["running", 1], ["paused", 0], ["inmigrate", 0]] as const) {
+    const qemu = await qemuThat(status, undefined, undefined, false);
+    const { warnings } = await qemu.check();
+    assertEquals(warnings.filter((w) => w.includes("--max-downtime does not apply")).length, times);
+    qemu.end();
+  }
 });

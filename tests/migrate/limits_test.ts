@@ -64,6 +64,19 @@ Deno.test("a downtime that is asked for while memory crosses holds at once, as d
   );
 });
 
+Deno.test("RAM that is to be sent once is given no downtime, whatever is asked for or how long it takes", async () => {
+  const told: unknown[] = [];
+  const settings = { apply: (wanted: unknown) => Promise.resolve(void told.push(wanted)) };
+  const limits = new Limits(null, 300);
+  limits.sendRamOnce();
+  await limits.holdRam(settings);
+  for (let round = 1; round <= 5; round++) await limits.roundBegan(round, round * 1000);
+  await limits.set({ maxDowntimeMs: 2000 });
+  const once = { parameters: { "max-bandwidth": 2 ** 40, "downtime-limit": 0 } };
+  assertEquals(told, [once, once]);
+  assertEquals(limits.maxDowntimeMs, 2000);
+});
+
 Deno.test("QEMU's settings go back to what they were, also those first changed on the way, and stay so", async () => {
   const [ours, theirs] = memoryPipe();
   const parameters: Record<string, unknown> = { "max-bandwidth": 1000, "downtime-limit": 300 };

@@ -37,6 +37,7 @@ export class WaitingQemu {
       "qom-get": ({ property }) => ({
         return: property === "type" ? `${GUEST.machine}-machine` : false,
       }),
+      "query-kvm": () => ({ return: { enabled: true, present: true } }),
       "query-cpus-fast": () => ({ return: [{}] }),
       "query-memory-size-summary": () => ({ return: { "base-memory": GUEST.ramBytes } }),
       "query-block": () => ({ return: [BLOCK] }),
