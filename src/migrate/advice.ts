@@ -26,6 +26,9 @@ const ADVICE: Readonly<Record<string, string>> = {
   "not-seen-running":
     "ask QEMU itself how the guest is (query-status); 'vmferry recover' on both " +
     "hosts says what follows",
+  "guest-asleep-stuck":
+    "the guest's RAM cannot be resumed here: see whether the destination has it; if not, " +
+    "'system_reset' and then 'cont' in QEMU's monitor start the guest anew from its disks",
   "connection-lost": "when the link is back, start 'vmferry receive' and 'vmferry migrate' again",
   "timeout":
     "give it more time (migrate --timeout) or bandwidth, or let it stop the guest rather " +

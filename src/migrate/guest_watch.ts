@@ -79,6 +79,11 @@ export class GuestWatch implements Disposable {
     this.#options.onFault(new MigrationError("failed", "guest-asleep", "source", ASLEEP));
   }
 
+  /** The guest sleeps (S3), also once it was stopped for the switchover. */
+  get asleep(): boolean {
+    return this.#asleep;
+  }
+
   /** True while the guest stands because of {@link suspend}. */
   get suspended(): boolean {
     return this.#suspended;

@@ -69,6 +69,8 @@ const source = object({
   wasRunning: flag,
   /** Whether we have stopped the guest before the switchover, or are about to. */
   stopped: stop,
+  /** The guest slept (S3) when QEMU stopped it for the switchover; `null` before. */
+  asleep: nullable(flag),
   /** The destination's address, without any secret. */
   destination: text(4096),
   /** The command that looks after this migration there. */
@@ -126,6 +128,7 @@ export function firstSourceRecord(what: Pick<SourceRecord, "qmp" | "destination"
     state: "prepare",
     wasRunning: true,
     stopped: "no",
+    asleep: null,
     recoverThere: "",
     mirrors: [],
     settings: { capabilities: [], parameters: {} },

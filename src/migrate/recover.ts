@@ -138,6 +138,7 @@ async function recoverSource(
       qmp,
       clock,
       stood && (record.stopped !== "no" || record.state !== "mirror"),
+      record.asleep ?? false,
     );
     if (stuck !== undefined) left.push(stuck);
   }

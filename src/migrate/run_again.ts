@@ -5,22 +5,30 @@ import { runs } from "./run_states.ts";
 /** How long a guest may take to run again, ms. */
 const RUN_MS = 60_000;
 
+/** Why a guest in S3 is left as it is, see {@link runAgain}. */
+export const ASLEEP_STUCK =
+  "The guest sleeps (S3), and QEMU has completed its migration: continuing it would end QEMU " +
+  "(\"invalid runstate transition: 'postmigrate' -> 'suspended'\", seen with 10.0 and 11.1)";
+
 /**
  * Makes the source's guest run again after a migration that came to nothing. Must only be called
  * where no destination can run it.
  *
  * @param pausedByUs a guest that stands `paused` was stopped by the migration, not by somebody else.
+ * @param asleep it slept when QEMU stopped it for the switchover: after `completed`, `cont` aborts QEMU.
  * @returns what is wrong with it, or `undefined` when it runs.
  */
 export async function runAgain(
   qmp: QmpClient,
   clock: Clock,
   pausedByUs: boolean,
+  asleep: boolean,
 ): Promise<string | undefined> {
   const until = async (): Promise<string | undefined> => {
     while (true) {
       const { status } = await qmp.execute("query-status", {});
       if (runs(status)) return undefined;
+      if (status === "postmigrate" && asleep) return ASLEEP_STUCK;
       if (status === "postmigrate" || (status === "paused" && pausedByUs)) {
         await qmp.execute("cont", {});
       } else if (status !== "finish-migrate") {

@@ -2,6 +2,7 @@ import { abortable, Machine, messageOf, withDeadline } from "../io/mod.ts";
 import { type QmpClient, queryMigrate } from "../qmp/mod.ts";
 import { Attachment } from "./attachment.ts";
 import { DestinationPeer } from "./destination_peer.ts";
+import { activateArrived } from "./guest/activate.ts";
 import { asMigrationError, MigrationError, qemuGone } from "./errors.ts";
 import type { Phase } from "./events.ts";
 import { FirstCause } from "./first_cause.ts";
@@ -17,11 +18,11 @@ import { OutgoingEnd } from "./outgoing_end.ts";
 import { probeExports } from "./probe_exports.ts";
 import { ProgressTicker } from "./progress.ts";
 import type { Ram } from "./ram.ts";
-import { runAgain } from "./run_again.ts";
+import { ASLEEP_STUCK, runAgain } from "./run_again.ts";
 import { carriesAsleep, isToRun, runs, versionOf } from "./run_states.ts";
 import { needsSinglePass, singlePassWarning } from "./single_pass.ts";
 import { chooseDisks, mirrorsOf } from "./source_disks.ts";
-import { withLink, worded } from "./source_failure.ts";
+import { asleepStuck, withLink, worded } from "./source_failure.ts";
 import { resumedAt, SOURCE, type SourceEvent, type SourceState } from "./source_machine.ts";
 import type { Migrated, SourceOptions } from "./source_options.ts";
 import { UndoList } from "./undo.ts";
@@ -56,6 +57,8 @@ export class SourceMigration {
   #record: SourceRecord;
   #attachment: Attachment | undefined;
   #stoppedAt: number | undefined;
+  /** QEMU cannot continue the guest once its RAM has crossed, see `ASLEEP_STUCK`. */
+  #noWayBack = false;
   #asleepCanGo: boolean;
   readonly #stops: GuestStops;
   /** Resolves when the destination was told that nothing comes of it, where that is waited for. */
@@ -118,7 +121,10 @@ export class SourceMigration {
    */
   async run(): Promise<Migrated> {
     const { signal, resume } = this.#options;
-    const onCancel = () => this.#fault(signal.reason);
+    const onCancel = () => {
+      // It could not be continued here any more: the destination is the only way.
+      if (!this.#noWayBack) this.#fault(signal.reason);
+    };
     signal.addEventListener("abort", onCancel, { once: true });
     if (signal.aborted) onCancel();
     this.#qmp.closed.then((cause) => this.#fault(this.#gone = qemuGone("source", cause)));
@@ -172,6 +178,11 @@ export class SourceMigration {
     const mirrors = mirrorsOf(disks, prepared.exports);
     const { graceMs } = this.#options;
     await probeExports(peer, mirrors, { graceMs, signal: this.#stop.signal });
+    const { runDir, removeFile, log } = this.#options;
+    await activateArrived({
+      ...{ qmp: this.#qmp, status: guest.status, removeFile, log },
+      socketPath: runDir.path("activate.sock"),
+    });
     await this.#enter("prepared", { mirrors, recoverThere: prepared.recover });
     const made = await this.#makeMirrors(mirrors);
     await this.#end.serveMirrors();
@@ -229,7 +240,7 @@ export class SourceMigration {
 
   /** A guest that was held when its tool was killed: it was to stand for a moment. */
   async #letGo(): Promise<void> {
-    const stuck = await runAgain(this.#qmp, this.#options.clock, true);
+    const stuck = await runAgain(this.#qmp, this.#options.clock, true, false);
     if (stuck !== undefined) throw new MigrationError("failed", "guest-held", "source", stuck);
     await this.#write({ stopped: "no" });
   }
@@ -282,6 +293,8 @@ export class SourceMigration {
     finishing.catch(() => {});
     this.#pass("stopped");
     await finishing;
+    stop.throwIfAborted();
+    this.#noWayBack = this.#guest!.asleep;
     await giveMemory(ram, this.#attachment!.peer!, this.#stop, clock);
 
     // From the moment that this is written down, only the destination's word brings us back.
@@ -440,7 +453,9 @@ export class SourceMigration {
       const pausedByUs = this.#guest?.suspended ||
         ["switchover", "handover"].includes(from) ||
         (resume !== undefined && (resume.stopped !== "no" || STANDS.includes(resume.state)));
-      const stuck = await runAgain(this.#qmp, this.#options.clock, pausedByUs);
+      const asleep = this.#guest?.asleep ?? this.#record.asleep ?? false;
+      const stuck = await runAgain(this.#qmp, this.#options.clock, pausedByUs, asleep);
+      if (stuck === ASLEEP_STUCK) return asleepStuck(error);
       if (stuck !== undefined) left.unshift(stuck);
     }
     if (!ran && !this.#gone && await this.#isStuck()) {
@@ -473,7 +488,9 @@ export class SourceMigration {
   #pass(event: "stopped"): void {
     this.#stop.signal.throwIfAborted();
     this.#machine.take(event);
-    this.#write({ state: "switchover" }).catch((error) => this.#fault(error));
+    this.#write({ state: "switchover", asleep: this.#guest!.asleep }).catch((error) =>
+      this.#fault(error)
+    );
     this.#phase("switchover");
   }
 

@@ -6,6 +6,7 @@
 import { DeadlineError } from "../io/mod.ts";
 import type { Session } from "../tunnel/mod.ts";
 import { MigrationError } from "./errors.ts";
+import { ASLEEP_STUCK } from "./run_again.ts";
 
 /** What got stuck while the link was down did so because of that. */
 export function withLink(session: Session | undefined, error: MigrationError): MigrationError {
@@ -13,6 +14,12 @@ export function withLink(session: Session | undefined, error: MigrationError): M
   if (!stuck || session?.state !== "down") return error;
   const message = `The connection to the destination is lost: ${error.message}`;
   return new MigrationError(error.kind, "connection-lost", "source", message, { cause: error });
+}
+
+/** The guest sleeps at the source and cannot be continued, after this. */
+export function asleepStuck(cause: MigrationError): MigrationError {
+  const message = `${cause.message}. ${ASLEEP_STUCK}`;
+  return new MigrationError("unknown", "guest-asleep-stuck", "source", message, { cause });
 }
 
 /** The error as that kind, with what else there is to say. */

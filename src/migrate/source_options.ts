@@ -20,6 +20,7 @@ export interface SourceOptions {
   /** Makes the session; called once the source is known to be fit, and again to ask who runs. */
   readonly connect: (signal: AbortSignal) => Promise<Session>;
   readonly listen: (path: string) => Promise<Acceptor>;
+  readonly removeFile: (path: string) => Promise<void>;
   readonly runDir: RunDir;
   readonly journal: JournalStore<SourceRecord>;
   /** What a process that was killed has written down, to go on from there. */

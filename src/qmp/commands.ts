@@ -114,7 +114,11 @@ export interface Commands {
   "migrate-continue": { args: { state: "pre-switchover" }; answer: Empty };
   "migrate_cancel": { args: Empty; answer: Empty };
   "nbd-server-start": {
-    args: { addr: { type: "unix"; data: { path: string } }; "max-connections"?: number };
+    args: {
+      /** `abstract`: not in the file system (Linux, from 5.1 on). */
+      addr: { type: "unix"; data: { path: string; abstract?: boolean } };
+      "max-connections"?: number;
+    };
     answer: Empty;
   };
   "nbd-server-stop": { args: Empty; answer: Empty };

@@ -7,7 +7,14 @@ import { vmferry } from "../support/program.ts";
 
 const recordOf = (qmp: string): SourceRecord => ({
   ...{ format: 2, side: "source", migration: "m", qmp, guest: "vm1", state: "switchover" },
-  ...{ wasRunning: true, stopped: "no", destination: "tcp://h:1", recoverThere: "", mirrors: [] },
+  ...{
+    wasRunning: true,
+    stopped: "no",
+    asleep: null,
+    destination: "tcp://h:1",
+    recoverThere: "",
+    mirrors: [],
+  },
   settings: { capabilities: [], parameters: {} },
 });
 

@@ -1,5 +1,6 @@
 import { systemClock } from "../../io/mod.ts";
 import {
+  adviceOn,
   asMigrationError,
   Limits,
   MigrationError,
@@ -89,6 +90,7 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
       limits,
       quitSource: options.quitSource,
       lastWords: qemuLog.read,
+      removeFile: (path) => Deno.remove(path).catch(() => {}),
       report,
       clock: systemClock,
       log,
@@ -103,7 +105,9 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
       if (failure.kind !== "unknown") throw failure;
       run.dir.keep();
       const { bytes } = migration;
-      const next = whereIsIt(options, qmpPath, migration.record);
+      const next = failure.code === "guest-asleep-stuck"
+        ? adviceOn(failure)
+        : whereIsIt(options, qmpPath, migration.record);
       report(resultEvent({ startedAt: start, bytes, error: failure, next }));
       return exitCodeOf(failure);
     }
