@@ -56,6 +56,13 @@ export type CliEvent =
     }[];
     readonly problems: readonly { readonly side: Side; readonly message: string }[];
     readonly warnings: readonly string[];
+    readonly notes: readonly string[];
+    /** How the two machines differ, as the rules of the comparison name it. */
+    readonly differences: readonly {
+      readonly rule: string;
+      readonly severity: "refuse" | "warn" | "note";
+      readonly message: string;
+    }[];
   }
   | StatusEvent
   /** status: a folder of a run whose process does not answer. */

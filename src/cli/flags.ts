@@ -71,6 +71,15 @@ export const FLAGS: readonly Flag[] = [
       "name it differently. Default: every writable disk.",
   },
   {
+    name: "allow",
+    value: "RULE",
+    many: true,
+    commands: ["migrate", "check"],
+    help:
+      "Go on although the two machines differ by this rule; may be repeated. The rule is the word " +
+      "in brackets behind a difference that vmferry refuses, such as [device].",
+  },
+  {
     name: "bandwidth",
     value: "SIZE",
     commands: ["migrate"],

@@ -141,10 +141,11 @@ function checkLines(event: CliEvent & { event: "check" }): string {
     `vmferry: disk ${d.name}: ${formatSize(d.sizeBytes)}, ${d.format}`
   );
   const warnings = event.warnings.map((w) => `vmferry: warning: ${w}`);
+  const notes = event.notes.map((note) => `vmferry: note: ${note}`);
   const problems = event.problems.map((p) => `vmferry: ${p.side}: ${p.message}`);
   const { length } = problems;
   const what = ["nothing stands", "1 thing stands"][length] ?? `${length} things stand`;
   // The role is what QEMU was started for, which need not be what was meant.
   const verdict = `vmferry: as a ${event.role}: ${what} in the way`;
-  return [...disks, ...warnings, ...problems, verdict].join("\n");
+  return [...disks, ...notes, ...warnings, ...problems, verdict].join("\n");
 }

@@ -11,6 +11,9 @@ const ADVICE: Readonly<Record<string, string>> = {
   "guest-io-error":
     "mend the storage and continue the guest with 'cont' in QEMU's monitor, which " +
     "tries the request again; then migrate again",
+  "machines-differ":
+    "start the destination's QEMU with the same machine and devices as the source's; where a difference " +
+    "is meant to be, --allow with the rule in brackets lets it pass",
   "guest-shutdown": "start the guest where it is wanted; there is no running guest left to move",
   "guest-panicked": "look at the guest at the source, reset it and migrate again",
   "guest-stopped": "look at the guest at the source; migrate again when it runs",

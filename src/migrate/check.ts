@@ -10,6 +10,17 @@ import type { Session } from "../tunnel/mod.ts";
 import { DestinationPeer } from "./destination_peer.ts";
 import { refusal } from "./errors.ts";
 import type { Side } from "./events.ts";
+import {
+  compareWith,
+  type Difference,
+  judge,
+  NOT_COMPARED,
+  type RuleName,
+  type Severity,
+  staysBehindIn,
+  takeInventory,
+  worded,
+} from "./machine/mod.ts";
 import { destinationProblems, inspectGuest, sourceProblems } from "./inspect.ts";
 import {
   type DiskChoice,
@@ -36,12 +47,18 @@ export interface CheckResult {
   readonly disks: readonly Disk[];
   readonly problems: readonly Problem[];
   readonly warnings: readonly string[];
+  /** Worth knowing; nothing to be done about it. */
+  readonly notes: readonly string[];
+  /** How the two machines differ; each is among the problems, warnings or notes too. */
+  readonly differences: readonly (Difference & { readonly severity: Severity })[];
 }
 
 export interface CheckOptions {
   readonly qmp: QmpClient;
   /** The disks to take, or where they go; none = every one that can be mirrored. */
   readonly disks: readonly DiskChoice[];
+  /** Rules of the comparison of both machines whose refusals the user overrides. */
+  readonly allow: readonly RuleName[];
   /** Makes a session to the destination; none = only this end is looked at. */
   readonly connect: ((signal: AbortSignal) => Promise<Session>) | undefined;
   readonly clock: Clock;
@@ -73,10 +90,32 @@ export async function checkMigration(options: CheckOptions): Promise<CheckResult
   if (isSource && runs(guest.status) && await needsSinglePass(qmp)) {
     warnings.push(singlePassWarning(qmp));
   }
-  if (!connect) return { role, disks: selection.disks, problems, warnings };
+  const inventory = isSource ? await takeInventory(qmp) : undefined;
+  const differences = inventory ? staysBehindIn(inventory) : [];
+  const result = () => {
+    const { refused, warned, noted } = judge(differences, options.allow);
+    const own = inventory ? staysBehindIn(inventory).map(({ message }) => message) : [];
+    const sideOf = ({ message }: Difference): Side =>
+      own.includes(message) ? "source" : "destination";
+    return {
+      ...{ role, disks: selection.disks },
+      problems: [...refused.map((d) => ({ side: sideOf(d), message: worded(d) })), ...problems],
+      warnings: [...warnings, ...warned.map(({ message }) => message)],
+      notes: noted.map(({ message }) => message),
+      differences: [
+        ...refused.map((d) => ({ ...d, severity: "refuse" as const })),
+        ...warned.map((d) => ({ ...d, severity: "warn" as const })),
+        ...noted.map((d) => ({ ...d, severity: "note" as const })),
+      ],
+    };
+  };
+  if (!connect) return result();
 
   const peer = new DestinationPeer(await connect(options.signal), options);
   try {
+    const found = inventory && await compareWith(peer, inventory, qmp, options.signal);
+    if (found) differences.push(...found);
+    else warnings.push(NOT_COMPARED);
     const disks = selection.disks.map(({ name, sizeBytes, format }) => ({
       name,
       sizeBytes,
@@ -94,7 +133,7 @@ export async function checkMigration(options: CheckOptions): Promise<CheckResult
   } finally {
     await peer.close();
   }
-  return { role, disks: selection.disks, problems, warnings };
+  return result();
 }
 
 /**

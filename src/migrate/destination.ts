@@ -14,6 +14,7 @@ import { asMigrationError, MigrationError, qemuGone, refusal } from "./errors.ts
 import { IncomingEnd } from "./incoming_end.ts";
 import { lookAt } from "./inspect.ts";
 import { type DestinationRecord, firstRecord } from "./journal.ts";
+import { cpuFeatures, MachineDescriber } from "./machine/mod.ts";
 import { GuestStart } from "./guest_start.ts";
 import { discardLoaded, guestLoaded, guestStatus, onLoadFailed } from "./loaded_guest.ts";
 import { exportsInQemu, nameExports, stopNbdServer } from "./nbd_exports.ts";
@@ -179,11 +180,14 @@ export class DestinationMigration {
       if (end.error) log.log("debug", `channel ${end.channel}: ${end.error.message}`);
     });
     let answeredStatus = false;
+    const describer = new MachineDescriber(this.#qmp);
     const rpc = new RpcPeer(session.rpc, {
       clock,
       log,
       onFault: (error) => session.abort(error.message, "protocol-error"),
       handlers: {
+        describe: (params) => describer.page(params),
+        cpuFeatures: async () => ({ features: await cpuFeatures(this.#qmp) }),
         prepare: (params) => this.#prepare(session, channels, params),
         attach: (params) => Promise.resolve(this.#attach(session, channels, params)),
         openTunnel: (params) => channels.open(params),

@@ -1,6 +1,14 @@
 import type { Clock, Logger } from "../io/mod.ts";
-import { openChannel, type Params, type Result, RpcPeer } from "../rpc/mod.ts";
+import {
+  type Inventory,
+  openChannel,
+  type Params,
+  type Result,
+  RpcError,
+  RpcPeer,
+} from "../rpc/mod.ts";
 import type { Session, TunnelStream } from "../tunnel/mod.ts";
+import { readInventory } from "./machine/describe.ts";
 
 /** How long the destination may take to prepare, ms. */
 const PREPARE_MS = 120_000;
@@ -31,6 +39,18 @@ export class DestinationPeer {
 
   prepare(params: Params<"prepare">, signal: AbortSignal): Promise<Result<"prepare">> {
     return this.#rpc.call("prepare", params, { timeoutMs: this.#patience(PREPARE_MS), signal });
+  }
+
+  /** The destination's machine; an end before 1.1 answers `unknown-procedure`. */
+  describe(signal: AbortSignal): Promise<Inventory> {
+    const timeoutMs = this.#patience(ANSWER_MS);
+    return readInventory((page) => this.#rpc.call("describe", { page }, { timeoutMs, signal }));
+  }
+
+  /** Names of the features of the destination's vCPUs (x86). */
+  async cpuFeatures(signal: AbortSignal): Promise<readonly string[]> {
+    const timeoutMs = this.#patience(ANSWER_MS);
+    return (await this.#rpc.call("cpuFeatures", {}, { timeoutMs, signal })).features;
   }
 
   /** Takes a migration over that another session of ours has prepared. */
@@ -67,6 +87,21 @@ export class DestinationPeer {
   /** Ends the session, cleanly if that is possible within `deadlineMs`. */
   async close(deadlineMs: number = ABORT_MS): Promise<void> {
     await this.session.close(deadlineMs);
+  }
+}
+
+/** What a destination says stands in the way of a migration that it is only asked about. */
+export async function problemsThere(
+  peer: DestinationPeer,
+  announced: Omit<Params<"prepare">, "checkOnly">,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  try {
+    await peer.prepare({ ...announced, checkOnly: true }, signal);
+    return [];
+  } catch (error) {
+    if (!(error instanceof RpcError) || error.code !== "refused") throw error;
+    return error.problems.length > 0 ? error.problems : [error.message];
   }
 }
 

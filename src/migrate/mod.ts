@@ -34,6 +34,7 @@ export {
   type SourceRecord,
 } from "./journal.ts";
 export type { LastWords } from "./last_words.ts";
+export { ALLOWABLE, type Difference, type RuleName, RULES, type Severity } from "./machine/mod.ts";
 export { type LimitChange, Limits } from "./limits.ts";
 export type { DiskChoice } from "./plan.ts";
 export {

@@ -1,8 +1,8 @@
 import { abortable, Machine, messageOf, withDeadline } from "../io/mod.ts";
 import { type QmpClient, queryMigrate } from "../qmp/mod.ts";
 import { Attachment } from "./attachment.ts";
-import { DestinationPeer } from "./destination_peer.ts";
 import { activateArrived } from "./guest/activate.ts";
+import { DestinationPeer, problemsThere } from "./destination_peer.ts";
 import { asMigrationError, MigrationError, qemuGone } from "./errors.ts";
 import type { Phase } from "./events.ts";
 import { FirstCause } from "./first_cause.ts";
@@ -13,6 +13,7 @@ import { handOver, tellAnswered } from "./handover.ts";
 import { inspectGuest, STUCK } from "./inspect.ts";
 import { firstSourceRecord, type SourceRecord } from "./journal.ts";
 import { guestStatus } from "./loaded_guest.ts";
+import { MachineGuard } from "./machine/mod.ts";
 import type { Mirror, MirrorSet } from "./mirrors.ts";
 import { OutgoingEnd } from "./outgoing_end.ts";
 import { probeExports } from "./probe_exports.ts";
@@ -64,6 +65,7 @@ export class SourceMigration {
   /** Resolves when the destination was told that nothing comes of it, where that is waited for. */
   #told: Promise<void> = Promise.resolve();
   #progress: ProgressTicker | undefined;
+  #machineGuard: MachineGuard | undefined;
 
   constructor(options: SourceOptions) {
     const { resume, qmp, log, clock } = options;
@@ -143,6 +145,7 @@ export class SourceMigration {
       signal.removeEventListener("abort", onCancel);
       stopEvents();
       this.#guest?.[Symbol.dispose]();
+      this.#machineGuard?.[Symbol.dispose]();
       this.#progress?.stop();
     }
   }
@@ -159,17 +162,19 @@ export class SourceMigration {
       const message = singlePassWarning(this.#qmp);
       this.#options.report({ event: "warning", code: "single-pass", message });
     }
+    await this.#guardMachine();
     const { name, uuid } = guest.description;
     await this.#guest.look(runs);
     await this.#write({ wasRunning: this.#guest.shouldRun, guest: name ?? uuid ?? "" });
     const peer = await this.#connect(this.#stop.signal);
     this.#hold(peer);
-    const prepared = await peer.prepare({
-      migration: this.#record.migration,
-      guest: guest.description,
-      disks,
-      checkOnly: false,
-    }, this.#stop.signal);
+    const announced = { migration: this.#record.migration, guest: guest.description, disks };
+    await this.#machineGuard!.compare(
+      peer,
+      this.#stop.signal,
+      () => problemsThere(peer, announced, this.#stop.signal),
+    );
+    const prepared = await peer.prepare({ ...announced, checkOnly: false }, this.#stop.signal);
     for (const message of prepared.warnings) {
       this.#options.report({ event: "warning", code: "destination", message });
     }
@@ -202,6 +207,7 @@ export class SourceMigration {
         return await this.#begin();
       case "mirror": {
         this.#phase("mirror");
+        await this.#guardMachine();
         const attachment = this.#hold(undefined);
         const mirrors = await this.#makeMirrors(record.mirrors);
         // Before anything that waits for the link; after what takes back what was begun, if it can't run.
@@ -256,6 +262,13 @@ export class SourceMigration {
     return this.#attachment?.peer?.session.rttMs ?? 0;
   }
 
+  async #guardMachine(): Promise<void> {
+    this.#machineGuard = await MachineGuard.begin({
+      ...this.#options,
+      onFault: (error) => this.#fault(error),
+    });
+  }
+
   #watching(): GuestWatchOptions {
     const { report, log } = this.#options;
     return {
@@ -292,7 +305,7 @@ export class SourceMigration {
     const finishing = mirrors.finish(stop);
     finishing.catch(() => {});
     this.#pass("stopped");
-    await finishing;
+    await Promise.all([finishing, this.#machineGuard!.look()]);
     stop.throwIfAborted();
     this.#noWayBack = this.#guest!.asleep;
     await giveMemory(ram, this.#attachment!.peer!, this.#stop, clock);
@@ -398,6 +411,8 @@ export class SourceMigration {
     const stream = await this.#end.openStream(stop);
     // Where the destination's tool was started again just now, they are to be connected first.
     await mirrors.inStep(stop);
+    await this.#machineGuard!.compare(await this.#attachment!.ready(), stop);
+    await this.#machineGuard!.look();
     await this.#enter("ready", { settings: settings.before });
     const ram = await this.#end.startRam(settings, stream, stop);
     this.#progress?.withRam(ram);

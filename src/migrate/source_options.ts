@@ -5,6 +5,7 @@ import type { Report } from "./events.ts";
 import type { JournalStore, SourceRecord } from "./journal.ts";
 import type { LastWords } from "./last_words.ts";
 import type { Limits } from "./limits.ts";
+import type { RuleName } from "./machine/mod.ts";
 
 /** Paths for our sockets, in a folder that only we and QEMU can enter. */
 export interface RunDir {
@@ -33,6 +34,8 @@ export interface SourceOptions {
   /** QEMU's log since the migration began. Default: it cannot be read. */
   readonly lastWords?: LastWords;
   readonly quitSource: boolean;
+  /** Rules of the comparison of both machines whose refusals the user overrides. */
+  readonly allow: readonly RuleName[];
   readonly report: Report;
   readonly clock: Clock;
   readonly log: Logger;

@@ -62,6 +62,24 @@ export async function listDisks(client: QmpClient): Promise<Disk[]> {
   return disks;
 }
 
+/** What can change of a disk while the guest runs. */
+export type DiskLook = Pick<Disk, "name" | "sizeBytes" | "readOnly" | "empty">;
+
+/** All disks of the guest as {@link listDisks} has them, by one command: to be asked often. */
+export async function lookAtDisks(client: QmpClient): Promise<DiskLook[]> {
+  return (await client.execute("query-block", {})).flatMap((block) => {
+    const name = block.qdev || isPflash(block) ? diskName(block) : "";
+    if (name === "") return [];
+    const { inserted } = block;
+    return [{
+      name,
+      sizeBytes: inserted?.image["virtual-size"] ?? 0,
+      readOnly: inserted?.ro ?? false,
+      empty: inserted === undefined,
+    }];
+  });
+}
+
 /** `qdev` is an id, or a path such as `/machine/peripheral/vd0/virtio-backend` with the id in it. */
 function diskName(block: RawBlock): string {
   const qdev = block.qdev ?? "";

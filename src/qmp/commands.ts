@@ -85,9 +85,28 @@ export interface Commands {
   "query-name": { args: Empty; answer: { readonly name?: string } };
   "query-kvm": { args: Empty; answer: { readonly enabled: boolean } };
   "query-cpus-fast": { args: Empty; answer: readonly unknown[] };
+  "query-kvm": { args: Empty; answer: { readonly enabled: boolean; readonly present: boolean } };
+  /** Since QEMU 2.7; only on machines whose CPUs can be listed (x86, s390x, pseries, arm and riscv virt). */
+  "query-hotpluggable-cpus": {
+    args: Empty;
+    answer: readonly { readonly "vcpus-count": number; readonly "qom-path"?: string }[];
+  };
+  /** Since QEMU 2.1: DIMMs and what else is plugged as memory. */
+  "query-memory-devices": {
+    args: Empty;
+    answer: readonly {
+      readonly type: string;
+      readonly data: { readonly id?: string; readonly size: number };
+    }[];
+  };
+  "query-tpm": { args: Empty; answer: readonly { readonly model: string }[] };
   "query-memory-size-summary": {
     args: Empty;
     answer: { readonly "base-memory": number; readonly "plugged-memory"?: number };
+  };
+  "qom-list": {
+    args: { path: string };
+    answer: readonly { readonly name: string; readonly type: string }[];
   };
   "qom-get": { args: { path: string; property: string }; answer: unknown };
   "query-block": { args: Empty; answer: readonly RawBlock[] };

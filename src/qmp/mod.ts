@@ -3,7 +3,7 @@
  *
  * @module
  */
-export { type Disk, listDisks } from "./block.ts";
+export { type Disk, type DiskLook, listDisks, lookAtDisks } from "./block.ts";
 export {
   type ExecuteOptions,
   HELD,
@@ -28,6 +28,8 @@ export {
   waitMigration,
   type WaitMigrationOptions,
 } from "./migration.ts";
+export { parseQtree, type QtreeBus, type QtreeDevice } from "./qtree.ts";
+export { parseNicQueues, parseRamBlocks, type RamBlock } from "./ram_blocks.ts";
 export {
   MigrationSettings,
   type MigrationSettingsRecord,

@@ -10,6 +10,12 @@ export {
   openChannel,
   type OpenStream,
 } from "./channels.ts";
+export {
+  type DeviceDescription,
+  DEVICES_PER_PAGE,
+  type Inventory,
+  type MachineDescription,
+} from "./inventory.ts";
 export { type Handlers, RpcError, RpcPeer } from "./peer.ts";
 export { destinationState } from "./procedures.ts";
 export type {

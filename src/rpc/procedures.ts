@@ -14,6 +14,7 @@ import {
   type TypeOf,
   word,
 } from "./schema.ts";
+import { describePage } from "./inventory.ts";
 
 const name = text(256);
 const message = text(4096);
@@ -74,6 +75,23 @@ export const procedures = {
       /** The command that looks after this migration at the destination; empty where unknown. */
       recover: message,
     }),
+  },
+  /**
+   * Source to destination, before `prepare`: what is your machine? Changes nothing. Page 0 looks anew;
+   * the further pages have the rest of the devices of that look. Since protocol 1.0 of vmferry 1.1; an
+   * end that does not know it answers `unknown-procedure`.
+   */
+  describe: {
+    params: object({ page: integer(0, 4095) }),
+    result: describePage,
+  },
+  /**
+   * Source to destination: which CPU features does your first vCPU have (x86)? Asked where the CPUID
+   * words of `describe` differ, to call the features by their names.
+   */
+  cpuFeatures: {
+    params: object({}),
+    result: object({ features: list(text(128), 4096) }),
   },
   /**
    * Source to destination, in a session that is not the one that prepared: this one is the

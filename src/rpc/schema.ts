@@ -82,3 +82,15 @@ export function object<S extends Record<string, Schema<unknown>>>(
     return checked as { [K in keyof S]: TypeOf<S[K]> };
   };
 }
+
+/** An object with at most `max` members of any names, each of one kind. */
+export function record<T>(schema: Schema<T>, max: number): Schema<Record<string, T>> {
+  return (value, path) => {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) {
+      throw new SchemaError(path, value, "an object");
+    }
+    const entries = Object.entries(value);
+    if (entries.length > max) throw new SchemaError(path, value, `at most ${max} members`);
+    return Object.fromEntries(entries.map(([name, v]) => [name, schema(v, `${path}.${name}`)]));
+  };
+}

@@ -25,6 +25,7 @@ Deno.test("a migrate with everything is read as it was meant", () => {
       timeoutMs: 120_000,
       timeoutAction: "abort",
       quitSource: true,
+      allow: [],
       resume: false,
       runDir: undefined,
       json: true,

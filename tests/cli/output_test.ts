@@ -103,7 +103,7 @@ Deno.test("a result is told with its figures, a failure with its cause, its side
 });
 
 Deno.test("a check says what QEMU was looked at as, which may not be what was meant", () => {
-  const found = { event: "check" as const, disks: [], warnings: [] };
+  const found = { event: "check" as const, disks: [], warnings: [], notes: [], differences: [] };
   const problem = (message: string) => ({ side: "destination" as const, message });
   const lines = (role: "source" | "destination", ...problems: string[]) =>
     lineOf({ ...found, role, problems: problems.map(problem) }, false)?.split("\n");

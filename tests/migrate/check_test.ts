@@ -27,7 +27,7 @@ async function qemuThat(
   const qmp = await QmpClient.open(ours);
   const check = (...disks: { name: string; local: string }[]) =>
     checkMigration({
-      ...{ qmp, disks, connect, clock: systemClock, log: silentLogger },
+      ...{ qmp, disks, connect, allow: [], clock: systemClock, log: silentLogger },
       signal: new AbortController().signal,
     });
   return { qmp, check, end: () => qemu.fake.close() };

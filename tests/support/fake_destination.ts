@@ -39,6 +39,8 @@ export class WaitingQemu {
       }),
       "query-kvm": () => ({ return: { enabled: true, present: true } }),
       "query-cpus-fast": () => ({ return: [{}] }),
+      "qom-list": () => ({ return: [] }),
+      "human-monitor-command": () => ({ return: "" }),
       "query-memory-size-summary": () => ({ return: { "base-memory": GUEST.ramBytes } }),
       "query-block": () => ({ return: [BLOCK] }),
       "query-migrate": () => ({ return: { status: this.migration } }),

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { ALLOWABLE, type RuleName } from "../../migrate/mod.ts";
 import { type Address, checkSocketPath } from "../address.ts";
 import { BANDWIDTH, DOWNTIME, parseDowntime } from "../limits.ts";
 import { parseSize } from "../size.ts";
@@ -34,6 +35,7 @@ export interface MigrateCommand extends CommonOptions, TunnelOptions {
   readonly timeoutMs: number;
   readonly timeoutAction: "abort" | "suspend";
   readonly quitSource: boolean;
+  readonly allow: readonly RuleName[];
   readonly resume: boolean;
   readonly runDir: string | undefined;
 }
@@ -42,6 +44,7 @@ export interface MigrateCommand extends CommonOptions, TunnelOptions {
 export interface CheckCommand extends CommonOptions, TunnelOptions {
   readonly command: "check";
   readonly qmp: string;
+  readonly allow: readonly RuleName[];
   readonly destination: Destination | undefined;
   readonly disks: readonly { readonly name: string; readonly local: string }[];
 }
@@ -91,6 +94,7 @@ export function parseMigrate(given: Given): MigrateCommand {
     timeoutMs: seconds(given, "timeout", 0),
     timeoutAction: timeoutAction(given),
     quitSource: given.has("quit-source"),
+    allow: allowed(given),
     resume: given.has("resume"),
     runDir: given.one("run-dir"),
     ...common(given),
@@ -103,6 +107,7 @@ export function parseCheck(given: Given): CheckCommand {
   return {
     command: "check",
     qmp: qmpOf(given),
+    allow: allowed(given),
     destination: destinationOf(given),
     disks: unique(given, given.many("disk").map(diskChoice), (d) => d.name),
     ...common(given),
@@ -133,6 +138,14 @@ function ticketUnlessOther(given: Given, listen: Address | "stdio"): Address | "
   const plain = given.has("secret-file") || given.has("insecure");
   if (listen === "stdio" || listen.transport !== "tcp" || plain) return listen;
   return { ...listen, transport: "ticket", ticket: undefined };
+}
+
+function allowed(given: Given): RuleName[] {
+  return unique(given, given.many("allow"), (name) => name).map((name) => {
+    const rule = ALLOWABLE.find((known) => known === name);
+    if (rule !== undefined) return rule;
+    throw new UsageError(`--allow: got "${name}", expected one of ${ALLOWABLE.join(", ")}`);
+  });
 }
 
 function diskChoice(text: string): { name: string; local: string } {

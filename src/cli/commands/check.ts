@@ -26,6 +26,7 @@ export async function check(options: Options, output: Output): Promise<ExitCode>
     const result = await checkMigration({
       qmp,
       disks: options.disks,
+      allow: options.allow,
       connect,
       clock: systemClock,
       log: output.log,

@@ -91,6 +91,7 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
       quitSource: options.quitSource,
       lastWords: qemuLog.read,
       removeFile: (path) => Deno.remove(path).catch(() => {}),
+      allow: options.allow,
       report,
       clock: systemClock,
       log,

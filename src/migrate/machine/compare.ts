@@ -1,0 +1,194 @@
+import type { Inventory, MachineDescription } from "../../rpc/mod.ts";
+import { compareCpus, type FeatureNames } from "./compare_cpus.ts";
+import { compareDevices, named } from "./compare_devices.ts";
+import type { Difference } from "./rules.ts";
+
+/** Machine properties that decide nothing for the guest or the stream. */
+const HOST_SWITCHES: readonly string[] = [
+  ...["dump-guest-core", "mem-merge", "suppress-vmdesc", "aux-ram-share", "fd-bootchk", "graphics"],
+  ...["memory-encryption", "hugepages", "usb"],
+];
+
+/** Machine types whose state is known not to cross between versions (docs/qemu.md). */
+const NOT_ACROSS = /^(virt-|pseries-|virt$|pseries$)/;
+const TARGETS: readonly string[] = ["aarch64", "arm", "ppc64", "riscv64", "riscv32"];
+
+/**
+ * How the destination's machine differs from the source's, as rules say it. Pure.
+ *
+ * @param names of CPU features, where the CPUID words differ.
+ */
+export function compareMachines(
+  source: Inventory,
+  destination: Inventory,
+  names?: FeatureNames,
+): Difference[] {
+  const [a, b] = [source.machine, destination.machine];
+  const differences = compareAccelerators(a, b);
+  const sameAccelerator = differences.length === 0;
+  return [
+    ...differences,
+    ...compareVersions(a, b),
+    // With another accelerator most features differ; that is said once.
+    ...compareCpus(a.cpu, b.cpu, names)
+      .filter(({ rule }) => sameAccelerator || rule === "cpu-count"),
+    ...compareSwitches(a, b),
+    ...compareDevices(
+      source.devices.filter((device) => sameAccelerator || !isAccelerators(device.type)),
+      destination.devices.filter((device) => sameAccelerator || !isAccelerators(device.type)),
+    ),
+    ...withoutOwners(compareRamBlocks(a, b), source, destination),
+    ...compareQueues(a, b),
+    ...compareTpms(a, b),
+    ...compareMedia(a, b),
+  ];
+}
+
+/** What of the source's machine does not go along, whatever the destination is. Pure. */
+export function staysBehindIn({ devices }: Inventory): Difference[] {
+  // The virtio part of such a device is of a type of its own.
+  return devices.filter((device) => !device.bus.startsWith("virtio-")).flatMap(
+    (device): Difference[] => {
+      if (OUTSIDE.test(device.type)) {
+        const message =
+          `device ${named(device, devices)} keeps its data outside QEMU's block layer: ` +
+          "vmferry cannot copy it";
+        return [{ rule: "outside-data", message }];
+      }
+      if (device.type === "usb-host") {
+        const message = `device ${named(device, devices)} is the host's: the guest loses it`;
+        return [{ rule: "host-device", message }];
+      }
+      return [];
+    },
+  );
+}
+
+/** Devices whose data another process, or the host, keeps. */
+const OUTSIDE =
+  /^(vhost-user-(blk|scsi|fs)|vhost-scsi|vhost-vdpa-device|virtio-pmem|vfio-user)|^vfio-(pci|ap|ccw)/;
+
+/** Devices that one accelerator has and the other has not. */
+function isAccelerators(type: string): boolean {
+  return /^kvm|^kvmvapic$|^kvmclock$/.test(type);
+}
+
+function compareAccelerators(a: MachineDescription, b: MachineDescription): Difference[] {
+  if (a.accelerator === b.accelerator) return [];
+  const message =
+    `the source runs the guest with ${a.accelerator.toUpperCase()}, the destination ` +
+    `with ${b.accelerator.toUpperCase()}`;
+  return [{ rule: "accelerator", message }];
+}
+
+function compareVersions(a: MachineDescription, b: MachineDescription): Difference[] {
+  const [from, to] = [a.version, b.version].map((v) => v.split(".").slice(0, 2).map(Number));
+  const order = (from![0]! - to![0]!) || (from![1]! - to![1]!);
+  if (order === 0) return [];
+  const differences: Difference[] = [];
+  const versions = `from QEMU ${a.version} to ${b.version}`;
+  if (TARGETS.includes(a.target) && NOT_ACROSS.test(a.type)) {
+    const message =
+      `machine ${a.type} (${a.target}) ${versions}: such machines were seen not to cross ` +
+      "between versions";
+    differences.push({ rule: "known-pair", message });
+  }
+  if (order > 0) {
+    const message = `${versions}: the destination's QEMU is older than the source's`;
+    differences.push({ rule: "older-qemu", message });
+  }
+  return differences;
+}
+
+function compareSwitches(a: MachineDescription, b: MachineDescription): Difference[] {
+  return Object.entries(a.properties).flatMap(([name, value]) => {
+    const there = b.properties[name];
+    const isOpen = there === undefined || value === "auto" || there === "auto";
+    if (isOpen || value === there || HOST_SWITCHES.includes(name)) return [];
+    const message = `-machine ${name} is ${value} at the source and ${there} at the destination`;
+    return [{ rule: "machine-property", message } as const];
+  });
+}
+
+interface BlockDifference extends Difference {
+  /** The RAM block. */
+  readonly block: string;
+}
+
+function compareRamBlocks(a: MachineDescription, b: MachineDescription): BlockDifference[] {
+  const rule = "ram-block";
+  const there = new Map(b.ramBlocks.map((block) => [block.name, block]));
+  const here = new Map(a.ramBlocks.map((block) => [block.name, block]));
+  const differences: BlockDifference[] = [];
+  for (const [name, block] of here) {
+    const other = there.get(name);
+    // QEMU sizes these anew as the stream comes, up to their maximum.
+    const size = isResizable(name) ? "maxBytes" : "usedBytes";
+    if (!other) {
+      const message = `the destination has no RAM block ${name} (${block[size]} bytes)`;
+      differences.push({ rule, block: name, message });
+    } else if (other[size] !== block[size]) {
+      const message =
+        `RAM block ${name} has ${block[size]} bytes at the source and ${other[size]} ` +
+        "bytes at the destination";
+      differences.push({ rule, block: name, message });
+    }
+  }
+  for (const [name, block] of there) {
+    if (here.has(name) || isResizable(name)) continue;
+    const message = `the source has no RAM block ${name}, the destination has one of ` +
+      `${block.usedBytes} bytes`;
+    differences.push({ rule, block: name, message });
+  }
+  return differences;
+}
+
+function isResizable(name: string): boolean {
+  return name.startsWith("/rom@");
+}
+
+/** A block of a device that one end has not, such as its ROM, goes with the device, which is listed. */
+function withoutOwners(
+  blocks: readonly BlockDifference[],
+  source: Inventory,
+  destination: Inventory,
+): Difference[] {
+  const typeAt = ({ devices }: Inventory, address: string) =>
+    devices.find((device) => device.address === address)?.type;
+  return blocks.filter(({ block }) => {
+    const [address, rest] = block.split("/");
+    if (rest === undefined || address === "") return true;
+    const [here, there] = [typeAt(source, address!), typeAt(destination, address!)];
+    return here === there;
+  }).map(({ rule, message }) => ({ rule, message }));
+}
+
+function compareQueues(a: MachineDescription, b: MachineDescription): Difference[] {
+  return Object.entries(a.nicQueues).flatMap(([nic, queues]) => {
+    const there = b.nicQueues[nic];
+    if (there === undefined || there === queues) return [];
+    const message =
+      `NIC ${nic} has ${queues} queue pairs at the source and ${there} at the destination`;
+    return [{ rule: "nic-queues", message } as const];
+  });
+}
+
+function compareTpms(a: MachineDescription, b: MachineDescription): Difference[] {
+  const [here, there] = [a.tpms, b.tpms].map((tpms) => [...tpms].sort().join(", ") || "none");
+  if (here === there) return [];
+  const message = `TPM at the source: ${here}; at the destination: ${there}`;
+  return [{ rule: "tpm", message }];
+}
+
+function compareMedia(a: MachineDescription, b: MachineDescription): Difference[] {
+  return a.media.flatMap(({ name, sizeBytes }) => {
+    const other = b.media.find((medium) => medium.name === name);
+    // A drive that is missing is a device that is missing.
+    if (!other || other.sizeBytes === sizeBytes) return [];
+    const words = (bytes: number | null) =>
+      bytes === null ? "no medium" : `a medium of ${bytes} bytes`;
+    const message = `drive ${name} holds ${words(sizeBytes)} at the source and ` +
+      `${words(other.sizeBytes)} at the destination`;
+    return [{ rule: "medium", message } as const];
+  });
+}

@@ -1,0 +1,94 @@
+import type { MachineDescription } from "../../rpc/mod.ts";
+import type { Difference } from "./rules.ts";
+
+type Cpu = MachineDescription["cpu"];
+
+/** Names of the CPU features at both ends. */
+export interface FeatureNames {
+  readonly source: readonly string[];
+  readonly destination: readonly string[];
+}
+
+/** Names that are listed of many. */
+const MOST = 12;
+
+/** Whether CPUID words differ, so that it takes the names of the features to say how. Pure. */
+export function wordsDiffer(source: Cpu, destination: Cpu): boolean {
+  return missingBits(source, destination).length + missingBits(destination, source).length > 0;
+}
+
+/** How the vCPUs differ. Pure. */
+export function compareCpus(
+  source: Cpu,
+  destination: Cpu,
+  names: FeatureNames | undefined,
+): Difference[] {
+  const differences: Difference[] = [];
+  const isKnown = source.possible > 0 && destination.possible > 0;
+  // How many there are the destination compares, as it prepares.
+  const samePresent = source.present === destination.present;
+  if (isKnown && samePresent && source.possible !== destination.possible) {
+    const message =
+      `maxcpus is ${source.possible} at the source and ${destination.possible} at the ` +
+      "destination";
+    differences.push({ rule: "cpu-count", message });
+  }
+  const types = `CPU ${modelOf(source)} at the source, ${modelOf(destination)} at the destination`;
+  const missing = missingBits(source, destination);
+  if (missing.length > 0) {
+    const lacks = listed(named(missing, names?.source, names?.destination));
+    differences.push({ rule: "cpu-model", message: `${types}: the destination lacks ${lacks}` });
+  }
+  const more = missingBits(destination, source);
+  if (more.length > 0) {
+    const has = listed(named(more, names?.destination, names?.source));
+    differences.push({ rule: "cpu-extra", message: `${types}: the source lacks ${has}` });
+  }
+  // Where QEMU shows no features, the name of the model is all there is.
+  const isBlind = Object.keys(source.words).length === 0;
+  if (isBlind && source.type !== destination.type) {
+    differences.push({ rule: "cpu-model", message: types });
+  }
+  for (const [name, value] of Object.entries(source.identity)) {
+    const there = destination.identity[name];
+    if (there === undefined || there === value) continue;
+    const message = `the vCPUs' ${name} is ${value} at the source and ${there} at the destination`;
+    differences.push({ rule: "cpu-identity", message });
+  }
+  return differences;
+}
+
+/**
+ * Bits that QEMU sets for the guest from the number of cores and threads; since 10.0 they are among the
+ * features of the CPU, before they were not: ht, cmp-legacy.
+ */
+const OF_TOPOLOGY: Readonly<Record<string, number>> = { "1.EDX": 1 << 28, "80000001.ECX": 1 << 1 };
+
+/** Bits that `a` has and `b` has not, as `7.0.EBX bit 5`. */
+function missingBits({ words: a }: Cpu, { words: b }: Cpu): string[] {
+  return Object.entries(a).flatMap(([word, bits]) => {
+    const missing = (bits & ~(b[word] ?? 0) & ~(OF_TOPOLOGY[word] ?? 0)) >>> 0;
+    return Array.from({ length: 32 }, (_, bit) => bit).filter((bit) => (missing >>> bit) & 1)
+      .map((bit) => `CPUID ${word} bit ${bit}`);
+  });
+}
+
+/** The features by name; by their bits where QEMU has no name for any of them. */
+function named(
+  bits: readonly string[],
+  has: readonly string[] = [],
+  lacks: readonly string[] = [],
+): readonly string[] {
+  const names = has.filter((name) => !lacks.includes(name));
+  return names.length > 0 ? names : bits;
+}
+
+function listed(names: readonly string[]): string {
+  if (names.length <= MOST) return names.join(", ");
+  return `${names.slice(0, MOST).join(", ")} and ${names.length - MOST} more`;
+}
+
+/** `qemu64-x86_64-cpu` is `-cpu qemu64`. */
+function modelOf({ type }: Cpu): string {
+  return type.replace(/-(x86_64|i386|arm|aarch64|s390x|riscv\w*|powerpc\w*)-cpu$/, "") || "unknown";
+}

@@ -1,0 +1,41 @@
+/**
+ * QEMU's RAM blocks as HMP `info ramblock` prints them (QEMU 2.8 and later). They are what the migration
+ * stream sends RAM by: the destination must have each block by the same name and of the same size. Pure.
+ *
+ *     Block Name    PSize              Offset               Used              Total
+ *         pc.ram    4 KiB  0x0000000000000000 0x0000000008000000 0x0000000008000000
+ *
+ * @module
+ */
+
+/** One RAM block. */
+export interface RamBlock {
+  readonly name: string;
+  /** Bytes in use now; a resizable block (its name begins with `/rom@`) can grow to {@link maxBytes}. */
+  readonly usedBytes: number;
+  readonly maxBytes: number;
+}
+
+const LINE = /^\s*(\S.*?)\s+\d+ [KMGT]?i?B\s+0x[0-9a-f]+\s+0x([0-9a-f]+)\s+0x([0-9a-f]+)/i;
+
+/** Parses the text of `info ramblock`; the heading is passed over. */
+export function parseRamBlocks(text: string): RamBlock[] {
+  return text.split(/\r?\n/).flatMap((line) => {
+    const [, name, used, max] = LINE.exec(line) ?? [];
+    if (name === undefined) return [];
+    return [{ name, usedBytes: parseInt(used!, 16), maxBytes: parseInt(max!, 16) }];
+  });
+}
+
+/**
+ * Queues of each NIC, by its id, as HMP `info network` lists them: one line with `type=nic` a queue
+ * pair. Pure.
+ */
+export function parseNicQueues(text: string): Record<string, number> {
+  const queues: Record<string, number> = {};
+  for (const line of text.split(/\r?\n/)) {
+    const name = /^(\S+): index=\d+,type=nic,/.exec(line)?.[1];
+    if (name !== undefined) queues[name] = (queues[name] ?? 0) + 1;
+  }
+  return queues;
+}

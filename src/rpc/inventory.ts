@@ -1,0 +1,77 @@
+/**
+ * The shape of an inventory: what one end's QEMU says of its machine, as it crosses from the destination
+ * to the source. Only what decides whether the migration stream can be loaded, or what the guest would
+ * notice afterwards. Sizes in bytes.
+ *
+ * @module
+ */
+import { integer, list, nullable, object, record, text, type TypeOf } from "./schema.ts";
+
+const word = text(256);
+
+/** Devices in one answer of `describe`: an answer stays below the limit of a message. */
+export const DEVICES_PER_PAGE = 128;
+
+/** A device of the tree; its parent comes before it. */
+const device = object({
+  /** Where its parent stands in the whole list; -1 for a device of the machine itself. */
+  parent: integer(-1, 1 << 20),
+  /** What it is found by at the other end: its parent's key and its address on that one's bus. */
+  key: text(4096),
+  /** Type of the bus it is on, such as `PCIE`. */
+  bus: word,
+  /** QOM type, such as `virtio-blk-pci`. */
+  type: word,
+  /** As given by `id=`; empty without one. */
+  id: text(1024),
+  /** As QEMU writes it, such as `0000:00:03.0`; empty for a device that has none. */
+  address: text(1024),
+  properties: record(text(1024), 512),
+});
+
+const machine = object({
+  /** QEMU's version, such as `10.0.2`. */
+  version: word,
+  /** Machine type, such as `pc-q35-7.2`. */
+  type: word,
+  /** Machine properties that are on or off, such as `smm`. */
+  properties: record(word, 512),
+  /** Architecture as QEMU calls it, such as `x86_64`. */
+  target: word,
+  /** `kvm`, or `tcg` for any other accelerator. */
+  accelerator: word,
+  cpu: object({
+    /** QOM type of the first vCPU, such as `qemu64-x86_64-cpu`. */
+    type: word,
+    /** How many vCPUs there are, and how many there can be; 0 where QEMU does not say. */
+    present: integer(),
+    possible: integer(),
+    /** CPUID words that the guest sees (x86 only), such as `7.0.EBX`: the bits. */
+    words: record(integer(0, 2 ** 32 - 1), 256),
+    /** vendor, family, model and stepping, where the architecture has them. */
+    identity: record(word, 16),
+  }),
+  ramBlocks: list(object({ name: text(1024), usedBytes: integer(), maxBytes: integer() }), 8192),
+  /** Queue pairs of each NIC, by its id. */
+  nicQueues: record(integer(), 1024),
+  /** Models of the TPMs, such as `tpm-crb`. */
+  tpms: list(word, 16),
+  /** Drives that are not copied: a CD, for one. `sizeBytes` is `null` without a medium. */
+  media: list(object({ name: text(1024), sizeBytes: nullable(integer()) }), 1024),
+});
+
+export const describePage = object({
+  machine,
+  devices: list(device, DEVICES_PER_PAGE),
+  /** How many pages there are. */
+  pages: integer(1, 4096),
+});
+
+export type MachineDescription = TypeOf<typeof machine>;
+export type DeviceDescription = TypeOf<typeof device>;
+
+/** All of it. */
+export interface Inventory {
+  readonly machine: MachineDescription;
+  readonly devices: readonly DeviceDescription[];
+}
