@@ -85,7 +85,6 @@ export interface Commands {
   "query-name": { args: Empty; answer: { readonly name?: string } };
   "query-kvm": { args: Empty; answer: { readonly enabled: boolean } };
   "query-cpus-fast": { args: Empty; answer: readonly unknown[] };
-  "query-kvm": { args: Empty; answer: { readonly enabled: boolean; readonly present: boolean } };
   /** Since QEMU 2.7; only on machines whose CPUs can be listed (x86, s390x, pseries, arm and riscv virt). */
   "query-hotpluggable-cpus": {
     args: Empty;
