@@ -1,5 +1,6 @@
 import type { Qemu } from "./support/qemu.ts";
 import { Pair } from "./support/pair.ts";
+import { poll } from "./support/waiting.ts";
 import {
   assertExit,
   assertRefused,
@@ -73,6 +74,7 @@ export const scenario: Scenario = {
   timeoutMs: 240_000,
   async run(context) {
     await comparesMachines(context);
+    await outsideData(context);
     await overridden(context);
     return `${CASES.length} differences named`;
   },
@@ -120,6 +122,61 @@ async function comparesMachines(context: ScenarioContext): Promise<void> {
     }
   }
   await source.quit();
+}
+
+/** Data that no mirror sees is not left behind in silence. */
+async function outsideData(context: ScenarioContext): Promise<void> {
+  context.note("data outside the block layer");
+  const image = `${context.dir}/outside.raw`;
+  await Deno.writeFile(image, new Uint8Array(1 << 20));
+  const socket = `${context.dir}/vhost.sock`;
+  const daemon = new Deno.Command("qemu-storage-daemon", {
+    args: [
+      ...["--blockdev", `driver=file,node-name=f,filename=${image}`],
+      ...[
+        "--export",
+        `vhost-user-blk,id=e,node-name=f,addr.type=unix,addr.path=${socket},writable=on`,
+      ],
+    ],
+    stdin: "null",
+    stdout: "null",
+  }).spawn();
+  context.use({
+    async [Symbol.asyncDispose]() {
+      daemon.kill();
+      await daemon.status;
+    },
+  });
+  await poll("qemu-storage-daemon to listen", async () => {
+    return await Deno.stat(socket).then(() => true, () => undefined);
+  });
+  const qemu = await context.qemu({
+    name: "outside",
+    disks: [],
+    paused: true,
+    extra: [
+      ...["-m", "64,maxmem=1G", "-object", "memory-backend-memfd,id=ram,size=64M,share=on"],
+      ...["-machine", "memory-backend=ram", "-chardev", `socket,id=v,path=${socket}`],
+      ...["-device", "vhost-user-blk-pci,chardev=v,id=vu0"],
+      ...["-object", `memory-backend-file,id=pm,mem-path=${image}.pm,size=2M,share=on`],
+      ...["-device", "virtio-pmem-pci,memdev=pm,id=pm0"],
+    ],
+  });
+  const check = async (...options: string[]) => {
+    const run = context.vmferry({
+      name: "check-outside",
+      args: ["check", "--json", "--qmp", qemu.qmpSocket, ...options],
+    });
+    return { code: await run.exit(), found: await run.waitEvent("check") };
+  };
+  const refused = await check();
+  const named = (refused.found.problems as Finding[]).map(({ message }) => message).join("\n");
+  if (refused.code !== 3 || !/vu0/.test(named) || !/pm0/.test(named)) {
+    throw new Error(`Exit ${refused.code}: ${named}`);
+  }
+  const allowed = await check("--allow", "outside-data");
+  if (allowed.code !== 0) throw new Error(`Allowed: exit ${allowed.code}`);
+  await qemu.quit();
 }
 
 /** `migrate` refuses as `check` does, touches nothing, and goes on where the user says so. */
