@@ -3,19 +3,8 @@ import { type QmpClient, QmpCommandError, queryBlockJobs, queryJobs } from "../q
 import { MigrationError } from "./errors.ts";
 import type { DiskProgress } from "./events.ts";
 import { JobWatch } from "./job_watch.ts";
+import { type Mirror, targetOptions } from "./mirror_target.ts";
 import { CONNECT_MS, type Connections, MirrorRetries } from "./mirror_retry.ts";
-
-/** One disk on its way: the job that copies it and the node it is copied to. */
-export interface Mirror {
-  /** The disk's name, as the user knows it. */
-  readonly name: string;
-  /** Node that is copied. */
-  readonly device: string;
-  readonly sizeBytes: number;
-  readonly exportName: string;
-  readonly jobId: string;
-  readonly targetNode: string;
-}
 
 export interface MirrorSetOptions {
   readonly qmp: QmpClient;
@@ -32,6 +21,8 @@ export interface MirrorSetOptions {
   /** A mirror failed that should go on. Called once at most. */
   readonly onFault: (error: MigrationError) => void;
 }
+
+export type { Mirror };
 
 /** How long QEMU may take to cut a target off, ms; it does that even while it waits. */
 const YANK_MS = 5_000;
@@ -113,19 +104,7 @@ export class MirrorSet {
       signal.throwIfAborted();
       await this.#attempt(mirror, "could not connect its target", async () => {
         this.#nodes.add(mirror.targetNode);
-        await this.#qmp.execute("blockdev-add", {
-          driver: "nbd",
-          "node-name": mirror.targetNode,
-          server: { type: "unix", path: socketPath },
-          export: mirror.exportName,
-          // Never a request that waits for a server that went: QEMU waits for all of them wherever it
-          // drains its disks, at the end of a migration for one, and the guest with it. The job is
-          // what waits.
-          "reconnect-delay": 0,
-          // Zeroes stay holes at the destination; both options are needed for that.
-          "detect-zeroes": "unmap",
-          discard: "unmap",
-        }, { signal });
+        await this.#qmp.execute("blockdev-add", targetOptions(mirror, socketPath), { signal });
       });
     }
     for (const mirror of mirrors) {
@@ -255,9 +234,14 @@ export class MirrorSet {
 
   /** Cancels what runs and removes what was added. Tolerates what is already gone. */
   async undo(): Promise<void> {
-    this.#finishing = true;
-    this.#undoing = true;
+    this.#finishing = this.#undoing = true;
     await this.cut();
+    await this.remove();
+  }
+
+  /** Removes jobs that have ended, or ends them, and the targets, whose connections are still there. */
+  async remove(): Promise<void> {
+    this.#finishing = this.#undoing = true;
     await this.#tolerant(
       [...this.#started].map((device) => ["block-job-cancel", { device, force: true }]),
     );

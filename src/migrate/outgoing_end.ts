@@ -1,4 +1,4 @@
-import { messageOf } from "../io/mod.ts";
+import { messageOf, withDeadline } from "../io/mod.ts";
 import { MigrationSettings, type QmpClient } from "../qmp/mod.ts";
 import type { ChannelListener, OpenStream } from "../rpc/mod.ts";
 import type { TunnelStream } from "../tunnel/mod.ts";
@@ -26,6 +26,9 @@ export interface OutgoingEndOptions
 
 /** How long a link may be away until the guest's writes are not held up by it any more, ms. */
 const FREE_MS = 5_000;
+
+/** How long QEMU may take to close the targets of mirrors that have ended, ms. */
+const CLOSE_MS = 5_000;
 
 /**
  * What a source makes in its QEMU for a guest to go out: the mirrors, the migration of its memory, both
@@ -153,6 +156,16 @@ export class OutgoingEnd {
     });
     await ram.start(`unix:${runDir.path("ram.sock")}`, signal);
     return ram;
+  }
+
+  /** The guest has moved: removes the mirrors and their targets, which QEMU closes without an error. */
+  async closeTargets(): Promise<void> {
+    const { clock, log } = this.#options;
+    this.#sockets.answerTargets();
+    const removing = this.#mirrors?.remove() ?? Promise.resolve();
+    await withDeadline(clock, CLOSE_MS, "QEMU to close the mirrors' targets", removing)
+      .catch((error) => log.log("debug", `source: ${messageOf(error)}`));
+    await this.cutTargets();
   }
 
   /** Nothing in QEMU waits for the mirrors' targets from now on. */

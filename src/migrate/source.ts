@@ -422,8 +422,8 @@ export class SourceMigration {
   // The end
 
   async #endCleanly(): Promise<void> {
-    // Mirrors, sockets and settings go as after a failure; the destination keeps what it has.
-    await this.#end.cutTargets();
+    await this.#end.closeTargets();
+    // Sockets and settings go as after a failure; the destination keeps what it has.
     await this.#undo.run();
     if (!this.#options.quitSource) return;
     await this.#qmp.execute("quit", {}).catch((error) => {

@@ -33,6 +33,8 @@ export class SourceSockets {
   /** Resolves when nothing in QEMU waits for the mirrors' targets any more. */
   readonly #targetsCut = Promise.withResolvers<void>();
 
+  #answersTargets = false;
+
   constructor(options: SourceSocketsOptions) {
     this.#options = options;
   }
@@ -63,6 +65,14 @@ export class SourceSockets {
     this.#targetsCut.resolve();
   }
 
+  /**
+   * Answers QEMU's flush of each target here: the mirrors have ended and the disks are the destination's
+   * QEMU's now, whose NBD server has gone. QEMU 11.1 reports a flush that fails as it closes a target.
+   */
+  answerTargets(): void {
+    this.#answersTargets = true;
+  }
+
   /** Listens at `CHANNEL.sock`; connections become streams that `open` makes. */
   async serve(
     channel: "nbd" | "ram",
@@ -70,7 +80,12 @@ export class SourceSockets {
   ): Promise<ChannelListener> {
     const { listen, runDir, ramCrosses, onFault, log } = this.#options;
     const bound = await listen(runDir.path(`${channel}.sock`));
-    const acceptor = channel === "nbd" ? closingLate(bound, () => this.#mayClose()) : bound;
+    const acceptor = channel === "nbd"
+      ? closingLate(bound, {
+        mayClose: () => this.#mayClose(),
+        answersHere: () => this.#answersTargets,
+      })
+      : bound;
     const listener = new ChannelListener(acceptor, channel, {
       open: async (name, signal) => {
         try {

@@ -45,3 +45,13 @@ export const FLAG_READ_ONLY = 1 << 1;
 
 /** Longest export name and longest string of any kind ("Protocol phases", strings). */
 export const MAX_STRING = 4096;
+
+/** Requests and replies once an export is in use. */
+export const REQUEST_MAGIC = 0x25609513;
+export const EXTENDED_REQUEST_MAGIC = 0x21e41c71;
+export const SIMPLE_REPLY_MAGIC = 0x67446698;
+export const EXTENDED_REPLY_MAGIC = 0x6e8a278c;
+/** Request type. */
+export const CMD_FLUSH = 3;
+/** Flag of the last chunk of a reply. */
+export const REPLY_FLAG_DONE = 1;

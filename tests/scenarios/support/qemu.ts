@@ -172,6 +172,11 @@ export class Qemu implements AsyncDisposable {
     return this.#endedAtMs;
   }
 
+  /** What it has written to standard error so far. */
+  get stderr(): string {
+    return this.#stderr.text;
+  }
+
   /** QEMU's stderr and what passed over the watching QMP connection, for a failure's report. */
   get logs(): { title: string; text: string }[] {
     return [

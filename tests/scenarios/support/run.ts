@@ -84,7 +84,8 @@ async function main(): Promise<number> {
     for (const { name, about } of known.values()) console.log(`${name.padEnd(24)} ${about}`);
     return args.list ? 0 : 2;
   }
-  const names = args.all ? [...known.keys()] : args._.map(String);
+  const usual = [...known.values()].filter(({ long }) => !long).map(({ name }) => name);
+  const names = args.all ? usual : args._.map(String);
   const chosen = names.map((name) => {
     const scenario = known.get(name);
     if (!scenario) {

@@ -8,6 +8,8 @@ export interface Scenario {
   /** What it shows, as a rule: "a guest crosses with its disks". */
   readonly about: string;
   readonly timeoutMs: number;
+  /** Takes minutes: `--all` leaves it out, it runs when it is named. */
+  readonly long?: boolean;
   /**
    * Throws when the rule does not hold.
    *
