@@ -18,6 +18,8 @@ scenarios: ## stories between any two QEMUs: make scenarios QEMU=10.0 QEMU_DEST=
 		env $$pair tools/deno.sh task scenario $(or $(NAME),--all)
 qemu: ## QEMU 10.0 and 11.1 (or later, of Debian sid) into .tools/, for the tests
 	@tools/qemu.sh 10.0 11.1
+memory: ## a guest that checks its RAM crosses to and fro, with KVM and TCG: make memory CROSSINGS=50
+	@$(RUN) run -A tools/build.ts && VMFERRY_CROSSINGS=$(or $(CROSSINGS),50) tools/deno.sh task scenario memory
 bench: ## vmferry and other relays side by side: mirrors, a raw stream, CPU, memory, RPC (some minutes)
 	@$(RUN) run -A tools/build.ts && tools/deno.sh run -A tools/bench/main.ts --json dist/bench.json $(ARGS)
 bench-long: ## over links with a delay and a rate: share of the link, RPC behind it
