@@ -207,12 +207,12 @@ export class SourceMigration {
         return await this.#begin();
       case "mirror": {
         this.#phase("mirror");
-        await this.#guardMachine();
         const attachment = this.#hold(undefined);
         const mirrors = await this.#makeMirrors(record.mirrors);
         // Before anything that waits for the link; after what takes back what was begun, if it can't run.
         if (record.stopped === "held") await this.#letGo();
         await this.#end.serveMirrors();
+        await this.#guardMachine();
         await abortable(attachment.ready(), this.#stop.signal);
         return await this.#copy(mirrors);
       }

@@ -48,6 +48,11 @@ const machine = object({
     possible: integer(),
     /** CPUID words that the guest sees (x86 only), such as `7.0.EBX`: the bits. */
     words: record(integer(0, 2 ** 32 - 1), 256),
+    /**
+     * What no CPUID word shows of the CPU (x86): Hyper-V enlightenments, VMX controls, PMU. `true` or
+     * `false`.
+     */
+    switches: nullable(record(word, 512)),
     /** vendor, family, model and stepping, where the architecture has them. */
     identity: record(word, 16),
   }),

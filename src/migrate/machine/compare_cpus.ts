@@ -44,6 +44,7 @@ export function compareCpus(
     const has = listed(named(more, names?.destination, names?.source));
     differences.push({ rule: "cpu-extra", message: `${types}: the source lacks ${has}` });
   }
+  differences.push(...compareSwitches(source, destination, types));
   // Where QEMU shows no features, the name of the model is all there is.
   const isBlind = Object.keys(source.words).length === 0;
   if (isBlind && source.type !== destination.type) {
@@ -56,6 +57,27 @@ export function compareCpus(
     differences.push({ rule: "cpu-identity", message });
   }
   return differences;
+}
+
+function compareSwitches(source: Cpu, destination: Cpu, types: string): Difference[] {
+  const [a, b] = [source.switches ?? {}, destination.switches ?? {}];
+  const onlyIn = (has: Record<string, string>, lacks: Record<string, string>) =>
+    Object.keys(has).filter((name) => has[name] === "true" && lacks[name] === "false");
+  const [missing, more] = [onlyIn(a, b), onlyIn(b, a)];
+  return [
+    ...missing.length === 0 ? [] : [
+      {
+        rule: "cpu-model",
+        message: `${types}: the destination lacks ${listed(missing)}`,
+      } as const,
+    ],
+    ...more.length === 0 ? [] : [
+      {
+        rule: "cpu-extra",
+        message: `${types}: the source lacks ${listed(more)}`,
+      } as const,
+    ],
+  ];
 }
 
 /**

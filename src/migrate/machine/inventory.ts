@@ -63,8 +63,8 @@ type CpuDescription = MachineDescription["cpu"];
 async function describeCpu(
   qmp: QmpClient,
   path: string | undefined,
-): Promise<Pick<CpuDescription, "type" | "words" | "identity">> {
-  if (path === undefined) return { type: "", words: {}, identity: {} };
+): Promise<Pick<CpuDescription, "type" | "words" | "switches" | "identity">> {
+  if (path === undefined) return { type: "", words: {}, switches: {}, identity: {} };
   const get = (property: string) => optional(qmp.execute("qom-get", { path, property }));
   const [type, words, ...identity] = await Promise.all(
     ["type", "feature-words", ...IDENTITY].map(get),
@@ -76,8 +76,21 @@ async function describeCpu(
   return {
     type: String(type ?? ""),
     words: cpuidWords(words),
+    switches: await cpuSwitches(qmp, path),
     identity: Object.fromEntries(known),
   };
+}
+
+/** Properties of a vCPU that are in no CPUID word, and that a guest or its state may need. */
+const BESIDE_CPUID = /^(hv-|vmx-|pmu$|kvm$)/;
+
+async function cpuSwitches(qmp: QmpClient, path: string): Promise<Record<string, string>> {
+  const names = (await qmp.execute("qom-list", { path }))
+    .filter(({ name, type }) => type === "bool" && BESIDE_CPUID.test(name)).map(({ name }) => name);
+  const values = await Promise.all(
+    names.map((property) => optional(qmp.execute("qom-get", { path, property }))),
+  );
+  return Object.fromEntries(names.map((name, i) => [name, String(values[i])]));
 }
 
 /** `X86CPUFeatureWordInfo` of QEMU's qapi/machine-target.json, as `7.0.EBX`. */

@@ -27,6 +27,16 @@ Deno.test("a CPU feature without a name is told by its bit", () => {
   ]);
 });
 
+Deno.test("Hyper-V enlightenments, which no CPUID word shows, are compared by name", () => {
+  const hv = inventory([], {}, { switches: { "hv-relaxed": "true" } });
+  assertEquals(told(compareMachines(hv, inventory())), [
+    "cpu-model: CPU qemu64 at the source, qemu64 at the destination: the destination lacks hv-relaxed",
+  ]);
+  assertEquals(compareMachines(inventory(), hv).map((d) => d.rule), ["cpu-extra"]);
+  const unknown = inventory([], {}, { switches: null });
+  assertEquals(compareMachines(hv, unknown), []);
+});
+
 Deno.test("CPUID bits that follow from the number of cores are no difference", () => {
   const here = inventory([], {}, { words: { "1.EDX": (1 << 28) >>> 0 } });
   assertEquals(compareMachines(here, inventory([], {}, { words: {} })), []);

@@ -61,6 +61,7 @@ export function inventory(
         present: 1,
         possible: 1,
         words: { "7.0.EBX": 0b0011 },
+        switches: { "hv-relaxed": "false", "pmu": "false" },
         identity: { family: "15" },
         ...cpu,
       },
