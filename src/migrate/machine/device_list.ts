@@ -14,6 +14,7 @@ const MAX_VALUE = 1024;
 /** Flattens the tree; parents come before their devices. */
 export function listDevices(roots: readonly QtreeBus[]): DeviceDescription[] {
   const devices: DeviceDescription[] = [];
+  const keys = new Set<string>();
   const walk = (buses: readonly QtreeBus[], parent: number) => {
     // QEMU lists the newest first. A number that stands for an order counts from the oldest.
     for (const [i, bus] of [...buses].reverse().entries()) {
@@ -25,9 +26,13 @@ export function listDevices(roots: readonly QtreeBus[]): DeviceDescription[] {
         const above = parent < 0 ? undefined : devices[parent];
         const at = addressOf(device, bus, above);
         const local = at ?? `${type}${ordinal === 0 ? "" : `#${ordinal}`}`;
+        let key = `${above?.key ?? ""}/${i}/${local}`;
+        // Nothing else is expected at one address, but nothing may be lost if there is.
+        while (keys.has(key)) key += `/${type}`;
+        keys.add(key);
         devices.push({
           parent,
-          key: `${above?.key ?? ""}/${i}/${local}`,
+          key,
           bus: bus.type,
           type,
           id: device.id,
@@ -60,7 +65,8 @@ function addressOf(
   if (type === "IDE") return properties["unit"];
   if (type === "usb-bus") return usbPort;
   if (type === "virtio-serial-bus") return properties["nr"];
-  if (type === "virtual-css-bus") return properties["devno"] ?? undefined;
+  // `devno` is what was asked for, `dev_id` what QEMU has made of it.
+  if (type === "virtual-css-bus") return properties["dev_id"];
   return above === undefined ? undefined : properties["iobase"];
 }
 

@@ -25,7 +25,7 @@ const HOSTS: ReadonlySet<string> = new Set([
   ...["cyls", "heads", "secs", "lcyls", "lheads", "lsecs", "bios-chs-trans", "max_io_size"],
   // State that QEMU shows as a property.
   ...["MCFG", "hpet-offset-saved", "busnr", "addr", "below-4g-mem-size", "above-4g-mem-size"],
-  ...["smb_io_base", "short_root_bus", "failover_pair_id", "scsi-id", "lun", "channel"],
+  ...["smb_io_base", "short_root_bus", "failover_pair_id", "devno", "scsi-id", "lun", "channel"],
 ]);
 
 /** Properties that are a device's address on such a bus; elsewhere they are properties like others. */
