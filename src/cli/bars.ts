@@ -51,7 +51,14 @@ export function barLines(progress: Progress, width: number): string[] {
   const names = [...shown.map((d) => d.name), "memory"];
   const label = Math.min(16, Math.max(...names.map((n) => n.length)));
   const lines = shown.map((d) =>
-    bar(d.name, label, d.transferred, d.total, d.ready ? "in step" : formatSize(d.total), width)
+    bar(
+      d.name,
+      label,
+      d.transferred,
+      d.total,
+      d.ready ? "in step" : formatSize(d.sizeBytes ?? d.total),
+      width,
+    )
   );
   if (disks.length > shown.length) {
     const ready = disks.filter((d) => d.ready).length;

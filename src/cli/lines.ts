@@ -6,12 +6,26 @@ import { formatSeconds, formatSize } from "./size.ts";
 import { statusLines } from "./status_lines.ts";
 import { percent, PHASES } from "./words.ts";
 
-const WHERE: Readonly<Record<Outcome, string>> = {
-  migrated: "the guest runs at the destination",
+const WHERE: Readonly<Record<Exclude<Outcome, "migrated">, string>> = {
   failed: "the guest was not moved",
   cancelled: "cancelled, the guest was not moved",
   unknown: "OUTCOME UNKNOWN: do not start the guest anywhere before you know where it runs",
 };
+
+/** Where a guest is that has arrived, by QEMU's run state there. */
+function arrived(guest: string | null): string {
+  switch (guest) {
+    case null:
+    case "running":
+      return "the guest runs at the destination";
+    case "paused":
+      return "the guest is at the destination, paused";
+    case "suspended":
+      return "the guest is at the destination, asleep (S3)";
+    default:
+      return `the guest is at the destination, in state "${guest}"`;
+  }
+}
 
 /** Longest text of one member of an event, characters. */
 const LONGEST = 10_000;
@@ -87,18 +101,24 @@ function progressLine(event: CliEvent & { event: "progress" }): string {
 }
 
 function resultLine(event: CliEvent & { event: "result" }): string {
-  const where = `vmferry: ${WHERE[event.outcome]}`;
+  const { outcome, guest = null } = event;
+  const where = `vmferry: ${outcome === "migrated" ? arrived(guest) : WHERE[outcome]}`;
   if (event.error) {
     const { side, message } = event.error;
-    const lines = [side === null ? `vmferry: ${message}` : `vmferry: ${side}: ${message}`, where];
-    return [...lines, ...event.next.map((step) => `vmferry: next: ${step}`)].join("\n");
+    const why = side === null ? `vmferry: ${message}` : `vmferry: ${side}: ${message}`;
+    return [
+      why,
+      ...(event.check ? [] : [where]),
+      ...event.next.map((step) => `vmferry: next: ${step}`),
+    ].join("\n");
   }
   const figures = [
     `${formatSize(event.bytes)} in ${(event.totalMs / 1000).toFixed(1)} s`,
     event.downtimeMs === null ? undefined : `downtime ${Math.round(event.downtimeMs)} ms`,
     event.pauseMs === null ? undefined : `guest paused for ${Math.round(event.pauseMs)} ms`,
   ];
-  return `${where}: ${figures.filter((f) => f !== undefined).join(", ")}`;
+  const line = `${where}: ${figures.filter((f) => f !== undefined).join(", ")}`;
+  return [line, ...event.next.map((step) => `vmferry: next: ${step}`)].join("\n");
 }
 
 const VERDICTS: Readonly<Record<RecoverVerdict, readonly [plan: string, done: string]>> = {

@@ -20,6 +20,10 @@ export function exitCodeOf(error: MigrationError): ExitCode {
   return EXIT[error.kind];
 }
 
+/** QEMU announces the NICs when the guest is loaded, and not again at `cont` (7.2 to 11.1). */
+const CONTINUE = "'cont' in the destination QEMU's monitor continues the guest; then give " +
+  "'announce-self', because QEMU announced its NICs to the network only as it arrived";
+
 /** The last event of a migration. Times in ms of the system clock, sizes in bytes. */
 export function resultEvent(end: {
   readonly startedAt: number;
@@ -27,9 +31,13 @@ export function resultEvent(end: {
   readonly downtimeMs?: number | null;
   readonly pauseMs?: number | null;
   readonly error?: MigrationError | undefined;
+  /** QEMU's run state at the destination, where the guest has arrived. */
+  readonly guest?: string | null;
   /** The destination's QEMU was given its one incoming migration, or may have been. */
   readonly memoryBegan?: boolean | undefined;
   readonly next?: readonly string[];
+  /** It is the end of a check: no guest was to be moved. */
+  readonly check?: boolean;
 }): MigrationEvent {
   return {
     event: "result",
@@ -39,7 +47,14 @@ export function resultEvent(end: {
     totalMs: Math.round(systemClock.now() - end.startedAt),
     bytes: end.bytes,
     error: end.error?.reported ?? null,
-    next: end.next ?? (end.error ? nextAfter(end.error, end.memoryBegan ?? false) : []),
+    guest: end.error ? null : end.guest ?? null,
+    next: end.next ??
+      (end.error
+        ? nextAfter(end.error, end.memoryBegan ?? false)
+        : end.guest === "paused"
+        ? [CONTINUE]
+        : []),
+    ...(end.check ? { check: true as const } : {}),
   };
 }
 

@@ -14,7 +14,9 @@ export function statusLines(status: StatusEvent): string {
     ...disks.map((d) =>
       d.ready
         ? `disk ${d.name}: in step, ${formatSize(d.total - d.transferred)} behind`
-        : `disk ${d.name}: ${percent(d.transferred, d.total)} of ${formatSize(d.total)}`
+        : `disk ${d.name}: ${percent(d.transferred, d.total)} of ${
+          formatSize(d.sizeBytes ?? d.total)
+        }`
     ),
   ];
   if (ram) {

@@ -51,6 +51,7 @@ export class DestinationMigration {
   /** Why the session of the source ended, if it did. */
   #cause: MigrationError | undefined;
   #failure: MigrationError | undefined;
+  #arrivedAs: string | null = null;
   readonly #told = Promise.withResolvers<void>();
   readonly #sessions = new Set<Session>();
 
@@ -104,6 +105,11 @@ export class DestinationMigration {
     return this.#record?.incomingStarted ?? false;
   }
 
+  /** QEMU's run state when the guest was started or left paused; `null` before, or where unknown. */
+  get guestStatus(): string | null {
+    return this.#arrivedAs;
+  }
+
   /** Bytes that crossed the tunnel, both directions. */
   get bytes(): number {
     return this.#owner?.bytes ?? 0;
@@ -124,6 +130,7 @@ export class DestinationMigration {
         await this.#guest.once(() => this.#start(record.run ?? true)).catch(() => {});
         return;
       case "finished":
+        this.#arrivedAs = await guestStatus(this.#qmp) ?? null;
         await this.#undo.run();
         this.#outcome.resolve();
         return;
@@ -373,6 +380,7 @@ export class DestinationMigration {
     if (this.#machine.current !== "starting") await this.#enter("finish", { run });
     this.#options.report({ event: "phase", phase: "handover" });
     const status = await this.#run(run);
+    this.#arrivedAs = status;
     if (run) warnIfStands(status, this.#options.report);
     await this.#enter("runs");
     this.#stopLease();

@@ -5,6 +5,9 @@
  * @module
  */
 
+/** What is said to a user who cancels a migration that can only go on. */
+export const TOO_LATE = "Too late to cancel: the guest is being handed over";
+
 /** The steps of a migration as its user sees them. */
 export type Phase = "prepare" | "mirror" | "ram" | "switchover" | "handover" | "done";
 
@@ -15,7 +18,10 @@ export type Side = "source" | "destination";
 export interface DiskProgress {
   readonly name: string;
   readonly transferred: number;
+  /** What the job has to copy: the disk, and what the guest has changed since. */
   readonly total: number;
+  /** Virtual size of the disk. */
+  readonly sizeBytes?: number;
   /** In step with the source: every further guest write goes to both. */
   readonly ready: boolean;
 }
@@ -83,8 +89,15 @@ export type MigrationEvent =
     /** Bytes that crossed the tunnel, both directions. */
     readonly bytes: number;
     readonly error: ReportedError | null;
+    /**
+     * QEMU's run state at the destination when the guest has arrived, such as `running`, `paused` or
+     * `suspended`; `null` otherwise, or where it is not known.
+     */
+    readonly guest?: string | null;
     /** What the user should do now, a command or a sentence each. */
     readonly next: readonly string[];
+    /** Of a check, in which no guest was to be moved. */
+    readonly check?: true;
   };
 
 /** Where events go. Must not throw and must not wait. */

@@ -43,10 +43,11 @@ const ASK_AT_MOST_MS = 300_000;
  * the question is out, silence means nothing: it is asked again, over the same session while that
  * lives, over fresh ones after that, for as long as the session's grace.
  *
+ * @returns QEMU's run state there; `null` where QEMU did not say it.
  * @throws {MigrationError} code `not-started`: the destination says that it does not run the guest
  * and never will; kind `unknown`: no word could be had.
  */
-export async function handOver(options: HandoverOptions): Promise<void> {
+export async function handOver(options: HandoverOptions): Promise<string | null> {
   const { peer, run, clock, log, report, graceMs } = options;
   let last: unknown;
   const latest = clock.now() + graceMs + ASK_AT_MOST_MS;
@@ -54,7 +55,7 @@ export async function handOver(options: HandoverOptions): Promise<void> {
     try {
       const { status } = await peer.finish(run);
       if (run) warnIfStands(status, report);
-      return;
+      return status;
     } catch (error) {
       throwIfFinal(error);
       last = error;
@@ -69,7 +70,7 @@ export async function handOver(options: HandoverOptions): Promise<void> {
   const until = clock.now() + Math.max(ASK_AT_LEAST_MS, graceMs);
   do {
     try {
-      if (await askAgain(options)) return;
+      return await askAgain(options);
     } catch (error) {
       throwIfFinal(error);
       last = error;
@@ -106,14 +107,15 @@ export async function tellAnswered(
 /**
  * Asks in a fresh session, and tells it again to a destination that has not heard or not answered.
  *
- * @returns true when the destination has the guest, false when it can't tell yet.
+ * @returns QEMU's run state there, once the destination has the guest.
+ * @throws {Error} where it can't tell yet.
  */
-async function askAgain(options: HandoverOptions): Promise<boolean> {
+async function askAgain(options: HandoverOptions): Promise<string | null> {
   const peer = await options.connect(AbortSignal.timeout(CONNECT_MS));
   try {
-    const { state } = await peer.status(options.migration);
+    const { state, guest } = await peer.status(options.migration);
     const word = wordOf(state);
-    if (word === "answered") return true;
+    if (word === "answered") return guest;
     if (word === "denied") {
       throw new RpcError("not-started", "The destination gave up before it ran the guest");
     }
@@ -124,7 +126,7 @@ async function askAgain(options: HandoverOptions): Promise<boolean> {
     await peer.attach(options.migration);
     const { status } = await peer.finish(options.run);
     if (options.run) warnIfStands(status, options.report);
-    return true;
+    return status;
   } finally {
     await peer.close(1000);
   }

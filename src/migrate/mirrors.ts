@@ -68,6 +68,7 @@ export class MirrorSet {
       return {
         name: mirror.name,
         transferred: job?.currentProgress ?? 0,
+        sizeBytes: mirror.sizeBytes,
         total: job?.totalProgress || mirror.sizeBytes,
         ready: job?.status === "ready",
       };

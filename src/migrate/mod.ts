@@ -16,6 +16,7 @@ export type { DestinationState } from "./destination_machine.ts";
 export { DestinationPeer } from "./destination_peer.ts";
 export { adviceOn } from "./advice.ts";
 export { asMigrationError, type FailureKind, MigrationError } from "./errors.ts";
+export { TOO_LATE } from "./events.ts";
 export type {
   DiskProgress,
   MigrationEvent,

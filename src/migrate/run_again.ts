@@ -31,6 +31,7 @@ export async function runAgain(
       if (status === "postmigrate" && asleep) return ASLEEP_STUCK;
       if (status === "postmigrate" || (status === "paused" && pausedByUs)) {
         await qmp.execute("cont", {});
+        if (status === "postmigrate") await announce(qmp);
       } else if (status !== "finish-migrate") {
         return `The guest at the source is in state "${status}"`;
       }
@@ -42,4 +43,17 @@ export async function runAgain(
   } catch (error) {
     return `Whether the guest runs at the source could not be made sure: ${messageOf(error)}`;
   }
+}
+
+/** As QEMU announces a guest that has arrived (its parameters announce-*), ms. */
+const ROUNDS = { initial: 50, max: 550, rounds: 5, step: 100 } as const;
+
+/**
+ * Has QEMU announce the guest's NICs. The destination's QEMU did so when it had loaded the guest, before
+ * anybody let it run (7.2 to 11.1), and the switches between send its packets there since. From 4.0 on.
+ */
+async function announce(qmp: QmpClient): Promise<void> {
+  if (!qmp.hasCommand("announce-self")) return;
+  // The guest runs, which is what counts; its next packet teaches the switches too.
+  await qmp.execute("announce-self", ROUNDS).catch(() => {});
 }

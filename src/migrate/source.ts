@@ -4,7 +4,7 @@ import { Attachment } from "./attachment.ts";
 import { activateArrived } from "./guest/activate.ts";
 import { DestinationPeer, problemsThere } from "./destination_peer.ts";
 import { asMigrationError, MigrationError, qemuGone } from "./errors.ts";
-import type { Phase } from "./events.ts";
+import { type Phase, TOO_LATE } from "./events.ts";
 import { FirstCause } from "./first_cause.ts";
 import { GuestWatch, type GuestWatchOptions } from "./guest_watch.ts";
 import { giveMemory } from "./give_memory.ts";
@@ -125,7 +125,8 @@ export class SourceMigration {
     const { signal, resume } = this.#options;
     const onCancel = () => {
       // It could not be continued here any more: the destination is the only way.
-      if (!this.#noWayBack) this.#fault(signal.reason);
+      if (!this.#noWayBack) return this.#fault(signal.reason);
+      this.#options.report({ event: "warning", code: "too-late", message: TOO_LATE });
     };
     signal.addEventListener("abort", onCancel, { once: true });
     if (signal.aborted) onCancel();
@@ -224,7 +225,7 @@ export class SourceMigration {
         migration: record.migration,
         connect: (signal) => this.#connect(signal),
       }).catch((error) => this.#options.log.log("info", `the destination: ${messageOf(error)}`));
-      return await this.#arrived();
+      return await this.#arrived(this.#record.wasRunning ? null : "paused");
     }
     if (this.#machine.current === "handover") return await this.#handOver();
     throw new MigrationError(
@@ -317,7 +318,7 @@ export class SourceMigration {
 
   async #handOver(): Promise<Migrated> {
     const { clock, log, report, graceMs } = this.#options;
-    await handOver({
+    const guest = await handOver({
       peer: this.#attachment?.peer,
       migration: this.#record.migration,
       run: this.#record.wasRunning,
@@ -328,10 +329,10 @@ export class SourceMigration {
       report,
     });
     this.#machine.take("answered");
-    return await this.#arrived();
+    return await this.#arrived(guest);
   }
 
-  async #arrived(): Promise<Migrated> {
+  async #arrived(guest: string | null): Promise<Migrated> {
     const answeredAt = this.#options.clock.now();
     // The guest is there, whatever becomes of this end now.
     const tolerate = (error: unknown) =>
@@ -343,7 +344,7 @@ export class SourceMigration {
     const downtimeMs = info?.downtimeMs ?? null;
     await this.#endCleanly();
     this.#options.report({ event: "phase", phase: "done" });
-    return { downtimeMs, pauseMs, bytes: this.bytes };
+    return { downtimeMs, pauseMs, guest, bytes: this.bytes };
   }
 
   // The destination

@@ -47,5 +47,7 @@ export interface SourceOptions {
 export interface Migrated {
   readonly downtimeMs: number | null;
   readonly pauseMs: number | null;
+  /** QEMU's run state at the destination; `null` where another process has heard it. */
+  readonly guest: string | null;
   readonly bytes: number;
 }

@@ -184,5 +184,10 @@ export interface Commands {
   "job-dismiss": { args: { id: string }; answer: Empty };
   "stop": { args: Empty; answer: Empty };
   "cont": { args: Empty; answer: Empty };
+  /** Times in ms. From 4.0 on. */
+  "announce-self": {
+    args: { initial: number; max: number; rounds: number; step: number };
+    answer: Empty;
+  };
   "quit": { args: Empty; answer: Empty };
 }

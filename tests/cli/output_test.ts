@@ -4,6 +4,7 @@ import { LineWriter } from "../../src/cli/line_writer.ts";
 import { lineOf } from "../../src/cli/lines.ts";
 import { Output } from "../../src/cli/output.ts";
 import { exitCodeOf, resultEvent } from "../../src/cli/result.ts";
+import { statusLines } from "../../src/cli/status_lines.ts";
 import { MigrationError } from "../../src/migrate/mod.ts";
 import { settle } from "../support/manual_clock.ts";
 
@@ -100,6 +101,45 @@ Deno.test("a result is told with its figures, a failure with its cause, its side
     "vmferry: destination: No space left on device\nvmferry: the guest was not moved",
   );
   assertEquals(lineOf(progress(1), true), undefined);
+});
+
+Deno.test("a guest that has arrived is reported as it stands there, not always as running", () => {
+  const result = {
+    ...{ event: "result" as const, outcome: "migrated" as const, downtimeMs: null, pauseMs: null },
+    ...{ totalMs: 1000, bytes: 0, error: null },
+  };
+  const line = (guest: string | null) => {
+    const event = resultEvent({ startedAt: 0, bytes: 0, guest });
+    assert(event.event === "result");
+    return lineOf({ ...result, guest, next: event.next }, true)!.split("\n");
+  };
+  const [said, ...next] = line("paused");
+  assertEquals(said, "vmferry: the guest is at the destination, paused: 0 B in 1.0 s");
+  assertEquals([next.length, /'announce-self'/.test(next[0]!)], [1, true]);
+  for (
+    const [guest, words] of [
+      ["suspended", "the guest is at the destination, asleep (S3)"],
+      ["io-error", 'the guest is at the destination, in state "io-error"'],
+      ["running", "the guest runs at the destination"],
+      [null, "the guest runs at the destination"],
+    ] as const
+  ) assertEquals(line(guest), [`vmferry: ${words}: 0 B in 1.0 s`]);
+});
+
+Deno.test("a check that fails does not speak of a guest that was not moved", () => {
+  const error = new MigrationError("refused", "qmp-unreachable", "source", "QMP: No such file");
+  const event = resultEvent({ startedAt: 0, bytes: 0, error, check: true });
+  assertEquals(lineOf(event, false), "vmferry: source: QMP: No such file");
+});
+
+Deno.test("a disk is shown with its own size, however much the guest has changed since", () => {
+  const GiB = 2 ** 30;
+  const one = { name: "vd0", transferred: 2.67 * GiB, total: 2.84 * GiB, ready: false };
+  const disks = [{ ...one, sizeBytes: 2 * GiB }];
+  assertEquals(barLines({ ...progress(0), disks }, 100)[0]?.endsWith("94 %  2.00 GiB"), true);
+  const status = { disks, ram: null, phase: "mirror", link: { state: "up" }, warnings: [] };
+  const text = statusLines({ ...status, guest: {}, ending: null, eta: null } as never);
+  assertEquals(/94 % of 2\.00 GiB/.test(text), true, text);
 });
 
 Deno.test("a check says what QEMU was looked at as, which may not be what was meant", () => {

@@ -12,6 +12,12 @@ export const scenario: Scenario = {
     const migrate = pair.migrate(await receive.address(), ["--quit-source"]);
     await assertExit(migrate, 0);
     await assertExit(receive, 0);
+    for (const ferry of [migrate, receive]) {
+      const { guest, next } = await ferry.waitEvent("result");
+      if (guest !== "paused" || !/'cont'.*'announce-self'/.test(String(next))) {
+        throw new Error(`${ferry.name} says that the guest is ${guest}, next: ${next}`);
+      }
+    }
     await pair.source.exited;
     await pair.assertArrived();
   },

@@ -37,7 +37,7 @@ export async function check(options: Options, output: Output): Promise<ExitCode>
     return result.problems.length === 0 ? EXIT.done : EXIT.refused;
   } catch (error) {
     const failure = asMigrationError(stop.signal.aborted ? stop.signal.reason : error, side);
-    output.report(resultEvent({ startedAt, bytes: 0, error: failure }));
+    output.report(resultEvent({ startedAt, bytes: 0, error: failure, check: true }));
     return exitCodeOf(failure);
   }
 }

@@ -6,6 +6,7 @@ import {
   MigrationError,
   SourceMigration,
   type SourceRecord,
+  TOO_LATE,
 } from "../../migrate/mod.ts";
 import { listenUnix } from "../../tunnel/mod.ts";
 import { formatDestination } from "../ticket_file.ts";
@@ -45,6 +46,7 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
   let migration: SourceMigration | undefined;
   using _signals = onSignals((name) => {
     if (stop.signal.aborted) return;
+    if (board.isLate) return report({ event: "warning", code: "too-late", message: TOO_LATE });
     stop.abort(new MigrationError("cancelled", "cancelled", "source", `Cancelled by ${name}`));
   });
   const stopTimer = options.timeoutMs === 0

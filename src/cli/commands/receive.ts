@@ -5,6 +5,7 @@ import {
   DestinationMigration,
   type DestinationRecord,
   MigrationError,
+  TOO_LATE,
 } from "../../migrate/mod.ts";
 import { connectUnix, listenUnix } from "../../tunnel/mod.ts";
 import { type Address, parseAddress } from "../address.ts";
@@ -39,7 +40,12 @@ const ASKED_AT_LEAST_MS = 10_000;
 export async function receive(options: Options, output: Output): Promise<ExitCode> {
   const { log } = output;
   const board = new StatusBoard();
-  const report = board.noting(output.report);
+  // The source at the other end of the pipe shows what this end prints, beside its own report.
+  let sourceReports = false;
+  const report = board.noting((event) => {
+    if (sourceReports && !output.log.debugEnabled && event.event !== "warning") return;
+    output.report(event);
+  });
   const start = systemClock.now();
   using end = await ListeningEnd.prepare(options.listen, options, {
     report,
@@ -52,6 +58,7 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
   let cancelled: MigrationError | undefined;
   // From before anything is made: what is made is taken back.
   using _signals = onSignals((name) => {
+    if (board.isLate) return report({ event: "warning", code: "too-late", message: TOO_LATE });
     const message = `Cancelled by ${name} at the destination`;
     cancelled = new MigrationError("cancelled", "cancelled", "destination", message);
     migration?.cancel(cancelled);
@@ -103,7 +110,10 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
       log,
     );
     if (cancelled) destination.cancel(cancelled);
-    const server = await end.serve((session) => destination.serve(session));
+    const server = await end.serve((session) => {
+      sourceReports = options.listen === "stdio";
+      destination.serve(session);
+    });
     end.over.then(() => {
       if (destination.source) return;
       const message = "The source left without a migration";
@@ -122,8 +132,8 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
       failure = await outcomeOf(migration);
       // Whoever looks for the guest needs what was written down.
       if (failure?.kind === "unknown" && failure.code === "not-seen-running") run.dir.keep();
-      const { bytes, memoryBegan } = migration;
-      report(resultEvent({ startedAt: start, bytes, memoryBegan, error: failure }));
+      const { bytes, memoryBegan, guestStatus: guest } = migration;
+      report(resultEvent({ startedAt: start, bytes, memoryBegan, guest, error: failure }));
       await withDeadline(
         systemClock,
         tellMs(options, end.graceMs),
@@ -137,6 +147,7 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
     }
     return failure ? exitCodeOf(failure) : EXIT.done;
   } catch (error) {
+    sourceReports = false;
     if (error instanceof UsageError) throw error;
     const failure = asMigrationError(error, "destination");
     const { bytes = 0, memoryBegan } = migration ?? {};

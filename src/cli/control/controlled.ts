@@ -4,7 +4,13 @@
  * @module
  */
 import { messageOf } from "../../io/mod.ts";
-import { type LimitChange, type Limits, MigrationError, type Side } from "../../migrate/mod.ts";
+import {
+  type LimitChange,
+  type Limits,
+  MigrationError,
+  type Side,
+  TOO_LATE,
+} from "../../migrate/mod.ts";
 import { describeMachine, type QmpClient } from "../../qmp/mod.ts";
 import { absolutePath } from "../paths.ts";
 import { ControlError } from "./protocol.ts";
@@ -86,6 +92,7 @@ function refuseWhenLate({ phase, over }: StatusBoard, what: string): void {
   if (over) throw late("The migration has ended");
   if (phase === "done") throw late("The guest is at the destination already");
   if (phase === "handover") {
+    if (what === "cancelled") throw late(TOO_LATE);
     throw late(`The guest is being handed over to the destination: it can't be ${what} any more`);
   }
 }

@@ -48,6 +48,11 @@ export class StatusBoard {
     return this.#over;
   }
 
+  /** The guest is being handed over, or has been: there is nothing left to cancel. */
+  get isLate(): boolean {
+    return this.#phase === "handover" || this.#phase === "done";
+  }
+
   /** A report that is noted here on its way to `next`. */
   noting(next: Report): Report {
     return (event) => {

@@ -27,6 +27,8 @@ export interface SshOptions {
 const END_MS = 3000;
 /** Lines of standard error that are kept to explain an end. */
 const KEPT_LINES = 50;
+/** What the lines of a vmferry begin with. */
+const OURS = "vmferry: ";
 /** Exit code of a vmferry that refused. */
 const REFUSED = 3;
 
@@ -81,6 +83,8 @@ class SshPipe implements BytePipe {
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly #lines: string[] = [];
+  /** Lines of the vmferry over there before it spoke: one that does not speak is quoted as an error. */
+  #held: string[] = [];
   readonly #linesEnded: Promise<void>;
   #rest: Uint8Array = new Uint8Array();
   #begun = false;
@@ -98,7 +102,7 @@ class SshPipe implements BytePipe {
     // What fails to be written is told by the write.
     this.#writer.closed.catch(() => {});
     this.#reader = this.#child.stdout.getReader();
-    this.#linesEnded = this.#collect();
+    this.#linesEnded = this.#collect().finally(() => this.#tellHeld());
     const ended = Promise.all([this.#child.status, this.#linesEnded]);
     running.add(ended);
     ended.finally(() => running.delete(ended));
@@ -110,6 +114,7 @@ class SshPipe implements BytePipe {
       const rest = await skipBanner({ read: (into) => this.#read(into) });
       this.#rest = rest;
       this.#begun = true;
+      this.#tellHeld();
     } catch (error) {
       if (error instanceof NoPrefaceError && !this.#closed) throw await this.#explained(error);
       throw error;
@@ -193,6 +198,19 @@ class SshPipe implements BytePipe {
       : new Error(words, { cause: error });
   }
 
+  #tell(line: string): void {
+    // What it says after we have left concerns nobody any more.
+    if (!this.#closed) this.#options.onLine(line);
+  }
+
+  #tellHeld(): void {
+    const held = this.#held;
+    this.#held = [];
+    // Of one that ended without a word on the pipe, only what to do is left to be told.
+    const told = this.#begun ? held : held.filter((line) => line.startsWith(`${OURS}next: `));
+    for (const line of told) this.#tell(line);
+  }
+
   async #collect(): Promise<void> {
     const decoder = new TextDecoder();
     let line = "";
@@ -201,8 +219,8 @@ class SshPipe implements BytePipe {
       if (shown === "") return;
       this.#lines.push(shown);
       if (this.#lines.length > KEPT_LINES) this.#lines.shift();
-      // What it says after we have left concerns nobody any more.
-      if (!this.#closed) this.#options.onLine(shown);
+      if (!this.#begun && shown.startsWith(OURS)) this.#held.push(shown);
+      else this.#tell(shown);
     };
     for await (const chunk of this.#child.stderr) {
       const lines = (line + decoder.decode(chunk, { stream: true })).split("\n");
