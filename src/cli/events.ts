@@ -49,6 +49,8 @@ export type CliEvent =
   | {
     readonly event: "check";
     readonly role: Side;
+    /** The ends that were looked at; `qemuVersion` is `null` where that end did not tell it. */
+    readonly ends?: readonly { readonly side: Side; readonly qemuVersion: string | null }[];
     readonly disks: readonly {
       readonly name: string;
       readonly sizeBytes: number;

@@ -1,6 +1,6 @@
 import { printableAll } from "../io/mod.ts";
 import { withoutTicket } from "./address.ts";
-import type { Outcome } from "../migrate/mod.ts";
+import type { Outcome, Side } from "../migrate/mod.ts";
 import type { CliEvent, RecoverVerdict } from "./events.ts";
 import { formatSeconds, formatSize } from "./size.ts";
 import { statusLines } from "./status_lines.ts";
@@ -165,7 +165,18 @@ function checkLines(event: CliEvent & { event: "check" }): string {
   const problems = event.problems.map((p) => `vmferry: ${p.side}: ${p.message}`);
   const { length } = problems;
   const what = ["nothing stands", "1 thing stands"][length] ?? `${length} things stand`;
-  // The role is what QEMU was started for, which need not be what was meant.
-  const verdict = `vmferry: as a ${event.role}: ${what} in the way`;
+  const verdict = `vmferry: ${lookedAt(event)}: ${what} in the way`;
   return [...disks, ...notes, ...warnings, ...problems, verdict].join("\n");
+}
+
+/** The ends that a check has looked at, with the role of each: what QEMU was started for. */
+function lookedAt({ role, ends = [] }: CliEvent & { event: "check" }): string {
+  const of = (side: Side) => {
+    const end = ends.find((e) => e.side === side);
+    return end && `QEMU ${end.qemuVersion ?? "of unknown version"}`;
+  };
+  const [source, destination] = [of("source"), of("destination")];
+  if (source && destination) return `source ${source}, destination ${destination}`;
+  const only = role === "source" ? ", alone (name a DESTINATION to check that end too)" : "";
+  return `as a ${role}${of(role) ? `, ${of(role)}${only}` : ""}`;
 }

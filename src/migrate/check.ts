@@ -24,13 +24,13 @@ import {
 import { destinationProblems, inspectGuest, sourceProblems } from "./inspect.ts";
 import {
   type DiskChoice,
-  isMirrored,
+  notCopied,
   selectLocals,
   selectOwn,
   staysBehind,
   unmovable,
 } from "./plan.ts";
-import { runs } from "./run_states.ts";
+import { runs, versionOf } from "./run_states.ts";
 import { needsSinglePass, singlePassWarning } from "./single_pass.ts";
 
 /** Something that stands in the way. */
@@ -43,6 +43,8 @@ export interface Problem {
 export interface CheckResult {
   /** What the QEMU that was asked can be in a migration. */
   readonly role: Side;
+  /** The ends that were looked at, with their QEMUs' versions where they told them. */
+  readonly ends: readonly { readonly side: Side; readonly qemuVersion: string | null }[];
   /** The disks that would go or come. */
   readonly disks: readonly Disk[];
   readonly problems: readonly Problem[];
@@ -84,24 +86,26 @@ export async function checkMigration(options: CheckOptions): Promise<CheckResult
   const more = isSource ? unmovable(selection.disks) : [];
   const problems: Problem[] = [...found, ...selection.problems, ...more]
     .map((message) => ({ side: role, message }));
-  const warnings = all.filter((d) => !isMirrored(d) && !d.empty)
-    .map((d) => `disk ${d.name} would not be mirrored: it is read-only or shared`);
+  const { shared: warnings, media } = notCopied(all);
   if (isSource) warnings.push(...staysBehind(selection.disks));
   if (isSource && runs(guest.status) && await needsSinglePass(qmp)) {
     warnings.push(singlePassWarning(qmp));
   }
   const inventory = isSource ? await takeInventory(qmp) : undefined;
   const differences = inventory ? staysBehindIn(inventory) : [];
+  const ends: { side: Side; qemuVersion: string | null }[] = [
+    { side: role, qemuVersion: versionOf(qmp) },
+  ];
   const result = () => {
     const { refused, warned, noted } = judge(differences, options.allow);
     const own = inventory ? staysBehindIn(inventory).map(({ message }) => message) : [];
     const sideOf = ({ message }: Difference): Side =>
       own.includes(message) ? "source" : "destination";
     return {
-      ...{ role, disks: selection.disks },
+      ...{ role, ends, disks: selection.disks },
       problems: [...refused.map((d) => ({ side: sideOf(d), message: worded(d) })), ...problems],
       warnings: [...warnings, ...warned.map(({ message }) => message)],
-      notes: noted.map(({ message }) => message),
+      notes: [...media, ...noted.map(({ message }) => message)],
       differences: [
         ...refused.map((d) => ({ ...d, severity: "refuse" as const })),
         ...warned.map((d) => ({ ...d, severity: "warn" as const })),
@@ -131,6 +135,7 @@ export async function checkMigration(options: CheckOptions): Promise<CheckResult
     const each = error.problems.length > 0 ? error.problems : [error.message];
     problems.push(...each.map((message) => ({ side: "destination" as const, message })));
   } finally {
+    ends.push({ side: "destination", qemuVersion: peer.qemuVersion });
     await peer.close();
   }
   return result();

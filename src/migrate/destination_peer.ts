@@ -27,6 +27,7 @@ const ABORT_MS = 10_000;
 export class DestinationPeer {
   readonly session: Session;
   readonly #rpc: RpcPeer;
+  #qemuVersion: string | null = null;
 
   constructor(session: Session, options: { readonly clock: Clock; readonly log: Logger }) {
     this.session = session;
@@ -37,14 +38,26 @@ export class DestinationPeer {
     });
   }
 
-  prepare(params: Params<"prepare">, signal: AbortSignal): Promise<Result<"prepare">> {
-    return this.#rpc.call("prepare", params, { timeoutMs: this.#patience(PREPARE_MS), signal });
+  /** The version of the destination's QEMU; `null` until an answer has told it. */
+  get qemuVersion(): string | null {
+    return this.#qemuVersion;
+  }
+
+  async prepare(params: Params<"prepare">, signal: AbortSignal): Promise<Result<"prepare">> {
+    const timeoutMs = this.#patience(PREPARE_MS);
+    const result = await this.#rpc.call("prepare", params, { timeoutMs, signal });
+    this.#qemuVersion = result.qemuVersion;
+    return result;
   }
 
   /** The destination's machine; an end before 1.1 answers `unknown-procedure`. */
-  describe(signal: AbortSignal): Promise<Inventory> {
+  async describe(signal: AbortSignal): Promise<Inventory> {
     const timeoutMs = this.#patience(ANSWER_MS);
-    return readInventory((page) => this.#rpc.call("describe", { page }, { timeoutMs, signal }));
+    const inventory = await readInventory((page) =>
+      this.#rpc.call("describe", { page }, { timeoutMs, signal })
+    );
+    this.#qemuVersion = inventory.machine.version;
+    return inventory;
   }
 
   /** Names of the features of the destination's vCPUs (x86). */

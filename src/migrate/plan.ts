@@ -50,6 +50,23 @@ export function unmovable(disks: readonly Disk[]): string[] {
   );
 }
 
+/**
+ * Disks that are not copied, in words: `shared` ones are to be had at both hosts, `media` are read-only.
+ * Firmware code is no disk of the guest's.
+ */
+export function notCopied(disks: readonly Disk[]): { shared: string[]; media: string[] } {
+  const stays = disks.filter((disk) => !isMirrored(disk) && !disk.empty && !disk.firmware);
+  return {
+    shared: stays.filter((disk) => !disk.readOnly).map(({ name }) =>
+      `disk ${name} is not copied: it is shared with other guests (share-rw=on), and the ` +
+      "destination must reach the same storage"
+    ),
+    media: stays.filter((disk) => disk.readOnly).map(({ name }) =>
+      `disk ${name} is read-only and not copied: give the destination the same medium`
+    ),
+  };
+}
+
 /** What of these disks does not go along, in words: a mirror copies what the guest sees, as it is now. */
 export function staysBehind(disks: readonly Disk[]): string[] {
   const told = (what: string, of: (disk: Disk) => readonly string[] | undefined) =>

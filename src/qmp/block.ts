@@ -17,6 +17,8 @@ export interface Disk {
   readonly empty: boolean;
   /** The device was told to share it with other guests (`share-rw=on`). */
   readonly shared: boolean;
+  /** A flash device's code that the guest cannot change, such as OVMF_CODE. */
+  readonly firmware?: boolean;
   /** The guest speaks with a SCSI device of the host itself, past QEMU's block layer. */
   readonly passedThrough?: boolean;
   /** Names of its internal snapshots. */
@@ -52,6 +54,9 @@ export async function listDisks(client: QmpClient): Promise<Disk[]> {
       bitmaps: (inserted?.["dirty-bitmaps"] ?? []).filter((b) => b.persistent)
         .map((b) => b.name ?? ""),
       ...((block["io-status"] ?? "ok") === "ok" ? {} : { failed: true }),
+      ...(inserted?.ro && (isPflash(block) || FLASH.test(block.qdev ?? ""))
+        ? { firmware: true }
+        : {}),
     });
   }
   for (const { name } of disks) {
@@ -88,6 +93,9 @@ function diskName(block: RawBlock): string {
   if (peripheral) return peripheral[1]!;
   return block.device || block.inserted?.["node-name"] || "";
 }
+
+/** The flash devices of x86 and aarch64 machines, in the tree of objects. */
+const FLASH = /^\/machine\/(system|virt)\.flash\d+$/;
 
 /** The drive of a flash device, an EFI variable store for one. */
 function isPflash(block: RawBlock): boolean {

@@ -159,6 +159,26 @@ Deno.test("a check says what QEMU was looked at as, which may not be what was me
   );
 });
 
+Deno.test("a check names each end with its role and its QEMU's version", () => {
+  const ends = [
+    { side: "source" as const, qemuVersion: "7.2.22" },
+    { side: "destination" as const, qemuVersion: "10.0.13" },
+  ];
+  const found = {
+    ...{ event: "check" as const, role: "source" as const, disks: [], problems: [] },
+    ...{ warnings: [], notes: [], differences: [] },
+  };
+  assertEquals(
+    lineOf({ ...found, ends }, false),
+    "vmferry: source QEMU 7.2.22, destination QEMU 10.0.13: nothing stands in the way",
+  );
+  assertEquals(
+    lineOf({ ...found, ends: ends.slice(0, 1) }, false),
+    "vmferry: as a source, QEMU 7.2.22, alone (name a DESTINATION to check that end too): " +
+      "nothing stands in the way",
+  );
+});
+
 Deno.test("a link that went is told with the time that is left, quiet or not", () => {
   const link = { event: "link" as const, attempt: 3 };
   for (const quiet of [true, false]) {

@@ -2,6 +2,7 @@ import { assertEquals } from "@std/assert";
 import {
   compareGuests,
   matchDisks,
+  notCopied,
   selectDisks,
   selectLocals,
   selectOwn,
@@ -128,4 +129,17 @@ Deno.test("what a mirror leaves behind is told, disk by disk", () => {
     "disk vda: internal snapshots a, b stay behind",
     "disk vdb: persistent dirty bitmaps backup stay behind",
   ]);
+});
+
+Deno.test("firmware code is no disk; read-only media are a note, shared disks a warning", () => {
+  const medium = { nodeName: "n", sizeBytes: 1, format: "raw", empty: false, shared: false };
+  const told = notCopied([
+    { ...medium, name: "vd0", readOnly: false },
+    { ...medium, name: "code", readOnly: true, firmware: true },
+    { ...medium, name: "cd0", readOnly: true },
+    { ...medium, name: "cd1", readOnly: true, empty: true },
+    { ...medium, name: "lun", readOnly: false, shared: true },
+  ]);
+  assertEquals(told.media.map((m) => m.split(" ")[1]), ["cd0"]);
+  assertEquals(told.shared.map((m) => m.split(" ")[1]), ["lun"]);
 });
