@@ -50,6 +50,7 @@ install_packages() {
   need ssh openssh-client
   need sshd openssh-server
   need ip iproute2
+  need nft nftables
   need ps procps
   need faketime faketime
   need openssl openssl

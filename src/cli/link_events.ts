@@ -27,19 +27,22 @@ export class LinkEvents {
   /** Watches a session until its end. */
   watch(session: Session): void {
     let stop = () => {};
-    const tell = (downSince: number) => {
-      const leftMs = Math.max(0, session.graceMs - (this.#clock.now() - downSince));
-      const graceLeft = Math.ceil(leftMs / 1000);
+    let isHinted = false;
+    const tell = () => {
+      const graceLeft = Math.ceil(session.graceLeftMs / 1000);
       this.#report({ event: "link", state: "down", attempt: this.#attempt, graceLeft });
-      stop = this.#clock.after(EVERY_MS, () => tell(downSince));
+      stop = this.#clock.after(EVERY_MS, tell);
     };
-    session.onLink(({ state }) => {
+    session.onLink(({ state, hint }) => {
       stop();
       // Without any grace the end of the link is the end of the session, which tells itself.
       if (session.graceMs === 0) return;
       if (state === "down") {
         this.#attempt = 0;
-        tell(this.#clock.now());
+        tell();
+        if (hint === undefined || isHinted) return;
+        isHinted = true;
+        this.#report({ event: "warning", code: "small-packets-only", message: hint });
       } else {
         this.#report({ event: "link", state: "up", attempt: this.#attempt, graceLeft: null });
       }

@@ -75,12 +75,11 @@ export async function connectSession(options: ConnectOptions): Promise<Session> 
 async function reconnect(session: Session, options: ConnectOptions): Promise<void> {
   const { clock, log } = options;
   const random = options.random ?? Math.random;
-  const until = clock.now() + session.graceMs;
   const over = new AbortController();
   session.ended.then(() => over.abort(new ConnectionError("The session ended")));
   let pause = limits.RECONNECT_FIRST_MS;
   for (let attempt = 1; session.state === "down"; attempt++) {
-    options.onAttempt?.(attempt, Math.max(0, until - clock.now()));
+    options.onAttempt?.(attempt, session.graceLeftMs);
     try {
       const { pipe, result } = await withPipe(
         { ...options, signal: over.signal },

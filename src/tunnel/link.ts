@@ -20,6 +20,8 @@ export interface LinkHost {
   pingWanted(): void;
   /** The peer broke the protocol; the host says what it has to say and ends the link. */
   faulted(error: ProtocolError): void;
+  /** Something came from the other end well after the connection began. Called once. */
+  heardLate(): void;
 }
 
 /** How silence is judged, ms. */
@@ -43,6 +45,9 @@ export class Link {
   #wakeWriter: (() => void) | undefined;
   #endCause: Error | undefined;
   #heard = false;
+  #heardLate = false;
+  #silent = false;
+  #livedMs = 0;
   #silentMs = 0;
   #writes = 0;
   #writing = false;
@@ -76,6 +81,16 @@ export class Link {
 
   get bytesRead(): number {
     return this.#bytesRead;
+  }
+
+  /** Something came from the other end well after the connection began: it passes both ways. */
+  get heardLate(): boolean {
+    return this.#heardLate;
+  }
+
+  /** It was given up because nothing came. */
+  get silent(): boolean {
+    return this.#silent;
   }
 
   /** As of the pipe below. */
@@ -198,11 +213,18 @@ export class Link {
       if (this.#cause) return;
       const before = this.#silentMs;
       this.#silentMs = this.#heard ? 0 : before + tick;
+      // What came before was on its way with the handshake.
+      if (this.#heard && this.#livedMs >= pingAfterMs / 2 && !this.#heardLate) {
+        this.#heardLate = true;
+        this.#host.heardLate();
+      }
+      this.#livedMs += tick;
       this.#heard = false;
       const stuck = this.#writing && this.#writes === this.#writesSeen;
       this.#stuckMs = stuck ? this.#stuckMs + tick : 0;
       this.#writesSeen = this.#writes;
       if (isOver(this.#silentMs)) {
+        this.#silent = true;
         return this.close(
           new ConnectionError(`Nothing was heard from the other end for ${deadAfterMs / 1000} s`),
         );

@@ -21,6 +21,8 @@ export interface OutboundOptions {
   /** Empty; only the way out changes it. */
   readonly replay: ReplayBuffer;
   readonly flight: FlightCap;
+  /** Called when bytes were acknowledged that were not before. Must not wait. */
+  readonly onProgress: () => void;
 }
 
 /**
@@ -35,6 +37,7 @@ export class Outbound {
   readonly #clock: Clock;
   readonly #replay: ReplayBuffer;
   readonly #flight: FlightCap;
+  readonly #onProgress: () => void;
 
   readonly #gather = new Uint8Array(limits.GATHER_BUFFER);
   /** Bytes in it. */
@@ -53,6 +56,12 @@ export class Outbound {
     this.#clock = options.clock;
     this.#replay = options.replay;
     this.#flight = options.flight;
+    this.#onProgress = options.onProgress;
+  }
+
+  /** Bytes sent and acknowledged. */
+  get acknowledged(): number {
+    return this.#replay.acked;
   }
 
   /** Bytes sent and not acknowledged. */
@@ -91,6 +100,7 @@ export class Outbound {
    */
   acked(received: number): void {
     if (!this.#replay.ack(received)) return;
+    this.#onProgress();
     if (this.#flight.isRoundOver(received)) {
       this.#flight.acked(received, this.#replay.end, this.#slot.rttMs, this.#clock.now());
     }
@@ -112,7 +122,9 @@ export class Outbound {
    * @throws {ProtocolError} when that can't be served; the session can't go on then.
    */
   restart(received: number): void {
+    const before = this.#replay.acked;
     this.#replay.rewind(received);
+    if (this.#replay.acked > before) this.#onProgress();
     this.#held = undefined;
     this.#flight.restart();
   }

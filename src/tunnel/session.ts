@@ -12,6 +12,7 @@ import { ReadBufferPool } from "./buffers.ts";
 import { Ending } from "./ending.ts";
 import { ConnectionError, ProtocolError, SessionError } from "./errors.ts";
 import { FlightCap } from "./flight.ts";
+import { Grace } from "./grace.ts";
 import type { Resumable, SessionIdentity } from "./handshake.ts";
 import type { Hello } from "./hello.ts";
 import { Inbound } from "./inbound.ts";
@@ -39,6 +40,8 @@ export interface LinkChange {
   readonly state: "up" | "down";
   /** With `down`: why. */
   readonly cause: Error | undefined;
+  /** With `down`: what the connections so far have in common, and what to do about it. */
+  readonly hint?: string | undefined;
 }
 
 export interface SessionOptions {
@@ -82,11 +85,11 @@ export class Session implements LinkHost, SendQueueHost, Resumable {
   readonly #outbound: Outbound;
   readonly #inbound: Inbound;
   readonly #ending: Ending;
+  readonly #grace: Grace;
 
   #epoch = 0;
   #connections = 0;
   #linkListeners = new Set<(change: LinkChange) => void>();
-  #stopGrace: () => void = () => {};
 
   constructor(options: SessionOptions) {
     const { role, peer, clock } = options;
@@ -104,12 +107,22 @@ export class Session implements LinkHost, SendQueueHost, Resumable {
     const sending = { clock, slot, flight, replay: new ReplayBuffer(this.graceMs > 0) };
     const readBuffers = new ReadBufferPool();
     const acks = this.#acks = new Acknowledger(clock, slot);
+    const grace = this.#grace = new Grace({
+      clock,
+      ms: this.graceMs,
+      inFlight: () => this.inFlight,
+      received: () => acks.received,
+      onOver: (reason, cause) => this.#ending.lost(reason, cause),
+    });
     const queue = this.#queue = new SendQueue({
       ...sending,
       host: this,
       peerMaxData: peer.maxData,
     });
-    const outbound = this.#outbound = new Outbound({ ...sending, queue, acks });
+    const outbound = this.#outbound = new Outbound({
+      ...{ ...sending, queue, acks },
+      onProgress: grace.renew,
+    });
     const streams = this.#streams = new StreamTable({
       role,
       peer,
@@ -151,6 +164,24 @@ export class Session implements LinkHost, SendQueueHost, Resumable {
   /** Bytes sent and not acknowledged. */
   get inFlight(): number {
     return this.#outbound.inFlight;
+  }
+
+  /** Bytes sent and acknowledged, and received: as long as this grows, there is progress. */
+  get progress(): number {
+    return this.#outbound.acknowledged + this.#acks.received;
+  }
+
+  /**
+   * How long it may go without progress and not end, ms: until its connection is found dead, and the
+   * grace after that.
+   */
+  get patienceMs(): number {
+    return this.graceMs + this.#liveness.deadAfterMs;
+  }
+
+  /** What is left of the grace, ms; all of it while the connection carries the session. */
+  get graceLeftMs(): number {
+    return this.#grace.leftMs;
   }
 
   /** Shortest round trip seen on the connection, ms. */
@@ -202,7 +233,7 @@ export class Session implements LinkHost, SendQueueHost, Resumable {
     }
     // Credit is absolute, acknowledgements are cumulative: what was owed is owed once more.
     this.#acks.restart();
-    this.#stopGrace();
+    this.#grace.attached();
     this.#states.to("up");
     this.#connections++;
     const link = new Link(pipe, this, this.#inbound, this.#clock, this.#liveness);
@@ -256,21 +287,10 @@ export class Session implements LinkHost, SendQueueHost, Resumable {
     } else if (this.#ending.settled || this.graceMs === 0) {
       this.#ending.lost(`The connection was lost: ${cause.message}`, cause);
     } else {
-      this.#waitForLink(cause);
-      this.#tellLink({ state: "down", cause });
+      this.#states.to("down");
+      this.#grace.lost(link, cause, this.#ending.bothSaidDone ? limits.LINGER_MS : this.graceMs);
+      this.#tellLink({ state: "down", cause, hint: this.#grace.hint });
     }
-  }
-
-  #waitForLink(cause: Error): void {
-    this.#states.to("down");
-    const waitMs = this.#ending.bothSaidDone
-      ? Math.min(this.graceMs, limits.LINGER_MS)
-      : this.graceMs;
-    this.#stopGrace = this.#clock.after(waitMs, () => {
-      const reason = `The connection was lost (${cause.message}) and did not come back ` +
-        `within ${waitMs / 1000} s`;
-      this.#ending.lost(reason, cause);
-    });
   }
 
   #tellLink(change: LinkChange): void {
@@ -339,6 +359,10 @@ export class Session implements LinkHost, SendQueueHost, Resumable {
     this.#ending.faulted(error);
   }
 
+  heardLate(): void {
+    this.#grace.heardLate();
+  }
+
   // The end
 
   /**
@@ -369,7 +393,7 @@ export class Session implements LinkHost, SendQueueHost, Resumable {
 
   #over(): void {
     this.#states.to("ended");
-    this.#stopGrace();
+    this.#grace.stop();
     this.#linkListeners.clear();
   }
 }

@@ -5,6 +5,9 @@
  * @module
  */
 
+/** The largest packet that passes where large ones are dropped, bytes. */
+const PASSES = 1500;
+
 /** One end of the cable. */
 export interface Host {
   /** The namespace. */
@@ -58,6 +61,27 @@ export class Network implements AsyncDisposable {
   /** Plugs it in again. */
   async restore(): Promise<void> {
     await ip("-n", this.source.name, "link", "set", "veth", "up");
+  }
+
+  /**
+   * Both ends take the path for one of large packets, and it drops them without a word: an MTU
+   * black hole. Needs `nft`.
+   */
+  async dropLarge(): Promise<void> {
+    for (const { name } of [this.source, this.destination]) {
+      await ip("-n", name, "link", "set", "veth", "mtu", "9000");
+      const rules =
+        "add table ip path; add chain ip path in { type filter hook input priority 0; }; " +
+        `add rule ip path in meta length gt ${PASSES} drop`;
+      await run("ip", "netns", "exec", name, "nft", rules);
+    }
+  }
+
+  /** Packets of every size pass again. */
+  async passLarge(): Promise<void> {
+    for (const { name } of [this.source, this.destination]) {
+      await run("ip", "netns", "exec", name, "nft", "delete table ip path");
+    }
   }
 
   /** What `from` sends vanishes from now on; the other direction passes. */
