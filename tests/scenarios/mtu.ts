@@ -3,8 +3,8 @@ import { Pair } from "./support/pair.ts";
 import { assertExit, type Scenario } from "./support/scenario.ts";
 
 /** The grace, and the silence after which a connection is dead, s. */
-const [GRACE, DEAD_AFTER] = [5, 3];
-/** Ten periods: an end that renews its grace with each connection is not done by then. */
+const [GRACE, DEAD_AFTER] = [8, 3];
+/** An end that renews its grace with each connection is not done by then. */
 const MOST_MS = 30_000;
 
 /** A path that passes handshakes and pings, and drops what carries data. */
