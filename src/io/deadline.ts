@@ -48,3 +48,35 @@ export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Pr
     signal.removeEventListener("abort", onAbort);
   }
 }
+
+/** In how many looks at the progress a wait is cut up: it may last longer by one of them. */
+const LOOKS = 8;
+
+/**
+ * Calls `callback` once, when `progress` has been the same number for `ms` milliseconds; an eighth of that
+ * later at most.
+ *
+ * @returns how to stop that.
+ */
+export function afterStall(
+  clock: Clock,
+  ms: number,
+  progress: () => number,
+  callback: () => void,
+): () => void {
+  let before = progress();
+  let since = clock.now();
+  let cancel = () => {};
+  const wait = () => {
+    const leftMs = since + ms - clock.now();
+    cancel = clock.after(Math.min(leftMs, ms / LOOKS), () => {
+      const now = progress();
+      if (now !== before) [before, since] = [now, clock.now()];
+      // Fractions of a millisecond must not make a loop of it.
+      if (clock.now() - since > ms - 1) callback();
+      else wait();
+    });
+  };
+  wait();
+  return () => cancel();
+}

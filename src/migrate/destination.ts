@@ -350,7 +350,10 @@ export class DestinationMigration {
     await this.#enter("load");
     report({ event: "phase", phase: "switchover" });
     try {
-      await Promise.all([guestLoaded(this.#qmp, clock), stopNbdServer(this.#qmp, log)]);
+      await Promise.all([
+        guestLoaded(this.#qmp, clock, () => this.#owner),
+        stopNbdServer(this.#qmp, log),
+      ]);
       await this.#enter("completed");
       return {};
     } catch (error) {

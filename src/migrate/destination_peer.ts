@@ -9,10 +9,11 @@ import {
 } from "../rpc/mod.ts";
 import type { Session, TunnelStream } from "../tunnel/mod.ts";
 import { readInventory } from "./machine/describe.ts";
+import { patience } from "./patience.ts";
 
-/** How long the destination may take to prepare, ms. */
+/** How long the destination may take to prepare, ms, while the connection is there. */
 const PREPARE_MS = 120_000;
-/** How long the destination may take to load what is left when the guest is stopped, ms. */
+/** How long loading what is left when the guest is stopped may take, ms, without a byte that crosses. */
 const LOAD_MS = 180_000;
 /** How long one answer to `finish`, `status` or `attach` may take before it is asked again, ms. */
 const ANSWER_MS = 30_000;
@@ -44,17 +45,19 @@ export class DestinationPeer {
   }
 
   async prepare(params: Params<"prepare">, signal: AbortSignal): Promise<Result<"prepare">> {
-    const timeoutMs = this.#patience(PREPARE_MS);
-    const result = await this.#rpc.call("prepare", params, { timeoutMs, signal });
+    const result = await this.#rpc.call("prepare", params, {
+      ...this.#patience(PREPARE_MS),
+      signal,
+    });
     this.#qemuVersion = result.qemuVersion;
     return result;
   }
 
   /** The destination's machine; an end before 1.1 answers `unknown-procedure`. */
   async describe(signal: AbortSignal): Promise<Inventory> {
-    const timeoutMs = this.#patience(ANSWER_MS);
+    const patient = this.#patience(ANSWER_MS);
     const inventory = await readInventory((page) =>
-      this.#rpc.call("describe", { page }, { timeoutMs, signal })
+      this.#rpc.call("describe", { page }, { ...patient, signal })
     );
     this.#qemuVersion = inventory.machine.version;
     return inventory;
@@ -62,8 +65,8 @@ export class DestinationPeer {
 
   /** Names of the features of the destination's vCPUs (x86). */
   async cpuFeatures(signal: AbortSignal): Promise<readonly string[]> {
-    const timeoutMs = this.#patience(ANSWER_MS);
-    return (await this.#rpc.call("cpuFeatures", {}, { timeoutMs, signal })).features;
+    const patient = this.#patience(ANSWER_MS);
+    return (await this.#rpc.call("cpuFeatures", {}, { ...patient, signal })).features;
   }
 
   /** Takes a migration over that another session of ours has prepared. */
@@ -72,7 +75,7 @@ export class DestinationPeer {
   }
 
   load(signal: AbortSignal): Promise<Result<"load">> {
-    return this.#rpc.call("load", {}, { timeoutMs: this.#patience(LOAD_MS), signal });
+    return this.#rpc.call("load", {}, { ...this.#patience(LOAD_MS), signal });
   }
 
   finish(run: boolean): Promise<Result<"finish">> {
@@ -92,9 +95,10 @@ export class DestinationPeer {
     return openChannel(this.session, this.#rpc, channel, signal);
   }
 
-  /** How long an answer may take that is asked for once: the link may be away meanwhile. */
-  #patience(ms: number): number {
-    return ms + this.session.graceMs;
+  /** How long an answer may take that is asked for once: the connection may be away meanwhile. */
+  #patience(ms: number): { readonly timeoutMs: number; readonly progress: () => number } {
+    const { stallMs, progress } = patience(ms, () => this.session);
+    return { timeoutMs: stallMs, progress };
   }
 
   /** Ends the session, cleanly if that is possible within `deadlineMs`. */

@@ -5,9 +5,10 @@
  */
 import { type Clock, delay, type Logger, messageOf, withDeadline } from "../io/mod.ts";
 import { type QmpClient, queryMigrate, waitMigration } from "../qmp/mod.ts";
+import { type Carrier, patience } from "./patience.ts";
 import { runs } from "./run_states.ts";
 
-/** How long QEMU may take to load what has crossed, without progress, ms. */
+/** How long QEMU may take to load what has crossed, ms, without progress while the connection is there. */
 const LOAD_MS = 120_000;
 /** How long a source that has cut the stream may take to say so, ms. */
 const CAUSE_MS = 1_000;
@@ -27,9 +28,13 @@ const isOver = (status: string) => status === "completed" || status === "failed"
  *
  * @throws {Error} in QEMU's words, when it could not.
  */
-export async function guestLoaded(qmp: QmpClient, clock: Clock): Promise<void> {
+export async function guestLoaded(
+  qmp: QmpClient,
+  clock: Clock,
+  carrier: () => Carrier | undefined,
+): Promise<void> {
   const { status, errorDesc } = await waitMigration(qmp, isOver, {
-    ...{ stallMs: LOAD_MS, clock },
+    ...{ ...patience(LOAD_MS, carrier), clock },
     // The source asks for this before it sends the last of it; where it did not, we only ask later.
     begun: Promise.resolve(),
   });

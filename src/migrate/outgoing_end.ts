@@ -188,7 +188,8 @@ export class OutgoingEnd {
 
   #ram(more: Pick<RamOptions, "disconnect" | "onRound"> = {}): Ram {
     const { clock, log } = this.#options;
-    const ram = new Ram({ qmp: this.#qmp, clock, log, ...more });
+    const carrier = () => this.#options.attachment()?.peer?.session;
+    const ram = new Ram({ qmp: this.#qmp, clock, log, carrier, ...more });
     this.#undo.add("the migration of the memory", () => ram.undo());
     return ram;
   }

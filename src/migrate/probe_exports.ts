@@ -5,7 +5,7 @@ import type { Mirror } from "./mirrors.ts";
 
 /** Probes under way at a time. */
 const PROBES = 8;
-/** How long a probe may take beside the time that a link may be away, ms. */
+/** How long a probe may take, ms, beside the time that the connection may be away. */
 const PROBE_MS = 30_000;
 
 /**
@@ -22,7 +22,7 @@ const TRIES = 3;
 export async function probeExports(
   peer: Pick<DestinationPeer, "openChannel">,
   disks: readonly Mirror[],
-  options: { readonly graceMs: number; readonly signal: AbortSignal },
+  options: { readonly awayMs: number; readonly signal: AbortSignal },
 ): Promise<void> {
   const queue = [...disks];
   const worker = async () => {
@@ -35,7 +35,7 @@ export async function probeExports(
 async function probeDisk(
   peer: Pick<DestinationPeer, "openChannel">,
   { name, sizeBytes, exportName }: Mirror,
-  { graceMs, signal }: { readonly graceMs: number; readonly signal: AbortSignal },
+  { awayMs, signal }: { readonly awayMs: number; readonly signal: AbortSignal },
 ): Promise<void> {
   let before: MigrationError | undefined;
   for (let tries = 1;; tries++) {
@@ -46,7 +46,7 @@ async function probeDisk(
       await probeExport(stream, exportName, {
         expectedSizeBytes: sizeBytes,
         writable: true,
-        timeoutMs: graceMs + PROBE_MS,
+        timeoutMs: awayMs + PROBE_MS,
         signal,
       });
       return;

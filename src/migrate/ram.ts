@@ -1,10 +1,13 @@
 import { type Clock, type Logger, messageOf } from "../io/mod.ts";
-import { type QmpClient, queryMigrate, waitMigration } from "../qmp/mod.ts";
+import { type QmpClient, QmpTimeoutError, queryMigrate, waitMigration } from "../qmp/mod.ts";
 import { MigrationError } from "./errors.ts";
 import type { RamProgress } from "./events.ts";
+import { type Carrier, patience } from "./patience.ts";
 
-/** How long the memory may take without a byte of progress, ms. */
+/** How long RAM may take without a byte of progress, ms, beside the time that the connection is away. */
 const STALL_MS = 120_000;
+/** How long a migration that was given up may take to end, without progress, ms. */
+const UNDO_MS = 120_000;
 /** States of a migration that is over. Every other one, known or not, means that it goes on. */
 const OVER = ["none", "completed", "failed", "cancelled"];
 
@@ -12,6 +15,8 @@ export interface RamOptions {
   readonly qmp: QmpClient;
   readonly clock: Clock;
   readonly log: Logger;
+  /** What carries the migration; `undefined` where that is over. */
+  readonly carrier?: () => Carrier | undefined;
   /** A round through memory begins: 1 for all of it, 2 for what was changed meanwhile, and so on. */
   readonly onRound?: (round: number) => void;
   /**
@@ -28,6 +33,7 @@ export class Ram {
   readonly #log: Logger;
   readonly #disconnect: () => Promise<void>;
   readonly #onRound: (round: number) => void;
+  readonly #carrier: () => Carrier | undefined;
   #stopped: Promise<void> | undefined;
   /** QEMU was told to go on from pre-switchover, or may have been. */
   #continued = false;
@@ -37,6 +43,7 @@ export class Ram {
     this.#clock = options.clock;
     this.#log = options.log;
     this.#onRound = options.onRound ?? (() => {});
+    this.#carrier = options.carrier ?? (() => undefined);
     this.#disconnect = options.disconnect ?? (() => Promise.resolve());
   }
 
@@ -76,7 +83,12 @@ export class Ram {
   async complete(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     this.#continued = true;
-    const begun = this.#qmp.execute("migrate-continue", { state: "pre-switchover" }, { signal });
+    const begun = this.#qmp.execute("migrate-continue", { state: "pre-switchover" }, { signal })
+      .catch((error) => {
+        // QEMU answers nothing while it sends what is left of RAM, for minutes where it may take that
+        // long. The wait below has its own end.
+        if (!(error instanceof QmpTimeoutError)) throw error;
+      });
     // The guest stands still: no question that QEMU would have to answer before it goes on.
     await Promise.all([begun, this.#wait("completed", begun, signal)]);
   }
@@ -100,7 +112,7 @@ export class Ram {
       });
     }
     await waitMigration(this.#qmp, (status) => OVER.includes(status), {
-      stallMs: STALL_MS,
+      stallMs: UNDO_MS,
       clock: this.#clock,
     });
   }
@@ -114,7 +126,7 @@ export class Ram {
     const info = await waitMigration(
       this.#qmp,
       (status) => status === wanted || OVER.includes(status),
-      { stallMs: STALL_MS, signal, clock: this.#clock, begun },
+      { ...patience(STALL_MS, this.#carrier), signal, clock: this.#clock, begun },
     );
     if (info.status === wanted) return;
     const reason = info.errorDesc ?? `QEMU's migration ended with status "${info.status}"`;

@@ -182,8 +182,8 @@ export class SourceMigration {
     this.#asleepCanGo &&= carriesAsleep(prepared.qemuVersion);
     this.#guest.checkAsleep();
     const mirrors = mirrorsOf(disks, prepared.exports);
-    const { graceMs } = this.#options;
-    await probeExports(peer, mirrors, { graceMs, signal: this.#stop.signal });
+    const awayMs = peer.session.patienceMs;
+    await probeExports(peer, mirrors, { awayMs, signal: this.#stop.signal });
     const { runDir, removeFile, log } = this.#options;
     await activateArrived({
       ...{ qmp: this.#qmp, status: guest.status, removeFile, log },

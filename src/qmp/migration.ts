@@ -51,6 +51,8 @@ export async function queryMigrate(client: QmpClient): Promise<MigrationInfo> {
 export interface WaitMigrationOptions {
   /** How long nothing may change, ms. Bytes that move count as a change. */
   readonly stallMs: number;
+  /** A number; when it changes, that counts as a change too. */
+  readonly progress?: () => number;
   readonly signal?: AbortSignal;
   readonly clock?: Clock;
   /** How often to ask when no event says that something changed, ms. Default 250. */
@@ -105,6 +107,7 @@ export async function waitMigration(
       await options.begun.catch(() => {});
       if (!hinted) await pause();
     }
+    let lastSaid = "";
     let before = "";
     let changed = clock.now();
     while (!over) {
@@ -117,7 +120,9 @@ export async function waitMigration(
       });
       if (info && until(info.status)) return info;
       const now = clock.now();
-      const state = info ? `${info.status} ${info.ram?.transferred}` : before;
+      // A QEMU that is busy sending does not answer: what it sends still counts.
+      if (info) lastSaid = `${info.status} ${info.ram?.transferred}`;
+      const state = `${lastSaid} ${options.progress?.() ?? 0}`;
       if (state !== before) [before, changed] = [state, now];
       if (now - changed > options.stallMs) {
         throw new QmpError(

@@ -28,7 +28,8 @@ export async function openChannel(
   const stream = session.open();
   try {
     await rpc.call("openTunnel", { stream: stream.id, channel }, {
-      timeoutMs: limits.OPEN_MS + session.graceMs,
+      timeoutMs: limits.OPEN_MS + session.patienceMs,
+      progress: () => session.progress,
       ...(signal ? { signal } : {}),
     });
     return stream;

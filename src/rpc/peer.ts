@@ -1,4 +1,5 @@
 import {
+  afterStall,
   type BytePipe,
   type Clock,
   DeadlineError,
@@ -49,6 +50,14 @@ export interface RpcOptions {
   readonly onFault: (error: Error) => void;
 }
 
+export interface CallOptions {
+  /** How long the answer may take, ms. */
+  readonly timeoutMs: number;
+  /** A number; whenever it changes, that time begins anew. */
+  readonly progress?: () => number;
+  readonly signal?: AbortSignal;
+}
+
 interface Pending {
   readonly method: ProcedureName;
   settle(reply: Reply): void;
@@ -77,13 +86,13 @@ export class RpcPeer {
    * Calls a procedure of the other end.
    *
    * @throws {RpcError} when it answers with an error.
-   * @throws {DeadlineError} when no answer came within `timeoutMs`; a late one is dropped.
+   * @throws {DeadlineError} when no answer came in time; a late one is dropped.
    * @throws the session's error when the session ends first, the signal's reason when aborted.
    */
   async call<P extends ProcedureName>(
     method: P,
     params: Params<P>,
-    options: { readonly timeoutMs: number; readonly signal?: AbortSignal },
+    options: CallOptions,
   ): Promise<Result<P>> {
     options.signal?.throwIfAborted();
     if (this.#closed) throw this.#closed;
@@ -94,8 +103,10 @@ export class RpcPeer {
     const { promise, resolve, reject } = Promise.withResolvers<Result<P>>();
     const onAbort = () => reject(options.signal!.reason);
     options.signal?.addEventListener("abort", onAbort, { once: true });
-    const cancel = this.#options.clock.after(
+    const cancel = afterStall(
+      this.#options.clock,
       options.timeoutMs,
+      options.progress ?? (() => 0),
       () =>
         reject(
           new DeadlineError(

@@ -1,5 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { abortable } from "../../src/io/mod.ts";
+import { abortable, afterStall } from "../../src/io/mod.ts";
+import { ManualClock } from "../support/manual_clock.ts";
 
 Deno.test("what is waited for is given up when the signal is aborted, before or meanwhile", async () => {
   const late = new AbortController();
@@ -15,4 +16,21 @@ Deno.test("what fails after it was given up is nobody's error", async () => {
   const failing = Promise.reject(new Error("unhandled, it would end the process"));
   await assertRejects(() => abortable(failing, over), Error, "over");
   await new Promise((resolve) => setTimeout(resolve, 0));
+});
+
+Deno.test("a wait without progress ends on time, one with progress an eighth late at most", async () => {
+  const clock = new ManualClock();
+  const ends: string[] = [];
+  let moved = 0;
+  afterStall(clock, 8_000, () => 0, () => ends.push(`plain ${clock.now()}`));
+  afterStall(clock, 8_000, () => moved, () => ends.push(`renewed ${clock.now()}`));
+  afterStall(clock, 8_000, () => 0, () => ends.push("cancelled"))();
+  await clock.advance(7_999);
+  assertEquals(ends, []);
+  moved++;
+  await clock.advance(1);
+  assertEquals(ends, ["plain 8000"]);
+  await clock.advance(60_000);
+  assertEquals(ends, ["plain 8000", "renewed 16000"]);
+  assertEquals(clock.armed, 0);
 });

@@ -20,7 +20,7 @@ function hangingUp(times: number) {
   return { peer: { openChannel }, opened: () => opened };
 }
 
-const options = { graceMs: 1000, signal: new AbortController().signal };
+const options = { awayMs: 1000, signal: new AbortController().signal };
 
 Deno.test("a server that hangs up on a probe is asked again", async () => {
   const { peer, opened } = hangingUp(2);

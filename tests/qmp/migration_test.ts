@@ -48,6 +48,29 @@ Deno.test("what QEMU says of a migration before it has begun is of one before it
   client.close();
 });
 
+Deno.test("bytes that cross renew the wait, also while QEMU says nothing new or nothing at all", async () => {
+  const [ours, theirs] = memoryPipe();
+  let answers = true;
+  new FakeQemu(theirs, {
+    "query-migrate": () => answers ? { return: { status: "device" } } : undefined,
+  });
+  const clock = new ManualClock();
+  const client = await QmpClient.open(ours, { clock, commandTimeoutMs: 1_000 });
+  let crossed = 0;
+  let failed = "";
+  waitMigration(client, isOver, { stallMs: 10_000, clock, progress: () => crossed })
+    .catch((error) => failed = String(error));
+  for (let second = 0; second < 300; second++) {
+    answers = second < 100;
+    if (second % 9 === 0) crossed++;
+    await clock.advance(1_000);
+  }
+  assertEquals(failed, "");
+  await clock.advance(15_000);
+  assertEquals(failed.includes("no progress for 10 s"), true);
+  client.close();
+});
+
 Deno.test("an end whose event was missed is found all the same, one that does not come is given up", async () => {
   const missed = await waiting({ status: "completed" });
   await missed.clock.advance(300);

@@ -48,6 +48,24 @@ Deno.test("both ends call at once, a byte at a time, and each gets its own answe
   await end();
 });
 
+Deno.test("a call waits as long as bytes cross, and its time after that", async () => {
+  const gate = Promise.withResolvers<Record<never, never>>();
+  const { left, clock, end } = peers({}, { load: () => gate.promise });
+  let crossed = 0;
+  let failed = "";
+  left.call("load", {}, { timeoutMs: 1000, progress: () => crossed })
+    .catch((error) => failed = error.name);
+  for (let i = 0; i < 100; i++) {
+    crossed++;
+    await clock.advance(900);
+  }
+  assertEquals(failed, "");
+  await clock.advance(1200);
+  assertEquals(failed, "DeadlineError");
+  gate.resolve({});
+  await end();
+});
+
 Deno.test("an answer may overtake another; more calls than are worked on at once all get theirs", async () => {
   const gates: (() => void)[] = [];
   const { left, end } = peers({}, {
