@@ -40,7 +40,7 @@ export const scenario: Scenario = {
 
     context.note("a migration that is not done in time");
     const patient = pair.receive();
-    const late = pair.migrate(await patient.address(), ["--bandwidth", "5M", "--timeout", "1"]);
+    const late = pair.migrate(await patient.address(), ["--bandwidth", "5M", "--timeout", "4"]);
     await assertExit(late, 1, 20_000);
     await assertExit(patient, 1, 20_000);
     await pair.assertStillAtSource();
