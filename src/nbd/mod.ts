@@ -4,6 +4,7 @@
  * @module
  */
 export { NbdError, type NbdErrorCode, NbdProbeError } from "./errors.ts";
-export type { NbdExportInfo } from "./handshake.ts";
 export { LastRequests } from "./last_requests.ts";
+export { type Extent, NbdReader } from "./reader.ts";
+export type { NbdExportInfo } from "./options.ts";
 export { probeExport, type ProbeOptions } from "./probe.ts";

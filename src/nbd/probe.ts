@@ -1,6 +1,7 @@
 import { type BytePipe, type Clock, messageOf, systemClock, withDeadline } from "../io/mod.ts";
 import { NbdError, NbdProbeError } from "./errors.ts";
-import { askExport, type NbdExportInfo } from "./handshake.ts";
+import { askExport } from "./handshake.ts";
+import type { NbdExportInfo } from "./options.ts";
 
 export interface ProbeOptions {
   /** The export must have exactly this many bytes. */

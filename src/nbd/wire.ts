@@ -7,6 +7,10 @@
  *     Option (client):        u64 "IHAVEOPT", u32 option, u32 length, data
  *     Option reply (server):  u64 OPTION_REPLY_MAGIC, u32 option, u32 reply type, u32 length, data
  *
+ *     Request (client):       u32 REQUEST_MAGIC, u16 flags, u16 type, u64 cookie, u64 offset, u32 length
+ *     Simple reply (server):  u32 SIMPLE_REPLY_MAGIC, u32 error, u64 cookie, data
+ *     Structured reply chunk: u32 STRUCTURED_REPLY_MAGIC, u16 flags, u16 type, u64 cookie, u32 length, data
+ *
  * @module
  */
 
@@ -18,14 +22,20 @@ export const OPTION_REPLY_MAGIC = 0x3e889045565a9n;
 
 /** Handshake flag of the server, and the same bit from the client. */
 export const FLAG_FIXED_NEWSTYLE = 1;
+/** The same for a reply to OPT_EXPORT_NAME without its zeroes. */
+export const FLAG_NO_ZEROES = 2;
 
 /** Options. */
 export const OPT_ABORT = 2;
 export const OPT_INFO = 6;
+export const OPT_GO = 7;
+export const OPT_STRUCTURED_REPLY = 8;
+export const OPT_SET_META_CONTEXT = 10;
 
 /** Option replies; errors have the top bit. */
 export const REP_ACK = 1;
 export const REP_INFO = 3;
+export const REP_META_CONTEXT = 4;
 export const REP_ERROR_BIT = 0x80000000;
 export const REP_ERR_UNSUP = 0x80000001;
 export const REP_ERR_POLICY = 0x80000002;
@@ -46,12 +56,27 @@ export const FLAG_READ_ONLY = 1 << 1;
 /** Longest export name and longest string of any kind ("Protocol phases", strings). */
 export const MAX_STRING = 4096;
 
-/** Requests and replies once an export is in use. */
+/** Transmission phase. */
 export const REQUEST_MAGIC = 0x25609513;
 export const EXTENDED_REQUEST_MAGIC = 0x21e41c71;
 export const SIMPLE_REPLY_MAGIC = 0x67446698;
+export const STRUCTURED_REPLY_MAGIC = 0x668e33ef;
 export const EXTENDED_REPLY_MAGIC = 0x6e8a278c;
-/** Request type. */
+
+/** Requests. */
+export const CMD_READ = 0;
 export const CMD_FLUSH = 3;
-/** Flag of the last chunk of a reply. */
+export const CMD_BLOCK_STATUS = 7;
+
+/** Structured reply chunks; errors have bit 15. */
 export const REPLY_FLAG_DONE = 1;
+export const REPLY_NONE = 0;
+export const REPLY_OFFSET_DATA = 1;
+export const REPLY_OFFSET_HOLE = 2;
+export const REPLY_BLOCK_STATUS = 5;
+export const REPLY_ERROR_BIT = 1 << 15;
+
+/** The context that tells holes from data, and its flags. */
+export const BASE_ALLOCATION = "base:allocation";
+export const STATE_HOLE = 1;
+export const STATE_ZERO = 2;

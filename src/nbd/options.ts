@@ -1,0 +1,181 @@
+/**
+ * Options and their replies (proto.md, "Fixed newstyle negotiation"), as every negotiation needs them.
+ *
+ * @module
+ */
+import { type BytePipe, printable, readFull, UnexpectedEndError, writeAll } from "../io/mod.ts";
+import { NbdError } from "./errors.ts";
+import * as wire from "./wire.ts";
+
+/** An export as its server describes it. */
+export interface NbdExportInfo {
+  /** Bytes. */
+  readonly sizeBytes: number;
+  readonly readOnly: boolean;
+}
+
+/** Longest option reply that is read, bytes: a name, or an error with the server's text. */
+const MAX_OPTION_REPLY = 64 * 1024;
+/** Informations a server may give before its acknowledgement. */
+const MAX_INFOS = 64;
+
+/** An export's name as it goes on the wire. */
+export function encodeName(exportName: string): Uint8Array {
+  const name = new TextEncoder().encode(exportName);
+  if (name.length > wire.MAX_STRING) {
+    throw new NbdError(
+      "refused",
+      `An export name of ${name.length} bytes is over the limit of 4096`,
+    );
+  }
+  return name;
+}
+
+/**
+ * Reads the server's greeting and answers it.
+ *
+ * @throws {NbdError} when that is no NBD server, or one of the old negotiation.
+ */
+export async function greet(pipe: BytePipe, clientFlags: number): Promise<void> {
+  const greeting = view(await take(pipe, 18));
+  if (greeting.getBigUint64(0) !== wire.NBDMAGIC) {
+    throw new NbdError("not-nbd", "What answers is no NBD server");
+  }
+  if (greeting.getBigUint64(8) === wire.OLDSTYLE_MAGIC) {
+    throw new NbdError(
+      "not-nbd",
+      "The NBD server speaks the old negotiation only, which has no names",
+    );
+  }
+  if (greeting.getBigUint64(8) !== wire.IHAVEOPT) {
+    throw new NbdError("not-nbd", "What answers begins like an NBD server and goes on differently");
+  }
+  const flags = greeting.getUint16(16);
+  if ((flags & wire.FLAG_FIXED_NEWSTYLE) === 0) {
+    throw new NbdError("not-nbd", "The NBD server does not speak the fixed newstyle negotiation");
+  }
+  const answer = new Uint8Array(4);
+  view(answer).setUint32(0, clientFlags & flags);
+  await writeAll(pipe, answer);
+}
+
+/** The information NBD_INFO_EXPORT: u16 0, u64 size, u16 transmission flags. */
+export function exportInfo(data: Uint8Array): NbdExportInfo {
+  if (data.length !== 12) {
+    throw new NbdError("protocol-error", `Got information 0 of ${data.length} bytes`);
+  }
+  return describe(view(data).getBigUint64(2), view(data).getUint16(10));
+}
+
+function describe(size: bigint, flags: number): NbdExportInfo {
+  if (size > BigInt(Number.MAX_SAFE_INTEGER)) {
+    throw new NbdError("protocol-error", `The export has ${size} bytes, which is over 2^53`);
+  }
+  return { sizeBytes: Number(size), readOnly: (flags & wire.FLAG_READ_ONLY) !== 0 };
+}
+
+/**
+ * Asks for an export with NBD_OPT_INFO, or with NBD_OPT_GO, which begins the transmission phase.
+ *
+ * @throws {NbdError} saying what the server has against it.
+ */
+export async function askInfo(
+  pipe: BytePipe,
+  option: typeof wire.OPT_INFO | typeof wire.OPT_GO,
+  exportName: string,
+): Promise<NbdExportInfo> {
+  const name = encodeName(exportName);
+  const data = new Uint8Array(4 + name.length + 4);
+  view(data).setUint32(0, name.length);
+  data.set(name, 4);
+  // A server may refuse whoever does not want to know about block sizes.
+  view(data).setUint16(4 + name.length, 1);
+  view(data).setUint16(6 + name.length, wire.INFO_BLOCK_SIZE);
+  await sendOption(pipe, option, data);
+  let info: NbdExportInfo | undefined;
+  for (let i = 0; i < MAX_INFOS; i++) {
+    const reply = await optionReply(pipe, option);
+    if (reply.type >= wire.REP_ERROR_BIT) throw optionError(reply.type, reply.data, exportName);
+    if (reply.type === wire.REP_ACK) {
+      if (info) return info;
+      throw new NbdError("protocol-error", "The NBD server agreed without telling the size");
+    }
+    if (reply.type !== wire.REP_INFO || reply.data.length < 2) {
+      throw new NbdError("protocol-error", `Got option reply ${reply.type} to option ${option}`);
+    }
+    const body = view(reply.data);
+    if (body.getUint16(0) !== wire.INFO_EXPORT) continue;
+    info = exportInfo(reply.data);
+  }
+  throw new NbdError("protocol-error", `The NBD server gave more than ${MAX_INFOS} informations`);
+}
+
+/** What a server has against an option. */
+function optionError(type: number, data: Uint8Array, exportName: string): NbdError {
+  const text = printable(new TextDecoder().decode(data), 300);
+  const said = text ? `: ${text}` : "";
+  switch (type) {
+    case wire.REP_ERR_UNKNOWN:
+      return new NbdError(
+        "unknown-export",
+        `The NBD server knows no export "${exportName}"${said}`,
+      );
+    case wire.REP_ERR_UNSUP:
+      return new NbdError("not-nbd", `The NBD server does not know NBD_OPT_INFO${said}`);
+    case wire.REP_ERR_TLS_REQD:
+      return new NbdError("tls-required", `The NBD server wants TLS${said}`);
+    default:
+      return new NbdError(
+        "refused",
+        `The NBD server refused export "${exportName}" (0x${type.toString(16)})${said}`,
+      );
+  }
+}
+
+/** Sends an option. */
+export async function sendOption(pipe: BytePipe, option: number, data: Uint8Array): Promise<void> {
+  const bytes = new Uint8Array(16 + data.length);
+  view(bytes).setBigUint64(0, wire.IHAVEOPT);
+  view(bytes).setUint32(8, option);
+  view(bytes).setUint32(12, data.length);
+  bytes.set(data, 16);
+  await writeAll(pipe, bytes);
+}
+
+/** Reads the next reply to an option. */
+export async function optionReply(
+  pipe: BytePipe,
+  option: number,
+): Promise<{ type: number; data: Uint8Array }> {
+  const head = view(await take(pipe, 20));
+  if (head.getBigUint64(0) !== wire.OPTION_REPLY_MAGIC) {
+    throw new NbdError("protocol-error", "Got an option reply without its magic number");
+  }
+  if (head.getUint32(8) !== option) {
+    throw new NbdError(
+      "protocol-error",
+      `Got a reply to option ${head.getUint32(8)}, asked ${option}`,
+    );
+  }
+  const length = head.getUint32(16);
+  if (length > MAX_OPTION_REPLY) {
+    throw new NbdError("protocol-error", `Got an option reply of ${length} bytes`);
+  }
+  return { type: head.getUint32(12), data: await take(pipe, length) };
+}
+
+/** Reads exactly so many bytes of the negotiation. */
+export async function take(pipe: BytePipe, length: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(length);
+  try {
+    if (length === 0 || await readFull(pipe, bytes)) return bytes;
+  } catch (error) {
+    if (!(error instanceof UnexpectedEndError)) throw error;
+  }
+  throw new NbdError("closed", "The NBD server hung up during the negotiation");
+}
+
+/** The bytes as numbers. */
+export function view(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+}
