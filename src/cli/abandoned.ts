@@ -2,7 +2,7 @@ import type { Logger } from "../io/mod.ts";
 import { FolderHold } from "./folder_hold.ts";
 import { JOURNAL } from "./journal_file.ts";
 import { runFolders } from "./run_base.ts";
-import { PrivateRunDir, QEMU } from "./run_dir.ts";
+import { COMPARE, PrivateRunDir, QEMU } from "./run_dir.ts";
 import { KEPT_TICKET } from "./ticket_use.ts";
 
 /** A run's folder as it is called now, and as it was once. */
@@ -33,7 +33,7 @@ async function isBare(path: string): Promise<boolean> {
     const isKnown = name === JOURNAL
       // Nothing is begun before its first record is whole.
       ? isFile && !(await Deno.readTextFile(entry)).includes("\n")
-      : name === QEMU && isDirectory
+      : (name === QEMU || name === COMPARE) && isDirectory
       ? await hasOnlySockets(entry)
       : (name === KEPT_TICKET && isFile) || await isDeaf(entry);
     if (!isKnown) return false;

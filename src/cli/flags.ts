@@ -80,6 +80,23 @@ export const FLAGS: readonly Flag[] = [
       "in brackets behind a difference that vmferry refuses, such as [device].",
   },
   {
+    name: "shared",
+    value: "NAME",
+    many: true,
+    commands: ["migrate", "check"],
+    help: "Both ends have this disk on the same storage: it is not copied, memory and the other " +
+      "disks cross. Repeatable.",
+  },
+  {
+    name: "reuse",
+    value: "NAME",
+    many: true,
+    commands: ["migrate", "check"],
+    help:
+      "The destination has an old copy of this disk, which may be overwritten. Without it a disk " +
+      "that already holds what the source's holds is refused. Repeatable.",
+  },
+  {
     name: "bandwidth",
     value: "SIZE",
     commands: ["migrate"],
@@ -134,7 +151,7 @@ export const FLAGS: readonly Flag[] = [
   {
     name: "run-dir",
     value: "DIR",
-    commands: ["receive", "migrate", "recover"],
+    commands: ["receive", "migrate", "check", "recover"],
     help:
       "Folder for the sockets that QEMU connects to. Default: /run/vmferry for root, for others " +
       "vmferry in $XDG_RUNTIME_DIR.",
@@ -173,7 +190,7 @@ export const FLAGS: readonly Flag[] = [
   {
     name: "socket-owner",
     value: "USER[:GROUP]",
-    commands: ["receive", "migrate", "forward"],
+    commands: ["receive", "migrate", "check", "forward"],
     help: "The user that QEMU runs as, when it is not yours: the sockets that it uses are his. " +
       "Takes root.",
   },

@@ -10,6 +10,8 @@ const MAX_SOCKET_PATH = 107;
 const LONGEST_NAME = "control.sock";
 /** The folder in it for the sockets of a QEMU that runs as another user, who owns it. */
 export const QEMU = "qemu";
+/** The folder for the one that QEMU makes at the source, likewise. */
+export const COMPARE = "nbd";
 /** How often a folder is made anew that was taken away before it was held. */
 const TRIES = 10;
 
@@ -25,21 +27,15 @@ export class PrivateRunDir implements RunDir, AsyncDisposable {
 
   /** The one of a process that was killed, taken over with all that is in it. */
   static adopt(path: string): PrivateRunDir {
-    let apart = false;
-    try {
-      apart = Deno.lstatSync(`${path}/${QEMU}`).isDirectory;
-    } catch {
-      // It has none.
-    }
-    return new PrivateRunDir(path, apart ? `${path}/${QEMU}` : path, false);
+    return new PrivateRunDir(path, isFolder(`${path}/${QEMU}`) ? `${path}/${QEMU}` : path, false);
   }
 
   /**
    * Makes one in {@link runBase}.
    *
-   * @param side whose sockets they are: at the destination QEMU makes them, at the source we do.
+   * @param side whose sockets they are: QEMU makes those of the destination, we make most of the source's.
    * @param owner whom the sockets that QEMU uses are for: they get a folder of their own in it, which is
-   * his where he has to make them; the folders above it let others pass, but not look.
+   * theirs where they have to make them; the folders above it let others pass, but not look.
    * @throws {UsageError} when it can't be made there or its path leaves no room for a socket's name.
    */
   static async make(
@@ -68,7 +64,13 @@ export class PrivateRunDir implements RunDir, AsyncDisposable {
           await Deno.chmod(path, 0o711);
           await Deno.mkdir(sockets, { mode: 0o700 });
           if (side === "destination") await giveTo(sockets, owner);
-          else await Deno.chmod(sockets, 0o711);
+          else {
+            await Deno.chmod(sockets, 0o711);
+            // One socket at the source is made by QEMU. Where it can make one, it could put something in the place
+            // of ours.
+            await Deno.mkdir(`${path}/${COMPARE}`, { mode: 0o700 });
+            await giveTo(`${path}/${COMPARE}`, owner);
+          }
         } catch (error) {
           await dir[Symbol.asyncDispose]();
           throw error;
@@ -105,6 +107,12 @@ export class PrivateRunDir implements RunDir, AsyncDisposable {
     return `${this.#sockets}/${name}`;
   }
 
+  /** Where a socket lies by which the disks are read before a migration; QEMU makes it. */
+  get compareSocket(): string {
+    const apart = `${this.#path}/${COMPARE}`;
+    return `${isFolder(apart) ? apart : this.#sockets}/compare.sock`;
+  }
+
   /** Where something of ours lies, which QEMU has nothing to do with. */
   own(name: string): string {
     return `${this.#path}/${name}`;
@@ -120,6 +128,14 @@ export class PrivateRunDir implements RunDir, AsyncDisposable {
     if (this.#kept) return;
     await Deno.remove(this.#path, { recursive: true }).catch(() => {});
     await removeBase(this.#path.slice(0, this.#path.lastIndexOf("/")), this.#madeBase);
+  }
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return Deno.lstatSync(path).isDirectory;
+  } catch {
+    return false;
   }
 }
 

@@ -5,7 +5,7 @@
  */
 import type { Clock, Logger } from "../io/mod.ts";
 import { type Disk, listDisks, type QmpClient } from "../qmp/mod.ts";
-import { RpcError } from "../rpc/mod.ts";
+import { type DiskDescription, RpcError } from "../rpc/mod.ts";
 import type { Session } from "../tunnel/mod.ts";
 import { DestinationPeer } from "./destination_peer.ts";
 import { refusal } from "./errors.ts";
@@ -24,6 +24,7 @@ import {
 import { destinationProblems, inspectGuest, sourceProblems } from "./inspect.ts";
 import {
   type DiskChoice,
+  divideShared,
   notCopied,
   selectLocals,
   selectOwn,
@@ -32,6 +33,8 @@ import {
 } from "./plan.ts";
 import { runs, versionOf } from "./run_states.ts";
 import { needsSinglePass, singlePassWarning } from "./single_pass.ts";
+import type { HostAccess } from "./storage/access.ts";
+import { compareStorage } from "./storage/compare.ts";
 
 /** Something that stands in the way. */
 export interface Problem {
@@ -61,8 +64,13 @@ export interface CheckOptions {
   readonly disks: readonly DiskChoice[];
   /** Rules of the comparison of both machines whose refusals the user overrides. */
   readonly allow: readonly RuleName[];
-  /** Makes a session to the destination; none = only this end is looked at. */
+  /** Names of disks that both ends share, and of those that the destination has old copies of. */
+  readonly shared: readonly string[];
+  readonly reuse: readonly string[];
+  readonly host: HostAccess;
+  /** Makes a session to the destination, and says where sockets can be; none = only this end is looked at. */
   readonly connect: ((signal: AbortSignal) => Promise<Session>) | undefined;
+  readonly socketPath: string;
   readonly clock: Clock;
   readonly log: Logger;
   readonly signal: AbortSignal;
@@ -83,11 +91,12 @@ export async function checkMigration(options: CheckOptions): Promise<CheckResult
     ? [selectOwn(all, options.disks), await sourceProblems(qmp, guest)]
     : [selectLocals(all, options.disks), await destinationProblems(qmp, guest)];
   const isSource = role === "source";
-  const more = isSource ? unmovable(selection.disks) : [];
+  const { copied, shared, problems: unknown } = divideShared(all, selection.disks, options);
+  const more = isSource ? [...unknown, ...unmovable(copied)] : [];
   const problems: Problem[] = [...found, ...selection.problems, ...more]
     .map((message) => ({ side: role, message }));
-  const { shared: warnings, media } = notCopied(all);
-  if (isSource) warnings.push(...staysBehind(selection.disks));
+  const { shared: warnings, media } = notCopied(all.filter((disk) => !shared.includes(disk)));
+  if (isSource) warnings.push(...staysBehind(copied));
   if (isSource && runs(guest.status) && await needsSinglePass(qmp)) {
     warnings.push(singlePassWarning(qmp));
   }
@@ -102,7 +111,7 @@ export async function checkMigration(options: CheckOptions): Promise<CheckResult
     const sideOf = ({ message }: Difference): Side =>
       own.includes(message) ? "source" : "destination";
     return {
-      ...{ role, ends, disks: selection.disks },
+      ...{ role, ends, disks: copied },
       problems: [...refused.map((d) => ({ side: sideOf(d), message: worded(d) })), ...problems],
       warnings: [...warnings, ...warned.map(({ message }) => message)],
       notes: [...media, ...noted.map(({ message }) => message)],
@@ -120,15 +129,21 @@ export async function checkMigration(options: CheckOptions): Promise<CheckResult
     const found = inventory && await compareWith(peer, inventory, qmp, options.signal);
     if (found) differences.push(...found);
     else warnings.push(NOT_COMPARED);
-    const disks = selection.disks.map(({ name, sizeBytes, format }) => ({
-      name,
-      sizeBytes,
-      format,
-    }));
-    const answer = await peer.prepare(
-      { migration: crypto.randomUUID(), guest: guest.description, disks, checkOnly: true },
-      options.signal,
+    const disks = copied.map(described);
+    const staying = shared.map(described);
+    const storage = await compareStorage({
+      access: { ...options.host, ...options },
+      ...{ peer, disks: all, copied: disks, shared: staying, reuse: options.reuse },
+      signal: options.signal,
+    });
+    warnings.push(...storage.warnings);
+    problems.push(
+      ...storage.problems.map((message) => ({ side: "destination" as const, message })),
     );
+    const answer = await peer.prepare({
+      ...{ migration: crypto.randomUUID(), guest: guest.description, disks, checkOnly: true },
+      shared: staying.length > 0 ? staying : null,
+    }, options.signal);
     warnings.push(...answer.warnings);
   } catch (error) {
     if (!(error instanceof RpcError) || error.code !== "refused") throw error;
@@ -139,6 +154,10 @@ export async function checkMigration(options: CheckOptions): Promise<CheckResult
     await peer.close();
   }
   return result();
+}
+
+function described({ name, sizeBytes, format }: Disk): DiskDescription {
+  return { name, sizeBytes, format };
 }
 
 /**

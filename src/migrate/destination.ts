@@ -19,6 +19,8 @@ import { GuestStart } from "./guest_start.ts";
 import { discardLoaded, guestLoaded, guestStatus, onLoadFailed } from "./loaded_guest.ts";
 import { exportsInQemu, nameExports, stopNbdServer } from "./nbd_exports.ts";
 import type { DiskPair } from "./plan.ts";
+import { COMPARE_SOCKET } from "./storage/access.ts";
+import { DestinationStorage } from "./storage/destination_storage.ts";
 import { versionOf, warnIfStands } from "./run_states.ts";
 import { UndoList } from "./undo.ts";
 
@@ -41,6 +43,7 @@ export class DestinationMigration {
   #record: DestinationRecord | undefined;
   #owner: Session | undefined;
   readonly #end: IncomingEnd;
+  readonly #storage: DestinationStorage;
   /** Resolves when nothing more is being made in QEMU. */
   #preparing: Promise<void> = Promise.resolve();
   #load: Promise<Result<"load">> | undefined;
@@ -68,6 +71,8 @@ export class DestinationMigration {
     );
     this.#undo = new UndoList(clock, log);
     this.#end = new IncomingEnd(options, this.#undo);
+    const socketPath = options.runDir.path(COMPARE_SOCKET);
+    this.#storage = new DestinationStorage({ ...options, socketPath }, options.disks);
     this.#guest = new GuestStart(options.qmp, clock, (message) => {
       this.#giveAndTell("gone", failed("not-seen-running", message));
     });
@@ -195,6 +200,8 @@ export class DestinationMigration {
       handlers: {
         describe: (params) => describer.page(params),
         cpuFeatures: async () => ({ features: await cpuFeatures(this.#qmp) }),
+        describeDisks: (params) => this.#idle().describe(params),
+        compareBlocks: (params) => this.#idle().compare(params),
         prepare: (params) => this.#prepare(session, channels, params),
         attach: (params) => Promise.resolve(this.#attach(session, channels, params)),
         openTunnel: (params) => channels.open(params),
@@ -230,6 +237,18 @@ export class DestinationMigration {
 
   // Preparing
 
+  /** What looks at storage, while no migration uses it. */
+  #idle(): DestinationStorage {
+    this.#assertIdle();
+    return this.#storage;
+  }
+
+  #assertIdle(): void {
+    if (this.#owner || this.#machine.current !== "waiting") {
+      throw new RpcError("refused", "Another migration is under way here");
+    }
+  }
+
   async #prepare(
     session: Session,
     channels: ChannelServer,
@@ -246,9 +265,7 @@ export class DestinationMigration {
       await this.#preparing;
       return { ...result, ...this.#attach(session, channels, params) };
     }
-    if (this.#owner || this.#machine.current !== "waiting") {
-      throw new RpcError("refused", "Another migration is under way here");
-    }
+    this.#assertIdle();
     if (params.checkOnly) {
       const { problems } = await lookAt(this.#qmp, params, this.#options.disks);
       if (problems.length > 0) throw new RpcError("refused", problems.join("; "), problems);
@@ -270,6 +287,8 @@ export class DestinationMigration {
   ): Promise<DestinationRecord["exports"]> {
     try {
       await this.#options.claimed?.(session);
+      // A comparison uses QEMU's one NBD server.
+      await this.#storage.idle;
       const { guest, pairs, problems } = await lookAt(this.#qmp, params, this.#options.disks);
       if (problems.length > 0) throw refusal("refused", "destination", problems);
       this.#options.report({ event: "phase", phase: "prepare" });
@@ -484,6 +503,7 @@ export class DestinationMigration {
     else if (quoted && this.#failure === error) this.#failure = await quoted;
     // What is being made goes on the undo list as it is made.
     await this.#preparing;
+    await this.#storage.idle;
     // The source may have asked for the guest to be run, and not know that we never heard of it.
     if (before !== "loaded") this.#told.resolve();
     await this.#undo.run();

@@ -6,6 +6,7 @@ import type { DestinationRecord, JournalStore } from "./journal.ts";
 import type { LastWords } from "./last_words.ts";
 import type { DiskChoice } from "./plan.ts";
 import type { RunDir } from "./source_options.ts";
+import type { DescribeHost } from "./storage/host_facts.ts";
 
 /** What the destination's side of a migration works with. */
 export interface DestinationOptions {
@@ -28,6 +29,7 @@ export interface DestinationOptions {
   /** QEMU's log since the migration began. Default: it cannot be read. */
   readonly lastWords?: LastWords;
   readonly removeFile: (path: string) => Promise<void>;
+  readonly describeHost: DescribeHost;
   /** `--disk` as given; none = every disk that can be mirrored, by the same names. */
   readonly disks: readonly DiskChoice[];
   readonly report: Report;

@@ -17,6 +17,8 @@ const PREPARE_MS = 120_000;
 const LOAD_MS = 180_000;
 /** How long one answer to `finish`, `status` or `attach` may take before it is asked again, ms. */
 const ANSWER_MS = 30_000;
+/** How long the destination may take to look at its storage, ms. */
+const LOOK_MS = 30_000;
 /** How long undoing may wait for the destination, ms. */
 const ABORT_MS = 10_000;
 
@@ -67,6 +69,20 @@ export class DestinationPeer {
   async cpuFeatures(signal: AbortSignal): Promise<readonly string[]> {
     const patient = this.#patience(ANSWER_MS);
     return (await this.#rpc.call("cpuFeatures", {}, { ...patient, signal })).features;
+  }
+
+  describeDisks(
+    params: Params<"describeDisks">,
+    signal: AbortSignal,
+  ): Promise<Result<"describeDisks">> {
+    return this.#rpc.call("describeDisks", params, { ...this.#patience(LOOK_MS), signal });
+  }
+
+  compareBlocks(
+    params: Params<"compareBlocks">,
+    signal: AbortSignal,
+  ): Promise<Result<"compareBlocks">> {
+    return this.#rpc.call("compareBlocks", params, { ...this.#patience(LOOK_MS), signal });
   }
 
   /** Takes a migration over that another session of ours has prepared. */

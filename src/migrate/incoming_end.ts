@@ -4,6 +4,7 @@ import type { ChannelServer } from "../rpc/mod.ts";
 import { MigrationError } from "./errors.ts";
 import type { DestinationRecord } from "./journal.ts";
 import { addExports, type NbdExport, removeExports, startNbdServer } from "./nbd_exports.ts";
+import { removeLeft } from "./storage/temporary_exports.ts";
 import { ONE_STREAM, PLAIN } from "./one_stream.ts";
 import type { DiskPair } from "./plan.ts";
 import type { RunDir } from "./source_options.ts";
@@ -55,6 +56,7 @@ export class IncomingEnd {
     await settings.set();
     const { qmp } = this.#options;
     this.#undoExports(exports);
+    await removeLeft(qmp, this.#options);
     await startNbdServer(qmp, this.#nbdPath).catch((error) => {
       // One that is there is not ours to stop; without an answer it may be ours.
       if (error instanceof MigrationError) this.#hasServer = false;

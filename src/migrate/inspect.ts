@@ -103,7 +103,8 @@ export async function lookAt(
   choices: readonly DiskChoice[],
 ): Promise<Look> {
   const guest = await inspectGuest(qmp);
-  const { pairs, problems } = matchDisks(announced.disks, await listDisks(qmp), choices);
+  const { disks, shared } = announced;
+  const { pairs, problems } = matchDisks(disks, await listDisks(qmp), choices, shared ?? []);
   const { name, uuid } = guest.description;
   return {
     guest: name ?? uuid ?? "",

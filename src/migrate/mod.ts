@@ -48,4 +48,6 @@ export {
 } from "./recover.ts";
 export { SourceMigration } from "./source.ts";
 export type { Migrated, RunDir, SourceOptions } from "./source_options.ts";
+export type { BlockFacts, DescribeHost, FileFacts, HostFacts } from "./storage/host_facts.ts";
+export type { HostAccess } from "./storage/access.ts";
 export type { Verdict } from "./verdict.ts";

@@ -42,6 +42,35 @@ export function selectDisks(disks: readonly Disk[], wanted: readonly string[]): 
   return { disks: chosen, problems };
 }
 
+/** What a source's user says of disks that the destination has something on already. */
+export interface Held {
+  /** Names of disks that both ends share. */
+  readonly shared: readonly string[];
+  /** Names of disks that the destination has old copies of. */
+  readonly reuse: readonly string[];
+}
+
+/** Divides the disks that were picked into those that are copied and those that both ends share. */
+export function divideShared(
+  disks: readonly Disk[],
+  picked: readonly Disk[],
+  { shared, reuse }: Held,
+): { readonly copied: Disk[]; readonly shared: Disk[]; readonly problems: string[] } {
+  const problems: string[] = [];
+  const stay = disks.filter((disk) => shared.includes(disk.name));
+  const copied = picked.filter((disk) => !stay.includes(disk));
+  for (const name of shared) {
+    const disk = stay.find((d) => d.name === name);
+    if (!disk) problems.push(`--shared ${name}: there is no such disk, there is ${listOf(disks)}`);
+    else if (disk.empty) problems.push(`--shared ${name}: it is empty`);
+  }
+  for (const name of reuse) {
+    if (copied.some((disk) => disk.name === name)) continue;
+    problems.push(`--reuse ${name}: no such disk is copied, there is ${listOf(copied)}`);
+  }
+  return { copied, shared: stay, problems };
+}
+
 /** Disks that a source can't give away, in words: a mirror would not see what the guest writes to them. */
 export function unmovable(disks: readonly Disk[]): string[] {
   return disks.filter((d) => d.passedThrough).map(({ name }) =>
@@ -136,6 +165,7 @@ export function matchDisks(
   source: readonly DiskDescription[],
   locals: readonly Disk[],
   choices: readonly DiskChoice[],
+  shared: readonly DiskDescription[] = [],
 ): { readonly pairs: readonly DiskPair[]; readonly problems: readonly string[] } {
   const problems: string[] = [];
   const pairs: DiskPair[] = [];
@@ -164,8 +194,13 @@ export function matchDisks(
       else pairs.push({ name: disk.name, sizeBytes: disk.sizeBytes, local });
     }
   }
+  for (const disk of shared) {
+    const local = localOf(disk, locals, choices);
+    if (local) used.add(local);
+    problems.push(...sharedProblems(disk, local));
+  }
   for (const choice of choices) {
-    if (!source.some((d) => d.name === choice.name)) {
+    if (![...source, ...shared].some((d) => d.name === choice.name)) {
       problems.push(`--disk ${choice.name}: the source sends no such disk`);
     }
   }
@@ -177,6 +212,26 @@ export function matchDisks(
     }
   }
   return { pairs, problems };
+}
+
+/** The destination's disk that stands for one of the source's; by the same name where none is chosen. */
+export function localOf(
+  disk: Pick<DiskDescription, "name">,
+  locals: readonly Disk[],
+  choices: readonly DiskChoice[],
+): Disk | undefined {
+  const name = choices.find((choice) => choice.name === disk.name)?.local ?? disk.name;
+  return locals.find((local) => local.name === name);
+}
+
+function sharedProblems(disk: DiskDescription, local: Disk | undefined): string[] {
+  const { name } = disk;
+  if (!local) return [`disk ${name}, which both ends share, is not at the destination`];
+  if (local.empty || local.readOnly) {
+    return [`disk ${name}, which both ends share, is ${local.empty ? "empty" : "read-only"} there`];
+  }
+  const sizes = compareSizes(disk, local);
+  return sizes ? [sizes] : [];
 }
 
 function compareSizes(disk: DiskDescription, local: Disk): string | undefined {

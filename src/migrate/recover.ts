@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type Clock, type Logger, messageOf } from "../io/mod.ts";
+import { type Clock, type Logger, messageOf, systemClock } from "../io/mod.ts";
 import { MigrationSettings, type QmpClient, queryJobs, queryMigrate } from "../qmp/mod.ts";
 import type { DestinationState } from "./destination_machine.ts";
 import type { DestinationRecord, JournalRecord, SourceRecord } from "./journal.ts";
@@ -13,6 +13,7 @@ import { exportsInQemu, removeExports, stopNbdServer } from "./nbd_exports.ts";
 import { Ram } from "./ram.ts";
 import { runAgain } from "./run_again.ts";
 import { isToRun, runs } from "./run_states.ts";
+import { removeLeft } from "./storage/temporary_exports.ts";
 import { UndoList } from "./undo.ts";
 import { destinationVerdict, sourceVerdict, type Verdict } from "./verdict.ts";
 
@@ -59,6 +60,7 @@ export async function takeBackPreparing(
   record: JournalRecord,
   log: Logger,
 ): Promise<void> {
+  await removeLeft(qmp, { clock: systemClock, log });
   if (record.side !== "destination" || record.state !== "waiting") return;
   if ((await qmp.execute("query-block-exports", {})).length === 0) await stopNbdServer(qmp, log);
   await new MigrationSettings(qmp, record.settings).restore();

@@ -24,6 +24,7 @@ import { carriesAsleep, isToRun, runs, versionOf } from "./run_states.ts";
 import { needsSinglePass, singlePassWarning } from "./single_pass.ts";
 import { chooseDisks, mirrorsOf } from "./source_disks.ts";
 import { asleepStuck, withLink, worded } from "./source_failure.ts";
+import { compareOrRefuse } from "./source_storage.ts";
 import { resumedAt, SOURCE, type SourceEvent, type SourceState } from "./source_machine.ts";
 import type { Migrated, SourceOptions } from "./source_options.ts";
 import { UndoList } from "./undo.ts";
@@ -155,8 +156,9 @@ export class SourceMigration {
     this.#phase("prepare");
     const guest = await inspectGuest(this.#qmp);
     this.#guest = new GuestWatch(runs(guest.status), this.#watching());
-    const { disks, warnings } = await chooseDisks(this.#qmp, guest, this.#options.disks);
-    for (const message of warnings) {
+    const chosen = await chooseDisks(this.#qmp, guest, this.#options.disks, this.#options);
+    const { disks, shared } = chosen;
+    for (const message of chosen.warnings) {
       this.#options.report({ event: "warning", code: "stays-behind", message });
     }
     if (runs(guest.status) && await needsSinglePass(this.#qmp)) {
@@ -169,12 +171,16 @@ export class SourceMigration {
     await this.#write({ wasRunning: this.#guest.shouldRun, guest: name ?? uuid ?? "" });
     const peer = await this.#connect(this.#stop.signal);
     this.#hold(peer);
-    const announced = { migration: this.#record.migration, guest: guest.description, disks };
+    const announced = {
+      ...{ migration: this.#record.migration, guest: guest.description, disks },
+      shared: shared.length > 0 ? shared : null,
+    };
     await this.#machineGuard!.compare(
       peer,
       this.#stop.signal,
       () => problemsThere(peer, announced, this.#stop.signal),
     );
+    await compareOrRefuse({ ...this.#options, peer, chosen, signal: this.#stop.signal });
     const prepared = await peer.prepare({ ...announced, checkOnly: false }, this.#stop.signal);
     for (const message of prepared.warnings) {
       this.#options.report({ event: "warning", code: "destination", message });

@@ -1,8 +1,8 @@
-import { listDisks, type QmpClient } from "../qmp/mod.ts";
+import { type Disk, listDisks, type QmpClient } from "../qmp/mod.ts";
 import { MigrationError, refusal } from "./errors.ts";
 import { type Guest, sourceProblems } from "./inspect.ts";
 import type { Mirror } from "./mirrors.ts";
-import { selectDisks, staysBehind, unmovable } from "./plan.ts";
+import { divideShared, type Held, selectDisks, staysBehind, unmovable } from "./plan.ts";
 
 /** A disk that goes, as the destination is told of it. */
 export interface ChosenDisk {
@@ -10,6 +10,17 @@ export interface ChosenDisk {
   readonly device: string;
   readonly sizeBytes: number;
   readonly format: string;
+}
+
+/** What becomes of a guest's disks. */
+export interface Chosen {
+  /** Those that are copied. */
+  readonly disks: ChosenDisk[];
+  /** Those that both ends share. */
+  readonly shared: ChosenDisk[];
+  /** All that the guest has. */
+  readonly all: readonly Disk[];
+  readonly warnings: string[];
 }
 
 /**
@@ -22,15 +33,24 @@ export async function chooseDisks(
   qmp: QmpClient,
   guest: Guest,
   names: readonly string[],
-): Promise<{ readonly disks: ChosenDisk[]; readonly warnings: string[] }> {
+  held: Held,
+): Promise<Chosen> {
   const problems = await sourceProblems(qmp, guest);
-  const selection = selectDisks(await listDisks(qmp), names);
-  problems.push(...selection.problems, ...unmovable(selection.disks));
+  const all = await listDisks(qmp);
+  const selection = selectDisks(all, names);
+  const { copied, shared, problems: unknown } = divideShared(all, selection.disks, held);
+  problems.push(...selection.problems, ...unknown, ...unmovable(copied));
   if (problems.length > 0) throw refusal("source-not-fit", "source", problems);
-  const disks = selection.disks.map(({ name, nodeName, sizeBytes, format }) => ({
-    ...{ name, device: nodeName, sizeBytes, format },
-  }));
-  return { disks, warnings: staysBehind(selection.disks) };
+  return {
+    disks: copied.map(described),
+    shared: shared.map(described),
+    all,
+    warnings: staysBehind(copied),
+  };
+}
+
+function described({ name, nodeName, sizeBytes, format }: Disk): ChosenDisk {
+  return { name, device: nodeName, sizeBytes, format };
 }
 
 /**

@@ -6,6 +6,7 @@ import type { JournalStore, SourceRecord } from "./journal.ts";
 import type { LastWords } from "./last_words.ts";
 import type { Limits } from "./limits.ts";
 import type { RuleName } from "./machine/mod.ts";
+import type { HostAccess } from "./storage/access.ts";
 
 /** Paths for our sockets, in a folder that only we and QEMU can enter. */
 export interface RunDir {
@@ -28,6 +29,13 @@ export interface SourceOptions {
   readonly resume: SourceRecord | undefined;
   /** Names of the disks to take; none = every one that can be mirrored. */
   readonly disks: readonly string[];
+  /** Names of disks that both ends share: they stay where they are. */
+  readonly shared: readonly string[];
+  /** Names of disks that the destination has old copies of, to be overwritten. */
+  readonly reuse: readonly string[];
+  readonly host: HostAccess;
+  /** Where QEMU may make a socket by which its disks are read. */
+  readonly compareSocket: string;
   readonly limits: Limits;
   /** How long the session and QEMU's mirrors wait for a tool or a connection that went, ms. */
   readonly graceMs: number;

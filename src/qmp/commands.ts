@@ -49,6 +49,54 @@ export interface RawBlock {
   };
 }
 
+/** An entry of `query-named-block-nodes` (BlockDeviceInfo). */
+export interface RawNode {
+  readonly "node-name": string;
+  /** Its block driver, such as `qcow2` or `host_device`. */
+  readonly drv?: string;
+  /** A path, a URL, or `json:` and the options that open it. */
+  readonly file?: string;
+  readonly ro?: boolean;
+}
+
+/** The answer of `x-debug-query-block-graph` (XDbgBlockGraph). */
+export interface RawGraph {
+  readonly nodes: readonly { readonly id: number; readonly type: string; readonly name: string }[];
+  /** `name` is the child's role for its parent, such as `file`, `backing`, `data-file`. */
+  readonly edges: readonly {
+    readonly parent: number;
+    readonly child: number;
+    readonly name: string;
+  }[];
+}
+
+/** An entry of `query-blockstats` with `query-nodes` (BlockStats). */
+export interface RawBlockStats {
+  readonly "node-name"?: string;
+  readonly stats: {
+    /** Behind the last byte that was ever written to the node since it was opened. */
+    readonly wr_highest_offset?: number;
+  };
+}
+
+/** A node that a mirror writes to. */
+type MirrorTarget = {
+  readonly driver: "nbd";
+  readonly "node-name": string;
+  readonly server: { readonly type: "unix"; readonly path: string };
+  readonly export: string;
+  readonly "reconnect-delay": number;
+  readonly "detect-zeroes": "unmap" | "on" | "off";
+  readonly discard: "unmap" | "ignore";
+};
+
+/** A second, read-only view of storage that QEMU has open already; its other options are the driver's. */
+type ReadOnlyNode = {
+  readonly "node-name": string;
+  readonly "read-only": true;
+  readonly [option: string]: unknown;
+};
+
 /** The answer of `query-migrate` (MigrationInfo). */
 export interface RawMigration {
   /** Where an incoming migration is waited for; not with `-incoming defer`. */
@@ -109,10 +157,10 @@ export interface Commands {
   };
   "qom-get": { args: { path: string; property: string }; answer: unknown };
   "query-block": { args: Empty; answer: readonly RawBlock[] };
-  "query-named-block-nodes": {
-    args: { flat: true };
-    answer: readonly { readonly "node-name": string }[];
-  };
+  "query-named-block-nodes": { args: { flat: true }; answer: readonly RawNode[] };
+  /** Unstable by its name, and there since QEMU 4.0. Without it only a disk's own node is known. */
+  "x-debug-query-block-graph": { args: Empty; answer: RawGraph };
+  "query-blockstats": { args: { "query-nodes": true }; answer: readonly RawBlockStats[] };
   "query-block-exports": { args: Empty; answer: readonly { readonly id: string }[] };
   "query-jobs": { args: Empty; answer: readonly RawJob[] };
   "query-block-jobs": { args: Empty; answer: readonly RawBlockJob[] };
@@ -146,15 +194,7 @@ export interface Commands {
   };
   "block-export-del": { args: { id: string; mode: "safe" | "hard" }; answer: Empty };
   "blockdev-add": {
-    args: {
-      driver: "nbd";
-      "node-name": string;
-      server: { type: "unix"; path: string };
-      export: string;
-      "reconnect-delay": number;
-      "detect-zeroes": "unmap" | "on" | "off";
-      discard: "unmap" | "ignore";
-    };
+    args: MirrorTarget | ReadOnlyNode;
     answer: Empty;
   };
   "blockdev-del": { args: { "node-name": string }; answer: Empty };

@@ -5,6 +5,12 @@
  */
 export { type Disk, type DiskLook, listDisks, lookAtDisks } from "./block.ts";
 export {
+  type BlockGraph,
+  type BlockNode,
+  queryBlockGraph,
+  queryWrittenNodes,
+} from "./block_graph.ts";
+export {
   type ExecuteOptions,
   HELD,
   type OpenOptions,

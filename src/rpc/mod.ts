@@ -19,10 +19,12 @@ export {
 export { type Handlers, RpcError, RpcPeer } from "./peer.ts";
 export { destinationState } from "./procedures.ts";
 export type {
+  BlockSample,
   DiskDescription,
   GuestDescription,
   Params,
   ProcedureName,
   Result,
+  StorageNode,
 } from "./procedures.ts";
 export * as schema from "./schema.ts";

@@ -38,6 +38,40 @@ const disk = object({
   format: text(64),
 });
 
+/** A name of a piece of storage. */
+const storageKey = object({
+  key: text(2048),
+  /** The host that it is a name on; `null`: it means the same everywhere. */
+  scope: nullable(text(256)),
+});
+
+/** A node of a disk's chain in an end's QEMU. */
+const storageNode = object({
+  node: name,
+  /** QEMU's block driver, such as `qcow2`, `file`, `nbd`. */
+  driver: text(64),
+  /** A path or URL, for people; empty for a node that stands on others. */
+  address: text(1024),
+  /** A mirror to this disk writes to it, which it does not to a backing file. */
+  written: flag,
+  /** Two nodes with a key in common are the same storage. */
+  keys: list(storageKey, 64),
+  /** Keys of what it is a part of. */
+  beneath: list(storageKey, 64),
+});
+
+/** Blocks of one node of the source. */
+const blockSample = object({
+  /** The source's disk. */
+  disk: name,
+  /** Bytes of each block. */
+  blockBytes: integer(1, 65536),
+  /** Where they begin in the node, bytes. */
+  offsets: list(integer(), 256),
+  /** The first 16 bytes of each one's SHA-256, in hexadecimal digits. */
+  hashes: list(text(32), 256),
+});
+
 /** In the order of the disks that were asked for. */
 const exports = list(object({ disk: name, exportName: text(1024) }), 1024);
 
@@ -66,6 +100,8 @@ export const procedures = {
       guest,
       disks: list(disk, 1024),
       checkOnly: flag,
+      /** Disks that both ends share: they are not copied, and both ends have them. */
+      shared: nullable(list(disk, 1024)),
     }),
     result: object({
       qemuVersion: text(128),
@@ -92,6 +128,50 @@ export const procedures = {
   cpuFeatures: {
     params: object({}),
     result: object({ features: list(text(128), 4096) }),
+  },
+  /**
+   * Source to destination, before `prepare`: what is the storage of the disks that these go to? Nothing is
+   * changed. Disks without a counterpart are left out; `prepare` says so. Refuses with code `refused`.
+   */
+  describeDisks: {
+    params: object({ disks: list(disk, 1024) }),
+    result: object({
+      disks: list(
+        object({
+          /** The source's name. */
+          disk: name,
+          /** The destination's. */
+          local: name,
+          /** Something was copied to it since its QEMU has it open. */
+          overwritten: flag,
+          nodes: list(storageNode, 256),
+        }),
+        1024,
+      ),
+    }),
+  },
+  /**
+   * Source to destination, before `prepare`: which of these blocks have the disks that these go to already?
+   * They are read without changing anything. Refuses with code `refused`.
+   */
+  compareBlocks: {
+    params: object({ disks: list(disk, 1024), samples: list(blockSample, 64) }),
+    result: object({
+      /** Where at least one block of a sample is the same; the best of what was read of a disk. */
+      matches: list(
+        object({
+          /** Which sample, from 0. */
+          sample: integer(0, 63),
+          /** The disk that has them, by the source's name. */
+          disk: name,
+          /** Which blocks are the same, from 0. */
+          equal: list(integer(0, 255), 256),
+        }),
+        4096,
+      ),
+      /** Disks that could not be read, by the source's names, and why. */
+      notRead: list(object({ disk: name, why: message }), 1024),
+    }),
   },
   /**
    * Source to destination, in a session that is not the one that prepared: this one is the
@@ -153,4 +233,6 @@ export type ProcedureName = keyof typeof procedures;
 export type Params<P extends ProcedureName> = TypeOf<(typeof procedures)[P]["params"]>;
 export type Result<P extends ProcedureName> = TypeOf<(typeof procedures)[P]["result"]>;
 export type GuestDescription = TypeOf<typeof guest>;
+export type StorageNode = TypeOf<typeof storageNode>;
+export type BlockSample = TypeOf<typeof blockSample>;
 export type DiskDescription = TypeOf<typeof disk>;

@@ -20,6 +20,8 @@ Deno.test("a migrate with everything is read as it was meant", () => {
       qmp: "/q",
       destination: { transport: "tcp", host: "::1", port: 7450 },
       disks: ["vda", "vdb"],
+      shared: [],
+      reuse: [],
       bandwidth: 1.5 * 1024 ** 3,
       maxDowntimeMs: 250,
       timeoutMs: 120_000,

@@ -7,7 +7,7 @@ import {
   MigrationError,
 } from "../../src/migrate/mod.ts";
 import { QmpClient } from "../../src/qmp/mod.ts";
-import { fakeDestination, WaitingQemu } from "../support/fake_destination.ts";
+import { fakeDestination, NO_HOST, WaitingQemu } from "../support/fake_destination.ts";
 import { memoryPipe } from "../support/memory_pipe.ts";
 
 /** A QEMU in this run state, with a disk vd0. */
@@ -28,6 +28,12 @@ async function qemuThat(
   const check = (...disks: { name: string; local: string }[]) =>
     checkMigration({
       ...{ qmp, disks, connect, allow: [], clock: systemClock, log: silentLogger },
+      ...{ shared: [], reuse: [], socketPath: "/nowhere" },
+      host: {
+        describeHost: NO_HOST,
+        connectUnix: () => Promise.reject(new Error("not served")),
+        removeFile: () => Promise.resolve(),
+      },
       signal: new AbortController().signal,
     });
   return { qmp, check, end: () => qemu.fake.close() };

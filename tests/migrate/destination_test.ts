@@ -8,7 +8,7 @@ import { ManualClock, settle } from "../support/manual_clock.ts";
 
 const never = new AbortController().signal;
 const announced = (migration: string) => ({
-  ...{ migration, guest: GUEST, disks: [DISK], checkOnly: false },
+  ...{ migration, guest: GUEST, disks: [DISK], shared: null, checkOnly: false },
 });
 const cancelled = (reason: string) => ({
   ...{ reason, cancelled: true, code: "cancelled", side: "source" as const },

@@ -1,5 +1,6 @@
 import { type Clock, silentLogger } from "../../src/io/mod.ts";
 import {
+  type DescribeHost,
   DestinationMigration,
   type DestinationRecord,
   type Report,
@@ -71,6 +72,8 @@ export class WaitingQemu {
         this.exports.delete(String(id));
         return ok;
       },
+      "query-named-block-nodes": () => ({ return: [{ "node-name": "d0", drv: "raw", file: "" }] }),
+      "query-blockstats": () => ({ return: [] }),
       "query-block-exports": () => ({ return: [...this.exports].map((id) => ({ id })) }),
       ...more,
     });
@@ -93,6 +96,13 @@ const BLOCK = {
   },
 };
 
+/** A host that tells nothing of itself. */
+export const NO_HOST: DescribeHost = (paths) =>
+  Promise.resolve({
+    ...{ bootId: "", network: "", addresses: [] },
+    files: paths.map(() => undefined),
+  });
+
 /** A destination over a QEMU that is not real, and how sources come to it. */
 export async function fakeDestination(
   clock: Clock,
@@ -109,6 +119,7 @@ export async function fakeDestination(
     ...{ graceMs: 0, disks: [], report, clock, log: silentLogger },
     runDir: { path: (name: string) => `/run/${name}` },
     journal: { write: (record) => Promise.resolve(void written.push(record)) },
+    describeHost: NO_HOST,
     connectUnix: () => Promise.reject(new Error("not served")),
     removeFile: () => Promise.resolve(),
   });

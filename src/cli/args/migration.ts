@@ -30,6 +30,8 @@ export interface MigrateCommand extends CommonOptions, TunnelOptions {
   readonly qmp: string;
   readonly destination: Destination;
   readonly disks: readonly string[];
+  readonly shared: readonly string[];
+  readonly reuse: readonly string[];
   readonly bandwidth: number | null;
   readonly maxDowntimeMs: number;
   readonly timeoutMs: number;
@@ -47,6 +49,9 @@ export interface CheckCommand extends CommonOptions, TunnelOptions {
   readonly allow: readonly RuleName[];
   readonly destination: Destination | undefined;
   readonly disks: readonly { readonly name: string; readonly local: string }[];
+  readonly shared: readonly string[];
+  readonly reuse: readonly string[];
+  readonly runDir: string | undefined;
 }
 
 /** `vmferry recover`. */
@@ -89,6 +94,7 @@ export function parseMigrate(given: Given): MigrateCommand {
     qmp: qmpOf(given),
     destination,
     disks: unique(given, given.many("disk"), (d) => d),
+    ...heldOf(given),
     bandwidth: given.read("bandwidth", parseSize, BANDWIDTH) ?? null,
     maxDowntimeMs: given.read("max-downtime", parseDowntime, DOWNTIME) ?? 300,
     timeoutMs: seconds(given, "timeout", 0),
@@ -110,9 +116,20 @@ export function parseCheck(given: Given): CheckCommand {
     allow: allowed(given),
     destination: destinationOf(given),
     disks: unique(given, given.many("disk").map(diskChoice), (d) => d.name),
+    ...heldOf(given),
+    runDir: given.one("run-dir"),
     ...common(given),
     ...tunnel(given),
   };
+}
+
+/** What the destination has on its disks already, by the user's word. */
+function heldOf(given: Given): Pick<MigrateCommand, "shared" | "reuse"> {
+  const shared = unique(given, given.many("shared"), (d) => d);
+  const reuse = unique(given, given.many("reuse"), (d) => d);
+  const both = shared.find((name) => reuse.includes(name));
+  if (both !== undefined) given.fail(`--shared ${both} and --reuse ${both} exclude each other`);
+  return { shared, reuse };
 }
 
 /** Reads the options of `recover`. */

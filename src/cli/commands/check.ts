@@ -3,10 +3,14 @@ import { asMigrationError, checkMigration, MigrationError } from "../../migrate/
 import type { Command } from "../args.ts";
 import { connector } from "../connecting_end.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
+import { hostAccess } from "../host/access.ts";
 import { openQmp } from "../open_qmp.ts";
 import type { Output } from "../output.ts";
 import { exitCodeOf, resultEvent } from "../result.ts";
+import { PrivateRunDir } from "../run_dir.ts";
 import { onSignals } from "../signals.ts";
+import { ownerFrom } from "../socket_owner.ts";
+import { UsageError } from "../usage_error.ts";
 
 type Options = Command & { readonly command: "check" };
 
@@ -23,10 +27,17 @@ export async function check(options: Options, output: Output): Promise<ExitCode>
   );
   try {
     await using qmp = await openQmp(options.qmp, side, output.log);
+    // Only where disks are compared is there a socket of QEMU's.
+    await using dir = destination &&
+      await PrivateRunDir.make(options.runDir, "source", await ownerFrom(options));
     const result = await checkMigration({
       qmp,
       disks: options.disks,
       allow: options.allow,
+      shared: options.shared,
+      reuse: options.reuse,
+      host: hostAccess(output.log),
+      socketPath: dir?.compareSocket ?? "",
       connect,
       clock: systemClock,
       log: output.log,
@@ -36,6 +47,7 @@ export async function check(options: Options, output: Output): Promise<ExitCode>
     output.report({ event: "check", ...result, disks });
     return result.problems.length === 0 ? EXIT.done : EXIT.refused;
   } catch (error) {
+    if (error instanceof UsageError) throw error;
     const failure = asMigrationError(stop.signal.aborted ? stop.signal.reason : error, side);
     output.report(resultEvent({ startedAt, bytes: 0, error: failure, check: true }));
     return exitCodeOf(failure);

@@ -23,6 +23,7 @@ import type { Output } from "../output.ts";
 import { realPath } from "../paths.ts";
 import { exitCodeOf, resultEvent } from "../result.ts";
 import { recoverCommand, RunState } from "../run_state.ts";
+import { hostAccess } from "../host/access.ts";
 import { listenFor, ownerFrom } from "../socket_owner.ts";
 import { onSignals } from "../signals.ts";
 import { KEPT_TICKET, KeptTicket } from "../ticket_use.ts";
@@ -89,6 +90,10 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
       connect,
       listen: (path) => listenFor(path, socketOwner),
       disks: options.disks,
+      shared: options.shared,
+      reuse: options.reuse,
+      host: hostAccess(log),
+      compareSocket: run.dir.compareSocket,
       limits,
       quitSource: options.quitSource,
       lastWords: qemuLog.read,

@@ -7,7 +7,7 @@ import {
   MigrationError,
   TOO_LATE,
 } from "../../migrate/mod.ts";
-import { connectUnix, listenUnix } from "../../tunnel/mod.ts";
+import { listenUnix } from "../../tunnel/mod.ts";
 import { type Address, parseAddress } from "../address.ts";
 import type { Command } from "../args.ts";
 import { controlDestination, identify } from "../control/controlled.ts";
@@ -15,6 +15,7 @@ import { CONTROL_SOCKET } from "../control/protocol.ts";
 import { ControlServer } from "../control/server.ts";
 import { StatusBoard } from "../control/status_board.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
+import { hostAccess } from "../host/access.ts";
 import { QemuLog } from "../host/qemu_log.ts";
 import { ListeningEnd } from "../listening_end.ts";
 import { openQmp } from "../open_qmp.ts";
@@ -92,9 +93,8 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
       journal: run.journal,
       resume: run.record,
       graceMs: end.graceMs,
-      connectUnix,
       lastWords: qemuLog.read,
-      removeFile: (path) => Deno.remove(path).catch(() => {}),
+      ...hostAccess(log),
       disks: options.disks,
       report,
       clock: systemClock,

@@ -1,0 +1,189 @@
+import { messageOf, withDeadline } from "../../io/mod.ts";
+import type { NbdReader } from "../../nbd/mod.ts";
+import { type Disk, queryBlockGraph } from "../../qmp/mod.ts";
+import { type BlockSample, type DiskDescription, type Result, RpcError } from "../../rpc/mod.ts";
+import type { DestinationPeer } from "../destination_peer.ts";
+import type { StorageAccess } from "./access.ts";
+import { identifyDisks } from "./identify.ts";
+import { nodesOfSource } from "./readable.ts";
+import { findSame, wordsOf } from "./same.ts";
+import { BLOCK_BYTES, hashBlocks, takeSample } from "./sample.ts";
+import { TemporaryExports } from "./temporary_exports.ts";
+import { FEWEST, isWorthAnotherLook, judge, type Match } from "./verdict.ts";
+
+/** How long the reading at this end may take, ms. */
+const READ_MS = 20_000;
+/** Samples in one call, at most. */
+const IN_A_CALL = 64;
+/** How often blocks that differ are looked at again. */
+const LOOKS = 2;
+
+export interface CompareOptions {
+  readonly access: StorageAccess;
+  readonly peer: DestinationPeer;
+  /** All disks of the guest; those that stay have storage, too. */
+  readonly disks: readonly Disk[];
+  /** Those that are to be copied. */
+  readonly copied: readonly DiskDescription[];
+  /** Those that both ends share, by the user's word. */
+  readonly shared: readonly DiskDescription[];
+  /** Names of those that the destination has old copies of, by the user's word. */
+  readonly reuse: readonly string[];
+  readonly signal: AbortSignal;
+}
+
+/** What a comparison came to; a sentence each. */
+export interface Compared {
+  readonly problems: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+/** A sample and where it is from, to look at it again. */
+interface Taken {
+  readonly sample: BlockSample;
+  readonly reader: NbdReader;
+}
+
+const OLD_PEER =
+  "the destination's vmferry is too old to compare the storage of both ends: make sure yourself " +
+  "that no disk of the destination is on storage of the source";
+
+/**
+ * Finds out, before anything is written, whether a disk of the destination is storage of the source: by what
+ * both ends call it, and by what it holds. Changes nothing, and leaves nothing behind.
+ */
+export async function compareStorage(options: CompareOptions): Promise<Compared> {
+  const { access, peer, copied, shared, signal } = options;
+  const disks = [...copied, ...shared];
+  if (disks.length === 0) return { problems: [], warnings: [] };
+  let there: Result<"describeDisks">["disks"];
+  try {
+    there = (await peer.describeDisks({ disks }, signal)).disks;
+  } catch (error) {
+    if (!(error instanceof RpcError) || error.code !== "unknown-procedure") throw error;
+    return { problems: [], warnings: [OLD_PEER] };
+  }
+  const own = options.disks.filter((disk) => !disk.empty);
+  const roots = own.map((disk) => disk.nodeName);
+  const { disks: here } = await identifyDisks(access.qmp, roots, access.describeHost);
+  const isShared = (name: string) => shared.some((disk) => disk.name === name);
+  const same = findSame(
+    here.map(({ nodes }, i) => ({ name: own[i]!.name, nodes })),
+    there.filter(({ disk }) => !isShared(disk)).map(({ disk, nodes }) => ({ name: disk, nodes })),
+  );
+  if (same.length > 0) return { problems: same.map(wordsOf), warnings: [] };
+  const overwritten = there.filter((disk) => disk.overwritten).map(({ disk }) => disk);
+  return await compareContent(options, own, overwritten);
+}
+
+async function compareContent(
+  options: CompareOptions,
+  own: readonly Disk[],
+  overwritten: readonly string[],
+): Promise<Compared> {
+  const { shared, reuse, signal } = options;
+  const warnings: string[] = [];
+  let matches: Match[];
+  try {
+    matches = await findMatches(options, own, warnings);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof RpcError && error.code === "refused") throw error;
+    options.access.log.log("debug", `comparing storage: ${messageOf(error)}`);
+    return { problems: [], warnings: [notCompared(messageOf(error))] };
+  }
+  const verdict = judge(matches, { reuse, shared: shared.map((d) => d.name), overwritten });
+  return { problems: verdict.problems, warnings: [...warnings, ...verdict.warnings] };
+}
+
+async function findMatches(
+  options: CompareOptions,
+  own: readonly Disk[],
+  warnings: string[],
+): Promise<Match[]> {
+  const { access, peer, copied, shared, signal } = options;
+  const disks = [...copied, ...shared];
+  await using exports = await TemporaryExports.start(access);
+  const taken = await takeSamples(options, own, exports, warnings);
+  const matches: Match[] = [];
+  for (let at = 0; at < taken.length; at += IN_A_CALL) {
+    const part = taken.slice(at, at + IN_A_CALL);
+    signal.throwIfAborted();
+    const answer = await peer.compareBlocks(
+      { disks, samples: part.map(({ sample }) => sample) },
+      signal,
+    );
+    for (const { disk, why } of at === 0 ? answer.notRead : []) {
+      warnings.push(notCompared(`disk ${disk} of the destination: ${why}`));
+    }
+    for (const { disk } of disks.map(({ name }) => ({ disk: name }))) {
+      for (const [i, { sample, reader }] of part.entries()) {
+        const found = answer.matches.find((m) => m.sample === i && m.disk === disk);
+        const total = sample.offsets.length;
+        let equal = found?.equal.length ?? 0;
+        let differing = sample.offsets.filter((_, j) => !found?.equal.includes(j));
+        for (let look = 0; look < LOOKS && isWorthAnotherLook({ equal, total }); look++) {
+          const again = await lookAgain(options, { disk, sample, reader, differing });
+          equal += differing.length - again.length;
+          differing = again;
+        }
+        matches.push({ source: sample.disk, destination: disk, equal, total });
+      }
+    }
+  }
+  return matches;
+}
+
+/** Blocks of each disk, the guest's view and the storage below; disks that can't be read are warned of. */
+async function takeSamples(
+  { access, signal }: CompareOptions,
+  own: readonly Disk[],
+  exports: TemporaryExports,
+  warnings: string[],
+): Promise<Taken[]> {
+  const graph = await queryBlockGraph(access.qmp);
+  const opened: { disk: string; reader: NbdReader }[] = [];
+  for (const disk of own) {
+    for (const node of nodesOfSource(graph, disk.nodeName)) {
+      signal.throwIfAborted();
+      try {
+        opened.push({ disk: disk.name, reader: await exports.open(node) });
+      } catch (error) {
+        warnings.push(notCompared(`disk ${disk.name} of the source: ${messageOf(error)}`));
+      }
+    }
+  }
+  const taking = opened.map(async ({ disk, reader }): Promise<Taken> => {
+    const { offsets, hashes } = await takeSample(reader, Math.random);
+    const sample = { disk, blockBytes: BLOCK_BYTES, offsets: [...offsets], hashes: [...hashes] };
+    return { sample, reader };
+  });
+  const what = "the source's disks to be read";
+  const taken = await withDeadline(access.clock, READ_MS, what, Promise.all(taking));
+  return taken.filter(({ sample }) => sample.offsets.length >= FEWEST);
+}
+
+/** Offsets of the blocks that still differ when both ends have read them again. */
+async function lookAgain(
+  { peer, copied, shared, signal }: CompareOptions,
+  { disk, sample, reader, differing }: Taken & { disk: string; differing: readonly number[] },
+): Promise<number[]> {
+  const hashes = await hashBlocks(reader, differing);
+  const asked = differing.flatMap((offset, i) => hashes[i] ? [{ offset, hash: hashes[i] }] : []);
+  const { matches } = await peer.compareBlocks({
+    disks: [...copied, ...shared],
+    samples: [{
+      ...sample,
+      offsets: asked.map(({ offset }) => offset),
+      hashes: asked.map(({ hash }) => hash),
+    }],
+  }, signal);
+  const equal = matches.find((match) => match.disk === disk)?.equal ?? [];
+  const now = equal.map((i) => asked[i]?.offset);
+  return differing.filter((offset) => !now.includes(offset));
+}
+
+function notCompared(why: string): string {
+  return `what the disks hold was not compared (${why}): make sure that no disk of the destination is on ` +
+    "storage of the source under another name";
+}

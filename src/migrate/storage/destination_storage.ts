@@ -1,0 +1,109 @@
+import { messageOf, withDeadline } from "../../io/mod.ts";
+import type { NbdReader } from "../../nbd/mod.ts";
+import { type Disk, listDisks, queryBlockGraph, queryWrittenNodes } from "../../qmp/mod.ts";
+import type { DiskDescription, Params, Result } from "../../rpc/mod.ts";
+import { type DiskChoice, matchDisks } from "../plan.ts";
+import type { StorageAccess } from "./access.ts";
+import { identifyDisks } from "./identify.ts";
+import { nodesOfDestination } from "./readable.ts";
+import { equalBlocks } from "./sample.ts";
+import { TemporaryExports } from "./temporary_exports.ts";
+
+/** How long the reading for one comparison may take, ms. */
+const READ_MS = 20_000;
+/** Up to so many pairs of a sample and something to read, every sample is looked for on every disk. */
+const MOST_PAIRS = 1024;
+
+interface Readable {
+  readonly disk: string;
+  readonly reader: NbdReader;
+}
+
+/** A destination's answers about the storage of its disks. One comparison at a time. */
+export class DestinationStorage {
+  readonly #access: StorageAccess;
+  readonly #choices: readonly DiskChoice[];
+  #comparing: Promise<void> = Promise.resolve();
+
+  /** @param choices `--disk` as given. */
+  constructor(access: StorageAccess, choices: readonly DiskChoice[]) {
+    this.#access = access;
+    this.#choices = choices;
+  }
+
+  /** Resolves when nothing of a comparison is in QEMU any more. */
+  get idle(): Promise<void> {
+    return this.#comparing;
+  }
+
+  /** Says what the storage of these disks is called. */
+  async describe({ disks }: Params<"describeDisks">): Promise<Result<"describeDisks">> {
+    const { qmp, describeHost } = this.#access;
+    const locals = await this.#localsOf(disks);
+    const roots = locals.map(({ local }) => local.nodeName);
+    const [{ disks: found }, written] = await Promise.all([
+      identifyDisks(qmp, roots, describeHost),
+      queryWrittenNodes(qmp),
+    ]);
+    return {
+      disks: locals.map(({ disk, local }, i) => ({
+        disk,
+        local: local.name,
+        overwritten: written.has(local.nodeName),
+        nodes: [...found[i]!.nodes],
+      })),
+    };
+  }
+
+  /** Looks for the blocks of these samples on the disks. */
+  async compare(params: Params<"compareBlocks">): Promise<Result<"compareBlocks">> {
+    const comparing = this.#comparing.then(() => this.#compare(params));
+    this.#comparing = comparing.then(() => {}, () => {});
+    return await comparing;
+  }
+
+  async #compare({ disks, samples }: Params<"compareBlocks">): Promise<Result<"compareBlocks">> {
+    const { qmp, clock } = this.#access;
+    const notRead: Result<"compareBlocks">["notRead"] = [];
+    const matches: Result<"compareBlocks">["matches"] = [];
+    const locals = await this.#localsOf(disks);
+    const graph = await queryBlockGraph(qmp);
+    await using exports = await TemporaryExports.start(this.#access);
+    const readables: Readable[] = [];
+    for (const { disk, local } of locals) {
+      const nodes = nodesOfDestination(graph, local.nodeName);
+      let why = nodes.length === 0 ? "its storage can't be opened a second time" : undefined;
+      for (const node of nodes) {
+        try {
+          readables.push({ disk, reader: await exports.open(node) });
+        } catch (error) {
+          why = messageOf(error);
+        }
+      }
+      // One that could be read in one way was read.
+      if (why !== undefined && !readables.some((r) => r.disk === disk)) notRead.push({ disk, why });
+    }
+    const isWide = samples.length * readables.length > MOST_PAIRS;
+    const looking = samples.map(async (sample, i) => {
+      const best = new Map<string, number[]>();
+      for (const { disk, reader } of readables) {
+        if (isWide && disk !== sample.disk) continue;
+        const equal = await equalBlocks(reader, sample).catch((error) => {
+          notRead.push({ disk, why: messageOf(error) });
+          return [];
+        });
+        if (equal.length > (best.get(disk)?.length ?? 0)) best.set(disk, equal);
+      }
+      for (const [disk, equal] of best) matches.push({ sample: i, disk, equal });
+    });
+    await withDeadline(clock, READ_MS, "the disks to be read", Promise.all(looking));
+    return { matches, notRead };
+  }
+
+  /** The disks that those of the source go to, as far as there are any. */
+  async #localsOf(disks: readonly DiskDescription[]): Promise<{ disk: string; local: Disk }[]> {
+    const all = await listDisks(this.#access.qmp);
+    const { pairs } = matchDisks(disks, all, this.#choices);
+    return pairs.map(({ name, local }) => ({ disk: name, local }));
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * Names that storage has on its host, from what the host says of it. Pure.
+ *
+ * @module
+ */
+import type { BlockFacts, FileFacts } from "./host_facts.ts";
+
+/** What a piece of storage is called. Two with a key in common are one. */
+export interface StorageKey {
+  readonly key: string;
+  /** The host that it is a name on; `null`: everywhere. */
+  readonly scope: string | null;
+}
+
+/** Its own names, and those of what it is a part of. */
+export interface StorageKeys {
+  readonly keys: readonly StorageKey[];
+  readonly beneath: readonly StorageKey[];
+}
+
+/** File systems whose files have the same number on every host that has them. */
+const SHARED = /^(nfs4?|cifs|smb3|ceph|fuse\.glusterfs|lustre|beegfs|gpfs)$/;
+
+/**
+ * World-wide names that are unique by their making. Those that software makes up (t10 of QEMU's own disks,
+ * its NVMe) are the same on many hosts.
+ */
+const WORLD_WIDE = /^(naa|eui|uuid)\.[0-9a-f-]*[1-9a-f]|^nvme\.(?!1b36-)/i;
+
+/** Multipath devices and their paths are one storage; others only stand on something. */
+const MULTIPATH = /^mpath-/;
+
+/** The names of a file or device on the host with this boot id. */
+export function fileKeys(file: FileFacts, bootId: string): StorageKeys {
+  if (file.block) return blockKeys(file.block, bootId);
+  const keys = local(`inode ${file.device} ${file.inode}`, bootId);
+  const { mount } = file;
+  if (mount && SHARED.test(mount.type)) {
+    const type = mount.type.replace(/^nfs4$/, "nfs");
+    keys.push({ key: `${type} ${mount.source} inode ${file.inode}`, scope: null });
+  }
+  return { keys, beneath: [] };
+}
+
+function blockKeys(block: BlockFacts, bootId: string): StorageKeys {
+  const keys = local(`device ${block.number}`, bootId);
+  const beneath: StorageKey[] = [];
+  // A partition's device may name the whole disk.
+  const names = block.partition ? [] : [
+    ...block.wwids.filter((wwid) => WORLD_WIDE.test(wwid)).map((wwid) => `wwid ${wwid}`),
+    ...block.dmUuid ? [`dm ${block.dmUuid}`] : [],
+  ];
+  keys.push(...names.map((key) => ({ key, scope: null })));
+  if (block.loop?.file) {
+    const file = fileKeys(block.loop.file, bootId);
+    (block.loop.whole ? keys : beneath).push(...file.keys);
+    beneath.push(...file.beneath);
+  }
+  const isMultipath = MULTIPATH.test(block.dmUuid ?? "");
+  for (const below of block.below) {
+    const found = blockKeys(below, bootId);
+    (isMultipath ? keys : beneath).push(...found.keys);
+    beneath.push(...found.beneath);
+  }
+  return { keys, beneath };
+}
+
+function local(key: string, bootId: string): StorageKey[] {
+  return bootId === "" ? [] : [{ key, scope: bootId }];
+}

@@ -1,0 +1,89 @@
+import { type BlockGraph, type QmpClient, queryBlockGraph } from "../../qmp/mod.ts";
+import type { StorageNode } from "../../rpc/mod.ts";
+import { addressOf, type StorageAddress } from "./address.ts";
+import { type ChainNode, chainOf } from "./chain.ts";
+import { fileKeys, type StorageKeys } from "./file_keys.ts";
+import type { DescribeHost, HostFacts } from "./host_facts.ts";
+
+/** A disk's root node, and what is known of it and of all below it. */
+export interface DiskStorage {
+  readonly root: string;
+  readonly nodes: readonly StorageNode[];
+}
+
+/** Keys of a node that go to the other end, at most; one of a multipath device has a few. */
+const MAX_KEYS = 64;
+/** Nodes of a disk, at most: QEMU itself gives up a chain long before. */
+const MAX_NODES = 256;
+
+/** Says of each disk, by its root node, what its storage is called. */
+export async function identifyDisks(
+  qmp: QmpClient,
+  roots: readonly string[],
+  describeHost: DescribeHost,
+): Promise<{ readonly graph: BlockGraph; readonly disks: DiskStorage[] }> {
+  const graph = await queryBlockGraph(qmp);
+  const chains = roots.map((root) => chainOf(graph, root));
+  const storage = chains.flat().filter((node) => node.isStorage);
+  const addresses = new Map(storage.map((node) => [node.name, addressOf(node)]));
+  // What QEMU opened relative to its own folder can't be found from ours.
+  const paths = [...new Set([...addresses.values()].flatMap((a) => a?.path ?? []))]
+    .filter((path) => path.startsWith("/") && !path.startsWith("/dev/fd"));
+  const host = await describeHost(paths);
+  const disks = chains.map((chain, i) => ({
+    root: roots[i]!,
+    nodes: chain.slice(0, MAX_NODES).map((node) => {
+      return describeNode(node, addresses.get(node.name), paths, host);
+    }),
+  }));
+  return { graph, disks };
+}
+
+function describeNode(
+  node: ChainNode,
+  address: StorageAddress | undefined,
+  paths: readonly string[],
+  host: HostFacts,
+): StorageNode {
+  const { keys, beneath } = address ? keysOf(address, paths, host) : { keys: [], beneath: [] };
+  return {
+    node: node.name,
+    driver: node.driver,
+    address: (address?.text ?? "").slice(0, 1024),
+    written: node.written,
+    keys: keys.slice(0, MAX_KEYS),
+    beneath: beneath.slice(0, MAX_KEYS),
+  };
+}
+
+/** What a piece of storage is called, by its address and by what the host says of it. Pure. */
+export function keysOf(
+  address: StorageAddress,
+  paths: readonly string[],
+  host: HostFacts,
+): StorageKeys {
+  const file = address.path === undefined ? undefined : host.files[paths.indexOf(address.path)];
+  const found = file ? fileKeys(file, host.bootId) : { keys: [], beneath: [] };
+  const { behind } = address;
+  const keys = behind === undefined
+    ? [...found.keys]
+    : found.keys.map(({ key, scope }) => ({ key: `${behind} at ${key}`, scope }));
+  for (const { key, server } of address.network) {
+    const own = isLoopback(server) || host.addresses.includes(server);
+    // An address of the host itself is another host's elsewhere.
+    if (!own) keys.push({ key, scope: null });
+    else if (host.bootId !== "") {
+      keys.push({
+        key: key.replace(LOOPBACK, "//localhost"),
+        scope: `${host.bootId} ${host.network}`,
+      });
+    }
+  }
+  return { keys, beneath: found.beneath };
+}
+
+const LOOPBACK = /\/\/(localhost|127\.[\d.]+|\[::1\])/;
+
+function isLoopback(server: string): boolean {
+  return server === "localhost" || server === "::1" || /^127\./.test(server);
+}

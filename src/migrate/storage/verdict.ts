@@ -1,0 +1,75 @@
+/**
+ * What follows from what both ends hold. Pure.
+ *
+ * @module
+ */
+
+/** A sample of the source's, and how much of it a disk of the destination holds. */
+export interface Match {
+  /** The source's disk. */
+  readonly source: string;
+  /** The destination's, by the source's name for it. */
+  readonly destination: string;
+  /** Blocks. */
+  readonly equal: number;
+  readonly total: number;
+}
+
+/** Fewer blocks than these say nothing: two empty file systems have as many in common. */
+export const FEWEST = 4;
+
+/**
+ * Share of the blocks that tells a copy. Not all of them: the guest writes meanwhile, and what it has written
+ * may stand in a cache of the source's host.
+ */
+const SHARE = 0.9;
+
+/** Share from which on it is worth to look once more at the blocks that differ. */
+const AGAIN = 0.25;
+
+/** The disk holds what the source's disk holds. */
+export function holds({ equal, total }: Pick<Match, "equal" | "total">): boolean {
+  return total >= FEWEST && equal >= total * SHARE;
+}
+
+/** The blocks that differ may have been written in between. */
+export function isWorthAnotherLook({ equal, total }: Pick<Match, "equal" | "total">): boolean {
+  return total >= FEWEST && equal < total && equal >= total * AGAIN;
+}
+
+export interface Known {
+  /** Disks that the user calls old copies. */
+  readonly reuse: readonly string[];
+  /** Disks that the user calls shared. */
+  readonly shared: readonly string[];
+  /** Disks that were copied to already since their QEMU runs: what stood there before is gone. */
+  readonly overwritten: readonly string[];
+}
+
+/** What stands in the way, and what is worth a warning; a sentence each. */
+export function judge(
+  matches: readonly Match[],
+  { reuse, shared, overwritten }: Known,
+): { readonly problems: string[]; readonly warnings: string[] } {
+  const problems = matches.filter(holds)
+    .filter(({ destination: d }) => ![...reuse, ...shared, ...overwritten].includes(d))
+    .map(sentence);
+  const warnings = shared.flatMap((disk) => {
+    const own = matches.filter((m) => m.source === disk && m.destination === disk);
+    const best = own.toSorted((a, b) => b.equal / b.total - a.equal / a.total)[0];
+    if (!best || best.total < FEWEST || holds(best)) return [];
+    return [
+      `disk ${disk} was given with --shared, but the destination's holds only ${best.equal} of ` +
+      `${best.total} blocks of the source's. Make sure that both ends have the same storage: it is not copied`,
+    ];
+  });
+  return { problems: [...new Set(problems)], warnings };
+}
+
+function sentence({ source, destination, equal, total }: Match): string {
+  const held = source === destination ? "it" : `the source's disk ${source}`;
+  return `disk ${destination} of the destination holds what ${held} holds at the source: ${equal} of ` +
+    `${total} blocks picked at random are the same. Expected storage that is not the source's. Add ` +
+    `--reuse ${destination} if it is an old copy, which is then overwritten, or --shared ${destination} if ` +
+    "both ends use the same storage, which then stays as it is";
+}

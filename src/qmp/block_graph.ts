@@ -1,0 +1,64 @@
+/**
+ * QEMU's block nodes and how they stand on each other, down to the storage.
+ *
+ * @module
+ */
+import type { QmpClient } from "./client.ts";
+import type { RawGraph, RawNode } from "./commands.ts";
+import { QmpCommandError } from "./errors.ts";
+
+/** A node of QEMU's block layer. */
+export interface BlockNode {
+  readonly name: string;
+  /** Its block driver, such as `qcow2`, `file`, `nbd`; empty where QEMU does not tell. */
+  readonly driver: string;
+  /** A path, a URL, or `json:` and the options that open it. */
+  readonly filename: string;
+  readonly readOnly: boolean;
+  /** Names of the nodes that it stands on, by their role: `file`, `backing`, `data-file`, `image`. */
+  readonly children: readonly { readonly role: string; readonly node: string }[];
+}
+
+/** The nodes by name. */
+export type BlockGraph = ReadonlyMap<string, BlockNode>;
+
+/** Asks QEMU for all of its nodes. Before QEMU 4.0 no node has children. */
+export async function queryBlockGraph(client: QmpClient): Promise<BlockGraph> {
+  const nodes = await client.execute("query-named-block-nodes", { flat: true });
+  return joinGraph(nodes, await edgesOf(client));
+}
+
+/** The same from QEMU's answers. Pure. */
+export function joinGraph(nodes: readonly RawNode[], graph: RawGraph): BlockGraph {
+  const nameOf = new Map(
+    graph.nodes.filter((n) => n.type === "block-driver").map((n) => [n.id, n.name]),
+  );
+  return new Map(nodes.map((raw) => {
+    const name = raw["node-name"];
+    const children = graph.edges.filter((edge) => nameOf.get(edge.parent) === name)
+      .flatMap((edge) => {
+        const node = nameOf.get(edge.child);
+        return node === undefined ? [] : [{ role: edge.name, node }];
+      });
+    const { drv: driver = "", file: filename = "", ro: readOnly = false } = raw;
+    return [name, { name, driver, filename, readOnly, children }];
+  }));
+}
+
+/** Names of the nodes that something was written to since they were opened. */
+export async function queryWrittenNodes(client: QmpClient): Promise<ReadonlySet<string>> {
+  const all = await client.execute("query-blockstats", { "query-nodes": true });
+  return new Set(
+    all.filter(({ stats }) => (stats.wr_highest_offset ?? 0) > 0)
+      .map((entry) => entry["node-name"] ?? ""),
+  );
+}
+
+async function edgesOf(client: QmpClient): Promise<RawGraph> {
+  try {
+    return await client.execute("x-debug-query-block-graph", {});
+  } catch (error) {
+    if (error instanceof QmpCommandError) return { nodes: [], edges: [] };
+    throw error;
+  }
+}
