@@ -80,6 +80,11 @@ export type CliEvent =
     readonly event: "limits";
     readonly bandwidth: number | null;
     readonly maxDowntimeMs: number | null;
+    /** The guest is, or will be, paused for the rest of the copy. */
+    readonly pause?: "when-copied" | null;
+    /** What is left until `timeoutAction`, ms; `null`: as long as it takes. */
+    readonly timeoutMs?: number | null;
+    readonly timeoutAction?: "abort" | "pause";
   };
 
 /** status: how a running migration is. */

@@ -122,7 +122,7 @@ export const FLAGS: readonly Flag[] = [
     value: "ACTION",
     commands: ["migrate"],
     help:
-      "What to do at --timeout: abort (undo everything), or suspend (stop the guest as soon as " +
+      "What to do at --timeout: abort (undo everything), or pause (pause the guest as soon as " +
       "only what it changes is left to copy; it runs again at the destination). Default: abort.",
   },
   {

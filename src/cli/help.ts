@@ -75,13 +75,17 @@ const ABOUT: Readonly<Record<CommandName, About>> = {
   set: {
     usage: [
       "vmferry set [--qmp PATH | --name NAME] [options] [bandwidth=SIZE] [max-downtime=MS]",
+      "            [pause=when-copied] [timeout=SECONDS] [timeout-action=abort|pause]",
     ],
     text:
       "Changes the limits of a migration that runs on this host, at once, for disks and memory " +
-      "together. bandwidth=none lifts the limit. Exit 3 when it is too late.",
+      "together. bandwidth=none lifts the limit. pause=when-copied pauses the guest as soon as only " +
+      "what it changes is left to copy; it runs again at the destination. timeout counts from now " +
+      "on, none lifts it. Exit 3 when it is too late.",
     examples: [
       "vmferry set bandwidth=200M",
       "vmferry set --name vm1 max-downtime=1s bandwidth=none",
+      "vmferry set timeout=600 timeout-action=pause",
     ],
   },
   recover: {

@@ -3,8 +3,9 @@
  *
  * @module
  */
-import type { LimitChange } from "../migrate/mod.ts";
+import type { SetChange } from "./control/protocol.ts";
 import { parseDuration, parseSize } from "./size.ts";
+import { parseTimeoutAction, TIMEOUT_ACTION } from "./timeout.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** What `parseSize` reads, in words. */
@@ -21,13 +22,28 @@ export function parseDowntime(text: string): number | undefined {
   return ms !== undefined && ms <= MAX_DOWNTIME_MS ? ms : undefined;
 }
 
+/** What `set` takes, in words. */
+const SETTINGS = "bandwidth=SIZE, max-downtime=MS, pause=when-copied, timeout=SECONDS or " +
+  "timeout-action=ACTION";
+
+/** A day, ms. */
+const MAX_TIMEOUT_MS = 86_400_000;
+
+/** Reads `600`, `600s` or `10m`, or `none`. Returns ms, 0 for none. */
+function parseTimeout(text: string): number | undefined {
+  if (text === "none") return 0;
+  const ms = parseDuration(text, "s");
+  return ms !== undefined && ms <= MAX_TIMEOUT_MS ? ms : undefined;
+}
+
 /**
- * Reads `bandwidth=500M` (or `=none`) and `max-downtime=300`, one or both.
+ * Reads `bandwidth=500M` (or `=none`), `max-downtime=300`, `pause=when-copied`, `timeout=600` (or
+ * `=none`) and `timeout-action=pause`, some of them.
  *
  * @throws {UsageError} saying what is wrong with them.
  */
-export function parseLimitChange(words: readonly string[]): LimitChange {
-  const change: { bandwidth?: number | null; maxDowntimeMs?: number } = {};
+export function parseLimitChange(words: readonly string[]): SetChange {
+  const change: { -readonly [K in keyof SetChange]: SetChange[K] } = {};
   const once = (name: keyof typeof change, word: string) => {
     if (name in change) throw new UsageError(`"${word}": it was given twice`);
   };
@@ -47,10 +63,30 @@ export function parseLimitChange(words: readonly string[]): LimitChange {
         throw new UsageError(`max-downtime: got "${value}", expected ${DOWNTIME}`);
       }
       change.maxDowntimeMs = ms;
+    } else if (name === "pause") {
+      once("pause", word);
+      if (word !== "pause=when-copied") {
+        throw new UsageError(`pause: got "${value}", expected when-copied`);
+      }
+      change.pause = "when-copied";
+    } else if (name === "timeout") {
+      once("timeoutMs", word);
+      const ms = parseTimeout(value);
+      if (ms === undefined || more.length > 0) {
+        throw new UsageError(`timeout: got "${value}", expected seconds, at most a day, or none`);
+      }
+      change.timeoutMs = ms;
+    } else if (name === "timeout-action") {
+      once("timeoutAction", word);
+      const action = parseTimeoutAction(value);
+      if (action === undefined || more.length > 0) {
+        throw new UsageError(`timeout-action: got "${value}", expected ${TIMEOUT_ACTION}`);
+      }
+      change.timeoutAction = action;
     } else {
-      throw new UsageError(`got "${word}", expected bandwidth=SIZE or max-downtime=MS`);
+      throw new UsageError(`got "${word}", expected ${SETTINGS}`);
     }
   }
-  if (words.length === 0) throw new UsageError("set needs bandwidth=SIZE or max-downtime=MS");
+  if (words.length === 0) throw new UsageError(`set needs ${SETTINGS}`);
   return change;
 }

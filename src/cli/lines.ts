@@ -12,6 +12,8 @@ const WHERE: Readonly<Record<Exclude<Outcome, "migrated">, string>> = {
   unknown: "OUTCOME UNKNOWN: do not start the guest anywhere before you know where it runs",
 };
 
+const TIMEOUTS = { abort: "undo everything", pause: "pause the guest for the rest" } as const;
+
 /** Where a guest is that has arrived, by QEMU's run state there. */
 function arrived(guest: string | null): string {
   switch (guest) {
@@ -54,9 +56,15 @@ function textOf(event: CliEvent, quiet: boolean): string | undefined {
     case "silent":
       return `vmferry: ${event.runDir}: ${event.reason}`;
     case "limits": {
-      const { bandwidth, maxDowntimeMs } = event;
+      const { bandwidth, maxDowntimeMs, pause, timeoutMs = null, timeoutAction } = event;
       const rate = bandwidth === null ? "no limit" : `at most ${formatSize(bandwidth)}/s`;
-      return `vmferry: bandwidth: ${rate}; downtime: at most ${maxDowntimeMs} ms`;
+      return [
+        `vmferry: bandwidth: ${rate}; downtime: at most ${maxDowntimeMs} ms`,
+        ...(pause ? ["the guest is paused as soon as its disks have been copied once"] : []),
+        ...(timeoutMs === null
+          ? []
+          : [`in ${formatSeconds(timeoutMs / 1000)}: ${TIMEOUTS[timeoutAction ?? "abort"]}`]),
+      ].join("; ");
     }
     case "recover":
       return recoverLines(event);

@@ -34,8 +34,8 @@ const ADVICE: Readonly<Record<string, string>> = {
     "'system_reset' and then 'cont' in QEMU's monitor start the guest anew from its disks",
   "connection-lost": "when the link is back, start 'vmferry receive' and 'vmferry migrate' again",
   "timeout":
-    "give it more time (migrate --timeout) or bandwidth, or let it stop the guest rather " +
-    "than give up (--timeout-action suspend)",
+    "give it more time (migrate --timeout) or bandwidth, or let it pause the guest rather " +
+    "than give up (--timeout-action pause)",
 };
 
 /** The same where the message quotes QEMU's log. */

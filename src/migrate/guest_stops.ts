@@ -62,7 +62,7 @@ export class GuestStops {
     // Once: whoever lets it run afterwards has a reason for it.
     this.#why = undefined;
     this.#mayHold = false;
-    const message = `${why}: the guest is stopped so that the rest can catch up`;
+    const message = `${why}: the guest is paused so that the rest can catch up`;
     this.#options.report({ event: "warning", code: "guest-suspended", message });
     this.#stop(guest).catch(this.#options.onFault);
   }

@@ -141,7 +141,7 @@ function wordsOn(finding: Finding, help: Help): { code: string; message: string 
       message: `Each round through memory leaves as much to send as the one before, ` +
         `${inMiB(finding.left)}, and ${perSecond(finding.rate)} get through: it will not be done ` +
         `by itself. ${MORE} or a ` +
-        "longer downtime ('vmferry set max-downtime=…'), or see --timeout-action suspend",
+        "longer downtime ('vmferry set max-downtime=…'), or pause the guest for the rest ('vmferry set pause=when-copied')",
     };
   }
   const { name, written, copied, close } = finding;
@@ -169,7 +169,7 @@ function wordsOn(finding: Finding, help: Help): { code: string; message: string 
   return {
     code: "mirror-not-converging",
     message: close
-      ? `${rates}${held}. Let it write less often, or see --timeout-action suspend`
+      ? `${rates}${held}. Let it write less often, or pause the guest for the rest ('vmferry set pause=when-copied')`
       : `${rates}: the disk will not get in step by itself. ${MORE}, or see ` +
         "--timeout-action suspend",
   };

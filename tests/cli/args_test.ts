@@ -120,7 +120,7 @@ const WRONG: readonly [string, string][] = [
   [`check --qmp /q --remote-qmp ${"x".repeat(108)} ssh://h`, "--remote-qmp: the path has 108"],
   ["migrate --qmp /q --max-downtime 2001s tcp://h:1", "at most 2000 s"],
   ["migrate --qmp /q --timeout-action suspend tcp://h:1", "needs --timeout"],
-  ["migrate --qmp /q --timeout 1 --timeout-action kill tcp://h:1", "expected abort or suspend"],
+  ["migrate --qmp /q --timeout 1 --timeout-action kill tcp://h:1", "expected abort or pause"],
   ["status vm1", '"vm1" is one argument too many'],
   ["cancel --secret-file /s", "--secret-file is no flag of"],
   ["set", "set needs bandwidth=SIZE"],

@@ -4,10 +4,12 @@ import { controlDestination, controlSource } from "../../src/cli/control/control
 import { ControlError, MAX_REQUEST } from "../../src/cli/control/protocol.ts";
 import { ControlServer } from "../../src/cli/control/server.ts";
 import { StatusBoard } from "../../src/cli/control/status_board.ts";
+import { MigrationTimeout } from "../../src/cli/timeout.ts";
 import { DeadlineError, silentLogger, systemClock, writeAll } from "../../src/io/mod.ts";
 import { Limits, type MigrationError } from "../../src/migrate/mod.ts";
 import { connectUnix, listenUnix } from "../../src/tunnel/mod.ts";
 import { readAll } from "../support/bytes.ts";
+import { ManualClock } from "../support/manual_clock.ts";
 
 const RESULT = {
   ...{ event: "result" as const, outcome: "cancelled" as const, downtimeMs: null },
@@ -97,6 +99,38 @@ Deno.test("cancel is answered when the migration has ended, and not once it is t
     await assertRejects(cancel, ControlError, "at the destination already");
     assertEquals(stop.signal.aborted, false);
   });
+});
+
+Deno.test("a migration is given a timeout while it runs, and told to pause its guest", async () => {
+  const board = new StatusBoard();
+  const stop = new AbortController();
+  const clock = new ManualClock();
+  const paused: string[] = [];
+  using timeout = new MigrationTimeout(clock, 0, "abort", () => {});
+  const identity = {
+    ...{ role: "source" as const, pid: 1, runDir: "/r", qmp: "/q" },
+    guest: { name: null, uuid: null },
+  };
+  const limits = new Limits(null, 300);
+  const controlled = controlSource(board, identity, limits, stop, {
+    timeout,
+    pause: (why) => paused.push(why),
+  });
+  const before = { bandwidth: null, maxDowntimeMs: 300 };
+  await assertRejects(
+    () => controlled.set({ timeoutAction: "pause" }),
+    ControlError,
+    "there is none",
+  );
+  assertEquals(await controlled.set({ timeoutMs: 1000, timeoutAction: "pause" }), {
+    ...{ ...before, pause: null, timeoutMs: 1000, timeoutAction: "pause" },
+  });
+  assertEquals(await controlled.set({ pause: "when-copied" }), {
+    ...{ ...before, pause: "when-copied", timeoutMs: 1000, timeoutAction: "pause" },
+  });
+  assertEquals(paused.length, 1);
+  board.note({ event: "phase", phase: "switchover" });
+  await assertRejects(() => controlled.set({ pause: "when-copied" }), ControlError, "already");
 });
 
 Deno.test("a destination can be ended, and has no limits", async () => {

@@ -32,8 +32,13 @@ Deno.test("requests are read for what they are, and what is none is told why", (
   assertEquals(parseRequest('{"command":"set","bandwidth":null,"maxDowntimeMs":0}'), {
     ...{ command: "set", bandwidth: null, maxDowntimeMs: 0 },
   });
+  const pause = '{"command":"set","pause":"when-copied","timeoutMs":0,"timeoutAction":"suspend"}';
+  assertEquals(parseRequest(pause), {
+    ...{ command: "set", pause: "when-copied", timeoutMs: 0, timeoutAction: "pause" },
+  });
   for (
     const wrong of [
+      ...['{"command":"set","pause":true}', '{"command":"set","timeoutAction":"kill"}'],
       ...["", "[]", "null", "{}", '{"command":"quit"}', '{"command":"set"}', '{"command":"set",'],
       ...['{"command":"set","bandwidth":0}', '{"command":"set","maxDowntimeMs":"1"}'],
       ...['{"command":"set","bandwidth":1.5}', '{"command":"set","maxDowntimeMs":-1}'],
@@ -116,6 +121,10 @@ Deno.test("limits are read as they are typed", () => {
     ...{ bandwidth: 2 << 20, maxDowntimeMs: 1500 },
   });
   assertEquals(parseLimitChange(["bandwidth=none"]), { bandwidth: null });
+  assertEquals(parseLimitChange(["pause=when-copied", "timeout=10m", "timeout-action=suspend"]), {
+    ...{ pause: "when-copied", timeoutMs: 600_000, timeoutAction: "pause" },
+  });
+  assertEquals(parseLimitChange(["timeout=none"]), { timeoutMs: 0 });
   for (
     const [words, message] of [
       [[], "set needs"],
@@ -126,6 +135,9 @@ Deno.test("limits are read as they are typed", () => {
       [["bandwidth=1", "bandwidth=2"], "given twice"],
       [["max-downtime=none"], "max-downtime: got"],
       [["max-downtime=2001s"], "at most 2000 s"],
+      [["pause=now"], 'pause: got "now", expected when-copied'],
+      [["timeout=1d"], "timeout: got"],
+      [["timeout-action=kill"], "expected abort or pause"],
     ] as const
   ) assertThrows(() => parseLimitChange(words), UsageError, message);
 });

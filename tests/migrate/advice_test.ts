@@ -5,9 +5,9 @@ import { SessionError } from "../../src/tunnel/mod.ts";
 const timeout = (side: Side) => adviceOn(new MigrationError("failed", "timeout", side, "x")).join();
 
 Deno.test("who waited for a source is told of what there is to do here, and of no guest", () => {
-  assertEquals(/suspend|bandwidth|guest/.test(timeout("destination")), false);
+  assertEquals(/pause|bandwidth|guest/.test(timeout("destination")), false);
   assertEquals(/vmferry migrate/.test(timeout("destination")), true);
-  assertEquals(/migrate --timeout.*suspend/.test(timeout("source")), true);
+  assertEquals(/migrate --timeout.*pause/.test(timeout("source")), true);
 });
 
 Deno.test("where nobody answers, whether a receive is there is asked; where somebody did, it is not", () => {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { LimitChange } from "../../migrate/mod.ts";
+import type { SetChange } from "../control/protocol.ts";
 import { parseLimitChange } from "../limits.ts";
 import { common } from "./common.ts";
 import { type Given, noPositional, noRest, seconds } from "./given.ts";
@@ -34,7 +34,7 @@ export interface CancelCommand extends ChoiceOptions {
 /** `vmferry set`. */
 export interface SetCommand extends ChoiceOptions {
   readonly command: "set";
-  readonly change: LimitChange;
+  readonly change: SetChange;
 }
 
 /** Reads the options of `status`. */

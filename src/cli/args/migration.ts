@@ -7,6 +7,7 @@ import { ALLOWABLE, type RuleName } from "../../migrate/mod.ts";
 import { type Address, checkSocketPath } from "../address.ts";
 import { BANDWIDTH, DOWNTIME, parseDowntime } from "../limits.ts";
 import { parseSize } from "../size.ts";
+import { parseTimeoutAction, TIMEOUT_ACTION, type TimeoutAction } from "../timeout.ts";
 import { UsageError } from "../usage_error.ts";
 import { common, type CommonOptions } from "./common.ts";
 import { type Destination, destinationOf, listenOf, noIdleTicketFile } from "./ends.ts";
@@ -35,7 +36,7 @@ export interface MigrateCommand extends CommonOptions, TunnelOptions {
   readonly bandwidth: number | null;
   readonly maxDowntimeMs: number;
   readonly timeoutMs: number;
-  readonly timeoutAction: "abort" | "suspend";
+  readonly timeoutAction: TimeoutAction;
   readonly quitSource: boolean;
   readonly allow: readonly RuleName[];
   readonly resume: boolean;
@@ -173,12 +174,8 @@ function diskChoice(text: string): { name: string; local: string } {
   return { name, local };
 }
 
-function timeoutAction(given: Given): "abort" | "suspend" {
-  const action = given.read(
-    "timeout-action",
-    (t) => t === "abort" || t === "suspend" ? t : undefined,
-    "abort or suspend",
-  );
+function timeoutAction(given: Given): TimeoutAction {
+  const action = given.read("timeout-action", parseTimeoutAction, TIMEOUT_ACTION);
   if (action && !given.has("timeout")) given.fail("--timeout-action needs --timeout SECONDS");
   return action ?? "abort";
 }

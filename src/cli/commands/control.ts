@@ -81,7 +81,13 @@ export function set(
 ): Promise<ExitCode> {
   return refusable(output, async () => {
     const { socket } = await chosen(options);
-    const now = await ask(socket, { command: "set", ...options.change }, SET_MS) as InForce;
+    const { change } = options;
+    const now = await ask(socket, { command: "set", ...change }, SET_MS) as InForce;
+    for (const name of ["pause", "timeoutMs", "timeoutAction"] as const) {
+      if (change[name] === undefined || now[name] !== undefined) continue;
+      const message = `The vmferry that runs the migration is older and has not set ${name}`;
+      throw new ControlError("failed", message);
+    }
     output.answerEvent({ event: "limits", ...now });
     return EXIT.done;
   });

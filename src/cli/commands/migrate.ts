@@ -27,6 +27,7 @@ import { hostAccess } from "../host/access.ts";
 import { listenFor, ownerFrom } from "../socket_owner.ts";
 import { onSignals } from "../signals.ts";
 import { KEPT_TICKET, KeptTicket } from "../ticket_use.ts";
+import { MigrationTimeout } from "../timeout.ts";
 import { UsageError } from "../usage_error.ts";
 
 type Options = Command & { readonly command: "migrate" };
@@ -50,13 +51,17 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
     if (board.isLate) return report({ event: "warning", code: "too-late", message: TOO_LATE });
     stop.abort(new MigrationError("cancelled", "cancelled", "source", `Cancelled by ${name}`));
   });
-  const stopTimer = options.timeoutMs === 0
-    ? () => {}
-    : systemClock.after(options.timeoutMs, () => {
-      const message = `Not done within ${options.timeoutMs / 1000} s`;
-      if (options.timeoutAction === "suspend") return migration?.suspend(message);
-      stop.abort(new MigrationError("failed", "timeout", "source", message));
-    });
+  const { timeoutMs, timeoutAction } = options;
+  // One that comes before there is anything to pause is not forgotten.
+  let pauseAsked: string | undefined;
+  const pause = (why: string) => {
+    if (migration) migration.suspend(why);
+    else pauseAsked = why;
+  };
+  using timeout = new MigrationTimeout(systemClock, timeoutMs, timeoutAction, (action, message) => {
+    if (action === "pause") return pause(message);
+    stop.abort(new MigrationError("failed", "timeout", "source", message));
+  });
   try {
     const qmpPath = await realPath(options.qmp);
     await using qmp = await openQmp(options.qmp, "source", log);
@@ -74,7 +79,7 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
     const identity = await identify("source", qmp, options.qmp, run.dir.folder);
     control = new ControlServer(
       await listenUnix(run.dir.own(CONTROL_SOCKET)),
-      controlSource(board, identity, limits, stop),
+      controlSource(board, identity, limits, stop, { timeout, pause }),
       systemClock,
       log,
     );
@@ -104,6 +109,7 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
       log,
       signal: stop.signal,
     });
+    if (pauseAsked !== undefined) migration.suspend(pauseAsked);
     try {
       const migrated = await migration.run();
       report(resultEvent({ startedAt: start, ...migrated }));
@@ -126,7 +132,6 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
     report(resultEvent({ startedAt: start, bytes, memoryBegan, error: failure }));
     return exitCodeOf(failure);
   } finally {
-    stopTimer();
     await control?.close();
   }
 }

@@ -4,16 +4,11 @@
  * @module
  */
 import { messageOf } from "../../io/mod.ts";
-import {
-  type LimitChange,
-  type Limits,
-  MigrationError,
-  type Side,
-  TOO_LATE,
-} from "../../migrate/mod.ts";
+import { type Limits, MigrationError, type Side, TOO_LATE } from "../../migrate/mod.ts";
 import { describeMachine, type QmpClient } from "../../qmp/mod.ts";
 import { absolutePath } from "../paths.ts";
-import { ControlError } from "./protocol.ts";
+import type { MigrationTimeout } from "../timeout.ts";
+import { ControlError, type SetChange } from "./protocol.ts";
 import type { Controlled } from "./server.ts";
 import type { Identity, StatusBoard } from "./status_board.ts";
 
@@ -31,14 +26,23 @@ export async function identify(
   return { role, pid: Deno.pid, runDir, qmp: absolutePath(qmpPath), guest };
 }
 
+/** How a `migrate` is brought to its end where it does not get there by itself. */
+export interface Ending {
+  readonly timeout: MigrationTimeout;
+  /** Pauses the guest as soon as only what it changes is left to copy. */
+  readonly pause: (why: string) => void;
+}
+
 /** A `migrate`; aborting `stop` ends it. */
 export function controlSource(
   board: StatusBoard,
   identity: Identity,
   limits: Limits,
   stop: AbortController,
+  end?: Ending,
 ): Controlled {
   const { signal } = stop;
+  let pause: "when-copied" | null = null;
   return {
     ended: board.ended,
     status: () =>
@@ -47,14 +51,30 @@ export function controlSource(
         maxDowntimeMs: limits.maxDowntimeMs,
         ending: signal.aborted ? messageOf(signal.reason) : null,
       }),
-    async set(change: LimitChange) {
+    async set(change: SetChange) {
       refuseWhenLate(board, "changed");
       if (signal.aborted) throw late(`It is being undone: ${messageOf(signal.reason)}`);
-      if (change.maxDowntimeMs !== undefined && board.phase === "switchover") {
+      const isPaused = board.phase === "switchover";
+      if (isPaused && (change.maxDowntimeMs !== undefined || change.pause !== undefined)) {
         throw late("The guest is stopped for the switchover already: its downtime has begun");
       }
+      const { timeoutAction, timeoutMs } = change;
+      if (timeoutAction && !timeoutMs && (timeoutMs === 0 || end?.timeout.leftMs === null)) {
+        throw new ControlError(
+          "bad-request",
+          "timeout-action needs timeout=SECONDS: there is none",
+        );
+      }
       await limits.set(change);
-      return { bandwidth: limits.bandwidth, maxDowntimeMs: limits.maxDowntimeMs };
+      const now = { bandwidth: limits.bandwidth, maxDowntimeMs: limits.maxDowntimeMs };
+      if (!end) return now;
+      end.timeout.set(change);
+      if (change.pause) {
+        pause = change.pause;
+        end.pause("Asked for by 'vmferry set pause=when-copied'");
+      }
+      const { leftMs, action } = end.timeout;
+      return { ...now, pause, timeoutMs: leftMs, timeoutAction: action };
     },
     cancel() {
       refuseWhenLate(board, "cancelled");

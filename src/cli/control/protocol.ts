@@ -5,6 +5,8 @@
  *     {"command": "status"}                                        -> {"result": {"event": "status", …}}
  *     {"command": "set", "bandwidth": 1048576, "maxDowntimeMs": 300}
  *                                           -> {"result": {"bandwidth": 1048576, "maxDowntimeMs": 300}}
+ *     {"command": "set", "pause": "when-copied", "timeoutMs": 600000, "timeoutAction": "pause"}
+ *                                                     -> {"result": {…, "pause", "timeoutMs", "timeoutAction"}}
  *     {"command": "cancel"}            when the migration has ended -> {"result": {"event": "result", …}}
  *     anything that is not done                                     -> {"error": {"code", "message"}}
  *
@@ -12,6 +14,7 @@
  */
 import { printable } from "../../io/mod.ts";
 import type { LimitChange } from "../../migrate/mod.ts";
+import { parseTimeoutAction, type TimeoutAction } from "../timeout.ts";
 
 /** The socket's name in a run's private folder. */
 export const CONTROL_SOCKET = "control.sock";
@@ -23,12 +26,26 @@ export const MAX_ANSWER = 4 * 1024 * 1024;
 export type Request =
   | { readonly command: "status" }
   | { readonly command: "cancel" }
-  | ({ readonly command: "set" } & LimitChange);
+  | ({ readonly command: "set" } & SetChange);
 
-/** The limits that hold. */
+/** What is changed of a migration that runs; what is not named stays. */
+export interface SetChange extends LimitChange {
+  /** Pause the guest as soon as only what it changes is left to copy. */
+  readonly pause?: "when-copied";
+  /** From now on, ms; 0: as long as it takes. */
+  readonly timeoutMs?: number;
+  readonly timeoutAction?: TimeoutAction;
+}
+
+/** What holds. A migration that does not know a member leaves it out. */
 export interface InForce {
   readonly bandwidth: number | null;
   readonly maxDowntimeMs: number;
+  /** `when-copied`: the guest is, or will be, paused for the rest of the copy. */
+  readonly pause?: "when-copied" | null;
+  /** What is left of it, ms; `null`: as long as it takes. */
+  readonly timeoutMs?: number | null;
+  readonly timeoutAction?: TimeoutAction;
 }
 
 /** Why something was not done. */
@@ -68,9 +85,9 @@ export function parseRequest(line: string): Request {
   }
 }
 
-function parseChange(message: Record<string, unknown>): LimitChange {
-  const { bandwidth, maxDowntimeMs } = message;
-  const change: { bandwidth?: number | null; maxDowntimeMs?: number } = {};
+function parseChange(message: Record<string, unknown>): SetChange {
+  const { bandwidth, maxDowntimeMs, pause, timeoutMs, timeoutAction } = message;
+  const change: { -readonly [K in keyof SetChange]: SetChange[K] } = {};
   if (bandwidth !== undefined) {
     if (bandwidth !== null && !isWhole(bandwidth, 1)) throw bad("bandwidth is bytes, or null");
     change.bandwidth = bandwidth;
@@ -79,7 +96,22 @@ function parseChange(message: Record<string, unknown>): LimitChange {
     if (!isWhole(maxDowntimeMs, 0)) throw bad("maxDowntimeMs is milliseconds");
     change.maxDowntimeMs = maxDowntimeMs;
   }
-  if (Object.keys(change).length === 0) throw bad("set names neither bandwidth nor maxDowntimeMs");
+  if (pause !== undefined) {
+    if (pause !== "when-copied") throw bad('pause is "when-copied"');
+    change.pause = pause;
+  }
+  if (timeoutMs !== undefined) {
+    if (!isWhole(timeoutMs, 0)) throw bad("timeoutMs is milliseconds");
+    change.timeoutMs = timeoutMs;
+  }
+  if (timeoutAction !== undefined) {
+    const action = parseTimeoutAction(String(timeoutAction));
+    if (action === undefined) throw bad('timeoutAction is "abort" or "pause"');
+    change.timeoutAction = action;
+  }
+  if (Object.keys(change).length === 0) {
+    throw bad("set names none of bandwidth, maxDowntimeMs, pause, timeoutMs and timeoutAction");
+  }
   return change;
 }
 

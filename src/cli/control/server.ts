@@ -9,9 +9,15 @@ import {
   withDeadline,
   writeAll,
 } from "../../io/mod.ts";
-import type { LimitChange } from "../../migrate/mod.ts";
 import type { StatusEvent } from "../events.ts";
-import { type Answer, ControlError, type InForce, MAX_REQUEST, parseRequest } from "./protocol.ts";
+import {
+  type Answer,
+  ControlError,
+  type InForce,
+  MAX_REQUEST,
+  parseRequest,
+  type SetChange,
+} from "./protocol.ts";
 import type { Result } from "./status_board.ts";
 
 /** What of a migration can be controlled while it runs. */
@@ -22,7 +28,7 @@ export interface Controlled {
    *
    * @throws {ControlError} when it can't be done any more.
    */
-  set(change: LimitChange): Promise<InForce>;
+  set(change: SetChange): Promise<InForce>;
   /**
    * Asks it to end.
    *
