@@ -112,10 +112,10 @@ function resultLine(event: CliEvent & { event: "result" }): string {
   const { outcome, guest = null } = event;
   const where = `vmferry: ${outcome === "migrated" ? arrived(guest) : WHERE[outcome]}`;
   if (event.error) {
-    const { side, message } = event.error;
-    const why = side === null ? `vmferry: ${message}` : `vmferry: ${side}: ${message}`;
+    const { side, message, problems = [message] } = event.error;
+    const from = side === null ? "" : `${side}: `;
     return [
-      why,
+      ...problems.map((problem) => `vmferry: ${from}${problem}`),
       ...(event.check ? [] : [where]),
       ...event.next.map((step) => `vmferry: next: ${step}`),
     ].join("\n");

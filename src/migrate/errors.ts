@@ -20,30 +20,38 @@ export class MigrationError extends Error {
   readonly side: Side | null;
   /** The message quotes QEMU's own words: nobody needs to be sent to its log. */
   readonly quoted: boolean;
+  /** Where the message tells several things: each on its own. */
+  readonly problems: readonly string[];
 
   constructor(
     kind: FailureKind,
     code: string,
     side: Side | null,
     message: string,
-    options?: { readonly cause?: unknown; readonly quoted?: boolean },
+    options?: {
+      readonly cause?: unknown;
+      readonly quoted?: boolean;
+      readonly problems?: readonly string[];
+    },
   ) {
     super(message, options);
     this.kind = kind;
     this.code = code;
     this.side = side;
     this.quoted = options?.quoted ?? false;
+    this.problems = options?.problems ?? [];
   }
 
   /** As it is reported. */
   get reported(): ReportedError {
-    return { code: this.code, message: this.message, side: this.side };
+    const { code, message, side, problems } = this;
+    return { code, message, side, ...(problems.length > 1 ? { problems } : {}) };
   }
 }
 
 /** Several reasons as one refusal; each on a line of its own where there is more than one. */
 export function refusal(code: string, side: Side, problems: readonly string[]): MigrationError {
-  return new MigrationError("refused", code, side, problems.join("; "));
+  return new MigrationError("refused", code, side, problems.join("; "), { problems });
 }
 
 /** Any error as a failure of this side, unless it says of itself that it is something else. */
@@ -52,7 +60,8 @@ export function asMigrationError(error: unknown, side: Side | null): MigrationEr
   const other = side === "destination" ? "source" : "destination";
   if (error instanceof RpcError) {
     const kind = error.code === "refused" ? "refused" : "failed";
-    return new MigrationError(kind, error.code, other, error.message, { cause: error });
+    const { problems } = error;
+    return new MigrationError(kind, error.code, other, error.message, { cause: error, problems });
   }
   if (error instanceof SessionError) {
     if (error.code === "refused") {

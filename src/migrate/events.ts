@@ -44,6 +44,8 @@ export interface ReportedError {
   readonly message: string;
   /** `null` where it is not known which end this is, see `check`. */
   readonly side: Side | null;
+  /** Where the message tells several things: each on its own. */
+  readonly problems?: readonly string[];
 }
 
 /** How a migration ended; see the exit codes. */

@@ -100,6 +100,11 @@ Deno.test("a result is told with its figures, a failure with its cause, its side
     lineOf({ ...result, outcome: "failed", error }, true),
     "vmferry: destination: No space left on device\nvmferry: the guest was not moved",
   );
+  const several = { ...error, message: "a; b", problems: ["a", "b"] };
+  assertEquals(
+    lineOf({ ...result, outcome: "failed", error: several }, true),
+    "vmferry: destination: a\nvmferry: destination: b\nvmferry: the guest was not moved",
+  );
   assertEquals(lineOf(progress(1), true), undefined);
 });
 

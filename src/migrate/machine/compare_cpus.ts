@@ -50,10 +50,14 @@ export function compareCpus(
   if (isBlind && source.type !== destination.type) {
     differences.push({ rule: "cpu-model", message: types });
   }
-  for (const [name, value] of Object.entries(source.identity)) {
-    const there = destination.identity[name];
-    if (there === undefined || there === value) continue;
-    const message = `the vCPUs' ${name} is ${value} at the source and ${there} at the destination`;
+  const other = Object.entries(source.identity).filter(([name, value]) =>
+    destination.identity[name] !== undefined && destination.identity[name] !== value
+  ).map(([name]) => name);
+  if (other.length > 0) {
+    const words = (of: Cpu) => other.map((name) => `${name} ${of.identity[name]}`).join(", ");
+    const message =
+      `the vCPUs have ${words(source)} at the source and ${words(destination)} at the ` +
+      "destination";
     differences.push({ rule: "cpu-identity", message });
   }
   return differences;

@@ -37,6 +37,15 @@ Deno.test("Hyper-V enlightenments, which no CPUID word shows, are compared by na
   assertEquals(compareMachines(hv, unknown), []);
 });
 
+Deno.test("vCPUs of another family and model are told in one sentence", () => {
+  const here = inventory([], {}, { identity: { vendor: "x", family: "6", model: "26" } });
+  const there = inventory([], {}, { identity: { vendor: "x", family: "15", model: "107" } });
+  assertEquals(told(compareMachines(here, there)), [
+    "cpu-identity: the vCPUs have family 6, model 26 at the source and family 15, model 107 at the " +
+    "destination",
+  ]);
+});
+
 Deno.test("CPUID bits that follow from the number of cores are no difference", () => {
   const here = inventory([], {}, { words: { "1.EDX": (1 << 28) >>> 0 } });
   assertEquals(compareMachines(here, inventory([], {}, { words: {} })), []);
