@@ -4,11 +4,16 @@
  *
  * @module
  */
-import type { Logger } from "../io/mod.ts";
+import { type Logger, systemClock } from "../io/mod.ts";
 import {
+  isLeft,
+  isOpen,
   type JournalRecord,
   MigrationError,
   qemuFacts,
+  recover,
+  type RecoverOptions,
+  recoverVerdict,
   type Side,
   takeBackPreparing,
 } from "../migrate/mod.ts";
@@ -80,17 +85,59 @@ export class RunState<R extends JournalRecord> implements AsyncDisposable {
 async function findLeft(options: RunStateOptions): Promise<CutOff | undefined> {
   const { base, qmp, qmpPath, side, log } = options;
   for (const found of await findJournals(runBase(base))) {
-    if (found.record.qmp !== qmpPath || found.record.side !== side) continue;
+    if (found.record.qmp !== qmpPath) continue;
+    // A guest that came to this QEMU goes on from it: the side does not matter.
+    if (isLeft(found.record)) {
+      await finishLeft(options, found);
+      continue;
+    }
+    if (found.record.side !== side) continue;
     if (
       await qemuFacts(qmp, found.record) || (options.resume && found.record.state === "prepare")
     ) {
       return found;
+    }
+    // The guest may run at the other end: that its QEMU here has ended does not settle it.
+    if (isOpen(found.record)) {
+      log.log("warning", `${found.dir} stays: its guest was handed over, see where it runs`);
+      continue;
     }
     await takeBackPreparing(qmp, found.record, log);
     log.log("info", `${found.dir} is about a QEMU that has ended: removed`);
     await PrivateRunDir.adopt(found.dir)[Symbol.asyncDispose]();
   }
   return undefined;
+}
+
+/**
+ * Undoes what an earlier migration of this QEMU could not, and removes its files.
+ *
+ * @throws {MigrationError} kind `refused`, naming what is still left.
+ */
+async function finishLeft(options: RunStateOptions, { dir, record }: CutOff): Promise<void> {
+  const { qmp, qmpPath, base, side, log } = options;
+  const runDir = PrivateRunDir.adopt(dir);
+  const facts = await qemuFacts(qmp, record);
+  if (facts) {
+    const work: RecoverOptions = {
+      ...{ qmp, record, facts, destination: undefined, force: false, clock: systemClock, log },
+      removeFile: (path) => Deno.remove(path).catch(() => {}),
+      path: (name) => runDir.path(name),
+    };
+    const verdict = recoverVerdict(work);
+    const command = recoverCommand(qmpPath, base);
+    // A guest that is loaded and must not run: its QEMU is ended only where somebody asks for that.
+    if (verdict === "discard") throw refused(options, "cut-off", choices(record, options));
+    const left = await recover(work, verdict);
+    if (left.length > 0) {
+      const message =
+        `An earlier migration of this QEMU is not undone yet: ${left.join("; ")}. Try ` +
+        `again once QEMU and its disks answer; '${command}' says how things are`;
+      throw new MigrationError("refused", "not-undone", side, message);
+    }
+  }
+  log.log("info", `what an earlier migration of this QEMU had left is undone: ${record.left}`);
+  await runDir[Symbol.asyncDispose]();
 }
 
 /** The command that looks after a migration that was cut off. */

@@ -99,10 +99,17 @@ export class Attachment {
   async #abort(why: Params<"abort">): Promise<void> {
     const peer = this.#peer;
     if (peer?.session.state !== "up") return;
-    await peer.abort(why).catch((error) => {
+    const away = Promise.withResolvers<readonly string[]>();
+    const stop = peer.session.onLink(({ state }) => state === "down" && away.resolve([]));
+    try {
+      const left = await Promise.race([peer.abort(why), away.promise]);
+      if (left.length > 0) throw new Error(left.join("; "));
+    } catch (error) {
       // One that has ended the session has undone it by itself, or will; as will one that can't be told.
       if (peer.session.state === "up") throw error;
-    });
+    } finally {
+      stop();
+    }
   }
 
   /** Ends the session, cleanly if that is possible within `deadlineMs`. */

@@ -19,10 +19,11 @@ import { GuestStart } from "./guest_start.ts";
 import { discardLoaded, guestLoaded, guestStatus, onLoadFailed } from "./loaded_guest.ts";
 import { exportsInQemu, nameExports, stopNbdServer } from "./nbd_exports.ts";
 import type { DiskPair } from "./plan.ts";
+import { qemuProcess } from "./qemu_process.ts";
 import { COMPARE_SOCKET } from "./storage/access.ts";
 import { DestinationStorage } from "./storage/destination_storage.ts";
 import { versionOf, warnIfStands } from "./run_states.ts";
-import { UndoList } from "./undo.ts";
+import { leftHere, UndoList } from "./undo.ts";
 
 /** How long a source may take to leave once all is over, ms. */
 const LEAVE_MS = 5_000;
@@ -41,6 +42,7 @@ export class DestinationMigration {
   readonly #undo: UndoList;
   readonly #outcome = Promise.withResolvers<void>();
   #record: DestinationRecord | undefined;
+  #left: readonly string[] = [];
   #owner: Session | undefined;
   readonly #end: IncomingEnd;
   readonly #storage: DestinationStorage;
@@ -115,6 +117,11 @@ export class DestinationMigration {
     return this.#arrivedAs;
   }
 
+  /** Something could not be undone: what was written down must stay. */
+  get leftBehind(): boolean {
+    return this.#left.length > 0;
+  }
+
   /** Bytes that crossed the tunnel, both directions. */
   get bytes(): number {
     return this.#owner?.bytes ?? 0;
@@ -127,7 +134,7 @@ export class DestinationMigration {
     switch (this.#machine.current) {
       case "waiting":
         // Killed while it prepared: the source asks for that again.
-        await this.#undo.run();
+        await this.#undoAll();
         this.#record = undefined;
         break;
       case "starting":
@@ -136,7 +143,7 @@ export class DestinationMigration {
         return;
       case "finished":
         this.#arrivedAs = await guestStatus(this.#qmp) ?? null;
-        await this.#undo.run();
+        await this.#undoAll();
         this.#outcome.resolve();
         return;
       case "loading":
@@ -151,12 +158,12 @@ export class DestinationMigration {
       case "lost":
         // QEMU is there, or nothing would be left to take up.
         this.#failure = unknown(failed("not-seen-running", NOT_SEEN));
-        await this.#undo.run();
+        await this.#undoAll();
         this.#outcome.resolve();
         return;
       case "failed":
         this.#failure = failed("given-up", "The migration was given up here before");
-        await this.#undo.run();
+        await this.#undoAll();
         await this.#discardLoadedGuest();
         this.#outcome.resolve();
         return;
@@ -332,7 +339,8 @@ export class DestinationMigration {
     await this.#qmp.execute("stop", {});
     const exports = nameExports(pairs);
     const settings = await this.#end.plan();
-    await this.#write({ guest, exports, settings: settings.before });
+    const qemu = await qemuProcess(this.#qmp);
+    await this.#write({ guest, exports, settings: settings.before, qemu });
     await this.#end.make(settings, pairs, exports);
     await this.#enter("exported");
     return exports;
@@ -407,7 +415,7 @@ export class DestinationMigration {
     await this.#enter("runs");
     this.#stopLease();
     this.#guest.over();
-    await this.#undo.run();
+    await this.#undoAll();
     this.#options.report({ event: "phase", phase: "done" });
     this.#outcome.resolve();
     return { status };
@@ -451,7 +459,7 @@ export class DestinationMigration {
     session: Session,
     { reason, cancelled, code, side }: Params<"abort">,
   ): Promise<Result<"abort">> {
-    if (session !== this.#owner) return {};
+    if (session !== this.#owner) return { left: null };
     if (this.#guest.begun) throw new RpcError("failed", "The guest was handed over already");
     const kind = cancelled ? "cancelled" : "failed";
     // A source that gives up has not asked for the guest to be run, and never will.
@@ -459,7 +467,7 @@ export class DestinationMigration {
     // What the source has found may be a fault of ours, and what is to be done is to be done here.
     const word = printable(code ?? "aborted-by-source", 64);
     await this.#give("fault", new MigrationError(kind, word, side ?? "source", reason));
-    return {};
+    return { left: [...this.#left] };
   }
 
   /** Gives it up and ends the source's session with the reason, or with what `quoted` adds to it. */
@@ -506,9 +514,21 @@ export class DestinationMigration {
     await this.#storage.idle;
     // The source may have asked for the guest to be run, and not know that we never heard of it.
     if (before !== "loaded") this.#told.resolve();
-    await this.#undo.run();
+    await this.#undoAll();
     if (this.#machine.current === "failed") await this.#discardLoadedGuest();
     this.#outcome.resolve();
+  }
+
+  /** What can't be undone is written down, for whoever begins the next migration with this QEMU. */
+  async #undoAll(): Promise<void> {
+    const { here } = await this.#undo.run();
+    if (here.length === 0) return;
+    this.#left = here.map((text) => text.slice(0, 1024));
+    await this.#write({ left: [...this.#left] }).catch((failure) =>
+      this.#options.log.log("warning", `the journal: ${messageOf(failure)}`)
+    );
+    const [message] = leftHere("destination", here);
+    this.#options.report({ event: "warning", code: "not-undone", message: message! });
   }
 
   async #discardLoadedGuest(): Promise<void> {

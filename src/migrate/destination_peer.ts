@@ -19,8 +19,10 @@ const LOAD_MS = 180_000;
 const ANSWER_MS = 30_000;
 /** How long the destination may take to look at its storage, ms. */
 const LOOK_MS = 30_000;
-/** How long undoing may wait for the destination, ms. */
-const ABORT_MS = 10_000;
+/** How long undoing may wait for the destination, ms: its disks may take their time. */
+export const ABORT_MS = 40_000;
+/** How long a session may take to end cleanly, ms. */
+const CLOSE_MS = 10_000;
 
 /**
  * The destination as the source sees it: one session and the calls in it. Owns the session. Each call
@@ -102,8 +104,9 @@ export class DestinationPeer {
     return this.#rpc.call("status", { migration }, { timeoutMs: ANSWER_MS });
   }
 
-  async abort(why: Params<"abort">): Promise<void> {
-    await this.#rpc.call("abort", why, { timeoutMs: ABORT_MS });
+  /** @returns what could not be undone there, in words. */
+  async abort(why: Params<"abort">): Promise<readonly string[]> {
+    return (await this.#rpc.call("abort", why, { timeoutMs: ABORT_MS })).left ?? [];
   }
 
   /** A stream to one of the destination's channels. */
@@ -118,7 +121,7 @@ export class DestinationPeer {
   }
 
   /** Ends the session, cleanly if that is possible within `deadlineMs`. */
-  async close(deadlineMs: number = ABORT_MS): Promise<void> {
+  async close(deadlineMs: number = CLOSE_MS): Promise<void> {
     await this.session.close(deadlineMs);
   }
 }

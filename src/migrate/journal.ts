@@ -46,6 +46,13 @@ const common = {
   guest: name,
   /** QEMU's migration settings as they were before. */
   settings,
+  /** Names the QEMU process; `null` where that is not known, as in records before 1.1. */
+  qemu: nullable(text(64)),
+  /**
+   * The migration is over and this could not be undone, in words: whoever begins the next one with this
+   * QEMU finishes it first. `null`: all is undone, or it is not over.
+   */
+  left: nullable(list(text(1024), 64)),
 };
 
 const sourceState = word<SourceState>(
@@ -132,6 +139,7 @@ export function firstSourceRecord(what: Pick<SourceRecord, "qmp" | "destination"
     recoverThere: "",
     mirrors: [],
     settings: { capabilities: [], parameters: {} },
+    ...{ qemu: null, left: null },
   };
 }
 
@@ -149,5 +157,6 @@ export function firstRecord(
     incomingStarted: false,
     run: null,
     settings: { capabilities: [], parameters: {} },
+    ...{ qemu: null, left: null },
   };
 }

@@ -39,6 +39,8 @@ export { ALLOWABLE, type Difference, type RuleName, RULES, type Severity } from 
 export { type LimitChange, Limits } from "./limits.ts";
 export type { DiskChoice } from "./plan.ts";
 export {
+  isLeft,
+  isOpen,
   type QemuFacts,
   qemuFacts,
   recover,

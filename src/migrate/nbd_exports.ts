@@ -70,10 +70,17 @@ export async function exportsInQemu(
   return exports.filter(({ id }) => now.some((e) => e.id === id));
 }
 
-/** How often QEMU is asked whether it is rid of its connections, at least and at most; and how often, ms. */
+/** How often QEMU is asked at least whether it is rid of its connections. */
 const LEAST_LOOKS = 3;
-const MOST_LOOKS = 200;
+/** Pause between two looks, ms: at first, and from this many on. */
 const LOOK_MS = 20;
+const SLOW_LOOK_MS = 250;
+const QUICK_LOOKS = 100;
+/**
+ * How long QEMU may take to be rid of its exports, ms: it waits for what is being written to their disks.
+ * Less than one step of undoing, so that what is left is named.
+ */
+const REMOVE_MS = 25_000;
 
 export interface RemoveOptions {
   /** Closes our end of the connections to the server. */
@@ -109,15 +116,21 @@ async function removeAll(
   leastLooks: number,
   { clock, log }: RemoveOptions,
 ): Promise<void> {
+  const until = clock.now() + REMOVE_MS;
   for (let look = 1;; look++) {
     // One that is being added right now comes in between.
     const left = await exportsInQemu(qmp, exports);
     if (left.length === 0 && look >= leastLooks) return;
-    if (look >= MOST_LOOKS) {
-      throw new Error(`QEMU still has the exports ${left.map(({ id }) => id).join(", ")}`);
+    if (clock.now() > until) {
+      const names = left.map(({ disk }) => disk).join(", ");
+      throw new Error(
+        `QEMU still has the exports of ${names}: their disks have not answered for ${
+          REMOVE_MS / 1000
+        } s`,
+      );
     }
     await Promise.all(left.map(({ id }) => removeExport(qmp, id, log)));
-    await delay(clock, LOOK_MS);
+    await delay(clock, look < QUICK_LOOKS ? LOOK_MS : SLOW_LOOK_MS);
   }
 }
 

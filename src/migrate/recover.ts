@@ -10,6 +10,7 @@ import type { DestinationState } from "./destination_machine.ts";
 import type { DestinationRecord, JournalRecord, SourceRecord } from "./journal.ts";
 import { MirrorSet } from "./mirrors.ts";
 import { exportsInQemu, removeExports, stopNbdServer } from "./nbd_exports.ts";
+import { qemuProcess } from "./qemu_process.ts";
 import { Ram } from "./ram.ts";
 import { runAgain } from "./run_again.ts";
 import { isToRun, runs } from "./run_states.ts";
@@ -27,16 +28,32 @@ export interface QemuFacts {
   readonly ours: number;
 }
 
+/**
+ * Of a migration that is over, and all that is left to be done is to undo the rest: to be done without
+ * being asked for. Never where somebody has to find out who runs the guest.
+ */
+export function isLeft({ state, left }: JournalRecord): boolean {
+  return left !== null && ["undone", "done", "failed", "finished"].includes(state);
+}
+
+/** The guest may run at the other end, or here: only a word on that closes such a record. */
+export function isOpen({ state }: JournalRecord): boolean {
+  return ["handover", "unknown", "starting", "lost"].includes(state);
+}
+
 /** Asks QEMU; `undefined` where it is not the process any more that the record is about. */
 export async function qemuFacts(
   qmp: QmpClient,
   record: JournalRecord,
 ): Promise<QemuFacts | undefined> {
-  const [{ status }, { status: migration }, ours] = await Promise.all([
+  const [{ status }, { status: migration }, ours, process] = await Promise.all([
     qmp.execute("query-status", {}),
     queryMigrate(qmp),
     oursIn(qmp, record),
+    record.qemu === null ? null : qemuProcess(qmp),
   ]);
+  // Settings, and an NBD server without exports, are in it and have no names of ours.
+  if (record.left !== null && process === record.qemu) return { status, migration, ours };
   return ours === 0 && migration === "none" ? undefined : { status, migration, ours };
 }
 
@@ -133,7 +150,7 @@ async function recoverSource(
   undo.add("QEMU's migration settings", () => settings.restore());
   undo.add("the migration of the memory", () => new Ram({ qmp, clock, log }).undo());
   await mirrors.adopt();
-  const left = await undo.run();
+  const { here: left } = await undo.run();
   if (verdict === "run-here" && isToRun(facts.status, record)) {
     const stood = ["finish-migrate", "postmigrate", "paused"].includes(facts.status);
     const stuck = await runAgain(
@@ -161,7 +178,7 @@ async function recoverDestination(
   );
   const settings = new MigrationSettings(qmp, record.settings);
   undo.add("QEMU's migration settings", () => settings.restore());
-  const left = await undo.run();
+  const { here: left } = await undo.run();
   if (verdict === "run-here" && record.run !== false) {
     await qmp.execute("cont", {}).catch((error) => left.push(messageOf(error)));
   }

@@ -2,7 +2,7 @@ import { abortable, Machine, messageOf, withDeadline } from "../io/mod.ts";
 import { type QmpClient, queryMigrate } from "../qmp/mod.ts";
 import { Attachment } from "./attachment.ts";
 import { activateArrived } from "./guest/activate.ts";
-import { DestinationPeer, problemsThere } from "./destination_peer.ts";
+import { ABORT_MS, DestinationPeer, problemsThere } from "./destination_peer.ts";
 import { asMigrationError, MigrationError, qemuGone } from "./errors.ts";
 import { type Phase, TOO_LATE } from "./events.ts";
 import { FirstCause } from "./first_cause.ts";
@@ -18,6 +18,7 @@ import type { Mirror, MirrorSet } from "./mirrors.ts";
 import { OutgoingEnd } from "./outgoing_end.ts";
 import { probeExports } from "./probe_exports.ts";
 import { ProgressTicker } from "./progress.ts";
+import { qemuProcess } from "./qemu_process.ts";
 import type { Ram } from "./ram.ts";
 import { ASLEEP_STUCK, runAgain } from "./run_again.ts";
 import { carriesAsleep, isToRun, runs, versionOf } from "./run_states.ts";
@@ -27,7 +28,7 @@ import { asleepStuck, withLink, worded } from "./source_failure.ts";
 import { compareOrRefuse } from "./source_storage.ts";
 import { resumedAt, SOURCE, type SourceEvent, type SourceState } from "./source_machine.ts";
 import type { Migrated, SourceOptions } from "./source_options.ts";
-import { UndoList } from "./undo.ts";
+import { leftHere, UndoList } from "./undo.ts";
 
 /**
  * Round trips that it takes to get a disk in step once the guest is held: QEMU waits for what is under
@@ -57,6 +58,7 @@ export class SourceMigration {
   #gone: MigrationError | undefined;
   readonly #end: OutgoingEnd;
   #record: SourceRecord;
+  #leftBehind = false;
   #attachment: Attachment | undefined;
   #stoppedAt: number | undefined;
   /** QEMU cannot continue the guest once its RAM has crossed, see `ASLEEP_STUCK`. */
@@ -109,6 +111,11 @@ export class SourceMigration {
   get memoryBegan(): boolean {
     const { resume } = this.#options;
     return this.#end.streamAsked || (resume !== undefined && STANDS.includes(resume.state));
+  }
+
+  /** Something could not be undone: what was written down must stay. */
+  get leftBehind(): boolean {
+    return this.#leftBehind;
   }
 
   /** What was written down last; of use to whoever must look for the guest. */
@@ -168,7 +175,8 @@ export class SourceMigration {
     await this.#guardMachine();
     const { name, uuid } = guest.description;
     await this.#guest.look(runs);
-    await this.#write({ wasRunning: this.#guest.shouldRun, guest: name ?? uuid ?? "" });
+    const qemu = await qemuProcess(this.#qmp);
+    await this.#write({ wasRunning: this.#guest.shouldRun, guest: name ?? uuid ?? "", qemu });
     const peer = await this.#connect(this.#stop.signal);
     this.#hold(peer);
     const announced = {
@@ -381,7 +389,9 @@ export class SourceMigration {
     });
     this.#attachment = attachment;
     this.#undo.add("the session", () => attachment.close());
-    this.#undo.add("what the destination prepared", () => this.#abort(attachment));
+    this.#undo.add("what the destination prepared", () => this.#abort(attachment), {
+      ...{ ms: ABORT_MS, elsewhere: true },
+    });
     return attachment;
   }
 
@@ -431,7 +441,7 @@ export class SourceMigration {
   async #endCleanly(): Promise<void> {
     await this.#end.closeTargets();
     // Sockets and settings go as after a failure; the destination keeps what it has.
-    await this.#undo.run();
+    await this.#leave((await this.#undo.run()).here);
     if (!this.#options.quitSource) return;
     await this.#qmp.execute("quit", {}).catch((error) => {
       const message = `The source's QEMU did not quit: ${messageOf(error)}`;
@@ -462,7 +472,7 @@ export class SourceMigration {
       );
     }
     await this.#told;
-    const left = await this.#undo.run();
+    const { here, elsewhere } = await this.#undo.run();
     // The mirrors have concluded and the memory has gone: what was taken back touches neither guest.
     if (this.#machine.current === "unknown") return worded("unknown", error, []);
     // Whatever else happened, and was perhaps heard of first: the guest does not run here any more.
@@ -478,8 +488,12 @@ export class SourceMigration {
       const asleep = this.#guest?.asleep ?? this.#record.asleep ?? false;
       const stuck = await runAgain(this.#qmp, this.#options.clock, pausedByUs, asleep);
       if (stuck === ASLEEP_STUCK) return asleepStuck(error);
-      if (stuck !== undefined) left.unshift(stuck);
+      if (stuck !== undefined) here.unshift(stuck);
+      // Whoever pauses it from now on has a reason for it.
+      else this.#record = { ...this.#record, stopped: "no" };
     }
+    await this.#leave(here);
+    const left = [...leftHere("source", here), ...elsewhere.map(atDestination)];
     if (!ran && !this.#gone && await this.#isStuck()) {
       left.push(`the guest stands as before: ${STUCK}`);
     }
@@ -491,6 +505,20 @@ export class SourceMigration {
   async #isStuck(): Promise<boolean> {
     if (!STANDS.includes(this.#record.state)) return false;
     return await guestStatus(this.#qmp) === "postmigrate";
+  }
+
+  /** Writes down what could not be undone, for whoever begins the next migration with this QEMU. */
+  async #leave(left: readonly string[]): Promise<void> {
+    if (left.length === 0 || this.#gone) return;
+    this.#leftBehind = true;
+    await this.#write({
+      state: this.#machine.current,
+      left: left.map((text) => text.slice(0, 1024)),
+    })
+      .catch((failure) => this.#options.log.log("warning", `the journal: ${messageOf(failure)}`));
+    if (this.#machine.current !== "done") return;
+    const [message] = leftHere("source", left);
+    this.#options.report({ event: "warning", code: "not-undone", message: message! });
   }
 
   /** What happened, once it is written down. */
@@ -525,4 +553,9 @@ export class SourceMigration {
     this.#options.report({ event: "phase", phase });
     this.#progress?.phase(phase);
   }
+}
+
+function atDestination(left: string): string {
+  return `At the destination, ${left}. The next 'vmferry receive' of that QEMU finishes it, or ` +
+    "'vmferry recover --yes' there";
 }

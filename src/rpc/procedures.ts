@@ -213,7 +213,8 @@ export const procedures = {
       code: nullable(text(64)),
       side: nullable(word("source", "destination")),
     }),
-    result: object({}),
+    /** What could not be undone, in words; an end before 1.1 does not tell. */
+    result: object({ left: nullable(list(text(1024), 64)) }),
   },
   /**
    * Either way: how far are you with this migration, and what does your QEMU say of its guest? An

@@ -5,7 +5,15 @@ import { sh } from "../support/sh.ts";
 
 const RECORD: SourceRecord = {
   ...{ format: 2, side: "source", migration: "m", qmp: "/run/q", guest: "vm1", state: "prepare" },
-  ...{ wasRunning: true, stopped: "no", asleep: null, destination: "tcp://h:1", recoverThere: "" },
+  ...{
+    wasRunning: true,
+    stopped: "no",
+    asleep: null,
+    qemu: null,
+    left: null,
+    destination: "tcp://h:1",
+    recoverThere: "",
+  },
   mirrors: [{
     ...{ name: "vd0", device: "d0", sizeBytes: 5, exportName: "e" },
     ...{ jobId: "j", targetNode: "t" },

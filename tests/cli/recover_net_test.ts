@@ -11,6 +11,8 @@ const recordOf = (qmp: string): SourceRecord => ({
     wasRunning: true,
     stopped: "no",
     asleep: null,
+    qemu: null,
+    left: null,
     destination: "tcp://h:1",
     recoverThere: "",
     mirrors: [],

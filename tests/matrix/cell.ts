@@ -139,7 +139,7 @@ async function recoverAll(run: Run, code: number): Promise<void> {
   if (there) {
     // Its user has looked: the guest is there, so this QEMU can go.
     await pair.source.quit();
-    await assertExit(pair.recover("source", ["--yes"]), 0, END_MS);
+    await assertExit(pair.recover("source", ["--force-run-here"]), 0, END_MS);
   } else {
     await pair.destination.quit();
     await assertExit(pair.recover("source", ["--yes"]), 4, END_MS);

@@ -125,9 +125,12 @@ function sourceSteps(world: World): Step[] {
     case "undone":
       if (source.qemu === "stopped") add("cont", { qemu: "running" });
       else add("ends", { tool: "recovered", journal: null });
+      // Also where the guest could not be let run: whoever comes next finds that in the journal.
+      add("ends, not all undone", { tool: "dead", journal: "undone" });
       break;
     case "done":
       add("ends", { tool: "recovered", journal: null });
+      add("ends, not all undone", { tool: "dead", journal: "done" });
       break;
     case "unknown":
     case "recovered":
@@ -240,13 +243,16 @@ function destinationSteps(world: World): Step[] {
       break;
     case "failed":
       if (destination.qemu === "loaded") add("discards", { qemu: "gone" });
+      add("ends, not all undone", { tool: "dead", journal: "failed" });
       break;
     case "lost":
       if (destination.contDue) add("cont, late", { qemu: "running", contDue: false });
       break;
+    case "finished":
+      add("ends, not all undone", { tool: "dead", journal: "finished" });
+      break;
     case "prepared":
     case "loaded":
-    case "finished":
     case "recovered":
       break;
     case "dead":

@@ -18,11 +18,24 @@ Deno.test("what was done is taken back last first; a step that fails or hangs ke
   step("last");
   const running = undo.run();
   await clock.advance(30_000);
-  assertEquals(await running, [
-    "failing: already gone",
-    "hanging: Waited 30.0 s for undoing: hanging",
-  ]);
+  assertEquals(await running, {
+    here: ["failing: already gone", "hanging: Waited 30.0 s for undoing: hanging"],
+    elsewhere: [],
+  });
   assertEquals(done, ["last", "failing", "hanging", "first"]);
-  assertEquals(await undo.run(), [], "nothing is taken back twice");
+  assertEquals(await undo.run(), { here: [], elsewhere: [] }, "nothing is taken back twice");
   assertEquals(clock.armed, 0);
+});
+
+Deno.test("undoing is over after a minute and 5 s for each step that began later", async () => {
+  const clock = new ManualClock();
+  const undo = new UndoList(clock, silentLogger);
+  for (let i = 0; i < 5; i++) undo.add(`step ${i}`, () => new Promise(() => {}));
+  undo.add("at the destination", () => Promise.reject(new Error("its disk is slow")), {
+    elsewhere: true,
+  });
+  const running = undo.run();
+  await clock.advance(30_000 + 30_000 + 3 * 5_000);
+  const { here, elsewhere } = await running;
+  assertEquals([here.length, elsewhere], [5, ["at the destination: its disk is slow"]]);
 });

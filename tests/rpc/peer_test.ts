@@ -114,11 +114,11 @@ Deno.test("an error keeps its code and words; unknown procedures and bad paramet
 Deno.test("an answer that does not fit its procedure is an error of that call alone", async () => {
   const { left, end } = peers({}, {
     status: () => Promise.resolve({ state: "dancing", guest: null } as never),
-    abort: () => Promise.resolve({}),
+    abort: () => Promise.resolve({} as never),
   });
   const error = await assertRejects(() => left.call("status", { migration: "m" }, soon), RpcError);
   assertEquals(error.code, "bad-result");
-  assertEquals(await left.call("abort", GIVEN_UP, soon), {});
+  assertEquals(await left.call("abort", GIVEN_UP, soon), { left: null });
   await end();
 });
 
@@ -126,7 +126,7 @@ Deno.test("a call that is not answered in time fails; its late answer harms nobo
   const late = Promise.withResolvers<typeof STATUS>();
   const { left, clock, faults, end } = peers({}, {
     status: () => late.promise,
-    abort: () => Promise.resolve({}),
+    abort: () => Promise.resolve({} as never),
   });
   const call = assertRejects(
     () => left.call("status", { migration: "m" }, soon),
@@ -136,7 +136,7 @@ Deno.test("a call that is not answered in time fails; its late answer harms nobo
   await clock.advance(1000);
   await call;
   late.resolve(STATUS);
-  assertEquals(await left.call("abort", GIVEN_UP, soon), {});
+  assertEquals(await left.call("abort", GIVEN_UP, soon), { left: null });
   assertEquals(faults, []);
   await end();
 });

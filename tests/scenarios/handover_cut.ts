@@ -37,7 +37,9 @@ export const scenario: Scenario = {
     await pair.destination.events.waitFor("RESUME", (e) => e.event === "RESUME");
     await assertExit(receive, 0, 60_000);
 
-    context.note("recover starts nothing that may run elsewhere; with this QEMU gone it tidies up");
+    context.note(
+      "recover starts nothing that may run elsewhere; with this QEMU gone it removes its record when told",
+    );
     const { error, next } = await migrate.waitEvent("result") as unknown as {
       error: { code: string };
       next: string[];
@@ -50,7 +52,11 @@ export const scenario: Scenario = {
     const still = await pair.source.status();
     if (still !== "postmigrate") throw new Error(`recover made the source ${still}`);
     await pair.source.quit();
-    await assertExit(pair.recover("source", ["--yes"]), 0, 20_000);
+    const gone = pair.recover("source", ["--yes"]);
+    await assertExit(gone, 0, 20_000);
+    const told = await gone.waitEvent("recover");
+    if (told.done !== false) throw new Error("recover --yes removed the record of a handover");
+    await assertExit(pair.recover("source", ["--force-run-here"]), 0, 20_000);
     await pair.assertArrived();
   },
 };

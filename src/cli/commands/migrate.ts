@@ -112,9 +112,11 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
     if (pauseAsked !== undefined) migration.suspend(pauseAsked);
     try {
       const migrated = await migration.run();
+      if (migration.leftBehind) run.dir.keep();
       report(resultEvent({ startedAt: start, ...migrated }));
       return EXIT.done;
     } catch (error) {
+      if (migration.leftBehind) run.dir.keep();
       const failure = asMigrationError(error, "source");
       if (failure.kind !== "unknown") throw failure;
       run.dir.keep();

@@ -131,7 +131,8 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
     try {
       failure = await outcomeOf(migration);
       // Whoever looks for the guest needs what was written down.
-      if (failure?.kind === "unknown" && failure.code === "not-seen-running") run.dir.keep();
+      const isUnseen = failure?.kind === "unknown" && failure.code === "not-seen-running";
+      if (isUnseen || migration.leftBehind) run.dir.keep();
       const { bytes, memoryBegan, guestStatus: guest } = migration;
       report(resultEvent({ startedAt: start, bytes, memoryBegan, guest, error: failure }));
       await withDeadline(

@@ -2,6 +2,7 @@ import { messageOf, systemClock } from "../../io/mod.ts";
 import {
   DestinationPeer,
   type DestinationState,
+  isOpen,
   type JournalRecord,
   MigrationError,
   type QemuFacts,
@@ -104,9 +105,18 @@ async function recoverOne(
   const { side, migration, state } = record;
   const facts = await factsOf(qmp, record);
   if (!qmp || !facts) {
-    if (options.yes) await runDir[Symbol.asyncDispose]();
-    const about = { side, migration, state, verdict: "gone", done: options.yes } as const;
-    output.report({ event: "recover", ...about, qemu: null, next: [] });
+    // That its QEMU here has ended does not say where the guest runs, and this is the only record of it.
+    const done = isOpen(record) ? options.force : options.yes || options.force;
+    if (done) await runDir[Symbol.asyncDispose]();
+    const about = { side, migration, state, verdict: "gone", done } as const;
+    const command = recoverCommand(record.qmp, options.runDir);
+    const next = isOpen(record) && !done
+      ? [
+        `the guest was handed over: once you know where it runs, ${command} --force-run-here ` +
+        "removes this record; without its QEMU it starts nothing",
+      ]
+      : [];
+    output.report({ event: "recover", ...about, qemu: null, next });
     return EXIT.done;
   }
   const work: RecoverOptions = {
@@ -126,7 +136,11 @@ async function recoverOne(
   if (done && problems.length === 0) await runDir[Symbol.asyncDispose]();
   output.report({
     ...{ event: "recover", side, migration, state, verdict, done, qemu: facts.status },
-    next: [...problems, ...nextSteps(options, record, verdict, done)],
+    next: [
+      ...problems,
+      ...(record.left && !done ? [`left of it: ${record.left.join("; ")}`] : []),
+      ...nextSteps(options, record, verdict, done),
+    ],
   });
   if (verdict === "ask") return EXIT.unknown;
   return problems.length > 0 ? EXIT.failed : EXIT.done;
