@@ -20,6 +20,14 @@ export function exitCodeOf(error: MigrationError): ExitCode {
   return EXIT[error.kind];
 }
 
+function trim(disks: readonly string[]): string[] {
+  if (disks.length === 0) return [];
+  return [
+    "run 'fstrim -a' in the guest: it discarded blocks while its disks were copied, which QEMU " +
+    `drops then, and they are still allocated at the destination (${disks.join(", ")})`,
+  ];
+}
+
 /** QEMU announces the NICs when the guest is loaded, and not again at `cont` (7.2 to 11.1). */
 const CONTINUE = "'cont' in the destination QEMU's monitor continues the guest; then give " +
   "'announce-self', because QEMU announced its NICs to the network only as it arrived";
@@ -33,6 +41,8 @@ export function resultEvent(end: {
   readonly error?: MigrationError | undefined;
   /** QEMU's run state at the destination, where the guest has arrived. */
   readonly guest?: string | null;
+  /** Disks on which the guest's discards were dropped while they were mirrored. */
+  readonly discarded?: readonly string[];
   /** The destination's QEMU was given its one incoming migration, or may have been. */
   readonly memoryBegan?: boolean | undefined;
   readonly next?: readonly string[];
@@ -51,9 +61,7 @@ export function resultEvent(end: {
     next: end.next ??
       (end.error
         ? nextAfter(end.error, end.memoryBegan ?? false)
-        : end.guest === "paused"
-        ? [CONTINUE]
-        : []),
+        : [...(end.guest === "paused" ? [CONTINUE] : []), ...trim(end.discarded ?? [])]),
     ...(end.check ? { check: true as const } : {}),
   };
 }

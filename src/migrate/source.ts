@@ -2,6 +2,7 @@ import { abortable, Machine, messageOf, withDeadline } from "../io/mod.ts";
 import { type QmpClient, queryMigrate } from "../qmp/mod.ts";
 import { Attachment } from "./attachment.ts";
 import { activateArrived } from "./guest/activate.ts";
+import { DiscardWatch } from "./guest/discards.ts";
 import { ABORT_MS, DestinationPeer, problemsThere } from "./destination_peer.ts";
 import { asMigrationError, MigrationError, qemuGone } from "./errors.ts";
 import { type Phase, TOO_LATE } from "./events.ts";
@@ -61,6 +62,7 @@ export class SourceMigration {
   #leftBehind = false;
   #attachment: Attachment | undefined;
   #stoppedAt: number | undefined;
+  #discards: DiscardWatch | undefined;
   /** QEMU cannot continue the guest once its RAM has crossed, see `ASLEEP_STUCK`. */
   #noWayBack = false;
   #asleepCanGo: boolean;
@@ -306,6 +308,7 @@ export class SourceMigration {
       onceThrough: () => this.#stops.due(),
       hold: (disk) => this.#holdFor(disk, mirrors),
     });
+    this.#discards = new DiscardWatch(this.#qmp, mirrors.progress.map(({ name }) => name));
     await mirrors.start(stop);
     await mirrors.allReady(stop);
     // A guest that was held for the last of them runs again before its memory begins to cross.
@@ -356,9 +359,10 @@ export class SourceMigration {
     const pauseMs = stoppedAt === undefined ? null : answeredAt - stoppedAt;
     const info = await queryMigrate(this.#qmp).catch(tolerate);
     const downtimeMs = info?.downtimeMs ?? null;
+    const discarded = await this.#discards?.dropped() ?? [];
     await this.#endCleanly();
     this.#options.report({ event: "phase", phase: "done" });
-    return { downtimeMs, pauseMs, guest, bytes: this.bytes };
+    return { downtimeMs, pauseMs, guest, bytes: this.bytes, discarded };
   }
 
   // The destination

@@ -58,4 +58,6 @@ export interface Migrated {
   /** QEMU's run state at the destination; `null` where another process has heard it. */
   readonly guest: string | null;
   readonly bytes: number;
+  /** Disks on which the guest's discards were dropped while they were mirrored. */
+  readonly discarded: readonly string[];
 }

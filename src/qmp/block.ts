@@ -85,8 +85,17 @@ export async function lookAtDisks(client: QmpClient): Promise<DiskLook[]> {
   });
 }
 
+/** How many discards the guest has made on each of its disks, by the disk's name. */
+export async function discardCounts(client: QmpClient): Promise<Map<string, number>> {
+  const stats = await client.execute("query-blockstats", {});
+  return new Map(stats.map(({ device = "", qdev, "node-name": node, stats }) => [
+    diskName({ device, ...(qdev ? { qdev } : {}) }) || (node ?? ""),
+    stats.unmap_operations ?? 0,
+  ]));
+}
+
 /** `qdev` is an id, or a path such as `/machine/peripheral/vd0/virtio-backend` with the id in it. */
-function diskName(block: RawBlock): string {
+function diskName(block: Pick<RawBlock, "qdev" | "device" | "inserted">): string {
   const qdev = block.qdev ?? "";
   if (qdev !== "" && !qdev.startsWith("/")) return qdev;
   const peripheral = /^\/machine\/peripheral\/([^/]+)/.exec(qdev);

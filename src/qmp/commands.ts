@@ -72,8 +72,13 @@ export interface RawGraph {
 
 /** An entry of `query-blockstats` with `query-nodes` (BlockStats). */
 export interface RawBlockStats {
+  /** Of a device's entry, as in {@link RawBlock}. */
+  readonly device?: string;
+  readonly qdev?: string;
   readonly "node-name"?: string;
   readonly stats: {
+    /** Discards of the guest's that were answered with success, dropped ones included. */
+    readonly unmap_operations?: number;
     /** Behind the last byte that was ever written to the node since it was opened. */
     readonly wr_highest_offset?: number;
   };
@@ -160,7 +165,7 @@ export interface Commands {
   "query-named-block-nodes": { args: { flat: true }; answer: readonly RawNode[] };
   /** Unstable by its name, and there since QEMU 4.0. Without it only a disk's own node is known. */
   "x-debug-query-block-graph": { args: Empty; answer: RawGraph };
-  "query-blockstats": { args: { "query-nodes": true }; answer: readonly RawBlockStats[] };
+  "query-blockstats": { args: { "query-nodes"?: true }; answer: readonly RawBlockStats[] };
   "query-block-exports": { args: Empty; answer: readonly { readonly id: string }[] };
   "query-jobs": { args: Empty; answer: readonly RawJob[] };
   "query-block-jobs": { args: Empty; answer: readonly RawBlockJob[] };

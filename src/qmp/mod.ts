@@ -3,7 +3,7 @@
  *
  * @module
  */
-export { type Disk, type DiskLook, listDisks, lookAtDisks } from "./block.ts";
+export { discardCounts, type Disk, type DiskLook, listDisks, lookAtDisks } from "./block.ts";
 export {
   type BlockGraph,
   type BlockNode,
