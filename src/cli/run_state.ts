@@ -14,6 +14,7 @@ import {
   recover,
   type RecoverOptions,
   recoverVerdict,
+  removeComparison,
   type Side,
   takeBackPreparing,
 } from "../migrate/mod.ts";
@@ -52,6 +53,8 @@ export class RunState<R extends JournalRecord> implements AsyncDisposable {
    * other way round.
    */
   static async open<R extends JournalRecord>(options: RunStateOptions): Promise<RunState<R>> {
+    // A killed run's socket has QEMU behind it until then, and its folder is not known for abandoned.
+    await removeComparison(options.qmp, options.log);
     const left = await findLeft(options);
     await removeAbandoned(runBase(options.base), options.log);
     if (options.resume) {

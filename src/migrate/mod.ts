@@ -46,6 +46,7 @@ export {
   recover,
   type RecoverOptions,
   recoverVerdict,
+  removeComparison,
   takeBackPreparing,
 } from "./recover.ts";
 export { SourceMigration } from "./source.ts";

@@ -77,10 +77,15 @@ export async function takeBackPreparing(
   record: JournalRecord,
   log: Logger,
 ): Promise<void> {
-  await removeLeft(qmp, { clock: systemClock, log });
+  await removeComparison(qmp, log);
   if (record.side !== "destination" || record.state !== "waiting") return;
   if ((await qmp.execute("query-block-exports", {})).length === 0) await stopNbdServer(qmp, log);
   await new MigrationSettings(qmp, record.settings).restore();
+}
+
+/** Removes what a process that was killed while it compared storage has left in QEMU. */
+export async function removeComparison(qmp: QmpClient, log: Logger): Promise<void> {
+  await removeLeft(qmp, { clock: systemClock, log });
 }
 
 export interface RecoverOptions {
