@@ -429,10 +429,11 @@ export class SourceMigration {
   async #startRam(mirrors: MirrorSet): Promise<Ram> {
     const stop = this.#stop.signal;
     const settings = await this.#end.plan();
+    // Before the stream is open: QEMU 11.1 answers nothing from then on until the first byte comes.
+    await this.#machineGuard!.compare(await this.#attachment!.ready(), stop);
     const stream = await this.#end.openStream(stop);
     // Where the destination's tool was started again just now, they are to be connected first.
     await mirrors.inStep(stop);
-    await this.#machineGuard!.compare(await this.#attachment!.ready(), stop);
     await this.#machineGuard!.look();
     await this.#enter("ready", { settings: settings.before });
     const ram = await this.#end.startRam(settings, stream, stop);
