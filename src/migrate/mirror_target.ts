@@ -1,3 +1,5 @@
+import { type QmpClient, QmpCommandError } from "../qmp/mod.ts";
+
 /** One disk on its way: the job that copies it and the node it is copied to. */
 export interface Mirror {
   /** The disk's name, as the user knows it. */
@@ -24,4 +26,37 @@ export function targetOptions(mirror: Mirror, socketPath: string) {
     "detect-zeroes": "unmap",
     discard: "unmap",
   } as const;
+}
+
+export interface ConnectTargetOptions {
+  /** The connection to the destination carries nothing, and may come back. */
+  readonly away: () => boolean;
+  /** Resolves after a moment. */
+  readonly pause: () => Promise<void>;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Adds a target node, for which QEMU connects. Where that was cut off because nothing passes, it is tried
+ * again once something does: QEMU, and the guest with it, waits for the server's first words.
+ *
+ * @throws {QmpCommandError} when QEMU can't connect although the connection is there.
+ */
+export async function connectTarget(
+  qmp: QmpClient,
+  target: ReturnType<typeof targetOptions>,
+  { away, pause, signal }: ConnectTargetOptions,
+): Promise<void> {
+  while (true) {
+    try {
+      await qmp.execute("blockdev-add", target, { signal });
+      return;
+    } catch (error) {
+      if (!(error instanceof QmpCommandError) || !away()) throw error;
+    }
+    while (away()) {
+      await pause();
+      signal.throwIfAborted();
+    }
+  }
 }

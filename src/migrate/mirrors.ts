@@ -3,7 +3,7 @@ import { type QmpClient, QmpCommandError, queryBlockJobs, queryJobs } from "../q
 import { MigrationError } from "./errors.ts";
 import type { DiskProgress } from "./events.ts";
 import { JobWatch } from "./job_watch.ts";
-import { type Mirror, targetOptions } from "./mirror_target.ts";
+import { connectTarget, type Mirror, targetOptions } from "./mirror_target.ts";
 import { CONNECT_MS, type Connections, MirrorRetries } from "./mirror_retry.ts";
 
 export interface MirrorSetOptions {
@@ -105,7 +105,10 @@ export class MirrorSet {
       signal.throwIfAborted();
       await this.#attempt(mirror, "could not connect its target", async () => {
         this.#nodes.add(mirror.targetNode);
-        await this.#qmp.execute("blockdev-add", targetOptions(mirror, socketPath), { signal });
+        await connectTarget(this.#qmp, targetOptions(mirror, socketPath), {
+          ...{ signal, away: () => mayWait && this.#options.connections().away },
+          pause: () => this.#jobs.nextLook(signal),
+        });
       });
     }
     for (const mirror of mirrors) {

@@ -5,6 +5,7 @@ import type { TunnelStream } from "../tunnel/mod.ts";
 import type { Attachment } from "./attachment.ts";
 import { MigrationError } from "./errors.ts";
 import type { SourceRecord } from "./journal.ts";
+import { FreezeWatch } from "./freeze_watch.ts";
 import { mirrorBufferBytes } from "./mirror_buffer.ts";
 import { type Mirror, MirrorSet } from "./mirrors.ts";
 import { ONE_STREAM, PLAIN } from "./one_stream.ts";
@@ -27,6 +28,12 @@ export interface OutgoingEndOptions
 /** How long a link may be away until the guest's writes are not held up by it any more, ms. */
 const FREE_MS = 5_000;
 
+/**
+ * How long a guest whose RAM crosses may stand still for a silent connection, ms. A target that is cut then
+ * ends the migration, so it is waited longer than while only disks cross.
+ */
+const STAND_MS = 30_000;
+
 /** How long QEMU may take to close the targets of mirrors that have ended, ms. */
 const CLOSE_MS = 5_000;
 
@@ -43,12 +50,18 @@ export class OutgoingEnd {
   #mirrors: MirrorSet | undefined;
   #streamAsked = false;
   #stopFreeing: () => void = () => {};
+  readonly #freeze: FreezeWatch;
 
   constructor(options: OutgoingEndOptions, undo: UndoList) {
     this.#options = options;
     this.#qmp = options.qmp;
     this.#undo = undo;
-    this.#sockets = new SourceSockets(options);
+    this.#freeze = new FreezeWatch({
+      ...options,
+      session: () => options.attachment()?.peer?.session,
+      onFrozen: (ms) => this.#frozen(ms),
+    });
+    this.#sockets = new SourceSockets({ ...options, silent: () => this.#freeze.silent });
   }
 
   /** The memory's stream was asked for: the destination's QEMU takes one in its life. */
@@ -91,6 +104,8 @@ export class OutgoingEnd {
 
   /** Serves QEMU's mirrors; they may come again when the tool at the destination was started again. */
   async serveMirrors(): Promise<void> {
+    this.#undo.add("the watch over silence", () => Promise.resolve(this.#freeze.stop()));
+    this.#freeze.start();
     await this.#listen(
       "nbd",
       (channel, signal) => this.#options.attachment()!.openChannel(channel, signal),
@@ -110,6 +125,26 @@ export class OutgoingEnd {
       log.log("info", "the link is away: the guest's writes do not wait for it");
       this.#sockets.cutTargets();
     });
+  }
+
+  /** The guest is stopped for the switchover: from now on every wait has its own end. */
+  guestStopped(): void {
+    this.#freeze.stop();
+  }
+
+  /** QEMU waits for a silent connection, and the guest with it. */
+  #frozen(unansweredMs: number): void {
+    const { log, ramCrosses, onFault } = this.#options;
+    if (!ramCrosses()) {
+      log.log("info", "QEMU waits for a silent connection: its mirrors' targets are cut off");
+      return this.#sockets.cutTargets();
+    }
+    if (unansweredMs < STAND_MS) return;
+    this.#freeze.stop();
+    const message =
+      `The guest stood still for ${STAND_MS / 1000} s: QEMU waited for the connection, ` +
+      "which carried nothing (the guest was reset or stopped meanwhile)";
+    onFault(new MigrationError("failed", "guest-frozen", "source", message));
   }
 
   /** The settings that the migration needs, and those of before; nothing is set yet. */
@@ -171,6 +206,7 @@ export class OutgoingEnd {
   /** Nothing in QEMU waits for the mirrors' targets from now on. */
   async cutTargets(): Promise<void> {
     this.#stopFreeing();
+    this.#freeze.stop();
     await this.#mirrors?.cut();
     this.#sockets.targetsAreCut();
   }

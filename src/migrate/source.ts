@@ -316,6 +316,7 @@ export class SourceMigration {
 
     const ram = await this.#startRam(mirrors);
     await ram.preSwitchover();
+    this.#end.guestStopped();
 
     stop.throwIfAborted();
     this.#progress.stop();

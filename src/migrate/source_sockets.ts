@@ -12,6 +12,8 @@ export interface SourceSocketsOptions {
   readonly runDir: RunDir;
   /** The hold on the destination, once there is one. */
   readonly attachment: () => Attachment | undefined;
+  /** The connection carries nothing, found dead or not. */
+  readonly silent: () => boolean;
   /** Memory is crossing: there is no way back to a target that goes. */
   readonly ramCrosses: () => boolean;
   readonly onFault: (reason: unknown) => void;
@@ -45,7 +47,7 @@ export class SourceSockets {
     return {
       lost: count - active,
       open: active,
-      away: this.#isAway,
+      away: this.#isAway || this.#options.silent(),
     };
   }
 
