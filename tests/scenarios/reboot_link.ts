@@ -12,7 +12,7 @@ export const scenario: Scenario = {
   async run(context) {
     const network = context.use(await Network.create());
     const pair = await Pair.start(context, {
-      ...{ network, bytes: 128 << 20 },
+      network,
       guest: { ramPages: 0, ramStep: 0 },
     });
     const receive = pair.receive();
