@@ -28,6 +28,7 @@ export interface DestinationOptions {
   readonly connectUnix: (path: string) => Promise<BytePipe>;
   /** QEMU's log since the migration began. Default: it cannot be read. */
   readonly lastWords?: LastWords;
+  readonly connectTcp: (host: string, port: number) => Promise<BytePipe>;
   readonly removeFile: (path: string) => Promise<void>;
   readonly describeHost: DescribeHost;
   /** `--disk` as given; none = every disk that can be mirrored, by the same names. */

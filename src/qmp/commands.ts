@@ -165,6 +165,7 @@ export interface Commands {
   "query-named-block-nodes": { args: { flat: true }; answer: readonly RawNode[] };
   /** Unstable by its name, and there since QEMU 4.0. Without it only a disk's own node is known. */
   "x-debug-query-block-graph": { args: Empty; answer: RawGraph };
+  "query-iothreads": { args: Empty; answer: readonly unknown[] };
   "query-blockstats": { args: { "query-nodes"?: true }; answer: readonly RawBlockStats[] };
   "query-block-exports": { args: Empty; answer: readonly { readonly id: string }[] };
   "query-jobs": { args: Empty; answer: readonly RawJob[] };

@@ -31,6 +31,7 @@ async function qemuThat(
       ...{ shared: [], reuse: [], socketPath: "/nowhere" },
       host: {
         describeHost: NO_HOST,
+        connectTcp: () => Promise.reject(new Error("not served")),
         connectUnix: () => Promise.reject(new Error("not served")),
         removeFile: () => Promise.resolve(),
       },

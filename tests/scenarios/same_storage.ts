@@ -29,7 +29,7 @@ const OFF = { locking: "off" } as const;
 export const scenario: Scenario = {
   name: "same_storage",
   about: "a disk that both ends have is refused before a byte is written, and stays with --shared",
-  timeoutMs: 180_000,
+  timeoutMs: 360_000,
   async run(context) {
     await oneExport(context);
     await backingFile(context);
@@ -51,7 +51,7 @@ async function oneExport(context: ScenarioContext): Promise<void> {
   const ends = await TwoEnds.start(context, dir, { source: disks, destination: disks });
   const receive = ends.receive();
   await receive.address();
-  const reason = /disk vd0 of the destination .*nbd\+unix.* is storage that the source's disk vd0/;
+  const reason = /disk vd0 .*nbd\+unix.* is storage of the source's disk vd0/;
   await assertRefused(ends.check(), reason);
   await assertRefused(ends.migrate(), reason);
   await assertRefused(ends.migrate(["--reuse", "vd0"]), reason);
@@ -77,8 +77,7 @@ async function backingFile(context: ScenarioContext): Promise<void> {
   });
   const receive = ends.receive();
   await receive.address();
-  const reason =
-    /disk vd0 of the destination .*source\.raw.* is storage that the source's disk vd0/;
+  const reason = /disk vd0 .*source\.raw.* is storage of the source's disk vd0/;
   await assertRefused(ends.check(), reason);
   await assertRefused(ends.migrate(), reason);
   await ends.assertUntouched();
@@ -101,7 +100,7 @@ async function twoNames(context: ScenarioContext): Promise<void> {
   });
   const receive = ends.receive();
   await receive.address();
-  await assertRefused(ends.migrate(), /disk vd0 .*other-name\.raw.* is storage that .*source\.raw/);
+  await assertRefused(ends.migrate(), /disk vd0 .*other-name\.raw.* is storage of .*source\.raw/);
   await ends.assertUntouched();
   await assertExit(ends.migrate(["--shared", "vd0"]), 0);
   await assertExit(receive, 0);
@@ -128,8 +127,7 @@ async function byContent(context: ScenarioContext): Promise<void> {
   });
   const receive = ends.receive();
   await receive.address();
-  const reason =
-    /disk vd0 of the destination holds what it holds at the source: \d+ of \d+ .*--shared vd0/;
+  const reason = /disk vd0 holds what the source's disk vd0 holds: \d+ of \d+ .*--shared vd0/;
   await assertRefused(ends.check(), reason);
   await assertRefused(ends.migrate(), reason);
   await ends.assertUntouched();
@@ -152,7 +150,7 @@ async function oldCopy(context: ScenarioContext): Promise<void> {
   });
   const receive = ends.receive();
   await receive.address();
-  await assertRefused(ends.migrate(), /holds what it holds at the source.*--reuse vd0/);
+  await assertRefused(ends.migrate(), /holds what the source's disk vd0 holds.*--reuse vd0/);
   await ends.assertUntouched();
   await assertExit(ends.check(["--reuse", "vd0"]), 0);
   await assertExit(ends.migrate(["--reuse", "vd0"]), 0);
@@ -170,7 +168,7 @@ async function lockedQcow2(context: ScenarioContext): Promise<void> {
   const ends = await TwoEnds.start(context, dir, { source: disks, destination: disks });
   const receive = ends.receive();
   await receive.address();
-  await assertRefused(ends.migrate(), /is storage that the source's disk vd0 stands on/);
+  await assertRefused(ends.migrate(), /is storage of the source's disk vd0/);
   await ends.assertUntouched();
   await assertExit(ends.migrate(["--shared", "vd0"]), 0);
   await assertExit(receive, 0);

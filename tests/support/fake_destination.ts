@@ -120,6 +120,7 @@ export async function fakeDestination(
     runDir: { path: (name: string) => `/run/${name}` },
     journal: { write: (record) => Promise.resolve(void written.push(record)) },
     describeHost: NO_HOST,
+    connectTcp: () => Promise.reject(new Error("not served")),
     connectUnix: () => Promise.reject(new Error("not served")),
     removeFile: () => Promise.resolve(),
   });

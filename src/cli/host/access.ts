@@ -1,12 +1,13 @@
 import type { Logger } from "../../io/mod.ts";
 import type { HostAccess } from "../../migrate/mod.ts";
-import { connectUnix } from "../../tunnel/mod.ts";
+import { connectTcp, connectUnix } from "../../tunnel/mod.ts";
 import { describeHost } from "./describe_host.ts";
 
 /** What a migration needs of the host that it runs on. */
 export function hostAccess(log: Logger): HostAccess {
   return {
     connectUnix,
+    connectTcp: (host, port) => connectTcp(host, port),
     removeFile: (path) => Deno.remove(path).catch(() => {}),
     describeHost: describeHost(log),
   };

@@ -6,6 +6,7 @@ import type { DescribeHost } from "./host_facts.ts";
 export interface HostAccess {
   readonly describeHost: DescribeHost;
   readonly connectUnix: (path: string) => Promise<BytePipe>;
+  readonly connectTcp: (host: string, port: number) => Promise<BytePipe>;
   /** Tolerates that there is no such file. */
   readonly removeFile: (path: string) => Promise<void>;
 }

@@ -16,6 +16,14 @@ export interface StorageAddress {
   readonly path?: string;
   /** What is asked for behind the socket at `path`: an export's name. */
   readonly behind?: string;
+  /** An NBD server that can be spoken with. */
+  readonly nbd?: NbdServer;
+}
+
+/** An NBD server without TLS, by UNIX socket or by host and port, and one of its exports. */
+export interface NbdServer {
+  readonly at: { readonly path: string } | { readonly host: string; readonly port: number };
+  readonly exportName: string;
 }
 
 /** A name that means the same storage wherever `server` is the same host. */
@@ -103,12 +111,18 @@ function nbdAddress(options: Options, filename: string): StorageAddress | undefi
     url?.searchParams.get("socket") ?? undefined;
   if (socket !== undefined) {
     const text = `nbd+unix:///${name}?socket=${socket}`;
-    return { text, network: [], path: socket, behind: `nbd/${name}` };
+    const nbd = { at: { path: socket }, exportName: name };
+    return { text, network: [], path: socket, behind: `nbd/${name}`, ...spoken(nbd, options) };
   }
   const host = options.get("server.host") ?? options.get("host") ?? url?.hostname ?? "";
   if (host === "") return undefined;
   const port = portOf(options, "server.port") ?? options.get("port") ?? url?.port ?? "";
-  return onServer("nbd", host, port || "10809", `/${name}`);
+  const nbd = { at: { host, port: Number(port || "10809") }, exportName: name };
+  return { ...onServer("nbd", host, port || "10809", `/${name}`), ...spoken(nbd, options) };
+}
+
+function spoken(nbd: NbdServer, options: Options): { nbd?: NbdServer } {
+  return options.has("tls-creds") ? {} : { nbd };
 }
 
 function iscsiAddress(options: Options, filename: string): StorageAddress | undefined {

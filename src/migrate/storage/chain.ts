@@ -16,6 +16,11 @@ export interface ChainNode extends BlockNode {
 /** Drivers that hand everything on to the node that they stand on. */
 const FILTERS = ["throttle", "copy-on-read", "compress", "preallocate", "blkdebug"];
 
+/** It hands everything on to the node that it stands on. */
+export function isFilter({ driver }: BlockNode): boolean {
+  return FILTERS.includes(driver);
+}
+
 /** All nodes below `root` and itself, each once, the guest's end first. */
 export function chainOf(graph: BlockGraph, root: string): ChainNode[] {
   const found = new Map<string, ChainNode>();
@@ -33,7 +38,7 @@ export function chainOf(graph: BlockGraph, root: string): ChainNode[] {
 /** The node with the image's format: `root`, or what stands below the filters on it. */
 export function formatNode(graph: BlockGraph, root: string): BlockNode | undefined {
   let node = graph.get(root);
-  for (let depth = 0; node && FILTERS.includes(node.driver) && depth < 64; depth++) {
+  for (let depth = 0; node && isFilter(node) && depth < 64; depth++) {
     const below = node.children.find(({ role }) => role === "file" || role === "image");
     if (!below) break;
     node = graph.get(below.node);

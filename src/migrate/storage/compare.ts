@@ -8,7 +8,7 @@ import { identifyDisks } from "./identify.ts";
 import { nodesOfSource } from "./readable.ts";
 import { findSame, wordsOf } from "./same.ts";
 import { BLOCK_BYTES, hashBlocks, takeSample } from "./sample.ts";
-import { TemporaryExports } from "./temporary_exports.ts";
+import { canExportOwn, TemporaryExports } from "./temporary_exports.ts";
 import { FEWEST, isWorthAnotherLook, judge, type Match } from "./verdict.ts";
 
 /** How long the reading at this end may take, ms. */
@@ -142,15 +142,22 @@ async function takeSamples(
   warnings: string[],
 ): Promise<Taken[]> {
   const graph = await queryBlockGraph(access.qmp);
+  const ownNodes = await canExportOwn(access.qmp);
   const opened: { disk: string; reader: NbdReader }[] = [];
   for (const disk of own) {
-    for (const node of nodesOfSource(graph, disk.nodeName)) {
+    const nodes = nodesOfSource(graph, disk.nodeName, { ownNodes });
+    let why = nodes.length === 0 ? "its storage can't be opened a second time" : undefined;
+    for (const node of nodes) {
       signal.throwIfAborted();
       try {
         opened.push({ disk: disk.name, reader: await exports.open(node) });
       } catch (error) {
-        warnings.push(notCompared(`disk ${disk.name} of the source: ${messageOf(error)}`));
+        why = messageOf(error);
       }
+    }
+    // One that could be read in one way was read.
+    if (why !== undefined && !opened.some((o) => o.disk === disk.name)) {
+      warnings.push(notCompared(`disk ${disk.name} of the source: ${why}`));
     }
   }
   const taking = opened.map(async ({ disk, reader }): Promise<Taken> => {

@@ -7,7 +7,7 @@ import type { StorageAccess } from "./access.ts";
 import { identifyDisks } from "./identify.ts";
 import { nodesOfDestination } from "./readable.ts";
 import { equalBlocks } from "./sample.ts";
-import { TemporaryExports } from "./temporary_exports.ts";
+import { canExportOwn, TemporaryExports } from "./temporary_exports.ts";
 
 /** How long the reading for one comparison may take, ms. */
 const READ_MS = 20_000;
@@ -68,10 +68,11 @@ export class DestinationStorage {
     const matches: Result<"compareBlocks">["matches"] = [];
     const locals = await this.#localsOf(disks);
     const graph = await queryBlockGraph(qmp);
+    const ownNodes = await canExportOwn(qmp);
     await using exports = await TemporaryExports.start(this.#access);
     const readables: Readable[] = [];
     for (const { disk, local } of locals) {
-      const nodes = nodesOfDestination(graph, local.nodeName);
+      const nodes = nodesOfDestination(graph, local.nodeName, { ownNodes });
       let why = nodes.length === 0 ? "its storage can't be opened a second time" : undefined;
       for (const node of nodes) {
         try {

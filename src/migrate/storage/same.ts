@@ -63,10 +63,9 @@ function meet(a: string | null, b: string | null): boolean {
 /** The finding in words: what it is, what was expected, what to do. */
 export function wordsOf({ source, sourceNode, destination, destinationNode }: Same): string {
   const at = ({ node, driver, address }: StorageNode) => `node ${node}, ${address || driver}`;
-  return `disk ${destination} of the destination (${at(destinationNode)}) is storage that the ` +
-    `source's disk ${source} stands on (${
+  return `disk ${destination} (${at(destinationNode)}) is storage of the source's disk ${source} ` +
+    `(${
       at(sourceNode)
-    }): copying would destroy the disk that the ` +
-    "guest runs from. Expected storage of its own. Give the destination another disk, or where both ends " +
-    `share this storage, add --shared ${destination} to let it stay where it is`;
+    }). Copying would destroy the disk that the guest runs from. Give the destination ` +
+    `another disk, or add --shared ${destination} where both ends use one storage`;
 }

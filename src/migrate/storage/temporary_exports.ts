@@ -1,8 +1,9 @@
-import { delay, type Logger, messageOf, withDeadline } from "../../io/mod.ts";
+import { type BytePipe, delay, type Logger, messageOf, withDeadline } from "../../io/mod.ts";
 import { NbdReader } from "../../nbd/mod.ts";
 import { type QmpClient, QmpCommandError } from "../../qmp/mod.ts";
 import { type NbdExport, removeExports } from "../nbd_exports.ts";
 import type { StorageAccess } from "./access.ts";
+import type { NbdServer } from "./address.ts";
 
 /** Begins the names of all that is made for a comparison, so that the next run finds what a killed one left. */
 export const PREFIX = "vmferry-compare-";
@@ -13,8 +14,9 @@ const OPEN_MS = 5_000;
 const GO_TRIES = 50;
 const GO_MS = 20;
 
-/** A node to read: one that QEMU has, or one to be opened beside it and closed again. */
+/** A node to read: one that QEMU has, or one to be opened beside it, or a server to be asked in its place. */
 export interface NodeToRead {
+  readonly server?: NbdServer;
   /** A node that QEMU has. */
   readonly node?: string;
   /**
@@ -29,7 +31,7 @@ export class TemporaryExports implements AsyncDisposable {
   readonly #access: StorageAccess;
   readonly #nodes: string[] = [];
   readonly #exports: NbdExport[] = [];
-  readonly #readers: NbdReader[] = [];
+  readonly #pipes: BytePipe[] = [];
   readonly #nonce = crypto.randomUUID().slice(0, 8);
 
   /**
@@ -58,24 +60,32 @@ export class TemporaryExports implements AsyncDisposable {
    * @throws {Error} when QEMU can't.
    */
   async open(what: NodeToRead): Promise<NbdReader> {
-    const { qmp, clock, connectUnix, socketPath } = this.#access;
+    const { qmp, connectUnix, socketPath } = this.#access;
+    if (what.server) return await this.#ask(what.server);
     const node = what.node ?? await this.#openNodes(what.open ?? []);
     const id = `${PREFIX}${this.#nonce}-${this.#exports.length}`;
     this.#exports.push({ disk: "", exportName: id, id });
     await qmp.execute("block-export-add", {
       ...{ type: "nbd", id, "node-name": node, name: id, writable: false },
     });
-    const pipe = await connectUnix(socketPath);
-    const opening = NbdReader.open(pipe, id);
-    try {
-      const reader = await withDeadline(clock, OPEN_MS, `NBD export "${id}"`, opening);
-      this.#readers.push(reader);
-      return reader;
-    } catch (error) {
-      opening.then((reader) => reader[Symbol.dispose](), () => {});
-      pipe.close();
-      throw error;
-    }
+    return await this.#read(await connectUnix(socketPath), id);
+  }
+
+  async #ask({ at, exportName }: NbdServer): Promise<NbdReader> {
+    const { clock, connectUnix, connectTcp } = this.#access;
+    const connecting = "path" in at ? connectUnix(at.path) : connectTcp(at.host, at.port);
+    connecting.then((pipe) => this.#pipes.push(pipe), () => {});
+    return await this.#read(
+      await withDeadline(clock, OPEN_MS, "the NBD server of a disk", connecting),
+      exportName,
+    );
+  }
+
+  async #read(pipe: BytePipe, exportName: string): Promise<NbdReader> {
+    this.#pipes.push(pipe);
+    // Whatever comes of it, the export goes first, see removeExports.
+    const opening = NbdReader.open(keptOpen(pipe), exportName);
+    return await withDeadline(this.#access.clock, OPEN_MS, `NBD export "${exportName}"`, opening);
   }
 
   async #openNodes(choices: NonNullable<NodeToRead["open"]>): Promise<string> {
@@ -107,7 +117,7 @@ export class TemporaryExports implements AsyncDisposable {
     const { qmp, clock, log, socketPath, removeFile } = this.#access;
     // Exports go before their clients leave, see removeExports.
     const cut = () => {
-      for (const reader of this.#readers) reader[Symbol.dispose]();
+      for (const pipe of this.#pipes) pipe.close();
       return Promise.resolve();
     };
     await removeExports(qmp, this.#exports, { cut, clock, log }).catch((error) => {
@@ -117,6 +127,14 @@ export class TemporaryExports implements AsyncDisposable {
     for (const name of this.#nodes.reverse()) await removeNode(this.#access, name);
     await removeFile(socketPath);
   }
+}
+
+/**
+ * Whether a node that a guest's disk stands on can be exported. QEMU 7.2.22 as Debian has it fails an assertion
+ * when a client leaves an export of a disk with an iothread, as a process that is killed does; 10.0 and 11.1 do not.
+ */
+export async function canExportOwn(qmp: QmpClient): Promise<boolean> {
+  return qmp.atLeast(10, 0) || (await qmp.execute("query-iothreads", {})).length === 0;
 }
 
 /** Removes what a process that was killed has left in QEMU of a comparison. */
@@ -155,6 +173,16 @@ async function removeNode(
       return;
     }
   }
+}
+
+/** A pipe that whoever reads it can't close. */
+function keptOpen(pipe: BytePipe): BytePipe {
+  return {
+    read: (into) => pipe.read(into),
+    write: (from) => pipe.write(from),
+    closeWrite: () => Promise.resolve(),
+    close: () => {},
+  };
 }
 
 function withNames(

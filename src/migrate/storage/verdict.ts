@@ -67,9 +67,8 @@ export function judge(
 }
 
 function sentence({ source, destination, equal, total }: Match): string {
-  const held = source === destination ? "it" : `the source's disk ${source}`;
-  return `disk ${destination} of the destination holds what ${held} holds at the source: ${equal} of ` +
-    `${total} blocks picked at random are the same. Expected storage that is not the source's. Add ` +
-    `--reuse ${destination} if it is an old copy, which is then overwritten, or --shared ${destination} if ` +
-    "both ends use the same storage, which then stays as it is";
+  return `disk ${destination} holds what the source's disk ${source} holds: ${equal} of ${total} blocks ` +
+    "picked at random are the same. Expected storage that is not the source's. Add " +
+    `--reuse ${destination} if it is an old copy to be overwritten, or --shared ${destination} where both ` +
+    "ends use one storage";
 }

@@ -44,37 +44,67 @@ Deno.test("a chain goes down to the storage, and only what a mirror writes to co
   ]);
 });
 
-Deno.test("a source is read at its own nodes: the guest's view, and every storage below it", () => {
-  assertEquals(nodesOfSource(RAW, "d0"), [{ node: "p0" }]);
-  const names = nodesOfSource(OVERLAY, "top").map(({ node }) => node);
-  assertEquals(names.sort(), ["data", "p0", "pb", "top"]);
+const OWN = { ownNodes: true };
+const plain = (filename: string) => ({ driver: "file", filename, locking: "off" });
+const direct = (filename: string) => ({ ...plain(filename), cache: { direct: true } });
+
+Deno.test("a file is opened beside QEMU's own node, past the caches where that can be", () => {
+  const expected = [{ open: [[direct("/vm/a.raw")], [plain("/vm/a.raw")]] }];
+  assertEquals(nodesOfSource(RAW, "d0", OWN), expected);
+  assertEquals(nodesOfDestination(RAW, "d0", OWN), expected);
 });
 
-Deno.test("a destination's file is opened beside QEMU's own node, past the caches where that can be", () => {
-  const plain = { driver: "file", filename: "/vm/a.raw", locking: "off" };
-  const direct = { ...plain, cache: { direct: true } };
-  assertEquals(nodesOfDestination(RAW, "d0"), [{ open: [[direct], [plain]] }]);
+Deno.test("a source is read as its guest sees it, and at every storage below", () => {
+  const views = nodesOfSource(OVERLAY, "top", OWN);
+  assertEquals(views.map(({ open }) => open![1]!.at(-1)), [
+    { driver: "qcow2", file: "$0", "data-file": "$1", backing: "$3" },
+    plain("/vm/a.qcow2"),
+    plain("/vm/base.raw"),
+    { driver: "host_device", filename: "/dev/vg/a", locking: "off" },
+  ]);
+  assertEquals(views[0]!.open![1]!.slice(2, 4), [plain("/vm/base.raw"), {
+    driver: "raw",
+    file: "$2",
+  }]);
 });
 
-Deno.test("a destination's qcow2 is opened without its backing file, which is not written to", () => {
-  const views = nodesOfDestination(OVERLAY, "top");
-  assertEquals(views.length, 3);
-  const guest = views[2]!.open![1]!;
-  assertEquals(guest.at(-1), {
-    ...{ driver: "qcow2", file: "$0", "data-file": "$1", backing: null },
+Deno.test("a destination's backing file is not written to, and left out", () => {
+  const views = nodesOfDestination(OVERLAY, "top", OWN);
+  assertEquals(views.map(({ open }) => open![1]!.at(-1)), [
+    { driver: "qcow2", file: "$0", "data-file": "$1", backing: null },
+    plain("/vm/a.qcow2"),
+    { driver: "host_device", filename: "/dev/vg/a", locking: "off" },
+  ]);
+});
+
+Deno.test("a raw image that is a part of its file is read with the offset and size that it has", () => {
+  const graph = graphOf(
+    'd0 raw json:{"driver":"raw","offset":512,"size":1024} p0=file',
+    "p0 file /vm/a.raw",
+  );
+  assertEquals(nodesOfDestination(graph, "d0", OWN)[0]!.open![0]!.at(-1), {
+    ...{ driver: "raw", file: "$0", offset: 512, size: 1024 },
   });
-  assertEquals(guest.slice(0, 2).map((node) => node.filename), ["/vm/a.qcow2", "/dev/vg/a"]);
 });
 
-Deno.test("a destination's NBD node is read as it is: it has neither locks nor caches", () => {
+Deno.test("a server is not connected twice: QEMU's own node is read, where that can end no QEMU", () => {
   const graph = graphOf("d0 raw nbd://x p0=file", "p0 nbd nbd://x");
-  assertEquals(nodesOfDestination(graph, "d0"), [{ node: "p0" }]);
+  assertEquals(nodesOfDestination(graph, "d0", OWN), [{ node: "p0" }]);
+  assertEquals(nodesOfSource(graph, "d0", { ownNodes: false }), [
+    { server: { at: { host: "x", port: 10809 }, exportName: "" } },
+  ]);
+  const image = graphOf("d0 qcow2 nbd://x p0=file", "p0 nbd nbd://x");
+  assertEquals(nodesOfSource(image, "d0", OWN)[0]!.open![0], [
+    { driver: "qcow2", file: "p0", backing: null },
+  ]);
 });
 
 Deno.test("storage whose options are not known is not opened again", () => {
   const graph = graphOf("d0 raw rbd:a/b p0=file", "p0 rbd rbd:a/b");
-  assertEquals(nodesOfDestination(graph, "d0"), []);
+  assertEquals(nodesOfDestination(graph, "d0", OWN), []);
   const known = graphOf("d0 raw x p0=file", 'p0 rbd json:{"driver":"rbd","pool":"a","image":"b"}');
-  const [view] = nodesOfDestination(known, "d0");
-  assertEquals(view, { open: [[{ driver: "rbd", pool: "a", image: "b" }]] });
+  const rbd = { driver: "rbd", pool: "a", image: "b" };
+  assertEquals(nodesOfDestination(known, "d0", OWN), [
+    { open: [[{ ...rbd, cache: { direct: true } }], [rbd]] },
+  ]);
 });

@@ -120,7 +120,7 @@ Deno.test("any node of the source counts, of the destination only those that are
   const onto = (nodes: StorageNode[]) => findSame(source, [{ name: "vd1", nodes }]);
   const [same] = onto([base]);
   assertEquals([same?.source, same?.destination], ["vd0", "vd1"]);
-  assertMatch(wordsOf(same!), /disk vd1 of the destination .*\/vm\/base.*source's disk vd0/);
+  assertMatch(wordsOf(same!), /disk vd1 .*\/vm\/base.*source's disk vd0/);
   const own = node("file", "/vm/own", HOST, plain("7"));
   assertEquals(onto([own, { ...base, written: false }]), []);
 });
