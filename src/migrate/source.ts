@@ -562,6 +562,6 @@ export class SourceMigration {
 }
 
 function atDestination(left: string): string {
-  return `At the destination, ${left}. The next 'vmferry receive' of that QEMU finishes it, or ` +
+  return `Not undone at the destination: ${left}. The next 'vmferry receive' of that QEMU finishes it, or ` +
     "'vmferry recover --yes' there";
 }

@@ -1,4 +1,4 @@
-import { type Clock, type Logger, messageOf, withDeadline } from "../io/mod.ts";
+import { type Clock, DeadlineError, type Logger, messageOf, withDeadline } from "../io/mod.ts";
 import { QmpClosedError } from "../qmp/mod.ts";
 
 /** How long one step of undoing may take, ms: QEMU can be busy, a disk slow. */
@@ -66,7 +66,9 @@ export class UndoList {
       } catch (error) {
         // With QEMU gone, so is what was made in it; that it went is told elsewhere.
         const gone = error instanceof QmpClosedError;
-        if (!gone) left[elsewhere ? "elsewhere" : "here"].push(`${what}: ${messageOf(error)}`);
+        const why = error instanceof DeadlineError ? "not done in time" : messageOf(error);
+        if (!gone && elsewhere) left.elsewhere.push(why);
+        else if (!gone) left.here.push(`${what} (${why})`);
         this.#log.log(gone ? "debug" : "warning", `could not undo: ${what}: ${messageOf(error)}`);
       }
     }
