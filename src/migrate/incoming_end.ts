@@ -3,6 +3,7 @@ import { MigrationSettings, type QmpClient, QmpCommandError } from "../qmp/mod.t
 import type { ChannelServer } from "../rpc/mod.ts";
 import { MigrationError } from "./errors.ts";
 import type { DestinationRecord } from "./journal.ts";
+import { lazyPipe } from "./lazy_pipe.ts";
 import { addExports, type NbdExport, removeExports, startNbdServer } from "./nbd_exports.ts";
 import { removeLeft } from "./storage/temporary_exports.ts";
 import { ONE_STREAM, PLAIN } from "./one_stream.ts";
@@ -83,7 +84,7 @@ export class IncomingEnd {
     channels.serve("nbd", () => connectUnix(this.#nbdPath));
     const dialRam = async () => {
       await startIncoming();
-      return await connectUnix(this.#ramPath);
+      return lazyPipe(() => connectUnix(this.#ramPath));
     };
     // What of it has not been loaded when the guest is stopped is what the guest waits for.
     channels.serve("ram", dialRam, { narrow: true });

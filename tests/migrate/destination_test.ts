@@ -125,7 +125,7 @@ Deno.test("QEMU's one incoming migration is used up from when it was told to wai
   const source = await destination.source();
   await source.prepare(announced("one"), never);
   assertEquals(migration.memoryBegan, false);
-  await assertRejects(() => source.openChannel("ram"), RpcError);
+  await source.openChannel("ram");
   assertEquals(migration.memoryBegan, true);
   qemu.fake.close();
   await assertRejects(() => migration.outcome(), MigrationError);
@@ -314,7 +314,7 @@ Deno.test("a guest that QEMU still loads when it is given up is waited for, and 
   const source = await destination.source();
   await source.prepare(announced("one"), never);
   // Told to wait for it; how it comes is of no matter here.
-  await assertRejects(() => source.openChannel("ram"), RpcError);
+  await source.openChannel("ram");
   qemu.migration = "active";
   const asked = qemu.count("query-migrate");
   let over = false;
@@ -342,7 +342,7 @@ for (
     const { qemu } = destination;
     const source = await destination.source();
     await source.prepare(announced("one"), never);
-    await assertRejects(() => source.openChannel("ram"), RpcError);
+    await source.openChannel("ram");
     qemu.migration = "failed";
     const aborting = source.abort(cancelled("Ctrl-C"));
     if (ends) {
@@ -369,7 +369,7 @@ Deno.test("a source that asks for the guest to be loaded hears why it was given 
   const { qemu, migration } = destination;
   const source = await destination.source();
   await source.prepare(announced("one"), never);
-  await assertRejects(() => source.openChannel("ram"), RpcError);
+  await source.openChannel("ram");
   qemu.migration = "active";
   const loaded = assertRejects(() => source.load(never), RpcError);
   await turns();
