@@ -23,6 +23,7 @@ import { qemuProcess } from "./qemu_process.ts";
 import { COMPARE_SOCKET } from "./storage/access.ts";
 import { DestinationStorage } from "./storage/destination_storage.ts";
 import { versionOf, warnIfStands } from "./run_states.ts";
+import { lookAtImages, type TargetImage } from "./target_images.ts";
 import { leftHere, UndoList } from "./undo.ts";
 
 /** How long a source may take to leave once all is over, ms. */
@@ -41,6 +42,7 @@ export class DestinationMigration {
   readonly #machine: Machine<DestinationState, DestinationEvent>;
   readonly #undo: UndoList;
   readonly #outcome = Promise.withResolvers<void>();
+  #images: TargetImage[] | null = null;
   #record: DestinationRecord | undefined;
   #left: readonly string[] = [];
   #owner: Session | undefined;
@@ -265,12 +267,13 @@ export class DestinationMigration {
       qemuVersion: versionOf(this.#qmp),
       exports: [],
       warnings: [],
+      images: null,
       recover: this.#options.recoverCommand,
     };
     if (this.#record?.migration === params.migration && !params.checkOnly) {
       // Its tool was killed before it knew that all was prepared.
       await this.#preparing;
-      return { ...result, ...this.#attach(session, channels, params) };
+      return { ...result, images: this.#images, ...this.#attach(session, channels, params) };
     }
     this.#assertIdle();
     if (params.checkOnly) {
@@ -284,7 +287,7 @@ export class DestinationMigration {
     this.#record = firstRecord({ migration: params.migration, qmp: qmpPath, listen });
     const making = this.#make(session, channels, params);
     this.#preparing = making.then(() => {}, () => {});
-    return { ...result, exports: await making };
+    return { ...result, exports: await making, images: this.#images };
   }
 
   async #make(
@@ -342,6 +345,7 @@ export class DestinationMigration {
     const qemu = await qemuProcess(this.#qmp);
     await this.#write({ guest, exports, settings: settings.before, qemu });
     await this.#end.make(settings, pairs, exports);
+    this.#images = await lookAtImages(this.#qmp, pairs, this.#options.log);
     await this.#enter("exported");
     return exports;
   }

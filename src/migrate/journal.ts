@@ -90,6 +90,7 @@ const source = object({
       exportName: text(1024),
       jobId: name,
       targetNode: name,
+      noHoles: nullable(flag),
     }),
     1024,
   ),

@@ -6,7 +6,7 @@ import type { BytePipe } from "../io/mod.ts";
  * byte it answers neither QMP nor NBD.
  */
 export function lazyPipe(connect: () => Promise<BytePipe>): BytePipe {
-  const made = Promise.withResolvers<BytePipe | null>();
+  const made = Promise.withResolvers<BytePipe>();
   made.promise.catch(() => {});
   let connecting: Promise<BytePipe> | undefined;
   let isClosed = false;
@@ -21,12 +21,12 @@ export function lazyPipe(connect: () => Promise<BytePipe>): BytePipe {
     return connecting;
   };
   return {
-    read: async (into) => await (await made.promise)?.read(into) ?? null,
+    read: async (into) => await (await made.promise).read(into),
     write: async (from) => await (await connected()).write(from),
     closeWrite: async () => await (await connecting)?.closeWrite(),
     close() {
       isClosed = true;
-      made.resolve(null);
+      made.reject(new Error("The pipe is closed"));
       connecting?.then((pipe) => pipe.close(), () => {});
     },
   };

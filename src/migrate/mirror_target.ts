@@ -10,21 +10,37 @@ export interface Mirror {
   readonly exportName: string;
   readonly jobId: string;
   readonly targetNode: string;
+  /**
+   * Zeroes are not to be written as holes there: they would take the space from an image that was
+   * allocated on purpose, or allocate that of a thin one.
+   */
+  readonly noHoles: boolean | null;
 }
 
-/** The node that a disk is copied to, for `blockdev-add`: an NBD client on a socket of ours. */
+/**
+ * The node that a disk is copied to, for `blockdev-add`: an NBD client on a socket of ours. Where there
+ * are to be no holes it is under a `raw` node: QEMU 7.2 passes what its mirror says of holes to the node
+ * that it writes to, whatever that one's `discard`, and drops it only on the way to the next.
+ */
 export function targetOptions(mirror: Mirror, socketPath: string) {
-  return {
+  const client = {
     driver: "nbd",
-    "node-name": mirror.targetNode,
+    "node-name": clientNode(mirror),
     server: { type: "unix", path: socketPath },
     export: mirror.exportName,
     // Never a request that waits for a server that went: QEMU waits for all of them wherever it drains
     // its disks, at the end of a migration for one, and the guest with it. The job is what waits.
     "reconnect-delay": 0,
     // Zeroes stay holes at the destination; both options are needed for that.
-    "detect-zeroes": "unmap",
-    discard: "unmap",
+    "detect-zeroes": mirror.noHoles ? "off" : "unmap",
+    discard: mirror.noHoles ? "ignore" : "unmap",
+  } as const;
+  if (!mirror.noHoles) return client;
+  return {
+    driver: "raw",
+    "node-name": mirror.targetNode,
+    discard: "ignore",
+    file: client,
   } as const;
 }
 
@@ -59,4 +75,10 @@ export async function connectTarget(
       signal.throwIfAborted();
     }
   }
+}
+
+/** The node that has the connection, for `yank`. */
+export function clientNode({ targetNode, noHoles }: Mirror): string {
+  // A node's name has at most 31 characters.
+  return noHoles ? `${targetNode.replace(/-target$/, "")}-nbd` : targetNode;
 }

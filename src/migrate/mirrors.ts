@@ -3,7 +3,7 @@ import { type QmpClient, QmpCommandError, queryBlockJobs, queryJobs } from "../q
 import { MigrationError } from "./errors.ts";
 import type { DiskProgress } from "./events.ts";
 import { JobWatch } from "./job_watch.ts";
-import { connectTarget, type Mirror, targetOptions } from "./mirror_target.ts";
+import { clientNode, connectTarget, type Mirror, targetOptions } from "./mirror_target.ts";
 import { CONNECT_MS, type Connections, MirrorRetries } from "./mirror_retry.ts";
 
 export interface MirrorSetOptions {
@@ -270,8 +270,9 @@ export class MirrorSet {
    */
   async cut(): Promise<void> {
     if (!this.#qmp.hasCommand("yank")) return;
-    const yanks = [...this.#nodes].map(async (node) => {
-      const instances = [{ type: "block-node", "node-name": node }];
+    const made = this.#options.mirrors.filter(({ targetNode }) => this.#nodes.has(targetNode));
+    const yanks = made.map(async (mirror) => {
+      const instances = [{ type: "block-node", "node-name": clientNode(mirror) }];
       // Ahead of everything: QEMU may be waiting for one of them.
       await this.#qmp.executeUntyped("yank", { instances }, { oob: true, timeoutMs: YANK_MS })
         .catch((error) => this.#options.log.log("debug", `yank: ${messageOf(error)}`));

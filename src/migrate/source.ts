@@ -29,6 +29,7 @@ import { asleepStuck, withLink, worded } from "./source_failure.ts";
 import { compareOrRefuse } from "./source_storage.ts";
 import { resumedAt, SOURCE, type SourceEvent, type SourceState } from "./source_machine.ts";
 import type { Migrated, SourceOptions } from "./source_options.ts";
+import { thickened } from "./target_images.ts";
 import { leftHere, UndoList } from "./undo.ts";
 
 /**
@@ -195,9 +196,13 @@ export class SourceMigration {
     for (const message of prepared.warnings) {
       this.#options.report({ event: "warning", code: "destination", message });
     }
+    const images = prepared.images ?? [];
+    for (const message of thickened(this.#qmp, images)) {
+      this.#options.report({ event: "warning", code: "not-thin", message });
+    }
     this.#asleepCanGo &&= carriesAsleep(prepared.qemuVersion);
     this.#guest.checkAsleep();
-    const mirrors = mirrorsOf(disks, prepared.exports);
+    const mirrors = mirrorsOf(disks, prepared.exports, images);
     const awayMs = peer.session.patienceMs;
     await probeExports(peer, mirrors, { awayMs, signal: this.#stop.signal });
     const { runDir, removeFile, log } = this.#options;

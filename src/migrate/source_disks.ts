@@ -2,6 +2,7 @@ import { type Disk, listDisks, type QmpClient } from "../qmp/mod.ts";
 import { MigrationError, refusal } from "./errors.ts";
 import { type Guest, sourceProblems } from "./inspect.ts";
 import type { Mirror } from "./mirrors.ts";
+import type { TargetImage } from "./target_images.ts";
 import { divideShared, type Held, selectDisks, staysBehind, unmovable } from "./plan.ts";
 
 /** A disk that goes, as the destination is told of it. */
@@ -61,6 +62,7 @@ function described({ name, nodeName, sizeBytes, format }: Disk): ChosenDisk {
 export function mirrorsOf(
   disks: readonly ChosenDisk[],
   exports: readonly { readonly disk: string; readonly exportName: string }[],
+  images: readonly TargetImage[],
 ): Mirror[] {
   const id = crypto.randomUUID().slice(0, 8);
   return disks.map(({ name, device, sizeBytes }, i) => {
@@ -70,6 +72,7 @@ export function mirrorsOf(
       throw new MigrationError("failed", "no-export", "destination", message);
     }
     const jobId = `vmferry-${id}-${i}`;
-    return { name, device, sizeBytes, exportName, jobId, targetNode: `${jobId}-target` };
+    const noHoles = images.some(({ disk }) => disk === name);
+    return { name, device, sizeBytes, exportName, jobId, targetNode: `${jobId}-target`, noHoles };
   });
 }

@@ -57,6 +57,8 @@ export interface RawNode {
   /** A path, a URL, or `json:` and the options that open it. */
   readonly file?: string;
   readonly ro?: boolean;
+  /** Not in every driver's answer. */
+  readonly image?: { readonly "actual-size"?: number };
 }
 
 /** The answer of `x-debug-query-block-graph` (XDbgBlockGraph). */
@@ -93,6 +95,14 @@ type MirrorTarget = {
   readonly "reconnect-delay": number;
   readonly "detect-zeroes": "unmap" | "on" | "off";
   readonly discard: "unmap" | "ignore";
+};
+
+/** A node above one. */
+type RawTarget = {
+  readonly driver: "raw";
+  readonly "node-name": string;
+  readonly discard: "unmap" | "ignore";
+  readonly file: MirrorTarget;
 };
 
 /** A second, read-only view of storage that QEMU has open already; its other options are the driver's. */
@@ -200,7 +210,7 @@ export interface Commands {
   };
   "block-export-del": { args: { id: string; mode: "safe" | "hard" }; answer: Empty };
   "blockdev-add": {
-    args: MirrorTarget | ReadOnlyNode;
+    args: MirrorTarget | RawTarget | ReadOnlyNode;
     answer: Empty;
   };
   "blockdev-del": { args: { "node-name": string }; answer: Empty };

@@ -18,7 +18,7 @@ export {
   QmpClient,
   type QmpEvent,
 } from "./client.ts";
-export type { Commands } from "./commands.ts";
+export type { Commands, RawNode } from "./commands.ts";
 export {
   QmpClosedError,
   QmpCommandError,

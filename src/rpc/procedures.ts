@@ -108,6 +108,13 @@ export const procedures = {
       /** Empty when only checked. */
       exports,
       warnings: list(message, 64),
+      /**
+       * Raw images in files for which zeroes matter: `allocated` from end to end, or thin where zeroes
+       * would allocate (`fills`). `null` from an end that does not look.
+       */
+      images: nullable(
+        list(object({ disk: name, sizeBytes: integer(), allocated: flag, fills: flag }), 1024),
+      ),
       /** The command that looks after this migration at the destination; empty where unknown. */
       recover: message,
     }),

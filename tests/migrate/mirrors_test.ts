@@ -10,7 +10,7 @@ import { memoryPipe } from "../support/memory_pipe.ts";
 
 const MIRROR = {
   ...{ name: "vd0", device: "d", sizeBytes: 1024, exportName: "e" },
-  ...{ jobId: "job", targetNode: "job-target" },
+  ...{ jobId: "job", targetNode: "job-target", noHoles: null },
 };
 const READY = {
   ...{ id: "job", type: "mirror", status: "ready" },

@@ -7,7 +7,7 @@ import { serverSaying, WHOLE } from "../nbd/dialogue.ts";
 const MIB = 1024 * 1024;
 const DISK = {
   ...{ name: "vd0", device: "d", sizeBytes: MIB, exportName: "disk" },
-  ...{ jobId: "j", targetNode: "t" },
+  ...{ jobId: "j", targetNode: "t", noHoles: null },
 };
 
 /** A destination whose NBD server hangs up on so many connections before it answers one. */

@@ -41,9 +41,14 @@ export async function makeImage(image: Image, content: ImageContent): Promise<vo
   }
 }
 
-/** Makes an empty image of a virtual size: the destination of a migration. */
-export async function makeEmptyImage(image: Image, bytes: number): Promise<void> {
-  await qemuImg("create", "-q", "-f", image.format, image.path, String(bytes));
+/** Makes an empty image of a virtual size, thin by default: the destination of a migration. */
+export async function makeEmptyImage(
+  image: Image,
+  bytes: number,
+  preallocated = false,
+): Promise<void> {
+  const options = preallocated ? ["-o", "preallocation=falloc"] : [];
+  await qemuImg("create", "-q", "-f", image.format, ...options, image.path, String(bytes));
 }
 
 /**

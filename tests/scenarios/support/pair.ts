@@ -58,6 +58,11 @@ export class Pair {
     return this.#machines.destination;
   }
 
+  /** Paths of the destination's images, disk by disk. */
+  get destinationImages(): string[] {
+    return this.#machines.images.to.map(({ path }) => path);
+  }
+
   /** Mode 0600, for `--secret-file`. */
   get secretFile(): string {
     return this.#ferries.secretFile;

@@ -104,7 +104,8 @@ async function makeImages(options: PairOptions, dir: string, ring: Ring): Promis
   const from = disks.map((d, i) => image(dir, `source-vd${i}`, d.from));
   const to = disks.map((d, i) => image(options.destinationDirs?.[i] ?? dir, `dest-vd${i}`, d.to));
   for (const [i, path] of from.entries()) {
-    await makeImage(path, { bytes, seed: i + 1, ...(i === 0 ? { guest } : {}) });
+    const { dataBytes: randomBytes = bytes } = disks[i]!;
+    await makeImage(path, { bytes, seed: i + 1, randomBytes, ...(i === 0 ? { guest } : {}) });
   }
   return { from, to };
 }
@@ -137,8 +138,10 @@ async function startDestination(
     const disk = disks[i]!;
     if (disk.destinationId === null) continue;
     await Deno.remove(path.path).catch(() => {});
-    await makeEmptyImage(path, disk.destinationBytes ?? options.bytes ?? DISK_BYTES);
-    arriving.push(attached(disk.destinationId ?? `vd${i}`, path, disk.bus, disk.brokenTo));
+    const size = disk.destinationBytes ?? options.bytes ?? DISK_BYTES;
+    await makeEmptyImage(path, size, disk.preallocated);
+    const arrived = attached(disk.destinationId ?? `vd${i}`, path, disk.bus, disk.brokenTo);
+    arriving.push(disk.discardTo ? { ...arrived, discard: disk.discardTo } : arrived);
   }
   return await context.qemu({
     dir: options.dir ?? context.dir,

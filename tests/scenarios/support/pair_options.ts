@@ -17,6 +17,12 @@ export interface PairDisk {
   readonly brokenTo?: BrokenSector;
   /** Default: as the source's. */
   readonly destinationBytes?: number;
+  /** Only so many bytes from its start hold data, the rest is a hole. Default: all. */
+  readonly dataBytes?: number;
+  /** `discard` of the destination's node. Default: none. */
+  readonly discardTo?: "unmap";
+  /** The destination's image is allocated from its first byte to its last. */
+  readonly preallocated?: boolean;
   /** Its id at the destination; `null`: it is not there. Default: as at the source. */
   readonly destinationId?: string | null;
 }

@@ -18,6 +18,8 @@ export interface Disk {
   readonly bus?: DiskBus;
   /** What of it is broken. Default nothing. */
   readonly broken?: BrokenSector;
+  /** Of its format node. Default: QEMU's, which is `ignore`. */
+  readonly discard?: "unmap";
 }
 
 /** A sector whose accesses fail with EIO, as on a medium that has gone bad. */
@@ -292,6 +294,7 @@ function qemuArguments(options: QemuOptions, qmpSocket: string, watchPath: strin
       driver: format,
       "node-name": `${options.name}-${disk.id}`,
       file: fileOf(path, disk.broken),
+      ...(disk.discard ? { discard: disk.discard } : {}),
     };
     return [
       "-blockdev",
