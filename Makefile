@@ -18,6 +18,8 @@ scenarios: ## stories between any two QEMUs: make scenarios QEMU=10.0 QEMU_DEST=
 		env $$pair tools/deno.sh task scenario $(or $(NAME),--all)
 qemu: ## QEMU 10.0 and 11.1 (or later, of Debian sid) into .tools/, for the tests
 	@tools/qemu.sh 10.0 11.1
+guest: ## a Debian guest in .tools/guest/ (root, mmdebstrap), for make scenario NAME=linux
+	@tools/guest.sh
 memory: ## a guest that checks its RAM crosses to and fro, with KVM and TCG: make memory CROSSINGS=50
 	@$(RUN) run -A tools/build.ts && VMFERRY_CROSSINGS=$(or $(CROSSINGS),50) tools/deno.sh task scenario memory
 bench: ## vmferry and other relays side by side: mirrors, a raw stream, CPU, memory, RPC (some minutes)
@@ -41,4 +43,4 @@ fuzz: ## random input to everything that parses what a peer sent: make fuzz SECO
 clean: ## remove what was built or fetched into the project
 	rm -rf dist .tools
 
-.PHONY: help demo test check build scenario scenarios qemu bench bench-long bench-downtime bench-encryption bench-trips bench-growth bench-startup matrix fuzz clean
+.PHONY: help demo test check build scenario scenarios qemu guest memory bench bench-long bench-downtime bench-encryption bench-trips bench-growth bench-startup matrix fuzz clean

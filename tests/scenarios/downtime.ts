@@ -1,5 +1,6 @@
 import { filledMemory } from "./support/filled_memory.ts";
 import { Pair } from "./support/pair.ts";
+import { accelerator } from "./support/qemu.ts";
 import { assertExit, type Scenario, type ScenarioContext } from "./support/scenario.ts";
 
 const MiB = 1024 * 1024;
@@ -39,7 +40,14 @@ export const scenario: Scenario = {
     const set = busy.gates.source.commands.filter((c) => c === "migrate-set-parameters").length;
     // Two set what holds at first, the last one puts it back.
     const raised = set - 3;
-    if (raised < 3) throw new Error(`The downtime was raised ${raised} times, expected 3 or more`);
+    // There RAM crosses in a single pass, at a limit of 0.
+    const once = accelerator() === "tcg" && !busy.source.atLeast(9, 0);
+    if (once && raised > 0) {
+      throw new Error(`The downtime was raised ${raised} times, expected none`);
+    }
+    if (!once && raised < 3) {
+      throw new Error(`The downtime was raised ${raised} times, expected 3 or more`);
+    }
     return `${(ram.remaining / MiB).toFixed(1)} MiB left; raised ${raised} times`;
   },
 };

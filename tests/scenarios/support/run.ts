@@ -81,10 +81,14 @@ async function main(): Promise<number> {
   });
   const known = await scenarios();
   if (args.list || (args._.length === 0 && !args.all)) {
-    for (const { name, about } of known.values()) console.log(`${name.padEnd(24)} ${about}`);
+    for (const { name, about, long } of known.values()) {
+      console.log(`${name.padEnd(24)} ${about}${long ? " (only by name, not with --all)" : ""}`);
+    }
     return args.list ? 0 : 2;
   }
   const usual = [...known.values()].filter(({ long }) => !long).map(({ name }) => name);
+  const long = [...known.keys()].filter((name) => !usual.includes(name));
+  if (args.all) console.log(`not with --all, as they take minutes: ${long.join(", ")}`);
   const names = args.all ? usual : args._.map(String);
   const chosen = names.map((name) => {
     const scenario = known.get(name);
