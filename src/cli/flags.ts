@@ -252,7 +252,8 @@ export const FLAGS: readonly Flag[] = [
     name: "grace",
     value: "SECONDS",
     commands: ["receive", "migrate", "forward"],
-    help: "How long a lost connection may take to come back. 0: not at all. Default: 60.",
+    help: "How long the connection may be away; acknowledged bytes renew it. 0: not at all. " +
+      "Default: 60.",
   },
   {
     name: "dead-after",

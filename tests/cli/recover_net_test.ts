@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { JournalFile } from "../../src/cli/journal_file.ts";
 import type { SourceRecord } from "../../src/migrate/mod.ts";
 import { type Commands, FakeQemu } from "../support/fake_qemu.ts";
@@ -89,5 +89,24 @@ Deno.test("a migration that was begun with another socket is named", async () =>
       true,
       next[0],
     );
+  });
+});
+
+Deno.test("the record of a handover is removed on the user's word alone, its QEMU gone or not", async () => {
+  await inFolder(async (base) => {
+    await Deno.chmod(base, 0o700);
+    const run = `${base}/run-1`;
+    await Deno.mkdir(run, { mode: 0o700 });
+    {
+      using journal = await JournalFile.open(run);
+      await journal.write({ ...recordOf(`${base}/qmp.sock`), state: "handover" });
+    }
+    const args = ["recover", "--qmp", `${base}/qmp.sock`, "--run-dir", base, "--json"];
+    const kept = JSON.parse((await vmferry([...args, "--yes"])).stdout);
+    assertEquals([kept.verdict, kept.done, kept.next.length], ["gone", false, 1]);
+    assertEquals((await Deno.stat(run)).isDirectory, true);
+    const removed = JSON.parse((await vmferry([...args, "--force-run-here"])).stdout);
+    assertEquals([removed.verdict, removed.done], ["gone", true]);
+    await assertRejects(() => Deno.stat(run), Deno.errors.NotFound);
   });
 });
