@@ -148,7 +148,7 @@ export class OutgoingEnd {
   }
 
   /** The settings that the migration needs, and those of before; nothing is set yet. */
-  async plan(): Promise<MigrationSettings> {
+  async plan(asleep: boolean): Promise<MigrationSettings> {
     // Asked here and not at the start, so that a migration that is resumed keeps to it too.
     if (await needsSinglePass(this.#qmp)) this.#options.limits.sendRamOnce();
     const settings = new MigrationSettings(this.#qmp);
@@ -156,6 +156,9 @@ export class OutgoingEnd {
       capabilities: {
         ...ONE_STREAM,
         ...{ events: true, "pause-before-switchover": true, "late-block-activate": true },
+        // A guest in S3 cannot be continued once QEMU has completed: it is not to do so before the
+        // destination says that it has loaded the guest.
+        ...(asleep ? { "return-path": true } : {}),
       },
       parameters: { ...PLAIN, ...this.#options.limits.parameters },
     });

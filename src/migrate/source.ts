@@ -434,7 +434,7 @@ export class SourceMigration {
 
   async #startRam(mirrors: MirrorSet): Promise<Ram> {
     const stop = this.#stop.signal;
-    const settings = await this.#end.plan();
+    const settings = await this.#end.plan(this.#guest!.asleep);
     // Before the stream is open: QEMU 11.1 answers nothing from then on until the first byte comes.
     await this.#machineGuard!.compare(await this.#attachment!.ready(), stop);
     const stream = await this.#end.openStream(stop);

@@ -1,4 +1,5 @@
 import { Pair } from "./support/pair.ts";
+import type { PairOptions } from "./support/pair_options.ts";
 import {
   assertExit,
   assertRefused,
@@ -29,6 +30,7 @@ export const scenario: Scenario = {
       await pair.destination.events.waitFor("the guest to wake", (e) => e.event === "WAKEUP");
       await cancelledLate(context);
       await crashedLate(context);
+      await misfit(context);
       return "crossed asleep, woke at the destination";
     }
     await assertExit(migrate, 1, 30_000);
@@ -83,18 +85,47 @@ async function crashedLate(context: ScenarioContext): Promise<void> {
   });
 }
 
-/** A migration of a guest that sleeps, whose source has completed and whose destination has not. */
-async function completed(context: ScenarioContext, name: string) {
-  const dir = `${context.dir}/${name}`;
-  await Deno.mkdir(dir);
-  const pair = await Pair.start(context, {
-    ...{ dir, bytes: 4 << 20, gated: true, disks: [{ from: "raw", to: "raw" }] },
-    guest: { ring: { start: 2048, length: 1024, runId: 5n } },
+/** The source's QEMU does not complete before the destination's has loaded the guest (return-path). */
+async function misfit(context: ScenarioContext): Promise<void> {
+  context.note("the destination cannot load it: it sleeps on at the source");
+  const pair = await small(context, "misfit", {
+    sourceExtra: ["-device", "virtio-rng-pci,addr=0x9"],
   });
   await sleep(pair);
-  const loading = pair.gates.destination.hold("nbd-server-stop");
+  const receive = pair.receive();
+  const migrate = pair.migrate(await receive.address(), ["--allow", "device"]);
+  await assertExit(migrate, 1);
+  await assertExit(receive, 1);
+  await pair.assertStillAtSource({ status: "suspended", destinationGone: true });
+  await pair.source.execute("system_wakeup");
+  await pair.source.events.waitFor("the guest to wake", (e) => e.event === "WAKEUP");
+}
+
+async function small(
+  context: ScenarioContext,
+  name: string,
+  options: PairOptions = {},
+): Promise<Pair> {
+  const dir = `${context.dir}/${name}`;
+  await Deno.mkdir(dir);
+  return await Pair.start(context, {
+    ...{ dir, bytes: 4 << 20, disks: [{ from: "raw", to: "raw" }] },
+    guest: { ring: { start: 2048, length: 1024, runId: 5n } },
+    ...options,
+  });
+}
+
+/** A migration of a guest that sleeps, whose source has completed and whose destination has not. */
+async function completed(context: ScenarioContext, name: string) {
+  const pair = await small(context, name, { gated: true });
+  await sleep(pair);
+  const copying = pair.gates.source.hold("blockdev-mirror");
   const receive = pair.receive();
   const migrate = pair.migrate(await receive.address());
+  await copying.arrived;
+  // The comparison of the disks has had an NBD server too.
+  const loading = pair.gates.destination.hold("nbd-server-stop");
+  copying.release();
   await loading.arrived;
   await pair.source.events.waitFor(
     "the source to complete",
