@@ -57,7 +57,16 @@ export async function sourceProblems(qmp: QmpClient, guest: Guest): Promise<stri
     const why = undone ? `: ${STUCK}` : ", expected running or paused";
     problems.push(`the guest is in state "${guest.status}"${why}`);
   }
-  for (const reason of migration.blockedReasons) problems.push(`QEMU says: ${reason}`);
+  for (const reason of migration.blockedReasons) {
+    problems.push(`QEMU says: ${reason}${isNvme(reason) ? `: ${NVME}` : ""}`);
+  }
+  // QEMU 11.1 names no blocker and ends by SIGSEGV when it is told to migrate, and the guest with it.
+  for (const { name } of (await listDisks(qmp)).filter(({ namespace }) => namespace)) {
+    problems.push(
+      `disk ${name} is an NVMe namespace of its own (nvme-ns), with which QEMU can't migrate: ` +
+        "give the drive to the nvme device itself, or attach it by virtio-blk or virtio-scsi",
+    );
+  }
   if (["setup", "active", "pre-switchover", "device", "cancelling"].includes(migration.status)) {
     problems.push(`a migration is under way already (status "${migration.status}")`);
   }
@@ -66,6 +75,14 @@ export async function sourceProblems(qmp: QmpClient, guest: Guest): Promise<stri
     problems.push(`the block job "${job.device}" (${job.type}) is running${whose}`);
   }
   return problems;
+}
+
+const NVME = "emulated NVMe crosses from QEMU 11.1 to QEMU 11.1 or later; " +
+  "virtio-blk and virtio-scsi cross between all versions";
+
+/** QEMU's name of a device that it can't migrate ends with the name of its state. */
+function isNvme(blocker: string): boolean {
+  return /\/nvme$/.test(blocker);
 }
 
 /** Problems of the destination, in words; an empty list when it can receive. */
@@ -77,7 +94,11 @@ export async function destinationProblems(qmp: QmpClient, guest: Guest): Promise
     );
     return problems;
   }
-  const { status, listens } = await queryMigrate(qmp);
+  const { status, listens, blockedReasons } = await queryMigrate(qmp);
+  // A device that this version can't save, it can't load either.
+  for (const reason of blockedReasons.filter(isNvme)) {
+    problems.push(`QEMU says: ${reason}: ${NVME}`);
+  }
   if (listens && ["none", "setup"].includes(status)) {
     problems.push("QEMU waits for a guest on a socket of its own: start it with -incoming defer");
   } else if (status !== "none") {

@@ -21,6 +21,8 @@ export interface Disk {
   readonly firmware?: boolean;
   /** The guest speaks with a SCSI device of the host itself, past QEMU's block layer. */
   readonly passedThrough?: boolean;
+  /** It is a namespace of an NVMe controller, as a device of its own (`nvme-ns`). */
+  readonly namespace?: boolean;
   /** Names of its internal snapshots. */
   readonly snapshots?: readonly string[];
   /** Names of its persistent dirty bitmaps. */
@@ -117,7 +119,7 @@ const PASSING: readonly unknown[] = ["scsi-block", "scsi-generic"];
 async function describeDevice(
   client: QmpClient,
   qdev: string | undefined,
-): Promise<Pick<Disk, "shared" | "passedThrough">> {
+): Promise<Pick<Disk, "shared" | "passedThrough" | "namespace">> {
   const id = qdev?.startsWith("/")
     ? /^(\/machine\/peripheral(?:-anon)?\/[^/]+)/.exec(qdev)?.[1]
     : qdev;
@@ -130,5 +132,9 @@ async function describeDevice(
       throw error;
     }
   }));
-  return { shared: shared === true, ...(PASSING.includes(type) ? { passedThrough: true } : {}) };
+  return {
+    shared: shared === true,
+    ...(PASSING.includes(type) ? { passedThrough: true } : {}),
+    ...(type === "nvme-ns" ? { namespace: true } : {}),
+  };
 }
