@@ -52,6 +52,11 @@ const NOBODY_THERE = "is 'vmferry receive' running there, and may this host conn
 const ANEW = "memory had begun to cross: start the destination's QEMU anew with -incoming defer " +
   "before the next try";
 
+/** Disks were copied by then, and a QEMU that is started anew does not know whose copies they are. */
+const KEPT =
+  "the destination's disks hold a copy now: add --reuse NAME to migrate for each one that " +
+  "the new QEMU opens again";
+
 /**
  * What to do next after a failure, in words; nothing where its message says all.
  *
@@ -59,8 +64,9 @@ const ANEW = "memory had begun to cross: start the destination's QEMU anew with 
  */
 export function adviceOn(error: MigrationError, memoryBegan = false): string[] {
   const steps = stepsAfter(error);
+  if (!memoryBegan) return steps;
   const saysSo = steps.some((step) => step.includes("anew"));
-  return memoryBegan && !saysSo ? [...steps, ANEW] : steps;
+  return [...steps, ...(saysSo ? [] : [ANEW]), KEPT];
 }
 
 function stepsAfter({ code, side, cause, quoted }: MigrationError): string[] {

@@ -24,3 +24,12 @@ Deno.test("where nobody answers, whether a receive is there is asked; where some
   const worded = new MigrationError("failed", "unreachable", "source", "x. y", { cause });
   assertEquals(adviceOn(worded), steps(true));
 });
+
+Deno.test("once memory had begun to cross, a new QEMU and what its disks hold are told of", () => {
+  const began = (code: string) =>
+    adviceOn(new MigrationError("failed", code, "source", "x"), true).join("; ");
+  for (const code of ["timeout", "destination-qemu-gone"]) {
+    assertEquals(began(code).match(/anew with -incoming defer/g)?.length, 1);
+    assertEquals(/--reuse NAME/.test(began(code)), true);
+  }
+});
