@@ -72,9 +72,20 @@ export class LinuxHome {
     this.#answers = port.readable.pipeThrough(new TextDecoderStream()).getReader();
   }
 
-  /** Waits until the guest's init has come up. */
+  /**
+   * Waits until the guest's init has come up.
+   *
+   * @throws {Error} also as soon as QEMU stops it: a KVM without hardware support can't run every kernel.
+   */
   async booted(timeoutMs: number): Promise<void> {
-    await withDeadline(systemClock, timeoutMs, "the guest to boot", this.#answer(0));
+    const stopped = this.qemu.events.waitFor("a stop", (e) => e.event === "STOP", timeoutMs)
+      .then(async () => {
+        const status = await this.qemu.status();
+        throw new Error(`QEMU says "${status}" as the guest boots: try VMFERRY_ACCEL=tcg`);
+      });
+    stopped.catch(() => {});
+    const answer = Promise.race([this.#answer(0), stopped]);
+    await withDeadline(systemClock, timeoutMs, "the guest to boot", answer);
   }
 
   /** Runs a script for bash in the guest. */
