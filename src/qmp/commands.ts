@@ -79,7 +79,7 @@ export interface RawBlockStats {
   readonly qdev?: string;
   readonly "node-name"?: string;
   readonly stats: {
-    /** Discards of the guest's that were answered with success, dropped ones included. */
+    /** Discards that were answered with success, dropped ones included; of virtio-blk always 0. */
     readonly unmap_operations?: number;
     /** Behind the last byte that was ever written to the node since it was opened. */
     readonly wr_highest_offset?: number;
