@@ -16,6 +16,10 @@ scenario: ## one story with real QEMUs: make scenario NAME=direct
 scenarios: ## stories between any two QEMUs: make scenarios QEMU=10.0 QEMU_DEST=11.1 NAME="main behind"
 	@pair=$$(tools/qemu.sh $(or $(QEMU),system) $(or $(QEMU_DEST),$(QEMU),system)) && tools/bootstrap.sh && \
 		env $$pair tools/deno.sh task scenario $(or $(NAME),--all)
+versions: ## between this vmferry and one of an earlier commit, both ways: make versions SINCE=e68e06d
+	@$(RUN) run -A tools/build.ts && tools/versions.sh $(or $(SINCE),e68e06d) $(NAME)
+settings: ## every migration setting that somebody may have left, at each end; takes long
+	@$(RUN) run -A tools/build.ts && tools/deno.sh task scenario settings
 qemu: ## QEMU 10.0 and 11.1 (or later, of Debian sid) into .tools/, for the tests
 	@tools/qemu.sh 10.0 11.1
 guest: ## a Debian guest in .tools/guest/ (root, mmdebstrap), for make scenario NAME=linux
@@ -43,4 +47,4 @@ fuzz: ## random input to everything that parses what a peer sent: make fuzz SECO
 clean: ## remove what was built or fetched into the project
 	rm -rf dist .tools
 
-.PHONY: help demo test check build scenario scenarios qemu guest memory bench bench-long bench-downtime bench-encryption bench-trips bench-growth bench-startup matrix fuzz clean
+.PHONY: help demo test check build scenario scenarios versions settings qemu guest memory bench bench-long bench-downtime bench-encryption bench-trips bench-growth bench-startup matrix fuzz clean

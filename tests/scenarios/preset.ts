@@ -1,9 +1,12 @@
 import { Pair } from "./support/pair.ts";
-import type { Qemu } from "./support/qemu.ts";
 import { assertExit, type Scenario } from "./support/scenario.ts";
+import { LEFT_CAPABILITIES, LEFT_PARAMETERS, setting } from "./support/settings.ts";
 
-/** Migration capabilities that somebody has left, with which the memory is not one stream of all of it. */
-const LEFT = ["multifd", "x-ignore-shared", "xbzrle"];
+/** Those that QEMU takes together. The scenario `settings` tries each alone. */
+const TOGETHER = [
+  ...["dirty-bitmaps", "multifd", "release-ram", "return-path", "switchover-ack", "validate-uuid"],
+  ...["x-ignore-shared", "avail-switchover-bandwidth"],
+];
 
 export const scenario: Scenario = {
   name: "preset",
@@ -12,28 +15,29 @@ export const scenario: Scenario = {
   timeoutMs: 90_000,
   async run(context) {
     const pair = await Pair.start(context, { bytes: 16 << 20 });
-    const ends = [pair.source, pair.destination];
-    await Promise.all(ends.map((qemu) => switchAll(qemu, true)));
+    await pair.source.execute("block-dirty-bitmap-add", { node: "source-vd0", name: "monday" });
+    const ends = await Promise.all([pair.source, pair.destination].map(async (qemu) => {
+      const [capabilities, parameters] = await Promise.all([
+        qemu.execute<{ capability: string }[]>("query-migrate-capabilities"),
+        qemu.execute<object>("query-migrate-parameters"),
+      ]);
+      const known = [...capabilities.map((c) => c.capability), ...Object.keys(parameters)];
+      const left = [...LEFT_CAPABILITIES, ...LEFT_PARAMETERS]
+        .filter(({ name }) => TOGETHER.includes(name) && known.includes(name));
+      const settings = setting(qemu);
+      const refusal = await settings.leave(left);
+      if (refusal) throw new Error(refusal);
+      return { left, settings };
+    }));
     const receive = pair.receive();
     const migrate = pair.migrate(await receive.address());
     await assertExit(migrate, 0);
     await assertExit(receive, 0);
-    for (const qemu of ends) {
-      const now = await qemu.execute<Capability[]>("query-migrate-capabilities");
-      const off = now.filter((c) => LEFT.includes(c.capability) && !c.state);
-      if (off.length > 0) throw new Error(`Not put back: ${JSON.stringify(off)}`);
-      await switchAll(qemu, false);
+    for (const { left, settings } of ends) {
+      await settings.assertLeft(left);
+      await settings.clear(left);
     }
     await pair.assertArrived();
+    return ends.map(({ left }) => `${left.length} settings`).join(", ");
   },
 };
-
-interface Capability {
-  readonly capability: string;
-  readonly state: boolean;
-}
-
-async function switchAll(qemu: Qemu, state: boolean): Promise<void> {
-  const capabilities = LEFT.map((capability) => ({ capability, state }));
-  await qemu.execute("migrate-set-capabilities", { capabilities });
-}

@@ -31,7 +31,6 @@ export const LEFT_PARAMETERS: readonly LeftSetting[] = [
   parameter("announce-rounds", 1),
   parameter("announce-step", 1),
   parameter("avail-switchover-bandwidth", 1),
-  parameter("block-bitmap-mapping", []),
   parameter("block-incremental", true),
   parameter("cpu-throttle-increment", 99, "auto-converge"),
   parameter("cpu-throttle-initial", 99, "auto-converge"),

@@ -15,9 +15,13 @@ export function allMove(event: JsonEvent): boolean {
 /** In the environment of vmferry and of whatever it starts, so that what it leaves is found. */
 export const MARK = "VMFERRY_SCENARIO";
 
-/** The program under test: `VMFERRY` from the environment, else what `make build` made. */
-export function vmferryPath(): string {
-  return Deno.env.get("VMFERRY") ??
+/**
+ * The program under test: `VMFERRY` from the environment, else what `make build` made. A `receive` may
+ * be of another version: `VMFERRY_RECEIVE`.
+ */
+export function vmferryPath(command?: string): string {
+  return (command === "receive" ? Deno.env.get("VMFERRY_RECEIVE") : undefined) ??
+    Deno.env.get("VMFERRY") ??
     new URL("../../../dist/vmferry", import.meta.url).pathname;
 }
 
@@ -73,7 +77,11 @@ export class Vmferry implements AsyncDisposable {
 
   constructor(options: VmferryOptions) {
     this.name = options.name;
-    const [program, ...args] = [...options.prefix ?? [], vmferryPath(), ...options.args];
+    const [program, ...args] = [
+      ...options.prefix ?? [],
+      vmferryPath(options.args[0]),
+      ...options.args,
+    ];
     this.#child = new Deno.Command(program!, {
       args,
       env: { ...options.env, [MARK]: this.mark },
