@@ -145,6 +145,8 @@ export class OutgoingEnd {
       `The guest stood still for ${STAND_MS / 1000} s: QEMU waited for the connection, ` +
       "which carried nothing (the guest was reset or stopped meanwhile)";
     onFault(new MigrationError("failed", "guest-frozen", "source", message));
+    // Not by QMP alone: this QEMU may carry out nothing.
+    this.#sockets.cutTargets();
   }
 
   /** The settings that the migration needs, and those of before; nothing is set yet. */
