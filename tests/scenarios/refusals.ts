@@ -8,6 +8,9 @@ import { poll } from "./support/waiting.ts";
 const FUTURE = new Uint8Array(16);
 FUTURE.set([0x89, 0x56, 0x4d, 0x46, 0x45, 0x52, 0x52, 0x59, 0x0d, 0x0a, 0x1a, 0x0a, 0, 9, 0, 0]);
 
+/** The destination has one disk more than the source, on purpose. */
+const ALLOWED = ["--allow", "device"];
+
 const BAD_NAMES: readonly (readonly [readonly string[], RegExp])[] = [
   [["nope"], /--disk nope: there is no disk nope, there is vd0, other, small/],
   [["vd0=nope"], /--disk vd0=nope: there is no disk nope/],
@@ -68,7 +71,7 @@ export const scenario: Scenario = {
     context.note("a wrong secret");
     const wrong = `${context.dir}/wrong-secret`;
     await Deno.writeTextFile(wrong, "not the secret of this pair", { mode: 0o600 });
-    await assertRefused(pair.migrate(address, ["--secret-file", wrong]), /secret/);
+    await assertRefused(pair.migrate(address, [...ALLOWED, "--secret-file", wrong]), /secret/);
 
     context.note("another version of the tunnel, from either end");
     await refusesVersion(Number(address.split(":").at(-1)));
@@ -89,7 +92,10 @@ export const scenario: Scenario = {
       ...{ "job-id": "backup-of-somebody", device: "source-vd1", target: "nothing" },
       ...{ sync: "full", speed: 1 },
     });
-    await assertRefused(pair.migrate(address), /block job "backup-of-somebody" \(mirror\)/);
+    await assertRefused(
+      pair.migrate(address, ALLOWED),
+      /block job "backup-of-somebody" \(mirror\)/,
+    );
     await source.execute("block-job-cancel", { device: "backup-of-somebody", force: true });
     await poll("the job to end", async () => {
       return (await source.execute<unknown[]>("query-jobs")).length === 0 ? true : undefined;
@@ -102,7 +108,10 @@ export const scenario: Scenario = {
     await source.execute("blockdev-add", {
       ...{ driver: "vdi", "node-name": "unmovable", file: { driver: "file", filename: vdi } },
     });
-    await assertRefused(pair.migrate(address), /vdi format .* does not support live migration/);
+    await assertRefused(
+      pair.migrate(address, ALLOWED),
+      /vdi format .* does not support live migration/,
+    );
     await source.execute("blockdev-del", { "node-name": "unmovable" });
     await pair.assertStillAtSource({ receiving: true });
 
@@ -111,11 +120,11 @@ export const scenario: Scenario = {
       name: "check",
       args: [
         ...["check", "--json", "--qmp", source.qmpSocket],
-        ...["--secret-file", pair.secretFile, address],
+        ...[...ALLOWED, "--secret-file", pair.secretFile, address],
       ],
     });
     if (await check.exit() !== 0) throw new Error("check found something in the way");
-    const migrate = pair.migrate(address);
+    const migrate = pair.migrate(address, ALLOWED);
     for (const ferry of [migrate, receive]) {
       if (await ferry.exit() !== 0) throw new Error(`${ferry.name} failed at last`);
     }
@@ -123,7 +132,7 @@ export const scenario: Scenario = {
 
     async function bothRefused(reason: RegExp, options: readonly string[]) {
       const receive = pair.receive(options);
-      const migrate = pair.migrate(await receive.address());
+      const migrate = pair.migrate(await receive.address(), ALLOWED);
       await assertRefused(migrate, reason);
       await assertRefused(receive, reason);
       await pair.assertStillAtSource();
