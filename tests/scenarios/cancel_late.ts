@@ -23,10 +23,14 @@ export const scenario: Scenario = {
       context.note(`cancelled at ${momentMs} ms`);
       const before = pair.source.events.entries.length;
       const toldToGo = source.hold("migrate-continue");
-      // Without it the destination does not say that it has loaded the guest.
-      const loading = destination.hold("nbd-server-stop");
+      const copying = source.hold("blockdev-mirror");
       const receive = pair.receive();
       const migrate = pair.migrate(await receive.address());
+      await copying.arrived;
+      // Without it the destination does not say that it has loaded the guest. The comparison of the
+      // disks, which is over by now, has had an NBD server too.
+      const loading = destination.hold("nbd-server-stop");
+      copying.release();
       await Promise.all([toldToGo.arrived, loading.arrived]);
       const cancel = () => migrate.signal("SIGTERM");
       const go = () => toldToGo.release();
