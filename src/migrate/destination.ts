@@ -186,6 +186,10 @@ export class DestinationMigration {
   async leave(): Promise<void> {
     const { clock } = this.#options;
     await Promise.all([...this.#sessions].map(async (session) => {
+      // One of a source that was killed before it had prepared anything: nobody comes back to it.
+      if (session !== this.#owner && session.state === "down") {
+        session.abort("It is over", "stopped");
+      }
       await withDeadline(clock, LEAVE_MS, "the source to leave", session.ended).catch(() => {
         session.abort(this.#failure?.message ?? "The migration is over", "stopped");
       });
@@ -253,6 +257,10 @@ export class DestinationMigration {
   }
 
   #assertIdle(): void {
+    // Cancelled while the source compared the machines: that is the reason, and no other migration.
+    if (!this.#owner && this.#failure) {
+      throw new RpcError(this.#failure.code, this.#failure.message);
+    }
     if (this.#owner || this.#machine.current !== "waiting") {
       throw new RpcError("refused", "Another migration is under way here");
     }

@@ -366,6 +366,11 @@ export class MirrorSet {
   }
 
   #jobFault(mirror: Mirror, reason: string): MigrationError {
+    // QEMU's own text of ECANCELED: no storage has failed. One that is ended too early says so as well.
+    if (reason === "Operation canceled" && !this.#finishing) {
+      const message = `Somebody cancelled the mirror job of disk ${mirror.name} in QEMU`;
+      return new MigrationError("failed", "mirror-cancelled", "source", message);
+    }
     const reading = this.#jobs.failedOperation(mirror.jobId) === "read";
     const code = reading
       ? "disk-read-failed"

@@ -57,6 +57,8 @@ const machine = object({
     identity: record(word, 16),
   }),
   ramBlocks: list(object({ name: text(1024), usedBytes: integer(), maxBytes: integer() }), 8192),
+  /** Devices that were added (-device, device_add), on a bus or not, such as vmgenid and DIMMs. */
+  objects: nullable(list(object({ id: text(1024), type: word }), 4096)),
   /** Queue pairs of each NIC, by its id. */
   nicQueues: record(integer(), 1024),
   /** Models of the TPMs, such as `tpm-crb`. */

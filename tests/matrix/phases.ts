@@ -35,7 +35,8 @@ export const PHASES: readonly Phase[] = [
   {
     name: "prepare",
     ...{ options: [], handedOver: false, resumable: ["migrate"] },
-    arm: (pair) => holding(pair, "destination", "block-export-add"),
+    // Its first command that the comparison before it does not give too.
+    arm: (pair) => holding(pair, "destination", "migrate-set-capabilities"),
   },
   {
     name: "probe",

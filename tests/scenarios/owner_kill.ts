@@ -44,11 +44,12 @@ async function begin(context: ScenarioContext, did: "cont" | "stop", what: "resu
   const gated = what === "undone";
   const paused = did === "cont";
   const pair = await Pair.start(context, { dir, gated, paused, bytes: 24 << 20 });
-  if (gated) pair.gates.destination.hold("nbd-server-stop");
   const receive = pair.receive();
   const address = await receive.address();
   const migrate = pair.migrate(address, ["--bandwidth", "16M"]);
   await migrate.waitEvent("progress", allMove);
+  // Not before: the comparison of the disks stops an NBD server of its own.
+  if (gated) pair.gates.destination.hold("nbd-server-stop");
   await pair.source.execute(did);
   if (paused) pair.nowRuns();
   else pair.nowPaused();

@@ -37,6 +37,7 @@ export function compareMachines(
       source.devices.filter((device) => sameAccelerator || !isAccelerators(device.type)),
       destination.devices.filter((device) => sameAccelerator || !isAccelerators(device.type)),
     ),
+    ...compareObjects(source, destination),
     ...withoutOwners(compareRamBlocks(a, b), source, destination),
     ...compareQueues(a, b),
     ...compareTpms(a, b),
@@ -105,9 +106,31 @@ function compareSwitches(a: MachineDescription, b: MachineDescription): Differen
     const there = b.properties[name];
     const isOpen = there === undefined || value === "auto" || there === "auto";
     if (isOpen || value === there || HOST_SWITCHES.includes(name)) return [];
-    const message = `-machine ${name} is ${value} at the source and ${there} at the destination`;
+    const what = /^[\w-]+$/.test(name) ? `-machine ${name}` : name.replace(/^memory\./, "-m ");
+    const message = `${what} is ${value} at the source and ${there} at the destination`;
     return [{ rule: "machine-property", message } as const];
   });
+}
+
+/** Devices that are on no bus, such as vmgenid: their types and how many there are. */
+function compareObjects(source: Inventory, destination: Inventory): Difference[] {
+  if (!source.machine.objects || !destination.machine.objects) return [];
+  const [here, there] = [offBus(source), offBus(destination)];
+  return [...new Set([...here.keys(), ...there.keys()])].flatMap((type) => {
+    const [a, b] = [here.get(type) ?? 0, there.get(type) ?? 0];
+    if (a === b) return [];
+    const message = `the source has ${a} ${type}, the destination ${b}`;
+    return [{ rule: "device", message } as const];
+  });
+}
+
+function offBus({ machine, devices }: Inventory): Map<string, number> {
+  const onBus = new Set(devices.map(({ type }) => type));
+  const counts = new Map<string, number>();
+  for (const { type } of machine.objects ?? []) {
+    if (!onBus.has(type)) counts.set(type, (counts.get(type) ?? 0) + 1);
+  }
+  return counts;
 }
 
 interface BlockDifference extends Difference {

@@ -28,13 +28,14 @@ export async function takeInventory(qmp: QmpClient): Promise<Inventory> {
 }
 
 async function describe(qmp: QmpClient): Promise<MachineDescription> {
-  const [blocks, network, type, cpus, kvm, properties, tpms, disks] = await Promise.all([
+  const [blocks, network, type, cpus, kvm, properties, objects, tpms, disks] = await Promise.all([
     hmp(qmp, "info ramblock"),
     hmp(qmp, "info network"),
     qmp.execute("qom-get", { path: "/machine", property: "type" }),
     qmp.execute("query-cpus-fast", {}),
     optional(qmp.execute("query-kvm", {})),
     machineSwitches(qmp),
+    addedObjects(qmp),
     optional(qmp.execute("query-tpm", {})),
     listDisks(qmp),
   ]);
@@ -42,7 +43,8 @@ async function describe(qmp: QmpClient): Promise<MachineDescription> {
   return {
     version: versionOf(qmp),
     type: String(type).replace(/-machine$/, ""),
-    properties,
+    properties: { ...properties, ...await memorySlots(qmp), ...await usbPorts(qmp, objects) },
+    objects: objects.map(({ id, type }) => ({ id, type })),
     target: first?.target ?? "",
     accelerator: kvm?.enabled ? "kvm" : "tcg",
     cpu: {
@@ -127,6 +129,53 @@ async function machineSwitches(qmp: QmpClient): Promise<Record<string, string>> 
   return Object.fromEntries(names.map((name, i) => [name, switchOf(values[i])]));
 }
 
+/** How much memory can be plugged (-m slots, maxmem): part of the state of the memory controller. */
+async function memorySlots(qmp: QmpClient): Promise<Record<string, string>> {
+  // Since QEMU 7.1; before, a difference shows as the destination's QEMU loads the state.
+  const memory = await optional(qmp.execute("qom-get", { path: "/machine", property: "memory" }));
+  const { slots, "max-size": max } = (memory ?? {}) as { slots?: number; "max-size"?: number };
+  return {
+    ...(slots === undefined ? {} : { "memory.slots": String(slots) }),
+    ...(max === undefined ? {} : { "memory.max-size": String(max) }),
+  };
+}
+
+interface AddedObject {
+  readonly path: string;
+  /** Empty without one. */
+  readonly id: string;
+  readonly type: string;
+}
+
+/** Devices that were added, whether or not they are on a bus. */
+async function addedObjects(qmp: QmpClient): Promise<AddedObject[]> {
+  const lists = await Promise.all(["peripheral", "peripheral-anon"].map(async (name) => {
+    const path = `/machine/${name}`;
+    const members = await optional(qmp.execute("qom-list", { path })) ?? [];
+    return members.flatMap((member) => {
+      const type = /^child<(.+)>$/.exec(member.type)?.[1];
+      const id = name === "peripheral" ? member.name : "";
+      return type === undefined ? [] : [{ path: `${path}/${member.name}`, id, type }];
+    });
+  }));
+  return lists.flat();
+}
+
+/** Ports of USB 3 controllers, which `info qtree` does not show and their state depends on. */
+async function usbPorts(
+  qmp: QmpClient,
+  objects: readonly AddedObject[],
+): Promise<Record<string, string>> {
+  const ports: Record<string, string> = {};
+  for (const [i, { path, id, type }] of objects.filter((o) => /xhci/.test(o.type)).entries()) {
+    for (const property of ["p2", "p3"]) {
+      const value = await optional(qmp.execute("qom-get", { path, property }));
+      if (value !== undefined) ports[`${type} ${id || i}.${property}`] = String(value);
+    }
+  }
+  return ports;
+}
+
 function switchOf(value: unknown): string {
   if (value === true) return "on";
   return value === false ? "off" : String(value ?? "");
@@ -169,7 +218,9 @@ export async function cpuFeatures(qmp: QmpClient): Promise<string[]> {
     names.map((property) => optional(qmp.execute("qom-get", { path, property }))),
   );
   // Most have two spellings, such as avx512-vnni and avx512_vnni.
-  const on = names.filter((_, i) => values[i] === true).map((name) => name.replaceAll("_", "-"));
+  const on = names.filter((_, i) => values[i] === true).map((name) =>
+    name.replaceAll(/[_.]/g, "-")
+  );
   return [...new Set(on)].sort();
 }
 

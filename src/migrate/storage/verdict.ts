@@ -15,8 +15,11 @@ export interface Match {
   readonly total: number;
 }
 
-/** Fewer blocks than these say nothing: two empty file systems have as many in common. */
-export const FEWEST = 4;
+/**
+ * Fewer blocks than these say nothing. One is enough: a disk that only has a partition table is lost as any
+ * other where both ends have one storage, and a fresh image at the destination has no such block.
+ */
+export const FEWEST = 1;
 
 /**
  * Share of the blocks that tells a copy. Not all of them: the guest writes meanwhile, and what it has written

@@ -116,6 +116,23 @@ Deno.test("switches of the machine, TPMs, queue pairs, maxcpus and media are com
   ]);
 });
 
+Deno.test("devices on no bus are compared by their types, plugged memory by its limits", () => {
+  const here = inventory([], {
+    objects: [{ id: "", type: "vmgenid" }],
+    properties: { "memory.slots": "2", "memory.max-size": "1", "qemu-xhci usb.p2": "4" },
+  });
+  const there = inventory([], {
+    properties: { "memory.slots": "4", "memory.max-size": "1", "qemu-xhci usb.p2": "8" },
+  });
+  assertEquals(told(compareMachines(here, there)), [
+    "machine-property: -m slots is 2 at the source and 4 at the destination",
+    "machine-property: qemu-xhci usb.p2 is 4 at the source and 8 at the destination",
+    "device: the source has 1 vmgenid, the destination 0",
+  ]);
+  const older = inventory([], { objects: null, properties: here.machine.properties });
+  assertEquals(compareMachines(here, older), []);
+});
+
 Deno.test("versions are noted downwards, and warned of where machines were seen not to cross", () => {
   const of = (version: string, type = "pc-q35-7.2", target = "x86_64") =>
     inventory([], { version, type, target });

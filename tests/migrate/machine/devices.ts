@@ -52,6 +52,7 @@ export function inventory(
       accelerator: "kvm",
       properties: { smm: "auto", hpet: "on" },
       ramBlocks: [{ name: "pc.ram", usedBytes: 1 << 27, maxBytes: 1 << 27 }],
+      objects: [],
       nicQueues: {},
       tpms: [],
       media: [],
