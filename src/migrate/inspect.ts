@@ -60,7 +60,7 @@ export async function sourceProblems(qmp: QmpClient, guest: Guest): Promise<stri
   for (const reason of migration.blockedReasons) {
     problems.push(`QEMU says: ${reason}${isNvme(reason) ? `: ${NVME}` : ""}`);
   }
-  // QEMU 11.1 names no blocker and ends by SIGSEGV when it is told to migrate, and the guest with it.
+  // QEMU 11.1 names no blocker and does not survive the attempt, and the guest with it.
   for (const { name } of (await listDisks(qmp)).filter(({ namespace }) => namespace)) {
     problems.push(
       `disk ${name} is an NVMe namespace of its own (nvme-ns), with which QEMU can't migrate: ` +
