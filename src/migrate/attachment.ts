@@ -74,11 +74,21 @@ export class Attachment {
    * @throws as {@link DestinationPeer} does, and when the destination is lost.
    */
   async openChannel(channel: string, signal?: AbortSignal): Promise<TunnelStream> {
+    return await this.withPeer((peer) => peer.openChannel(channel, signal), signal);
+  }
+
+  /**
+   * Asks the peer in use; asks anew the one that takes over, where the destination's tool is started again
+   * meanwhile. For questions that may be asked twice.
+   *
+   * @throws what `ask` throws, and when the destination is lost.
+   */
+  async withPeer<T>(ask: (peer: DestinationPeer) => Promise<T>, signal?: AbortSignal): Promise<T> {
     while (true) {
       const ready = this.ready();
       const peer = await (signal ? abortable(ready, signal) : ready);
       try {
-        return await peer.openChannel(channel, signal);
+        return await ask(peer);
       } catch (error) {
         // The tool at the destination was started again just now: another peer is on its way.
         if (peer.session.state !== "ended") throw error;

@@ -436,7 +436,7 @@ export class SourceMigration {
     const stop = this.#stop.signal;
     const settings = await this.#end.plan(this.#guest!.asleep);
     // Before the stream is open: QEMU 11.1 answers nothing from then on until the first byte comes.
-    await this.#machineGuard!.compare(await this.#attachment!.ready(), stop);
+    await this.#attachment!.withPeer((peer) => this.#machineGuard!.compare(peer, stop), stop);
     const stream = await this.#end.openStream(stop);
     // Where the destination's tool was started again just now, they are to be connected first.
     await mirrors.inStep(stop);

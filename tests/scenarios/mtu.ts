@@ -14,11 +14,14 @@ export const scenario: Scenario = {
   timeoutMs: 120_000,
   async run(context) {
     const network = context.use(await Network.create());
+    await network.jumbo();
     const pair = await Pair.start(context, { network });
-    await network.dropLarge();
     const options = ["--grace", String(GRACE), "--dead-after", String(DEAD_AFTER)];
     const receive = pair.receive(options);
-    const migrate = pair.migrate(await receive.address(), options);
+    const migrate = pair.migrate(await receive.address(), [...options, "--bandwidth", "8M"]);
+    // Both ends have this migration from here on.
+    await migrate.waitEvent("phase", (e) => e.phase === "mirror");
+    await network.dropLarge();
     await migrate.waitEvent("link", (e) => e.state === "down", MOST_MS);
     const since = performance.now();
     await assertExit(migrate, 1, MOST_MS);

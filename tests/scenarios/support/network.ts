@@ -63,13 +63,19 @@ export class Network implements AsyncDisposable {
     await ip("-n", this.source.name, "link", "set", "veth", "up");
   }
 
+  /** Both hosts send packets of up to 9000 bytes over connections that are made from now on. */
+  async jumbo(): Promise<void> {
+    for (const { name } of [this.source, this.destination]) {
+      await ip("-n", name, "link", "set", "veth", "mtu", "9000");
+    }
+  }
+
   /**
    * Both ends take the path for one of large packets, and it drops them without a word: an MTU
    * black hole. Needs `nft`.
    */
   async dropLarge(): Promise<void> {
     for (const { name } of [this.source, this.destination]) {
-      await ip("-n", name, "link", "set", "veth", "mtu", "9000");
       const rules =
         "add table ip path; add chain ip path in { type filter hook input priority 0; }; " +
         `add rule ip path in meta length gt ${PASSES} drop`;
