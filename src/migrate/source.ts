@@ -186,12 +186,15 @@ export class SourceMigration {
       ...{ migration: this.#record.migration, guest: guest.description, disks },
       shared: shared.length > 0 ? shared : null,
     };
-    await this.#machineGuard!.compare(
-      peer,
-      this.#stop.signal,
-      () => problemsThere(peer, announced, this.#stop.signal),
-    );
-    await compareOrRefuse({ ...this.#options, peer, chosen, signal: this.#stop.signal });
+    // One that has prepared for this migration was compared by the process that was killed.
+    if (!await this.#isPrepared(peer)) {
+      await this.#machineGuard!.compare(
+        peer,
+        this.#stop.signal,
+        () => problemsThere(peer, announced, this.#stop.signal),
+      );
+      await compareOrRefuse({ ...this.#options, peer, chosen, signal: this.#stop.signal });
+    }
     const prepared = await peer.prepare({ ...announced, checkOnly: false }, this.#stop.signal);
     for (const message of prepared.warnings) {
       this.#options.report({ event: "warning", code: "destination", message });
@@ -214,6 +217,12 @@ export class SourceMigration {
     const made = await this.#makeMirrors(mirrors);
     await this.#end.serveMirrors();
     return await this.#copy(made);
+  }
+
+  /** The destination is ready for this migration already: another process has called `prepare`. */
+  async #isPrepared(peer: DestinationPeer): Promise<boolean> {
+    if (!this.#options.resume) return false;
+    return (await peer.status(this.#record.migration)).state === "prepared";
   }
 
   /** Takes up what a process that was killed has left. */
