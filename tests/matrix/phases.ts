@@ -125,7 +125,7 @@ export const PHASES: readonly Phase[] = [
   {
     name: "source ends",
     ...{ options: [], handedOver: true, resumable: BOTH },
-    arm: (pair) => holding(pair, "source", "yank"),
+    arm: (pair) => holding(pair, "source", "job-dismiss"),
   },
 ];
 
