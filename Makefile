@@ -33,7 +33,7 @@ bench-long: ## over links with a delay and a rate: share of the link, RPC behind
 bench-downtime: ## how long a guest stands still, with vmferry and with nothing between the QEMUs
 	@$(RUN) run -A tools/build.ts && tools/deno.sh run -A tools/bench/downtime.ts --json dist/bench-downtime.json $(ARGS)
 bench-encryption: ## what it costs to encrypt in Deno, without any tunnel
-	@$(RUN) run -A tools/bench/encryption.ts $(ARGS)
+	@$(RUN) run -A tools/bench/relays/encryption.ts $(ARGS)
 bench-trips: ## a few bytes there and back when nothing else goes on
 	@$(RUN) run -A tools/build.ts && tools/deno.sh run -A tools/bench/trips.ts $(ARGS)
 bench-growth: ## CPU and memory from 1 to 64 disks and from 1 to 32 GiB

@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { Pair } from "../tests/scenarios/support/pair.ts";
-import { MiB } from "../tests/scenarios/support/pair_options.ts";
+import { Pair } from "../tests/scenarios/pair/pair.ts";
+import { MiB } from "../tests/scenarios/pair/pair_options.ts";
 import { accelerator } from "../tests/scenarios/support/qemu.ts";
 import { ScenarioContext } from "../tests/scenarios/support/scenario.ts";
 import { vmferryPath } from "../tests/scenarios/support/vmferry.ts";

@@ -5,17 +5,17 @@
  */
 import { messageOf } from "../io/mod.ts";
 import { sshEnded } from "../tunnel/mod.ts";
-import { type Command, parseCommandLine } from "./args.ts";
+import { type Command, parseCommandLine } from "./args/mod.ts";
 import { check } from "./commands/check.ts";
 import { cancel, set, status } from "./commands/control.ts";
 import { forward } from "./commands/forward.ts";
 import { migrate } from "./commands/migrate.ts";
 import { receive } from "./commands/receive.ts";
 import { recover } from "./commands/recover.ts";
-import { EXIT, type ExitCode } from "./exit_code.ts";
-import { helpText } from "./help.ts";
-import { Output } from "./output.ts";
-import { UsageError } from "./usage_error.ts";
+import { EXIT, type ExitCode } from "./output/exit_code.ts";
+import { helpText } from "./help/help.ts";
+import { Output } from "./output/output.ts";
+import { UsageError } from "./args/usage_error.ts";
 import { buildKind, VERSION } from "./version.ts";
 
 /** What is said of an error that nobody has thought of. */

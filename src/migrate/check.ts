@@ -7,7 +7,7 @@ import type { Clock, Logger } from "../io/mod.ts";
 import { type Disk, listDisks, type QmpClient } from "../qmp/mod.ts";
 import { type DiskDescription, RpcError } from "../rpc/mod.ts";
 import type { Session } from "../tunnel/mod.ts";
-import { DestinationPeer } from "./destination_peer.ts";
+import { DestinationPeer } from "./source/destination_peer.ts";
 import { refusal } from "./errors.ts";
 import type { Side } from "./events.ts";
 import {
@@ -21,7 +21,7 @@ import {
   takeInventory,
   worded,
 } from "./machine/mod.ts";
-import { destinationProblems, inspectGuest, sourceProblems } from "./inspect.ts";
+import { destinationProblems, inspectGuest, sourceProblems } from "./guest/inspect.ts";
 import {
   type DiskChoice,
   divideShared,
@@ -30,9 +30,9 @@ import {
   selectOwn,
   staysBehind,
   unmovable,
-} from "./plan.ts";
-import { runs, versionOf } from "./run_states.ts";
-import { needsSinglePass, singlePassWarning } from "./single_pass.ts";
+} from "./disks/plan.ts";
+import { runs, versionOf } from "./guest/run_states.ts";
+import { needsSinglePass, singlePassWarning } from "./source/single_pass.ts";
 import type { HostAccess } from "./storage/access.ts";
 import { compareStorage } from "./storage/compare.ts";
 

@@ -1,6 +1,6 @@
 import type { MigrationSettings } from "../qmp/mod.ts";
 import type { Session } from "../tunnel/mod.ts";
-import { DowntimeSteps } from "./downtime_steps.ts";
+import { DowntimeSteps } from "./progress/downtime_steps.ts";
 
 /** QEMU's own limit for the migration stream when the user sets none: 1 TiB/s, that is none. */
 const NO_LIMIT = 2 ** 40;

@@ -10,10 +10,10 @@ export {
   type CheckResult,
   type Problem,
 } from "./check.ts";
-export { DestinationMigration } from "./destination.ts";
-export type { DestinationOptions } from "./destination_options.ts";
-export type { DestinationState } from "./destination_machine.ts";
-export { DestinationPeer } from "./destination_peer.ts";
+export { DestinationMigration } from "./destination/migration.ts";
+export type { DestinationOptions } from "./destination/options.ts";
+export type { DestinationState } from "./handover/destination_states.ts";
+export { DestinationPeer } from "./source/destination_peer.ts";
 export { adviceOn } from "./advice.ts";
 export { asMigrationError, type FailureKind, MigrationError } from "./errors.ts";
 export { TOO_LATE } from "./events.ts";
@@ -37,7 +37,7 @@ export {
 export type { LastWords } from "./last_words.ts";
 export { ALLOWABLE, type Difference, type RuleName, RULES, type Severity } from "./machine/mod.ts";
 export { type LimitChange, Limits } from "./limits.ts";
-export type { DiskChoice } from "./plan.ts";
+export type { DiskChoice } from "./disks/plan.ts";
 export {
   isLeft,
   isOpen,
@@ -48,9 +48,9 @@ export {
   recoverVerdict,
   removeComparison,
   takeBackPreparing,
-} from "./recover.ts";
-export { SourceMigration } from "./source.ts";
-export type { Migrated, RunDir, SourceOptions } from "./source_options.ts";
+} from "./handover/recover.ts";
+export { SourceMigration } from "./source/migration.ts";
+export type { Migrated, RunDir, SourceOptions } from "./source/options.ts";
 export type { BlockFacts, DescribeHost, FileFacts, HostFacts } from "./storage/host_facts.ts";
 export type { HostAccess } from "./storage/access.ts";
-export type { Verdict } from "./verdict.ts";
+export type { Verdict } from "./handover/verdict.ts";

@@ -14,11 +14,11 @@ import {
   withDeadline,
 } from "../io/mod.ts";
 import { ConnectionError, SessionError } from "./errors.ts";
-import { type Local, openSession, resumeSession } from "./handshake.ts";
+import { type Local, openSession, resumeSession } from "./connection/handshake.ts";
 import * as limits from "./limits.ts";
-import type { Liveness } from "./link.ts";
+import type { Liveness } from "./connection/connection.ts";
 import { Session } from "./session.ts";
-import { isUnanswered } from "./unanswered.ts";
+import { isUnanswered } from "./connection/unanswered.ts";
 
 export interface ConnectOptions {
   readonly dial: Dial;

@@ -1,12 +1,12 @@
 import type { Clock } from "../io/mod.ts";
-import type { Acknowledger } from "./acknowledger.ts";
+import type { Acknowledger } from "./receive/acknowledger.ts";
 import { ConnectionError, type ProtocolError, SessionError } from "./errors.ts";
-import type { InboundHost } from "./inbound.ts";
+import type { InboundHost } from "./receive/inbound.ts";
 import * as limits from "./limits.ts";
-import type { LinkSlot } from "./link_slot.ts";
-import type { SendQueue } from "./send_queue.ts";
-import type { StreamTable } from "./stream_table.ts";
-import type { GoawayCode } from "./wire.ts";
+import type { LinkSlot } from "./connection/slot.ts";
+import type { SendQueue } from "./send/send_queue.ts";
+import type { StreamTable } from "./stream/table.ts";
+import type { GoawayCode } from "./wire/layout.ts";
 
 export interface EndingOptions {
   readonly clock: Clock;

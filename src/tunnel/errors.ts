@@ -1,4 +1,4 @@
-import type { GoawayCode, RefuseCode, ResetCode } from "./wire.ts";
+import type { GoawayCode, RefuseCode, ResetCode } from "./wire/layout.ts";
 
 /** Why a session ended that did not end cleanly. The session is over; so are all its streams. */
 export type SessionErrorCode =
@@ -62,7 +62,7 @@ export class StreamResetError extends Error {
   }
 }
 
-/** Finds the name of a number in one of the code tables of wire.ts. */
+/** Finds the name of a number in one of the code tables of wire/layout.ts. */
 export function codeName<K extends string>(
   table: Readonly<Record<K, number>>,
   value: number,

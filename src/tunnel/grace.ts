@@ -1,5 +1,5 @@
 import type { Clock } from "../io/mod.ts";
-import { Stalls } from "./stalls.ts";
+import { Stalls } from "./connection/stalls.ts";
 
 export interface GraceOptions {
   readonly clock: Clock;

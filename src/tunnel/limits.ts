@@ -38,7 +38,7 @@ export const MIN_WINDOW = 64 * KiB;
 export const RPC_WINDOW = 256 * KiB;
 /**
  * Bytes sent and not yet acknowledged, at most; also the size of the replay buffer. How many there
- * are depends on the connection, see flight.ts.
+ * are depends on the connection, see send/flight.ts.
  */
 export const IN_FLIGHT = 64 * MiB;
 /** The same until something was measured. */

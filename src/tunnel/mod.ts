@@ -12,12 +12,12 @@ export {
   type SessionErrorCode,
   StreamResetError,
 } from "./errors.ts";
-export type { Local } from "./handshake.ts";
-export { successorSecret } from "./proof.ts";
+export type { Local } from "./connection/handshake.ts";
+export { successorSecret } from "./connection/credential.ts";
 export * as limits from "./limits.ts";
-export type { Liveness } from "./link.ts";
+export type { Liveness } from "./connection/connection.ts";
 export { type ServeOptions, SessionServer } from "./serve.ts";
 export { type LinkChange, Session, type SessionState } from "./session.ts";
-export { splice, type SpliceResult } from "./splice.ts";
+export { splice, type SpliceResult } from "./stream/splice.ts";
 export * from "./transports/mod.ts";
-export { TunnelStream } from "./stream.ts";
+export { TunnelStream } from "./stream/stream.ts";

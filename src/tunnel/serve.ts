@@ -14,9 +14,9 @@ import {
   withDeadline,
 } from "../io/mod.ts";
 import { SessionError } from "./errors.ts";
-import { answerHandshake, type Local } from "./handshake.ts";
+import { answerHandshake, type Local } from "./connection/handshake.ts";
 import * as limits from "./limits.ts";
-import type { Liveness } from "./link.ts";
+import type { Liveness } from "./connection/connection.ts";
 import { Session } from "./session.ts";
 
 export interface ServeOptions {

@@ -7,24 +7,24 @@ import {
   States,
   withDeadline,
 } from "../io/mod.ts";
-import { Acknowledger } from "./acknowledger.ts";
-import { ReadBufferPool } from "./buffers.ts";
+import { Acknowledger } from "./receive/acknowledger.ts";
+import { ReadBufferPool } from "./connection/buffers.ts";
 import { Ending } from "./ending.ts";
 import { ConnectionError, ProtocolError, SessionError } from "./errors.ts";
-import { FlightCap } from "./flight.ts";
+import { FlightCap } from "./send/flight.ts";
 import { Grace } from "./grace.ts";
-import type { Resumable, SessionIdentity } from "./handshake.ts";
-import type { Hello } from "./hello.ts";
-import { Inbound } from "./inbound.ts";
+import type { Resumable, SessionIdentity } from "./connection/handshake.ts";
+import type { Hello } from "./wire/hello.ts";
+import { Inbound } from "./receive/inbound.ts";
 import * as limits from "./limits.ts";
-import { Link, type LinkHost, type Liveness } from "./link.ts";
-import { LinkSlot } from "./link_slot.ts";
-import { Outbound } from "./outbound.ts";
-import { ReplayBuffer } from "./replay.ts";
-import { SendQueue, type SendQueueHost } from "./send_queue.ts";
-import type { TunnelStream } from "./stream.ts";
-import { StreamTable } from "./stream_table.ts";
-import type { GoawayCode } from "./wire.ts";
+import { Link, type LinkHost, type Liveness } from "./connection/connection.ts";
+import { LinkSlot } from "./connection/slot.ts";
+import { Outbound } from "./send/outbound.ts";
+import { ReplayBuffer } from "./send/replay.ts";
+import { SendQueue, type SendQueueHost } from "./send/send_queue.ts";
+import type { TunnelStream } from "./stream/stream.ts";
+import { StreamTable } from "./stream/table.ts";
+import type { GoawayCode } from "./wire/layout.ts";
 
 /** `up`: a connection carries it. `down`: it waits for the next one. `ended`: for good. */
 export type SessionState = "up" | "down" | "ended";

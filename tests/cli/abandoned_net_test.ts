@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { removeAbandoned } from "../../src/cli/abandoned.ts";
-import { PrivateRunDir } from "../../src/cli/run_dir.ts";
+import { removeAbandoned } from "../../src/cli/run/abandoned.ts";
+import { PrivateRunDir } from "../../src/cli/run/run_dir.ts";
 import { silentLogger } from "../../src/io/mod.ts";
 import { WaitingQemu } from "../support/fake_destination.ts";
 import { inFolder } from "../support/in_folder.ts";

@@ -1,11 +1,11 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { formatAddress, parseAddress } from "../../src/cli/address.ts";
-import { parseCommandLine } from "../../src/cli/args.ts";
-import { COMMANDS, FLAGS } from "../../src/cli/flags.ts";
-import { helpText } from "../../src/cli/help.ts";
-import { formatSize, parseDuration, parseSize } from "../../src/cli/size.ts";
-import { ownerOf } from "../../src/cli/socket_owner.ts";
-import { UsageError } from "../../src/cli/usage_error.ts";
+import { formatAddress, parseAddress } from "../../src/cli/endpoint/address.ts";
+import { parseCommandLine } from "../../src/cli/args/mod.ts";
+import { COMMANDS, FLAGS } from "../../src/cli/help/flags.ts";
+import { helpText } from "../../src/cli/help/help.ts";
+import { formatSize, parseDuration, parseSize } from "../../src/cli/args/size.ts";
+import { ownerOf } from "../../src/cli/run/socket_owner.ts";
+import { UsageError } from "../../src/cli/args/usage_error.ts";
 
 const parse = (line: string) => parseCommandLine(line.split(" ").filter((w) => w !== ""));
 

@@ -4,7 +4,7 @@ import { controlDestination, controlSource } from "../../src/cli/control/control
 import { ControlError, MAX_REQUEST } from "../../src/cli/control/protocol.ts";
 import { ControlServer } from "../../src/cli/control/server.ts";
 import { StatusBoard } from "../../src/cli/control/status_board.ts";
-import { MigrationTimeout } from "../../src/cli/timeout.ts";
+import { MigrationTimeout } from "../../src/cli/args/timeout.ts";
 import { DeadlineError, silentLogger, systemClock, writeAll } from "../../src/io/mod.ts";
 import { Limits, type MigrationError } from "../../src/migrate/mod.ts";
 import { connectUnix, listenUnix } from "../../src/tunnel/mod.ts";

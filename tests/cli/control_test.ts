@@ -3,9 +3,9 @@ import { matching, theOne } from "../../src/cli/control/choice.ts";
 import type { Found } from "../../src/cli/control/client.ts";
 import { ControlError, parseAnswer, parseRequest } from "../../src/cli/control/protocol.ts";
 import { StatusBoard } from "../../src/cli/control/status_board.ts";
-import { lineOf } from "../../src/cli/lines.ts";
-import { parseLimitChange } from "../../src/cli/limits.ts";
-import { UsageError } from "../../src/cli/usage_error.ts";
+import { lineOf } from "../../src/cli/output/lines.ts";
+import { parseLimitChange } from "../../src/cli/args/limits.ts";
+import { UsageError } from "../../src/cli/args/usage_error.ts";
 import type { MigrationEvent, Side } from "../../src/migrate/mod.ts";
 
 const UUID = "5a1f2c6e-0000-4000-8000-000000000001";

@@ -1,12 +1,12 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { findMigrations } from "../../src/cli/control/client.ts";
-import { findJournals } from "../../src/cli/journal_file.ts";
-import { runBase } from "../../src/cli/run_base.ts";
-import { PrivateRunDir } from "../../src/cli/run_dir.ts";
-import { readSecret } from "../../src/cli/secret.ts";
-import { giveTo } from "../../src/cli/socket_owner.ts";
-import { readCredentials } from "../../src/cli/tls_dir.ts";
-import { UsageError } from "../../src/cli/usage_error.ts";
+import { findJournals } from "../../src/cli/run/journal_file.ts";
+import { runBase } from "../../src/cli/run/base.ts";
+import { PrivateRunDir } from "../../src/cli/run/run_dir.ts";
+import { readSecret } from "../../src/cli/endpoint/secret.ts";
+import { giveTo } from "../../src/cli/run/socket_owner.ts";
+import { readCredentials } from "../../src/cli/endpoint/tls_dir.ts";
+import { UsageError } from "../../src/cli/args/usage_error.ts";
 import { listenUnix } from "../../src/tunnel/mod.ts";
 import { inFolder } from "../support/in_folder.ts";
 

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { findJournals, JournalFile } from "../../src/cli/journal_file.ts";
+import { findJournals, JournalFile } from "../../src/cli/run/journal_file.ts";
 import type { SourceRecord } from "../../src/migrate/mod.ts";
 import { sh } from "../support/sh.ts";
 

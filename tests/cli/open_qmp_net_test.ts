@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { openQmp } from "../../src/cli/open_qmp.ts";
+import { openQmp } from "../../src/cli/host/open_qmp.ts";
 import { silentLogger } from "../../src/io/mod.ts";
 import { MigrationError } from "../../src/migrate/mod.ts";
 import { inFolder } from "../support/in_folder.ts";

@@ -1,10 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
-import { barLines } from "../../src/cli/bars.ts";
-import { LineWriter } from "../../src/cli/line_writer.ts";
-import { lineOf } from "../../src/cli/lines.ts";
-import { Output } from "../../src/cli/output.ts";
-import { exitCodeOf, resultEvent } from "../../src/cli/result.ts";
-import { statusLines } from "../../src/cli/status_lines.ts";
+import { barLines } from "../../src/cli/output/bars.ts";
+import { LineWriter } from "../../src/cli/output/line_writer.ts";
+import { lineOf } from "../../src/cli/output/lines.ts";
+import { Output } from "../../src/cli/output/output.ts";
+import { exitCodeOf, resultEvent } from "../../src/cli/output/result.ts";
+import { statusLines } from "../../src/cli/output/status_lines.ts";
 import { MigrationError } from "../../src/migrate/mod.ts";
 import { settle } from "../support/manual_clock.ts";
 

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { JournalFile } from "../../src/cli/journal_file.ts";
+import { JournalFile } from "../../src/cli/run/journal_file.ts";
 import type { SourceRecord } from "../../src/migrate/mod.ts";
 import { type Commands, FakeQemu } from "../support/fake_qemu.ts";
 import { inFolder } from "../support/in_folder.ts";

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { parseAddress } from "../../src/cli/address.ts";
-import { checkSafety } from "../../src/cli/endpoint.ts";
-import { UsageError } from "../../src/cli/usage_error.ts";
+import { parseAddress } from "../../src/cli/endpoint/address.ts";
+import { checkSafety } from "../../src/cli/endpoint/endpoint.ts";
+import { UsageError } from "../../src/cli/args/usage_error.ts";
 
 const check = (address: string, insecure: boolean, secretFile?: string) =>
   checkSafety(parseAddress(address, "x"), { insecure, secretFile });

@@ -1,8 +1,8 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { type Command, parseCommandLine } from "../../src/cli/args.ts";
-import { connector, type Told } from "../../src/cli/connecting_end.ts";
-import { ListeningEnd } from "../../src/cli/listening_end.ts";
-import { KeptTicket } from "../../src/cli/ticket_use.ts";
+import { type Command, parseCommandLine } from "../../src/cli/args/mod.ts";
+import { connector, type Told } from "../../src/cli/endpoint/connecting_end.ts";
+import { ListeningEnd } from "../../src/cli/endpoint/listening_end.ts";
+import { KeptTicket } from "../../src/cli/endpoint/ticket_use.ts";
 import { silentLogger } from "../../src/io/mod.ts";
 import { type Session, SessionError, type SessionServer } from "../../src/tunnel/mod.ts";
 import { inFolder } from "../support/in_folder.ts";

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { MigrationTimeout, parseTimeoutAction } from "../../src/cli/timeout.ts";
+import { MigrationTimeout, parseTimeoutAction } from "../../src/cli/args/timeout.ts";
 import { ManualClock } from "../support/manual_clock.ts";
 
 Deno.test("a timeout that is set anew counts from then on, with the action that holds when it is over", async () => {

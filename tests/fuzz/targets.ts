@@ -8,9 +8,9 @@ import { silentLogger, systemClock, withDeadline, writeAll } from "../../src/io/
 import { NbdError, probeExport } from "../../src/nbd/mod.ts";
 import { QmpClient, QmpCommandError, QmpError } from "../../src/qmp/mod.ts";
 import { ChannelServer, RpcPeer } from "../../src/rpc/mod.ts";
-import { openSession, resumeSession } from "../../src/tunnel/handshake.ts";
+import { openSession, resumeSession } from "../../src/tunnel/connection/handshake.ts";
 import { limits, type Session, SessionError, type TunnelStream } from "../../src/tunnel/mod.ts";
-import * as wire from "../../src/tunnel/wire.ts";
+import * as wire from "../../src/tunnel/wire/layout.ts";
 import { WHOLE } from "../nbd/dialogue.ts";
 import { concat } from "../support/bytes.ts";
 import { memoryPipe } from "../support/memory_pipe.ts";

@@ -5,9 +5,9 @@
  * @module
  */
 import { Network } from "../scenarios/support/network.ts";
-import { Pair } from "../scenarios/support/pair.ts";
-import { assertNotCancelledLate } from "../scenarios/support/pair_outcome.ts";
-import { MiB } from "../scenarios/support/pair_options.ts";
+import { Pair } from "../scenarios/pair/pair.ts";
+import { assertNotCancelledLate } from "../scenarios/pair/pair_outcome.ts";
+import { MiB } from "../scenarios/pair/pair_options.ts";
 import type { Qemu } from "../scenarios/support/qemu.ts";
 import { assertExit, type ScenarioContext } from "../scenarios/support/scenario.ts";
 import type { Vmferry } from "../scenarios/support/vmferry.ts";

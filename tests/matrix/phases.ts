@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Pair } from "../scenarios/support/pair.ts";
+import type { Pair } from "../scenarios/pair/pair.ts";
 import type { JsonEvent } from "../scenarios/support/vmferry.ts";
 import { atFullSpeed, type Run, setBandwidth } from "./run.ts";
 

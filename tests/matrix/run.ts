@@ -1,5 +1,5 @@
 import type { Network } from "../scenarios/support/network.ts";
-import type { Pair } from "../scenarios/support/pair.ts";
+import type { Pair } from "../scenarios/pair/pair.ts";
 import { runVmferry, type Vmferry } from "../scenarios/support/vmferry.ts";
 
 /** One migration that something is going to happen to. */

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { adviceOn } from "../../src/migrate/mod.ts";
 import { qemuGone } from "../../src/migrate/errors.ts";
-import { notLoaded } from "../../src/migrate/destination_failure.ts";
+import { notLoaded } from "../../src/migrate/destination/failure.ts";
 import { quoteOf } from "../../src/migrate/last_words.ts";
 
 Deno.test("a log is quoted by its last lines, the program's name once, without colours", () => {

@@ -5,9 +5,9 @@ import {
   parseRecord,
   type SourceRecord,
 } from "../../src/migrate/journal.ts";
-import { isLeft, isOpen, qemuFacts } from "../../src/migrate/recover.ts";
-import type { DestinationState } from "../../src/migrate/destination_machine.ts";
-import type { SourceState } from "../../src/migrate/source_machine.ts";
+import { isLeft, isOpen, qemuFacts } from "../../src/migrate/handover/recover.ts";
+import type { DestinationState } from "../../src/migrate/handover/destination_states.ts";
+import type { SourceState } from "../../src/migrate/handover/source_states.ts";
 import { QmpClient } from "../../src/qmp/mod.ts";
 import { FakeQemu } from "../support/fake_qemu.ts";
 import { memoryPipe } from "../support/memory_pipe.ts";

@@ -5,7 +5,7 @@ import {
   type DestinationRecord,
   type Report,
 } from "../../src/migrate/mod.ts";
-import { DestinationPeer } from "../../src/migrate/destination_peer.ts";
+import { DestinationPeer } from "../../src/migrate/source/destination_peer.ts";
 import { QmpClient } from "../../src/qmp/mod.ts";
 import { sessionPair } from "../tunnel/session_pair.ts";
 import { type Commands, FakeQemu } from "./fake_qemu.ts";

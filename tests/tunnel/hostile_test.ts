@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { delay, systemClock, writeAll } from "../../src/io/mod.ts";
-import { encodePreface } from "../../src/tunnel/hello.ts";
+import { encodePreface } from "../../src/tunnel/wire/hello.ts";
 import { limits } from "../../src/tunnel/mod.ts";
-import * as wire from "../../src/tunnel/wire.ts";
+import * as wire from "../../src/tunnel/wire/layout.ts";
 import { concat, pattern } from "../support/bytes.ts";
 import { frame, listen, listeningEnd, shout, u64 } from "./raw_peer.ts";
 

@@ -1,12 +1,17 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type BytePipe, silentLogger, writeAll } from "../../src/io/mod.ts";
-import { ReadBufferPool } from "../../src/tunnel/buffers.ts";
+import { ReadBufferPool } from "../../src/tunnel/connection/buffers.ts";
 import { connectSession } from "../../src/tunnel/connect.ts";
-import { openSession } from "../../src/tunnel/handshake.ts";
-import { encodeHello, encodePreface, parseHello, parsePreface } from "../../src/tunnel/hello.ts";
+import { openSession } from "../../src/tunnel/connection/handshake.ts";
+import {
+  encodeHello,
+  encodePreface,
+  parseHello,
+  parsePreface,
+} from "../../src/tunnel/wire/hello.ts";
 import { limits, SessionError } from "../../src/tunnel/mod.ts";
-import { TunnelStream } from "../../src/tunnel/stream.ts";
-import * as wire from "../../src/tunnel/wire.ts";
+import { TunnelStream } from "../../src/tunnel/stream/stream.ts";
+import * as wire from "../../src/tunnel/wire/layout.ts";
 import { pattern } from "../support/bytes.ts";
 import { ManualClock, settle } from "../support/manual_clock.ts";
 import { memoryPipe } from "../support/memory_pipe.ts";

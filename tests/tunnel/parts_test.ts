@@ -1,9 +1,9 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { ProtocolError } from "../../src/tunnel/errors.ts";
-import { OutFrame } from "../../src/tunnel/out_frame.ts";
-import { Pacer } from "../../src/tunnel/pacer.ts";
-import { ReplayBuffer } from "../../src/tunnel/replay.ts";
-import { Scheduler } from "../../src/tunnel/scheduler.ts";
+import { OutFrame } from "../../src/tunnel/send/out_frame.ts";
+import { Pacer } from "../../src/tunnel/send/pacer.ts";
+import { ReplayBuffer } from "../../src/tunnel/send/replay.ts";
+import { Scheduler } from "../../src/tunnel/send/scheduler.ts";
 
 /** A frame of so many bytes that tells when its buffer is free. */
 function frameOf(length: number, release?: () => void): OutFrame {

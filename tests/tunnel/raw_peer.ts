@@ -1,8 +1,8 @@
 import { type BytePipe, silentLogger, systemClock, writeAll } from "../../src/io/mod.ts";
-import { FrameParser, putHeader } from "../../src/tunnel/frame.ts";
-import { openSession } from "../../src/tunnel/handshake.ts";
+import { FrameParser, putHeader } from "../../src/tunnel/wire/frame.ts";
+import { openSession } from "../../src/tunnel/connection/handshake.ts";
 import { type Session, SessionServer } from "../../src/tunnel/mod.ts";
-import * as wire from "../../src/tunnel/wire.ts";
+import * as wire from "../../src/tunnel/wire/layout.ts";
 import { memoryNetwork } from "../support/cutting.ts";
 
 /** A frame with any header, legal or not. */

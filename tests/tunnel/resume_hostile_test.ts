@@ -1,8 +1,12 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type BytePipe, writeAll } from "../../src/io/mod.ts";
-import { answerHandshake, openSession, resumeSession } from "../../src/tunnel/handshake.ts";
+import {
+  answerHandshake,
+  openSession,
+  resumeSession,
+} from "../../src/tunnel/connection/handshake.ts";
 import { SessionError } from "../../src/tunnel/mod.ts";
-import * as wire from "../../src/tunnel/wire.ts";
+import * as wire from "../../src/tunnel/wire/layout.ts";
 import { pattern } from "../support/bytes.ts";
 import { settle } from "../support/manual_clock.ts";
 import { memoryPipe } from "../support/memory_pipe.ts";

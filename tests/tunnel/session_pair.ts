@@ -6,8 +6,8 @@ import {
   type Local,
   openSession,
   type Resumable,
-} from "../../src/tunnel/handshake.ts";
-import type { Liveness } from "../../src/tunnel/link.ts";
+} from "../../src/tunnel/connection/handshake.ts";
+import type { Liveness } from "../../src/tunnel/connection/connection.ts";
 import { Session } from "../../src/tunnel/session.ts";
 import { memoryPipe } from "../support/memory_pipe.ts";
 

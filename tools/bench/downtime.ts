@@ -13,14 +13,14 @@
  * @module
  */
 import { parseArgs } from "@std/cli/parse-args";
-import { migrateDirectly } from "../../tests/scenarios/support/direct_flow.ts";
-import { filledMemory, type MemoryArguments } from "../../tests/scenarios/support/filled_memory.ts";
-import { Pair } from "../../tests/scenarios/support/pair.ts";
+import { migrateDirectly } from "../../tests/scenarios/pair/direct_flow.ts";
+import { filledMemory, type MemoryArguments } from "../../tests/scenarios/pair/filled_memory.ts";
+import { Pair } from "../../tests/scenarios/pair/pair.ts";
 import { accelerator } from "../../tests/scenarios/support/qemu.ts";
 import { assertExit, ScenarioContext } from "../../tests/scenarios/support/scenario.ts";
 import { median } from "./ground.ts";
 import { describe, machine } from "./machine.ts";
-import { relays } from "./relays.ts";
+import { relays } from "./relays/relays.ts";
 import { table } from "./report.ts";
 import { run } from "../run.ts";
 

@@ -9,7 +9,7 @@ import { makeFolders, randomFile } from "./ground.ts";
 import { describe, machine } from "./machine.ts";
 import { MirrorBench } from "./mirrors.ts";
 import { cpuSeconds, memoryMiB, peakMemoryMiB } from "./processes.ts";
-import { type Relay, relays } from "./relays.ts";
+import { type Relay, relays } from "./relays/relays.ts";
 import { table } from "./report.ts";
 
 const args = parseArgs(Deno.args, { string: ["gib", "most-disks", "json"] });

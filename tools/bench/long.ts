@@ -10,14 +10,14 @@
  * @module
  */
 import { parseArgs } from "@std/cli/parse-args";
-import { mirrorBufferBytes } from "../../src/migrate/mirror_buffer.ts";
+import { mirrorBufferBytes } from "../../src/migrate/disks/buffer_size.ts";
 import { makeFolders, quantile, randomFile } from "./ground.ts";
 import { type Line, startLine } from "./line.ts";
 import { describe, machine } from "./machine.ts";
 import { MirrorBench } from "./mirrors.ts";
 import { peakMemoryMiB } from "./processes.ts";
-import { RawBench } from "./raw.ts";
-import { type Relay, startRelay, vmferryPath } from "./relays.ts";
+import { RawBench } from "./relays/raw.ts";
+import { type Relay, startRelay, vmferryPath } from "./relays/relays.ts";
 import { table } from "./report.ts";
 import { roundTrips } from "./rpc.ts";
 import { project } from "../run.ts";
@@ -122,7 +122,7 @@ async function measure(
 
 async function plain(dir: string, target: string, line: Line): Promise<Relay> {
   const path = `${dir}/relay.sock`;
-  const relay = [...SCRIPT, project("tools/bench/relay.ts")];
+  const relay = [...SCRIPT, project("tools/bench/relays/relay.ts")];
   return await startRelay(path, {
     far: [...relay, "listen", `${line.far}`, target],
     farListens: line.far,

@@ -4,7 +4,7 @@
  * @module
  */
 import { run } from "../run.ts";
-import { vmferryPath } from "./relays.ts";
+import { vmferryPath } from "./relays/relays.ts";
 
 export interface Machine {
   readonly cpu: string;

@@ -11,8 +11,8 @@ import { makeFolders, randomFile } from "./ground.ts";
 import { describe, machine } from "./machine.ts";
 import { MirrorBench } from "./mirrors.ts";
 import { cpuSeconds, peakMemoryMiB } from "./processes.ts";
-import { RawBench } from "./raw.ts";
-import { type Relay, relays, type StartRelay } from "./relays.ts";
+import { RawBench } from "./relays/raw.ts";
+import { type Relay, relays, type StartRelay } from "./relays/relays.ts";
 import { type Column, Figures, printTable, summary } from "./report.ts";
 import { roundTrips } from "./rpc.ts";
 

@@ -4,7 +4,7 @@
  * @module
  */
 import { freePort } from "./ground.ts";
-import { type Relay, startRelay } from "./relays.ts";
+import { type Relay, startRelay } from "./relays/relays.ts";
 import { run } from "../run.ts";
 
 /** Forwards a socket in `dir` to `target` with that cipher; nothing of the user's settings counts. */

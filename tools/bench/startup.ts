@@ -6,7 +6,7 @@
  */
 import { parseArgs } from "@std/cli/parse-args";
 import { median, quantile } from "./ground.ts";
-import { vmferryPath } from "./relays.ts";
+import { vmferryPath } from "./relays/relays.ts";
 import { table } from "./report.ts";
 import { run } from "../run.ts";
 

@@ -10,7 +10,7 @@ import { parseArgs } from "@std/cli/parse-args";
 import { delay, readFull, systemClock, writeAll } from "../../src/io/mod.ts";
 import { makeFolders, median, quantile } from "./ground.ts";
 import { describe, machine } from "./machine.ts";
-import { relays } from "./relays.ts";
+import { relays } from "./relays/relays.ts";
 import { table } from "./report.ts";
 
 const args = parseArgs(Deno.args, { string: ["rounds"] });

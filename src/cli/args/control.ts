@@ -4,7 +4,7 @@
  * @module
  */
 import type { SetChange } from "../control/protocol.ts";
-import { parseLimitChange } from "../limits.ts";
+import { parseLimitChange } from "./limits.ts";
 import { common } from "./common.ts";
 import { type Given, noPositional, noRest, seconds } from "./given.ts";
 

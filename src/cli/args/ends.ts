@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { type Address, parseAddress, parseDestination } from "../address.ts";
-import type { TicketSource } from "../ticket_file.ts";
+import { type Address, parseAddress, parseDestination } from "../endpoint/address.ts";
+import type { TicketSource } from "../endpoint/ticket_file.ts";
 import type { Given } from "./given.ts";
 
 /** Where a connecting end connects to, or where that is written. */

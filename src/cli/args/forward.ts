@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { type Address, parseSocketPath } from "../address.ts";
-import { UsageError } from "../usage_error.ts";
+import { type Address, parseSocketPath } from "../endpoint/address.ts";
+import { UsageError } from "./usage_error.ts";
 import { common, type CommonOptions } from "./common.ts";
 import { type Destination, destinationOf, listenOf, noIdleTicketFile } from "./ends.ts";
 import { type Given, unique } from "./given.ts";

@@ -5,10 +5,10 @@
  * @module
  */
 import { parseArgs } from "@std/cli/parse-args";
-import { type CommandName, flagsOf } from "../flags.ts";
-import { parseDuration } from "../size.ts";
-import { closest } from "../suggest.ts";
-import { UsageError } from "../usage_error.ts";
+import { type CommandName, flagsOf } from "../help/flags.ts";
+import { parseDuration } from "./size.ts";
+import { closest } from "./suggest.ts";
+import { UsageError } from "./usage_error.ts";
 
 /** What was given, checked for being known, complete and not doubled, but not yet for its sense. */
 export class Given {

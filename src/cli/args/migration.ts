@@ -4,11 +4,11 @@
  * @module
  */
 import { ALLOWABLE, type RuleName } from "../../migrate/mod.ts";
-import { type Address, checkSocketPath } from "../address.ts";
-import { BANDWIDTH, DOWNTIME, parseDowntime } from "../limits.ts";
-import { parseSize } from "../size.ts";
-import { parseTimeoutAction, TIMEOUT_ACTION, type TimeoutAction } from "../timeout.ts";
-import { UsageError } from "../usage_error.ts";
+import { type Address, checkSocketPath } from "../endpoint/address.ts";
+import { BANDWIDTH, DOWNTIME, parseDowntime } from "./limits.ts";
+import { parseSize } from "./size.ts";
+import { parseTimeoutAction, TIMEOUT_ACTION, type TimeoutAction } from "./timeout.ts";
+import { UsageError } from "./usage_error.ts";
 import { common, type CommonOptions } from "./common.ts";
 import { type Destination, destinationOf, listenOf, noIdleTicketFile } from "./ends.ts";
 import { type Given, noPositional, required, seconds, unique } from "./given.ts";

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { checkSocketPath } from "../address.ts";
-import { parseDuration, parseSize } from "../size.ts";
+import { checkSocketPath } from "../endpoint/address.ts";
+import { parseDuration, parseSize } from "./size.ts";
 import { type Given, seconds } from "./given.ts";
 
 /** How a vmferry over there is started. */

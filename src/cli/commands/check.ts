@@ -1,16 +1,16 @@
 import { systemClock } from "../../io/mod.ts";
 import { asMigrationError, checkMigration, MigrationError } from "../../migrate/mod.ts";
-import type { Command } from "../args.ts";
-import { connector } from "../connecting_end.ts";
-import { EXIT, type ExitCode } from "../exit_code.ts";
+import type { Command } from "../args/mod.ts";
+import { connector } from "../endpoint/connecting_end.ts";
+import { EXIT, type ExitCode } from "../output/exit_code.ts";
 import { hostAccess } from "../host/access.ts";
-import { openQmp } from "../open_qmp.ts";
-import type { Output } from "../output.ts";
-import { exitCodeOf, resultEvent } from "../result.ts";
-import { PrivateRunDir } from "../run_dir.ts";
+import { openQmp } from "../host/open_qmp.ts";
+import type { Output } from "../output/output.ts";
+import { exitCodeOf, resultEvent } from "../output/result.ts";
+import { PrivateRunDir } from "../run/run_dir.ts";
 import { onSignals } from "../signals.ts";
-import { ownerFrom } from "../socket_owner.ts";
-import { UsageError } from "../usage_error.ts";
+import { ownerFrom } from "../run/socket_owner.ts";
+import { UsageError } from "../args/usage_error.ts";
 
 type Options = Command & { readonly command: "check" };
 

@@ -4,16 +4,16 @@
  * @module
  */
 import { DeadlineError, messageOf } from "../../io/mod.ts";
-import type { Command } from "../args.ts";
+import type { Command } from "../args/mod.ts";
 import type { ChoiceOptions } from "../args/control.ts";
 import { matching, nobody, theOne, type Wanted } from "../control/choice.ts";
 import { ask, findMigrations, type Found } from "../control/client.ts";
 import { ControlError, type InForce } from "../control/protocol.ts";
 import type { Result } from "../control/status_board.ts";
-import { EXIT, type ExitCode } from "../exit_code.ts";
-import type { Output } from "../output.ts";
+import { EXIT, type ExitCode } from "../output/exit_code.ts";
+import type { Output } from "../output/output.ts";
 import { absolutePath } from "../paths.ts";
-import { runBase } from "../run_base.ts";
+import { runBase } from "../run/base.ts";
 
 /** How long a migration may take to carry out `set`, ms; QEMU can be busy. */
 const SET_MS = 90_000;

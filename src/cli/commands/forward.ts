@@ -8,15 +8,15 @@ import {
   RpcPeer,
 } from "../../rpc/mod.ts";
 import { connectUnix, type Session, SessionError } from "../../tunnel/mod.ts";
-import type { Command } from "../args.ts";
-import { connector } from "../connecting_end.ts";
-import { ListeningEnd } from "../listening_end.ts";
-import { EXIT, type ExitCode } from "../exit_code.ts";
-import type { Output } from "../output.ts";
-import { exitCodeOf } from "../result.ts";
-import { listenFor, ownerFrom } from "../socket_owner.ts";
+import type { Command } from "../args/mod.ts";
+import { connector } from "../endpoint/connecting_end.ts";
+import { ListeningEnd } from "../endpoint/listening_end.ts";
+import { EXIT, type ExitCode } from "../output/exit_code.ts";
+import type { Output } from "../output/output.ts";
+import { exitCodeOf } from "../output/result.ts";
+import { listenFor, ownerFrom } from "../run/socket_owner.ts";
 import { onSignals } from "../signals.ts";
-import { UsageError } from "../usage_error.ts";
+import { UsageError } from "../args/usage_error.ts";
 
 type Options = Command & { readonly command: "forward" };
 type Listening = Extract<Options["mode"], { readonly to: unknown }>;

@@ -8,25 +8,25 @@ import {
   TOO_LATE,
 } from "../../migrate/mod.ts";
 import { listenUnix } from "../../tunnel/mod.ts";
-import { type Address, parseAddress } from "../address.ts";
-import type { Command } from "../args.ts";
+import { type Address, parseAddress } from "../endpoint/address.ts";
+import type { Command } from "../args/mod.ts";
 import { controlDestination, identify } from "../control/controlled.ts";
 import { CONTROL_SOCKET } from "../control/protocol.ts";
 import { ControlServer } from "../control/server.ts";
 import { StatusBoard } from "../control/status_board.ts";
-import { EXIT, type ExitCode } from "../exit_code.ts";
+import { EXIT, type ExitCode } from "../output/exit_code.ts";
 import { hostAccess } from "../host/access.ts";
 import { QemuLog } from "../host/qemu_log.ts";
-import { ListeningEnd } from "../listening_end.ts";
-import { openQmp } from "../open_qmp.ts";
-import type { Output } from "../output.ts";
+import { ListeningEnd } from "../endpoint/listening_end.ts";
+import { openQmp } from "../host/open_qmp.ts";
+import type { Output } from "../output/output.ts";
 import { realPath } from "../paths.ts";
-import { exitCodeOf, resultEvent } from "../result.ts";
-import { recoverCommand, RunState } from "../run_state.ts";
-import { ownerFrom } from "../socket_owner.ts";
+import { exitCodeOf, resultEvent } from "../output/result.ts";
+import { recoverCommand, RunState } from "../run/run_state.ts";
+import { ownerFrom } from "../run/socket_owner.ts";
 import { onSignals } from "../signals.ts";
-import { KEPT_TICKET, KeptTicket } from "../ticket_use.ts";
-import { UsageError } from "../usage_error.ts";
+import { KEPT_TICKET, KeptTicket } from "../endpoint/ticket_use.ts";
+import { UsageError } from "../args/usage_error.ts";
 
 type Options = Command & { readonly command: "receive" };
 

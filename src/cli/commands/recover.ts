@@ -13,19 +13,19 @@ import {
   type Verdict,
 } from "../../migrate/mod.ts";
 import { type QmpClient, QmpClosedError } from "../../qmp/mod.ts";
-import { removeAbandoned } from "../abandoned.ts";
-import type { Command } from "../args.ts";
-import { connector } from "../connecting_end.ts";
-import { EXIT, type ExitCode } from "../exit_code.ts";
-import { FolderHold } from "../folder_hold.ts";
-import { type CutOff, findJournals } from "../journal_file.ts";
-import { openQmp } from "../open_qmp.ts";
-import type { Output } from "../output.ts";
+import { removeAbandoned } from "../run/abandoned.ts";
+import type { Command } from "../args/mod.ts";
+import { connector } from "../endpoint/connecting_end.ts";
+import { EXIT, type ExitCode } from "../output/exit_code.ts";
+import { FolderHold } from "../run/dir_lock.ts";
+import { type CutOff, findJournals } from "../run/journal_file.ts";
+import { openQmp } from "../host/open_qmp.ts";
+import type { Output } from "../output/output.ts";
 import { realPath } from "../paths.ts";
-import { runBase } from "../run_base.ts";
-import { PrivateRunDir } from "../run_dir.ts";
-import { recoverCommand } from "../run_state.ts";
-import { KEPT_TICKET, KeptTicket } from "../ticket_use.ts";
+import { runBase } from "../run/base.ts";
+import { PrivateRunDir } from "../run/run_dir.ts";
+import { recoverCommand } from "../run/run_state.ts";
+import { KEPT_TICKET, KeptTicket } from "../endpoint/ticket_use.ts";
 
 type Options = Command & { readonly command: "recover" };
 

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { StatusEvent } from "../events.ts";
-import { UsageError } from "../usage_error.ts";
+import type { StatusEvent } from "../output/events.ts";
+import { UsageError } from "../args/usage_error.ts";
 import type { Found, Silent } from "./client.ts";
 import { ControlError } from "./protocol.ts";
 

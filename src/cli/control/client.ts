@@ -12,8 +12,8 @@ import {
   writeAll,
 } from "../../io/mod.ts";
 import { connectUnix } from "../../tunnel/mod.ts";
-import type { StatusEvent } from "../events.ts";
-import { runFolders } from "../run_base.ts";
+import type { StatusEvent } from "../output/events.ts";
+import { runFolders } from "../run/base.ts";
 import { CONTROL_SOCKET, ControlError, MAX_ANSWER, parseAnswer, type Request } from "./protocol.ts";
 
 /** A migration that answered. */

@@ -7,7 +7,7 @@ import { messageOf } from "../../io/mod.ts";
 import { type Limits, MigrationError, type Side, TOO_LATE } from "../../migrate/mod.ts";
 import { describeMachine, type QmpClient } from "../../qmp/mod.ts";
 import { absolutePath } from "../paths.ts";
-import type { MigrationTimeout } from "../timeout.ts";
+import type { MigrationTimeout } from "../args/timeout.ts";
 import { ControlError, type SetChange } from "./protocol.ts";
 import type { Controlled } from "./server.ts";
 import type { Identity, StatusBoard } from "./status_board.ts";

@@ -14,7 +14,7 @@
  */
 import { printable } from "../../io/mod.ts";
 import type { LimitChange } from "../../migrate/mod.ts";
-import { parseTimeoutAction, type TimeoutAction } from "../timeout.ts";
+import { parseTimeoutAction, type TimeoutAction } from "../args/timeout.ts";
 
 /** The socket's name in a run's private folder. */
 export const CONTROL_SOCKET = "control.sock";

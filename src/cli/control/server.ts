@@ -9,7 +9,7 @@ import {
   withDeadline,
   writeAll,
 } from "../../io/mod.ts";
-import type { StatusEvent } from "../events.ts";
+import type { StatusEvent } from "../output/events.ts";
 import {
   type Answer,
   ControlError,

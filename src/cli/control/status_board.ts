@@ -1,6 +1,6 @@
 import type { MigrationEvent, Phase, Report, Side } from "../../migrate/mod.ts";
-import { withoutTicket } from "../address.ts";
-import type { StatusEvent } from "../events.ts";
+import { withoutTicket } from "../endpoint/address.ts";
+import type { StatusEvent } from "../output/events.ts";
 
 type Progress = MigrationEvent & { readonly event: "progress" };
 type Link = MigrationEvent & { readonly event: "link" };

@@ -1,7 +1,7 @@
 import { type Logger, messageOf } from "../../io/mod.ts";
 import { type QmpClient, QmpCommandError, queryMigrate } from "../../qmp/mod.ts";
 import { MigrationError } from "../errors.ts";
-import { runs } from "../run_states.ts";
+import { runs } from "./run_states.ts";
 
 export interface ActivateOptions {
   readonly qmp: QmpClient;

@@ -1,7 +1,7 @@
 import type { Clock, Logger } from "../../io/mod.ts";
 import type { QmpClient } from "../../qmp/mod.ts";
 import type { Inventory } from "../../rpc/mod.ts";
-import type { DestinationPeer } from "../destination_peer.ts";
+import type { DestinationPeer } from "../source/destination_peer.ts";
 import { type MigrationError, refusal } from "../errors.ts";
 import type { Report } from "../events.ts";
 import { staysBehindIn } from "./compare.ts";

@@ -7,8 +7,8 @@ import {
   QmpCommandError,
 } from "../../qmp/mod.ts";
 import type { Inventory, MachineDescription } from "../../rpc/mod.ts";
-import { isMirrored } from "../plan.ts";
-import { versionOf } from "../run_states.ts";
+import { isMirrored } from "../disks/plan.ts";
+import { versionOf } from "../guest/run_states.ts";
 import { listDevices } from "./device_list.ts";
 
 /** Types of machine properties that are taken: on, off, or left to QEMU. */

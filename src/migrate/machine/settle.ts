@@ -1,6 +1,6 @@
 import type { QmpClient } from "../../qmp/mod.ts";
 import { type Inventory, RpcError } from "../../rpc/mod.ts";
-import type { DestinationPeer } from "../destination_peer.ts";
+import type { DestinationPeer } from "../source/destination_peer.ts";
 import { compareMachines } from "./compare.ts";
 import { wordsDiffer } from "./compare_cpus.ts";
 import { cpuFeatures } from "./inventory.ts";

@@ -2,7 +2,7 @@ import { messageOf, withDeadline } from "../../io/mod.ts";
 import type { NbdReader } from "../../nbd/mod.ts";
 import { type Disk, queryBlockGraph } from "../../qmp/mod.ts";
 import { type BlockSample, type DiskDescription, type Result, RpcError } from "../../rpc/mod.ts";
-import type { DestinationPeer } from "../destination_peer.ts";
+import type { DestinationPeer } from "../source/destination_peer.ts";
 import type { StorageAccess } from "./access.ts";
 import { identifyDisks } from "./identify.ts";
 import { nodesOfSource } from "./readable.ts";

@@ -2,7 +2,7 @@ import { messageOf, withDeadline } from "../../io/mod.ts";
 import type { NbdReader } from "../../nbd/mod.ts";
 import { type Disk, listDisks, queryBlockGraph, queryWrittenNodes } from "../../qmp/mod.ts";
 import type { DiskDescription, Params, Result } from "../../rpc/mod.ts";
-import { type DiskChoice, matchDisks } from "../plan.ts";
+import { type DiskChoice, matchDisks } from "../disks/plan.ts";
 import type { StorageAccess } from "./access.ts";
 import { identifyDisks } from "./identify.ts";
 import { nodesOfDestination } from "./readable.ts";

@@ -1,7 +1,7 @@
 import { type BytePipe, delay, type Logger, messageOf, withDeadline } from "../../io/mod.ts";
 import { NbdReader } from "../../nbd/mod.ts";
 import { type QmpClient, QmpCommandError } from "../../qmp/mod.ts";
-import { type NbdExport, removeExports } from "../nbd_exports.ts";
+import { type NbdExport, removeExports } from "../disks/nbd_exports.ts";
 import type { StorageAccess } from "./access.ts";
 import type { NbdServer } from "./address.ts";
 

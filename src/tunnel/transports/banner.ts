@@ -1,6 +1,6 @@
 import { type BytePipe, printable } from "../../io/mod.ts";
 import { MAX_BANNER } from "../limits.ts";
-import { MAGIC } from "../wire.ts";
+import { MAGIC } from "../wire/layout.ts";
 
 /**
  * Reads past what a login shell prints before the program that it starts gets to speak: up to

@@ -1,5 +1,5 @@
 import { assertNone, type ScenarioContext } from "./scenario.ts";
-import type { Pair } from "./pair.ts";
+import type { Pair } from "../pair/pair.ts";
 import type { Vmferry } from "./vmferry.ts";
 
 /** What is told of a failure. */

@@ -1,7 +1,7 @@
 import { messageOf, systemClock, withDeadline } from "../../../src/io/mod.ts";
 import { QmpClient, QmpClosedError, type QmpEvent } from "../../../src/qmp/mod.ts";
 import { GUEST_STATE, type Image } from "../guest/mod.ts";
-import { machineType, qemuBinary } from "./versions.ts";
+import { machineType, qemuBinary } from "../pair/versions.ts";
 import { endChild, Output } from "./output.ts";
 import { EventRecord, poll } from "./waiting.ts";
 

@@ -7,24 +7,27 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { type Scenario, ScenarioContext } from "./scenario.ts";
 
-const FOLDER = new URL("../", import.meta.url);
+const SCENARIOS = new URL("../", import.meta.url);
+
+/** Directories of tests/scenarios that hold scenarios, a file each. */
+const GROUPS = ["program", "disks", "guests", "connections", "endings"];
 
 /** All scenarios, by name. */
 async function scenarios(): Promise<Map<string, Scenario>> {
   const found = new Map<string, Scenario>();
-  const files = [...Deno.readDirSync(FOLDER)].filter((f) =>
-    f.isFile && /^[a-z0-9_]+\.ts$/.test(f.name)
-  )
-    .map((f) => f.name).sort();
+  const files = GROUPS.flatMap((group) =>
+    [...Deno.readDirSync(new URL(group, SCENARIOS))].map(({ name }) => `${group}/${name}`)
+  );
   for (const file of files) {
-    const { scenario } = await import(new URL(file, FOLDER).href) as { scenario?: Scenario };
+    const { scenario } = await import(new URL(file, SCENARIOS).href) as { scenario?: Scenario };
     if (!scenario) throw new Error(`tests/scenarios/${file} exports no "scenario"`);
-    if (`${scenario.name}.ts` !== file) {
+    const [, name] = file.split("/");
+    if (`${scenario.name}.ts` !== name) {
       throw new Error(`tests/scenarios/${file} names its scenario "${scenario.name}"`);
     }
     found.set(scenario.name, scenario);
   }
-  return found;
+  return new Map([...found].sort(([a], [b]) => a < b ? -1 : 1));
 }
 
 /** Runs one scenario once and prints its row. */

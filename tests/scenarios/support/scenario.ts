@@ -1,7 +1,7 @@
 import { Qemu, type QemuOptions } from "./qemu.ts";
 import { Vmferry, type VmferryOptions } from "./vmferry.ts";
 
-/** A story with real QEMUs; `tests/scenarios/NAME.ts` exports it as `scenario`. */
+/** A story with real QEMUs; `tests/scenarios/GROUP/NAME.ts` exports it as `scenario`. */
 export interface Scenario {
   /** As the file is called. */
   readonly name: string;

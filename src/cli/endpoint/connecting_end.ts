@@ -1,0 +1,158 @@
+import { type Clock, type Logger, systemClock } from "../../io/mod.ts";
+import type { Report } from "../../migrate/mod.ts";
+import {
+  type ConnectOptions,
+  connectSession,
+  type Liveness,
+  type Session,
+  SessionError,
+  successorSecret,
+} from "../../tunnel/mod.ts";
+import type { Address } from "./address.ts";
+import type { CommonOptions } from "../args/common.ts";
+import type { Destination } from "../args/ends.ts";
+import type { TunnelOptions } from "../args/tunnel.ts";
+import { checkSafety, dialer } from "./endpoint.ts";
+import { LinkEvents } from "../output/link_events.ts";
+import { readSecret } from "./secret.ts";
+import { readTicket } from "./ticket_file.ts";
+import type { KeptTicket } from "./ticket_use.ts";
+import { readCredentials } from "./tls_dir.ts";
+import { UsageError } from "../args/usage_error.ts";
+import { VERSION } from "../version.ts";
+
+const clock: Clock = systemClock;
+
+export type EndOptions = CommonOptions & TunnelOptions;
+
+/** Who hears of what becomes of the link. */
+export interface Told {
+  readonly report: Report;
+  readonly log: Logger;
+  /** A line of another host's for people. */
+  readonly line: (text: string) => void;
+}
+
+/** When a connection is taken for dead; it is asked for a sign of life in good time before. */
+export function livenessOf({ deadAfterMs }: TunnelOptions): Liveness {
+  return { pingAfterMs: Math.floor(deadAfterMs / 3), deadAfterMs };
+}
+
+/**
+ * Tells of what is not safe and was allowed.
+ *
+ * @throws {UsageError} when it was not allowed.
+ */
+export function warnOf(address: Address, options: EndOptions, report: Report): void {
+  const encryptsHere = address.transport === "ticket" || address.transport === "tls";
+  if (encryptsHere && Deno.env.get("SSLKEYLOGFILE")) throw new UsageError(KEY_LOG);
+  const warning = checkSafety(address, options);
+  if (warning) report({ event: "warning", code: "not-encrypted", message: warning });
+}
+
+/** The secret of `--secret-file`, if there is one. */
+export async function secretOf({ secretFile }: CommonOptions): Promise<Uint8Array | undefined> {
+  return secretFile === undefined ? undefined : await readSecret(secretFile);
+}
+
+/** What a source has of a ticket that is good for once. */
+export interface OneUse {
+  /** Where the proof is kept that this is the source that used it; asked for when it is needed. */
+  readonly kept: () => KeptTicket | undefined;
+}
+
+/**
+ * Makes sessions to a destination; each tells of its link.
+ *
+ * @param use how the ticket is used; without, the other end lets it in more than once.
+ * @throws {UsageError} when the way there is not safe, or a secret can't be read.
+ */
+export async function connector(
+  given: Destination,
+  options: EndOptions,
+  told: Told,
+  use?: OneUse,
+): Promise<(signal: AbortSignal) => Promise<Session>> {
+  const address = given.transport === "ticket-file" ? await readTicket(given) : given;
+  warnOf(address, options, told.report);
+  const ticket = address.transport === "ticket" ? address.ticket : undefined;
+  if (ticket && given.transport !== "ticket-file") {
+    told.report({ event: "warning", code: "ticket-in-argv", message: IN_ARGV });
+  }
+  const isSsh = address.transport === "ssh";
+  const { tlsDir } = options;
+  const dial = dialer(
+    address,
+    options,
+    tlsDir === undefined ? undefined : await readCredentials(tlsDir, "client"),
+    (line) => told.line(`${isSsh ? address.host : "peer"}: ${line.replace(/^vmferry: /, "")}`),
+  );
+  const open =
+    (link: LinkEvents, proof: Pick<ConnectOptions["local"], "secret" | "binding">) =>
+    (signal: AbortSignal) =>
+      connectSession({
+        dial,
+        local: { ...proof, graceMs: options.graceMs, version: VERSION },
+        clock,
+        log: told.log,
+        // To log in takes its time, above all where somebody types.
+        connectMs: isSsh ? Math.max(options.connectMs, LOGIN_MS) : options.connectMs,
+        mayReconnect: !isSsh,
+        signal,
+        onAttempt: link.onAttempt,
+        liveness: livenessOf(options),
+        ...(options.inFlight === undefined ? {} : { inFlight: options.inFlight }),
+      });
+  const secret = await secretOf(options);
+  let successor: Uint8Array | undefined;
+  let opened = 0;
+  return async (signal) => {
+    const link = new LinkEvents(told.report, clock);
+    if (isSsh && opened++ > 0 && use) throw new SessionError("unreachable", GONE_WITH_SSH);
+    if (!ticket) return watched(link, await open(link, { secret })(signal));
+    const binding = ticket.publicKey;
+    successor ??= await use?.kept()?.loadSuccessor();
+    const { session, secret: taken } = await firstThatIsTaken(
+      [successor, ticket.secret],
+      (secret) => open(link, { secret, binding })(signal),
+    );
+    // An earlier session may have ended before the other end knew it for the one that uses the ticket.
+    if (use && taken === ticket.secret) {
+      successor = await successorSecret(session.identity);
+      await use.kept()?.saveSuccessor(successor);
+    }
+    return watched(link, session);
+  };
+}
+
+/** A ticket may have been used by this source, or not yet. */
+async function firstThatIsTaken(
+  secrets: readonly (Uint8Array | undefined)[],
+  open: (secret: Uint8Array) => Promise<Session>,
+): Promise<{ session: Session; secret: Uint8Array }> {
+  let refusal: unknown;
+  for (const secret of secrets) {
+    if (!secret) continue;
+    try {
+      return { session: await open(secret), secret };
+    } catch (error) {
+      if (!(error instanceof SessionError && error.refusal === "wrong-secret")) throw error;
+      refusal = error;
+    }
+  }
+  throw refusal;
+}
+
+function watched(link: LinkEvents, session: Session): Session {
+  link.watch(session);
+  return session;
+}
+
+/** How long an ssh may take until the vmferry over there speaks, ms. */
+const LOGIN_MS = 60_000;
+const GONE_WITH_SSH = "The vmferry over there ended with its ssh connection and can't be asked";
+const KEY_LOG =
+  "SSLKEYLOGFILE is set in the environment: the keys of the connection would be written there; unset it";
+const IN_ARGV =
+  "the ticket stands in the command line, where other users of this host can see it: " +
+  "give it with --ticket-file FILE, or '-' as DESTINATION and paste it";

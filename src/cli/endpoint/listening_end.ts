@@ -1,0 +1,150 @@
+import { type Acceptor, type Clock, systemClock } from "../../io/mod.ts";
+import { type Session, SessionServer, type TlsCredentials } from "../../tunnel/mod.ts";
+import { type Address, formatAddress } from "./address.ts";
+import { type EndOptions, livenessOf, secretOf, type Told, warnOf } from "./connecting_end.ts";
+import { listenOn } from "./endpoint.ts";
+import { LinkEvents } from "../output/link_events.ts";
+import { writePrivate } from "./private_file.ts";
+import { type KeptTicket, TicketUse } from "./ticket_use.ts";
+import { readCredentials } from "./tls_dir.ts";
+import { VERSION } from "../version.ts";
+
+const clock: Clock = systemClock;
+
+/** The listening end of a tunnel, from the command line. */
+export class ListeningEnd implements Disposable {
+  /** How long it keeps a session without a connection, ms. */
+  readonly graceMs: number;
+  readonly #options: EndOptions;
+  readonly #told: Told;
+  readonly #secret: Uint8Array | undefined;
+  readonly #credentials: TlsCredentials | undefined;
+  readonly #over = Promise.withResolvers<void>();
+  #where: Address | "stdio";
+  #use: TicketUse | undefined;
+  /** The ticket is good for as long as this end listens. */
+  #reusable = false;
+  #acceptor: Acceptor | undefined;
+
+  /**
+   * Makes sure that to listen there is safe, and reads what that takes.
+   *
+   * @throws {UsageError} when it is not, or a secret can't be read.
+   */
+  static async prepare(
+    where: Address | "stdio",
+    options: EndOptions,
+    told: Told,
+  ): Promise<ListeningEnd> {
+    if (where !== "stdio") {
+      warnOf(where, options, told.report);
+      if (where.transport === "tcp" && options.secretFile === undefined) {
+        told.report({ event: "warning", code: "not-authenticated", message: NOT_AUTHENTICATED });
+      }
+    }
+    const { tlsDir } = options;
+    const credentials = tlsDir === undefined ? undefined : await readCredentials(tlsDir, "server");
+    return new ListeningEnd(where, options, told, await secretOf(options), credentials);
+  }
+
+  private constructor(
+    where: Address | "stdio",
+    options: EndOptions,
+    told: Told,
+    secret: Uint8Array | undefined,
+    credentials: TlsCredentials | undefined,
+  ) {
+    // The other end of a pipe can't come back: there is no process of ours to come back to.
+    this.graceMs = where === "stdio" ? 0 : options.graceMs;
+    this.#where = where;
+    this.#options = options;
+    this.#told = told;
+    this.#secret = secret;
+    this.#credentials = credentials;
+  }
+
+  /**
+   * Listens.
+   *
+   * @param again the address to listen on instead, which another process has chosen before.
+   * @param kept where a ticket is kept that is good for one migration; without, it is good for as
+   * long as this end listens. One that is there already is taken up.
+   */
+  async open(again?: Address, kept?: KeptTicket): Promise<void> {
+    if (again) this.#where = again;
+    const where = this.#where;
+    if (where !== "stdio" && where.transport === "ticket") {
+      this.#use = kept && await TicketUse.takeUp(kept) || await TicketUse.make();
+      if (kept) this.#use.keepIn(kept);
+      this.#reusable = kept === undefined;
+    }
+    this.#acceptor = await listenOn(where, {
+      identity: this.#use?.identity,
+      credentials: this.#credentials,
+      allowClients: this.#options.allowClients,
+      onOver: () => this.#over.resolve(),
+      log: this.#told.log,
+    });
+  }
+
+  /** Where it listens, with the port that was chosen, without any ticket. */
+  get address(): string {
+    return this.#acceptor!.address;
+  }
+
+  /** Resolves when the one connection that standard input and output are is over. */
+  get over(): Promise<void> {
+    return this.#over.promise;
+  }
+
+  /** A source begins its migration in `session`: a ticket is good for nobody else from then on. */
+  async claim(session: Session): Promise<void> {
+    await this.#use?.claim(session);
+  }
+
+  /** Says where it listens and serves sessions; the server owns what listens from then on. */
+  async serve(onSession: (session: Session) => void): Promise<SessionServer> {
+    await this.#announce();
+    const acceptor = this.#acceptor!;
+    const { report, log } = this.#told;
+    const { inFlight } = this.#options;
+    const rest = { graceMs: this.graceMs, version: VERSION };
+    return new SessionServer(acceptor, {
+      local: this.#use?.local(rest) ?? { ...rest, secret: this.#secret },
+      clock,
+      log,
+      liveness: livenessOf(this.#options),
+      ...(inFlight === undefined ? {} : { inFlight }),
+      onSession: (session) => {
+        new LinkEvents(report, clock).watch(session);
+        onSession(session);
+      },
+    });
+  }
+
+  /** Stops listening. */
+  [Symbol.dispose](): void {
+    this.#acceptor?.close();
+  }
+
+  async #announce(): Promise<void> {
+    const { report } = this.#told;
+    const where = this.#where;
+    if (!this.#use || where === "stdio" || where.transport !== "ticket") {
+      return report({ event: "listening", address: this.address });
+    }
+    const port = Number(/\d+$/.exec(this.address)![0]);
+    const host = ["0.0.0.0", "::"].includes(where.host) ? Deno.hostname() : where.host;
+    const address = formatAddress({ ...where, host, port });
+    const line = `${address}/${this.#use.ticket.reveal()}`;
+    const file = this.#options.ticketFile;
+    const reusable = this.#reusable ? { reusable: true } as const : {};
+    if (file === undefined) return report({ event: "listening", address: line, ...reusable });
+    await writePrivate(file, `${line}\n`, "--ticket-file");
+    report({ event: "listening", address, ticketFile: file, ...reusable });
+  }
+}
+
+const NOT_AUTHENTICATED =
+  "every user of this host can connect: give --secret-file on both ends, or " +
+  "listen on a unix:// socket";

@@ -1,0 +1,190 @@
+/**
+ * The help texts, made from the table of flags.
+ *
+ * @module
+ */
+import { type CommandName, flagsOf } from "./flags.ts";
+import { VERSION } from "../version.ts";
+
+const WIDTH = 80;
+const COLUMN = 28;
+
+interface About {
+  readonly usage: readonly string[];
+  readonly text: string;
+  readonly examples: readonly string[];
+}
+
+const ABOUT: Readonly<Record<CommandName, About>> = {
+  receive: {
+    usage: ["vmferry receive --qmp PATH (--listen ADDRESS | --stdio) [options]"],
+    text:
+      "The destination. Waits for one guest and ends when it runs here (exit 0). The QEMU behind " +
+      "--qmp was started with -incoming defer and with the same devices as the source's.",
+    examples: [
+      "vmferry receive --qmp /run/vm1.qmp --listen tcp://0.0.0.0:7450",
+      "vmferry receive --qmp /run/vm1.qmp --listen tcp://0.0.0.0:7450 --ticket-file ticket",
+    ],
+  },
+  migrate: {
+    usage: ["vmferry migrate --qmp PATH [options] DESTINATION"],
+    text:
+      "The source. Carries the running guest, memory and disks, to the vmferry that receives at " +
+      "DESTINATION. Until the guest runs there it keeps running here.",
+    examples: [
+      "vmferry migrate --qmp /run/vm1.qmp vmferry://host2:7450/TICKET",
+      "vmferry migrate --qmp /run/vm1.qmp --ticket-file ticket",
+      "vmferry migrate --qmp /run/vm1.qmp --remote-qmp /run/vm1.qmp ssh://root@host2",
+    ],
+  },
+  forward: {
+    usage: [
+      "vmferry forward (--listen ADDRESS | --stdio) --to NAME=unix:///PATH ... [options]",
+      "vmferry forward --from NAME=unix:///PATH ... [options] DESTINATION",
+    ],
+    text:
+      "Named UNIX sockets through a tunnel, without any control of QEMU. The end that listens " +
+      "names what may be reached, the end that connects names where to listen. Runs until SIGINT, " +
+      "SIGTERM or SIGHUP, which let open streams end within 30 s; a second signal ends them at once.",
+    examples: [
+      "vmferry forward --listen tcp://127.0.0.1:7450 --to nbd=unix:///run/vm/nbd.sock",
+      "vmferry forward --from nbd=unix:///run/vm/nbd.sock tcp://127.0.0.1:7450",
+    ],
+  },
+  check: {
+    usage: ["vmferry check --qmp PATH [options] [DESTINATION]"],
+    text:
+      "Says what would stand in the way of a migration and changes nothing: of the QEMU behind " +
+      "--qmp, and with DESTINATION of both ends. Exit 0 when nothing does, 3 when something does.",
+    examples: ["vmferry check --qmp /run/vm1.qmp"],
+  },
+  status: {
+    usage: ["vmferry status [--qmp PATH | --name NAME] [options]"],
+    text:
+      "How the migrations that run on this host are, on either end: all of them, or the one that " +
+      "is chosen. Exit 3 when there is none.",
+    examples: ["vmferry status", "vmferry status --json --name vm1"],
+  },
+  cancel: {
+    usage: ["vmferry cancel [--qmp PATH | --name NAME] [options]"],
+    text: "Ends a migration that runs on this host, on either end, and waits until everything is " +
+      "undone. Exit 0 when it was cancelled, 3 when it is too late, 1 when it failed meanwhile by " +
+      "itself, 4 when it has not ended in time.",
+    examples: ["vmferry cancel", "vmferry cancel --qmp /run/vm1.qmp"],
+  },
+  set: {
+    usage: [
+      "vmferry set [--qmp PATH | --name NAME] [options] [bandwidth=SIZE] [max-downtime=MS]",
+      "            [pause=when-copied] [timeout=SECONDS] [timeout-action=abort|pause]",
+    ],
+    text:
+      "Changes the limits of a migration that runs on this host, at once, for disks and memory " +
+      "together. bandwidth=none lifts the limit. pause=when-copied pauses the guest as soon as only " +
+      "what it changes is left to copy; it runs again at the destination. timeout counts from now " +
+      "on, none lifts it. Exit 3 when it is too late.",
+    examples: [
+      "vmferry set bandwidth=200M",
+      "vmferry set --name vm1 max-downtime=1s bandwidth=none",
+      "vmferry set timeout=600 timeout-action=pause",
+    ],
+  },
+  recover: {
+    usage: ["vmferry recover --qmp PATH [--yes] [options] [DESTINATION]"],
+    text:
+      "For when vmferry was killed, or ended with exit 4: reads what it wrote down, looks at QEMU, " +
+      "says how things are and what would be done about it, and with --yes does it. With " +
+      "DESTINATION a source asks there who runs the guest. Never starts a guest that may run at " +
+      "the other end: exit 4 then, and it says how to find out.",
+    examples: [
+      "vmferry recover --qmp /run/vm1.qmp",
+      "vmferry recover --qmp /run/vm1.qmp --yes",
+    ],
+  },
+};
+
+const SUMMARY: readonly (readonly [string, string])[] = [
+  ["receive", "the destination: wait for a guest"],
+  ["migrate", "the source: carry a running guest, memory and disks, to a receive"],
+  ["forward", "named UNIX sockets through a tunnel, no control of QEMU"],
+  ["check", "what would stand in the way of a migration; changes nothing"],
+  ["status", "how the migrations on this host are"],
+  ["cancel", "end a running migration and wait until all is undone"],
+  ["set", "change the limits of a running migration"],
+  ["recover", "look after a migration whose vmferry was killed"],
+];
+
+const EXIT_CODES = `Exit codes:
+  0  done
+  1  failed; the guest still runs at the source
+  2  wrong usage
+  3  refused by a check; nothing was touched
+  4  outcome unknown: do not start the guest anywhere before you know where it runs
+  5  cancelled; the guest still runs at the source`;
+
+/** The help on one command, or on all of them. */
+export function helpText(topic: CommandName | undefined): string {
+  return topic === undefined ? overview() : helpOn(topic);
+}
+
+function overview(): string {
+  return [
+    `vmferry ${VERSION}: moves a running QEMU virtual machine, memory and local disks, to another`,
+    "host through one connection.",
+    "",
+    "Usage:",
+    ...SUMMARY.flatMap(([command]) => ABOUT[command as CommandName].usage.map((u) => `  ${u}`)),
+    "  vmferry --version | --help",
+    "",
+    "Commands:",
+    ...SUMMARY.map(([command, what]) => entry(`  ${command}`, what)),
+    "",
+    "An ADDRESS or DESTINATION is vmferry://HOST:PORT (encrypted, with a ticket), tls://HOST:PORT",
+    "(with certificates), tcp://HOST:PORT or unix:///PATH, a DESTINATION also",
+    "ssh://[USER@]HOST[:PORT]; an IPv6 address stands in brackets. Each command has its own --help.",
+    "",
+    EXIT_CODES,
+  ].join("\n");
+}
+
+function helpOn(command: CommandName): string {
+  const { usage, text, examples } = ABOUT[command];
+  const flags = flagsOf(command).map(({ name, value, help }) =>
+    entry(`  --${name}${value ? ` ${value}` : ""}`, help)
+  );
+  return [
+    "Usage:",
+    ...usage.map((line) => `  ${line}`),
+    "",
+    wrap(text, WIDTH).join("\n"),
+    "",
+    "Options:",
+    ...flags,
+    entry("  --help", "This text."),
+    "",
+    examples.length > 1 ? "Examples:" : "Example:",
+    ...examples.map((line) => `  ${line}`),
+    "",
+    EXIT_CODES,
+  ].join("\n");
+}
+
+function entry(left: string, right: string): string {
+  const [first = "", ...rest] = wrap(right, WIDTH - COLUMN);
+  const lines = rest.map((line) => " ".repeat(COLUMN) + line);
+  if (left.length < COLUMN) return [left.padEnd(COLUMN) + first, ...lines].join("\n");
+  return [left, " ".repeat(COLUMN) + first, ...lines].join("\n");
+}
+
+function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    if (line !== "" && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = word;
+    } else {
+      line = line === "" ? word : `${line} ${word}`;
+    }
+  }
+  return [...lines, line];
+}

@@ -1,0 +1,45 @@
+import {
+  type BytePipe,
+  DeadlineError,
+  type Logger,
+  messageOf,
+  rootOf,
+  systemClock,
+  withDeadline,
+} from "../../io/mod.ts";
+import { MigrationError, type Side } from "../../migrate/mod.ts";
+import { HELD, QmpClient } from "../../qmp/mod.ts";
+import { connectUnix } from "../../tunnel/mod.ts";
+
+/** How long a QMP socket may take to be connected, ms; more means that its backlog is full. */
+const CONNECT_MS = 5000;
+
+/**
+ * Connects to QEMU's QMP socket.
+ *
+ * @param side which end it is; `null` where QEMU is yet to say.
+ * @throws {MigrationError} kind `refused`, saying whether nobody listens or somebody else holds it.
+ */
+export async function openQmp(path: string, side: Side | null, log: Logger): Promise<QmpClient> {
+  try {
+    return await QmpClient.open(await connect(path), { log });
+  } catch (error) {
+    const message = `QMP: ${messageOf(error)}`;
+    throw new MigrationError("refused", "qmp-unreachable", side, message, { cause: error });
+  }
+}
+
+async function connect(path: string): Promise<BytePipe> {
+  const late = new AbortController();
+  const connecting = connectUnix(path, late.signal);
+  try {
+    return await withDeadline(systemClock, CONNECT_MS, `${path} to be connected`, connecting);
+  } catch (error) {
+    late.abort(error);
+    // Those before us fill its backlog.
+    const isFull = error instanceof DeadlineError ||
+      rootOf(error) instanceof Deno.errors.WouldBlock;
+    if (!isFull) throw error;
+    throw new Error(`QEMU takes no connection on ${path}: ${HELD}`, { cause: error });
+  }
+}

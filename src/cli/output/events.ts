@@ -1,0 +1,118 @@
+import type {
+  DiskProgress,
+  MigrationEvent,
+  Phase,
+  RamProgress,
+  ReportedError,
+  Side,
+  Verdict,
+} from "../../migrate/mod.ts";
+
+/** What `recover` finds: a verdict, no migration at all, or one whose QEMU has ended. */
+export type RecoverVerdict = Verdict | "nothing" | "gone";
+
+/** What the commands report beside the events of a migration. Sizes in bytes, durations in ms. */
+export type CliEvent =
+  | MigrationEvent
+  /** forward: a connection was carried to its end. */
+  | {
+    readonly event: "stream";
+    readonly channel: string;
+    readonly sent: number;
+    readonly received: number;
+    readonly error: string | null;
+  }
+  /** forward: all is over. */
+  | {
+    readonly event: "end";
+    readonly totalMs: number;
+    readonly streams: number;
+    readonly bytes: number;
+    readonly error: ReportedError | null;
+  }
+  /** recover: a migration that was cut off, and what is or was done about it. */
+  | {
+    readonly event: "recover";
+    readonly side: Side | null;
+    readonly migration: string | null;
+    /** What was written down last. */
+    readonly state: string | null;
+    readonly verdict: RecoverVerdict;
+    /** It was done; else it is what would be done. */
+    readonly done: boolean;
+    /** QEMU's run state; `null` where it is not there. */
+    readonly qemu: string | null;
+    /** What the user should do now, a command or a sentence each. */
+    readonly next: readonly string[];
+  }
+  /** check: what was found. */
+  | {
+    readonly event: "check";
+    readonly role: Side;
+    /** The ends that were looked at; `qemuVersion` is `null` where that end did not tell it. */
+    readonly ends?: readonly { readonly side: Side; readonly qemuVersion: string | null }[];
+    readonly disks: readonly {
+      readonly name: string;
+      readonly sizeBytes: number;
+      readonly format: string;
+    }[];
+    readonly problems: readonly { readonly side: Side; readonly message: string }[];
+    readonly warnings: readonly string[];
+    readonly notes: readonly string[];
+    /** How the two machines differ, as the rules of the comparison name it. */
+    readonly differences: readonly {
+      readonly rule: string;
+      readonly severity: "refuse" | "warn" | "note";
+      readonly message: string;
+    }[];
+  }
+  | StatusEvent
+  /** status: a folder of a run whose process does not answer. */
+  | {
+    readonly event: "silent";
+    readonly runDir: string;
+    /** The process is gone. */
+    readonly stale: boolean;
+    readonly reason: string;
+  }
+  /** set: the limits that hold from now on. */
+  | {
+    readonly event: "limits";
+    readonly bandwidth: number | null;
+    readonly maxDowntimeMs: number | null;
+    /** The guest is, or will be, paused for the rest of the copy. */
+    readonly pause?: "when-copied" | null;
+    /** What is left until `timeoutAction`, ms; `null`: as long as it takes. */
+    readonly timeoutMs?: number | null;
+    readonly timeoutAction?: "abort" | "pause";
+  };
+
+/** status: how a running migration is. */
+export interface StatusEvent {
+  readonly event: "status";
+  readonly role: Side;
+  readonly pid: number;
+  readonly runDir: string;
+  /** The QMP socket, an absolute path. */
+  readonly qmp: string;
+  readonly guest: { readonly name: string | null; readonly uuid: string | null };
+  /** `null` while a receive waits for its source. */
+  readonly phase: Phase | null;
+  /** Where a receive listens. */
+  readonly address: string | null;
+  readonly disks: readonly DiskProgress[];
+  readonly ram: RamProgress | null;
+  readonly rate: number;
+  readonly eta: number | null;
+  readonly link: { readonly state: "up" | "down"; readonly graceLeft: number | null };
+  /** Bytes per second; `null`: no limit, or not this end's to set. */
+  readonly bandwidth: number | null;
+  readonly maxDowntimeMs: number | null;
+  /** Why it is being undone, in words; `null` while it goes on. */
+  readonly ending: string | null;
+  /** RFC 3339. */
+  readonly startedAt: string;
+  readonly elapsedMs: number;
+  /** The latest ones. */
+  readonly warnings: readonly string[];
+}

@@ -1,0 +1,190 @@
+import { printableAll } from "../../io/mod.ts";
+import { withoutTicket } from "../endpoint/address.ts";
+import type { Outcome, Side } from "../../migrate/mod.ts";
+import type { CliEvent, RecoverVerdict } from "./events.ts";
+import { formatSeconds, formatSize } from "../args/size.ts";
+import { statusLines } from "./status_lines.ts";
+import { percent, PHASES } from "./words.ts";
+
+const WHERE: Readonly<Record<Exclude<Outcome, "migrated">, string>> = {
+  failed: "the guest was not moved",
+  cancelled: "cancelled, the guest was not moved",
+  unknown: "OUTCOME UNKNOWN: do not start the guest anywhere before you know where it runs",
+};
+
+const TIMEOUTS = { abort: "undo everything", pause: "pause the guest for the rest" } as const;
+
+/** Where a guest is that has arrived, by QEMU's run state there. */
+function arrived(guest: string | null): string {
+  switch (guest) {
+    case null:
+    case "running":
+      return "the guest runs at the destination";
+    case "paused":
+      return "the guest is at the destination, paused";
+    case "suspended":
+      return "the guest is at the destination, asleep (S3)";
+    default:
+      return `the guest is at the destination, in state "${guest}"`;
+  }
+}
+
+/** Longest text of one member of an event, characters. */
+const LONGEST = 10_000;
+
+/**
+ * An event as a line for people, or some; `undefined` when it is not worth one. What others have said in
+ * it (the other end, QEMU, a journal) makes no lines of its own and moves no cursor. Pure.
+ */
+export function lineOf(event: CliEvent, quiet: boolean): string | undefined {
+  return textOf(printableAll(event, LONGEST), quiet);
+}
+
+function textOf(event: CliEvent, quiet: boolean): string | undefined {
+  switch (event.event) {
+    case "listening":
+      // Over standard input and output there is nobody who needs to be told.
+      return event.address === "stdio" ? undefined : listeningLines(event);
+    case "warning":
+      return `vmferry: warning: ${event.message}`;
+    case "result":
+      return resultLine(event);
+    case "check":
+      return checkLines(event);
+    case "status":
+      return statusLines(event);
+    case "silent":
+      return `vmferry: ${event.runDir}: ${event.reason}`;
+    case "limits": {
+      const { bandwidth, maxDowntimeMs, pause, timeoutMs = null, timeoutAction } = event;
+      const rate = bandwidth === null ? "no limit" : `at most ${formatSize(bandwidth)}/s`;
+      return [
+        `vmferry: bandwidth: ${rate}; downtime: at most ${maxDowntimeMs} ms`,
+        ...(pause ? ["the guest is paused as soon as its disks have been copied once"] : []),
+        ...(timeoutMs === null
+          ? []
+          : [`in ${formatSeconds(timeoutMs / 1000)}: ${TIMEOUTS[timeoutAction ?? "abort"]}`]),
+      ].join("; ");
+    }
+    case "recover":
+      return recoverLines(event);
+    case "link":
+      if (event.state === "up") return "vmferry: link up again";
+      return `vmferry: link down, retrying, ${formatSeconds(event.graceLeft ?? 0)} left`;
+    case "end":
+      if (event.error) return `vmferry: ${event.error.message}`;
+      return quiet ? undefined : `vmferry: ${event.streams} streams, ${formatSize(event.bytes)} ` +
+        `in ${(event.totalMs / 1000).toFixed(1)} s`;
+    case "stream":
+      if (event.error) return `vmferry: ${event.channel}: ${event.error}`;
+      return undefined;
+    case "phase":
+      return quiet ? undefined : `vmferry: ${PHASES[event.phase]}`;
+    case "progress":
+      return quiet ? undefined : progressLine(event);
+  }
+}
+
+function listeningLines(
+  { address, ticketFile, reusable }: CliEvent & { event: "listening" },
+): string {
+  const where = withoutTicket(address);
+  const line = `vmferry: listening on ${where}`;
+  const [goodFor, command] = reusable
+    ? ["as long as this runs", "forward --from NAME=unix:///PATH"]
+    : ["one source", "migrate --qmp PATH"];
+  if (ticketFile !== undefined) {
+    return `${line}; the ticket is in ${ticketFile}, good for ${goodFor}. There:\n` +
+      `  vmferry ${command} --ticket-file FILE`;
+  }
+  if (where === address) return line;
+  return `${line}, with a ticket that is good for ${goodFor}. There:\n  vmferry ${command} ${address}`;
+}
+
+function progressLine(event: CliEvent & { event: "progress" }): string {
+  const parts = event.disks.map((d) => `${d.name} ${percent(d.transferred, d.total)}`);
+  if (event.ram) parts.push(`memory ${formatSize(event.ram.remaining)} left`);
+  const eta = event.eta === null ? "" : `, ${formatSeconds(event.eta)} left`;
+  return `vmferry: ${parts.join(", ")}, ${formatSize(event.rate)}/s${eta}`;
+}
+
+function resultLine(event: CliEvent & { event: "result" }): string {
+  const { outcome, guest = null } = event;
+  const where = `vmferry: ${outcome === "migrated" ? arrived(guest) : WHERE[outcome]}`;
+  if (event.error) {
+    const { side, message, problems = [message] } = event.error;
+    const from = side === null ? "" : `${side}: `;
+    return [
+      ...problems.map((problem) => `vmferry: ${from}${problem}`),
+      ...(event.check ? [] : [where]),
+      ...event.next.map((step) => `vmferry: next: ${step}`),
+    ].join("\n");
+  }
+  const figures = [
+    `${formatSize(event.bytes)} in ${(event.totalMs / 1000).toFixed(1)} s`,
+    event.downtimeMs === null ? undefined : `downtime ${Math.round(event.downtimeMs)} ms`,
+    event.pauseMs === null ? undefined : `guest paused for ${Math.round(event.pauseMs)} ms`,
+  ];
+  const line = `${where}: ${figures.filter((f) => f !== undefined).join(", ")}`;
+  return [line, ...event.next.map((step) => `vmferry: next: ${step}`)].join("\n");
+}
+
+const VERDICTS: Readonly<Record<RecoverVerdict, readonly [plan: string, done: string]>> = {
+  "nothing": ["no migration of this QEMU was cut off here", ""],
+  "gone": [
+    "nothing of it is left in this QEMU, only files",
+    "nothing of it was left in this QEMU; its files were removed",
+  ],
+  "run-here": [
+    "the guest belongs here: what was begun would be taken back, and it would run as before",
+    "what was begun was taken back; the guest is as it was before",
+  ],
+  "keep": [
+    "nothing is to be done to the guest; what was begun would be taken back",
+    "what was begun was taken back",
+  ],
+  "leave": [
+    "the guest is at the destination: here it would stay stopped, what was begun would be taken back",
+    "the guest is at the destination; what was begun here was taken back. This QEMU can be ended",
+  ],
+  "discard": [
+    "the guest was loaded here and never started: this QEMU would be ended",
+    "the guest was loaded here and never started: this QEMU was ended",
+  ],
+  "ask": ["whether the guest runs at the other end is not known: nothing is done", ""],
+};
+
+function recoverLines(event: CliEvent & { event: "recover" }): string {
+  const [plan, done] = VERDICTS[event.verdict];
+  const qemu = event.qemu === null ? "" : `, QEMU says "${event.qemu}"`;
+  const head = event.side === null ? [] : [
+    `vmferry: ${event.side} of migration ${event.migration}, cut off in state "${event.state}"${qemu}`,
+  ];
+  const next = event.next.map((step) => `vmferry: next: ${step}`);
+  return [...head, `vmferry: ${event.done ? done : plan}`, ...next].join("\n");
+}
+
+function checkLines(event: CliEvent & { event: "check" }): string {
+  const disks = event.disks.map((d) =>
+    `vmferry: disk ${d.name}: ${formatSize(d.sizeBytes)}, ${d.format}`
+  );
+  const warnings = event.warnings.map((w) => `vmferry: warning: ${w}`);
+  const notes = event.notes.map((note) => `vmferry: note: ${note}`);
+  const problems = event.problems.map((p) => `vmferry: ${p.side}: ${p.message}`);
+  const { length } = problems;
+  const what = ["nothing stands", "1 thing stands"][length] ?? `${length} things stand`;
+  const verdict = `vmferry: ${lookedAt(event)}: ${what} in the way`;
+  return [...disks, ...notes, ...warnings, ...problems, verdict].join("\n");
+}
+
+/** The ends that a check has looked at, with the role of each: what QEMU was started for. */
+function lookedAt({ role, ends = [] }: CliEvent & { event: "check" }): string {
+  const of = (side: Side) => {
+    const end = ends.find((e) => e.side === side);
+    return end && `QEMU ${end.qemuVersion ?? "of unknown version"}`;
+  };
+  const [source, destination] = [of("source"), of("destination")];
+  if (source && destination) return `source ${source}, destination ${destination}`;
+  const only = role === "source" ? ", alone (name a DESTINATION to check that end too)" : "";
+  return `as a ${role}${of(role) ? `, ${of(role)}${only}` : ""}`;
+}

@@ -1,0 +1,52 @@
+import type { Clock } from "../../io/mod.ts";
+import type { Report } from "../../migrate/mod.ts";
+import type { Session } from "../../tunnel/mod.ts";
+
+/** How often the time that is left is told while a link is down, ms. */
+const EVERY_MS = 1000;
+
+/**
+ * Reports when the connection under a session goes and comes back, and meanwhile, each second, how
+ * long it may still take.
+ */
+export class LinkEvents {
+  readonly #report: Report;
+  readonly #clock: Clock;
+  #attempt = 0;
+
+  constructor(report: Report, clock: Clock) {
+    this.#report = report;
+    this.#clock = clock;
+  }
+
+  /** An attempt to reconnect has begun. */
+  readonly onAttempt = (attempt: number): void => {
+    this.#attempt = attempt;
+  };
+
+  /** Watches a session until its end. */
+  watch(session: Session): void {
+    let stop = () => {};
+    let isHinted = false;
+    const tell = () => {
+      const graceLeft = Math.ceil(session.graceLeftMs / 1000);
+      this.#report({ event: "link", state: "down", attempt: this.#attempt, graceLeft });
+      stop = this.#clock.after(EVERY_MS, tell);
+    };
+    session.onLink(({ state, hint }) => {
+      stop();
+      // Without any grace the end of the link is the end of the session, which tells itself.
+      if (session.graceMs === 0) return;
+      if (state === "down") {
+        this.#attempt = 0;
+        tell();
+        if (hint === undefined || isHinted) return;
+        isHinted = true;
+        this.#report({ event: "warning", code: "small-packets-only", message: hint });
+      } else {
+        this.#report({ event: "link", state: "up", attempt: this.#attempt, graceLeft: null });
+      }
+    });
+    session.ended.then(() => stop());
+  }
+}

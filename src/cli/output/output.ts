@@ -1,0 +1,135 @@
+/**
+ * Where everything that a command has to say goes: JSON lines on standard output for programs,
+ * bars or plain lines on standard error for people.
+ *
+ * @module
+ */
+import { type Logger, type LogLevel, printable } from "../../io/mod.ts";
+import type { CommonOptions } from "../args/common.ts";
+import type { CliEvent } from "./events.ts";
+import { LineWriter, type Sink } from "./line_writer.ts";
+import { Bars } from "./bars.ts";
+import { lineOf } from "./lines.ts";
+
+const RANK: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warning: 2, error: 3 };
+/** Lines that only tell how far things are come no closer together than this, ms. */
+const QUIET_MS = 5000;
+/** Longest line, characters. */
+const LONGEST_LINE = 10_000;
+
+/** What an output writes to, and what is known of the terminal there. */
+export interface Outlets {
+  readonly stdout: Sink;
+  readonly stderr: Sink & { isTerminal(): boolean };
+  /** The terminal's kind, of the environment. */
+  readonly term: () => string | undefined;
+  readonly columns: () => number;
+}
+
+const PROCESS: Outlets = {
+  stdout: Deno.stdout,
+  stderr: Deno.stderr,
+  term: () => Deno.env.get("TERM"),
+  columns,
+};
+
+export class Output {
+  readonly log: Logger;
+  readonly #stdout: LineWriter;
+  readonly #stderr: LineWriter;
+  readonly #options: Pick<CommonOptions, "json" | "quiet">;
+  readonly #bars: Bars | undefined;
+  #lastProgress = -Infinity;
+  #lastLinkDown = -Infinity;
+
+  constructor(
+    options: Pick<CommonOptions, "json" | "quiet" | "verbose">,
+    outlets: Outlets = PROCESS,
+  ) {
+    this.#options = options;
+    this.#stdout = new LineWriter(outlets.stdout);
+    this.#stderr = new LineWriter(outlets.stderr);
+    const least: LogLevel = options.verbose ? "debug" : "warning";
+    const plain = options.json || options.quiet || options.verbose;
+    if (!plain && movesItsCursor(outlets)) {
+      this.#bars = new Bars((text) => this.#stderr.write(text), outlets.columns);
+    }
+    this.log = {
+      debugEnabled: options.verbose,
+      log: (level, message) => {
+        if (RANK[level] < RANK[least]) return;
+        // To hold it against what the other end and the QEMUs say.
+        const when = options.verbose ? `${timeOfDay()} ` : "";
+        this.line(`vmferry: ${when}${level}: ${printable(message, LONGEST_LINE)}`);
+      },
+    };
+  }
+
+  /** Tells of an event. Never waits. */
+  readonly report = (event: CliEvent): void => {
+    if (event.event === "progress" && this.#options.quiet) return;
+    if (this.#options.json) {
+      const line = JSON.stringify({ ...event, time: new Date().toISOString() });
+      this.#stdout.write(line + "\n", event.event === "progress");
+      return;
+    }
+    if (event.event === "progress") {
+      if (this.#bars) return this.#bars.show(event);
+      const now = performance.now();
+      if (now - this.#lastProgress < QUIET_MS) return;
+      this.#lastProgress = now;
+    } else if (event.event === "link") {
+      const now = performance.now();
+      if (event.state === "down" && now - this.#lastLinkDown < QUIET_MS) return;
+      this.#lastLinkDown = event.state === "down" ? now : -Infinity;
+    }
+    // The last word stands below the bars.
+    if (event.event === "result") this.#bars?.end();
+    const line = lineOf(event, this.#options.quiet);
+    if (line !== undefined) this.line(line);
+  };
+
+  /** A line for people, or some, on standard error; whatever is in it moves no cursor. */
+  line(text: string): void {
+    const lines = text.split("\n").map((line) => printable(line, LONGEST_LINE)).join("\n");
+    if (this.#bars) this.#bars.above(lines);
+    else this.#stderr.write(lines + "\n");
+  }
+
+  /** What was asked for, on standard output: as JSON, or in words. */
+  readonly answerEvent = (event: CliEvent): void => {
+    const line = this.#options.json ? undefined : lineOf(event, false);
+    if (line === undefined) this.report(event);
+    else this.answer(line);
+  };
+
+  /** Text that was asked for, on standard output: help, version. */
+  answer(text: string): void {
+    this.#stdout.write(text + "\n");
+  }
+
+  async close(): Promise<void> {
+    this.#bars?.end();
+    await Promise.all([this.#stdout.flush(), this.#stderr.flush()]);
+  }
+}
+
+/** UTC, with microseconds as QEMU's events have them: `04:01:52.123456Z`. */
+function timeOfDay(): string {
+  const us = Math.floor((performance.timeOrigin + performance.now()) * 1000);
+  const ms = new Date(us / 1000).toISOString().slice(11, -1);
+  return `${ms}${String(us % 1000).padStart(3, "0")}Z`;
+}
+
+function movesItsCursor({ stderr, term }: Outlets): boolean {
+  return stderr.isTerminal() && term() !== "dumb";
+}
+
+function columns(): number {
+  try {
+    // A terminal that has no size says 0.
+    return Deno.consoleSize().columns || 80;
+  } catch {
+    return 80;
+  }
+}

@@ -1,0 +1,72 @@
+import { systemClock } from "../../io/mod.ts";
+import {
+  adviceOn,
+  type FailureKind,
+  type MigrationError,
+  type MigrationEvent,
+  type Outcome,
+} from "../../migrate/mod.ts";
+import { EXIT, type ExitCode } from "./exit_code.ts";
+
+const OUTCOMES: Readonly<Record<FailureKind, Outcome>> = {
+  refused: "failed",
+  failed: "failed",
+  cancelled: "cancelled",
+  unknown: "unknown",
+};
+
+/** What a failure ends the process with. */
+export function exitCodeOf(error: MigrationError): ExitCode {
+  return EXIT[error.kind];
+}
+
+function trim(disks: readonly string[]): string[] {
+  if (disks.length === 0) return [];
+  return [
+    "run 'fstrim -a' in the guest: it discarded blocks while its disks were copied, which QEMU " +
+    `drops then, and they are still allocated at the destination (${disks.join(", ")})`,
+  ];
+}
+
+/** QEMU announces the NICs when the guest is loaded, and not again at `cont` (7.2 to 11.1). */
+const CONTINUE = "'cont' in the destination QEMU's monitor continues the guest; then give " +
+  "'announce-self', because QEMU announced its NICs to the network only as it arrived";
+
+/** The last event of a migration. Times in ms of the system clock, sizes in bytes. */
+export function resultEvent(end: {
+  readonly startedAt: number;
+  readonly bytes: number;
+  readonly downtimeMs?: number | null;
+  readonly pauseMs?: number | null;
+  readonly error?: MigrationError | undefined;
+  /** QEMU's run state at the destination, where the guest has arrived. */
+  readonly guest?: string | null;
+  /** Disks on which the guest's discards were dropped while they were mirrored. */
+  readonly discarded?: readonly string[];
+  /** The destination's QEMU was given its one incoming migration, or may have been. */
+  readonly memoryBegan?: boolean | undefined;
+  readonly next?: readonly string[];
+  /** It is the end of a check: no guest was to be moved. */
+  readonly check?: boolean;
+}): MigrationEvent {
+  return {
+    event: "result",
+    outcome: end.error ? OUTCOMES[end.error.kind] : "migrated",
+    downtimeMs: end.downtimeMs ?? null,
+    pauseMs: end.pauseMs ?? null,
+    totalMs: Math.round(systemClock.now() - end.startedAt),
+    bytes: end.bytes,
+    error: end.error?.reported ?? null,
+    guest: end.error ? null : end.guest ?? null,
+    next: end.next ??
+      (end.error
+        ? nextAfter(end.error, end.memoryBegan ?? false)
+        : [...(end.guest === "paused" ? [CONTINUE] : []), ...trim(end.discarded ?? [])]),
+    ...(end.check ? { check: true as const } : {}),
+  };
+}
+
+function nextAfter(error: MigrationError, memoryBegan: boolean): string[] {
+  // Where the guest may run at the destination, nobody must be told to end that QEMU.
+  return adviceOn(error, memoryBegan && error.kind !== "unknown");
+}

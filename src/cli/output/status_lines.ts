@@ -1,0 +1,40 @@
+import { introduce } from "../control/choice.ts";
+import type { StatusEvent } from "./events.ts";
+import { percent, PHASES } from "./words.ts";
+import { formatSeconds, formatSize } from "../args/size.ts";
+
+/** How a running migration is, for people. Pure. */
+export function statusLines(status: StatusEvent): string {
+  const { phase, disks, ram, rate, eta, link, ending } = status;
+  const head = introduce(status);
+  const lines = [
+    (phase === null ? `waiting for a source on ${status.address ?? "its way"}` : PHASES[phase]) +
+    `, ${formatSeconds(status.elapsedMs / 1000)} so far` +
+    (eta === null ? "" : `, ${formatSeconds(eta)} left`),
+    ...disks.map((d) =>
+      d.ready
+        ? `disk ${d.name}: in step, ${formatSize(d.total - d.transferred)} behind`
+        : `disk ${d.name}: ${percent(d.transferred, d.total)} of ${
+          formatSize(d.sizeBytes ?? d.total)
+        }`
+    ),
+  ];
+  if (ram) {
+    lines.push(
+      `memory: ${formatSize(ram.remaining)} left, round ${ram.iteration}, ` +
+        `changes at ${formatSize(ram.dirtyRate)}/s`,
+    );
+  }
+  if (status.role === "source") {
+    const { bandwidth, maxDowntimeMs } = status;
+    lines.push(
+      `rate ${formatSize(rate)}/s, limit ` +
+        (bandwidth === null ? "none" : `${formatSize(bandwidth)}/s`) +
+        `, downtime limit ${maxDowntimeMs} ms`,
+    );
+  }
+  if (link.state === "down") lines.push(`link down, ${formatSeconds(link.graceLeft ?? 0)} left`);
+  if (ending !== null) lines.push(`being undone: ${ending}`);
+  lines.push(...status.warnings.map((w) => `warning: ${w}`));
+  return [head, ...lines.map((line) => `  ${line}`)].join("\n");
+}

@@ -1,0 +1,106 @@
+import { messageOf } from "../../io/mod.ts";
+import { type JournalRecord, type JournalStore, parseRecord } from "../../migrate/mod.ts";
+import { runFolders } from "./base.ts";
+
+/** What a journal is called in its run directory. */
+export const JOURNAL = "journal";
+/** Syncing that took less than this does not touch a disk, ms. */
+const QUICK_MS = 0.5;
+
+/**
+ * A journal as a file of JSON lines, mode 0600: each record is a line behind the ones before it, and
+ * the last whole line counts. A line that was cut short by a crash is as if it had not been begun.
+ */
+export class JournalFile implements JournalStore<JournalRecord>, Disposable {
+  readonly #file: Deno.FsFile;
+  #writing: Promise<void> = Promise.resolve();
+  /** Where syncing takes no time, as in memory, a thread that does it takes more. */
+  #isQuick: boolean | undefined;
+  /** A line was begun and is not whole: what comes next must not become part of it. */
+  #torn = false;
+
+  /** Opens the journal in `dir`, or begins one. */
+  static async open(dir: string): Promise<JournalFile> {
+    const path = `${dir}/${JOURNAL}`;
+    const file = await Deno.open(path, { append: true, create: true, mode: 0o600 });
+    const text = await Deno.readTextFile(path);
+    const journal = new JournalFile(file);
+    journal.#torn = text !== "" && !text.endsWith("\n");
+    return journal;
+  }
+
+  private constructor(file: Deno.FsFile) {
+    this.#file = file;
+  }
+
+  /** {@inheritDoc JournalStore.write} */
+  write(record: JournalRecord): Promise<void> {
+    const line = `${JSON.stringify(record)}\n`;
+    const written = this.#writing.then(() => this.#append(this.#torn ? `\n${line}` : line));
+    this.#writing = written.catch(() => {});
+    return written;
+  }
+
+  [Symbol.dispose](): void {
+    this.#file.close();
+  }
+
+  async #append(text: string): Promise<void> {
+    const bytes = new TextEncoder().encode(text);
+    this.#torn = true;
+    // The kernel takes them at once; only the disk is waited for. The guest may be standing still.
+    for (let at = 0; at < bytes.length;) at += this.#file.writeSync(bytes.subarray(at));
+    this.#torn = false;
+    if (this.#isQuick === false) return await this.#file.syncData();
+    const start = performance.now();
+    this.#file.syncDataSync();
+    this.#isQuick = performance.now() - start < QUICK_MS;
+  }
+}
+
+/** A migration that was cut off: where its files are, and what was written down last. */
+export interface CutOff {
+  readonly dir: string;
+  readonly record: JournalRecord;
+}
+
+/**
+ * Every journal in the run directories under `base`. Those of processes that still run are among
+ * them: whoever gets the QMP socket to himself knows that nobody else has it.
+ */
+export async function findJournals(base: string): Promise<CutOff[]> {
+  const found: CutOff[] = [];
+  for (const dir of await runFolders(base)) {
+    const record = await readJournal(`${dir}/${JOURNAL}`);
+    if (record) found.push({ dir, record });
+  }
+  return found;
+}
+
+/** The last whole record; `undefined` without a journal or with an empty one. */
+async function readJournal(path: string): Promise<JournalRecord | undefined> {
+  let text: string;
+  try {
+    text = await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+  const lines = text.split("\n");
+  // What stands behind the last line's end was cut short.
+  lines.pop();
+  for (const line of lines.reverse()) {
+    let value: unknown;
+    try {
+      value = JSON.parse(line);
+    } catch {
+      continue; // cut short, and more was written behind it
+    }
+    try {
+      return parseRecord(value);
+    } catch (error) {
+      throw new Error(`${path} is no journal that this version understands: ${messageOf(error)}`);
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,194 @@
+/**
+ * A migration whose tool was killed, looked at and put right: what was written down, what QEMU says,
+ * what follows from it (verdict.ts), and the doing of it.
+ *
+ * @module
+ */
+import { type Clock, type Logger, messageOf, systemClock } from "../../io/mod.ts";
+import { MigrationSettings, type QmpClient, queryJobs, queryMigrate } from "../../qmp/mod.ts";
+import type { DestinationState } from "./destination_states.ts";
+import type { DestinationRecord, JournalRecord, SourceRecord } from "../journal.ts";
+import { MirrorSet } from "../disks/mirror_set.ts";
+import { exportsInQemu, removeExports, stopNbdServer } from "../disks/nbd_exports.ts";
+import { qemuProcess } from "../qemu_process.ts";
+import { Ram } from "../source/ram.ts";
+import { runAgain } from "../guest/run_again.ts";
+import { isToRun, runs } from "../guest/run_states.ts";
+import { removeLeft } from "../storage/temporary_exports.ts";
+import { UndoList } from "../undo.ts";
+import { destinationVerdict, sourceVerdict, type Verdict } from "./verdict.ts";
+
+/** What QEMU says. */
+export interface QemuFacts {
+  /** Run state, such as `running` or `postmigrate`. */
+  readonly status: string;
+  /** Status of its migration, such as `none` or `completed`. */
+  readonly migration: string;
+  /** How many of our jobs, nodes and exports are in it. */
+  readonly ours: number;
+}
+
+/**
+ * Of a migration that is over, and all that is left to be done is to undo the rest: to be done without
+ * being asked for. Never where somebody has to find out who runs the guest.
+ */
+export function isLeft({ state, left }: JournalRecord): boolean {
+  return left !== null && ["undone", "done", "failed", "finished"].includes(state);
+}
+
+/** The guest may run at the other end, or here: only a word on that closes such a record. */
+export function isOpen({ state }: JournalRecord): boolean {
+  return ["handover", "unknown", "starting", "lost"].includes(state);
+}
+
+/** Asks QEMU; `undefined` where it is not the process any more that the record is about. */
+export async function qemuFacts(
+  qmp: QmpClient,
+  record: JournalRecord,
+): Promise<QemuFacts | undefined> {
+  const [{ status }, { status: migration }, ours, process] = await Promise.all([
+    qmp.execute("query-status", {}),
+    queryMigrate(qmp),
+    oursIn(qmp, record),
+    record.qemu === null ? null : qemuProcess(qmp),
+  ]);
+  // Settings, and an NBD server without exports, are in it and have no names of ours.
+  if (record.left !== null && process === record.qemu) return { status, migration, ours };
+  return ours === 0 && migration === "none" ? undefined : { status, migration, ours };
+}
+
+async function oursIn(qmp: QmpClient, record: JournalRecord): Promise<number> {
+  if (record.side === "destination") return (await exportsInQemu(qmp, record.exports)).length;
+  const [jobs, nodes] = await Promise.all([
+    queryJobs(qmp),
+    qmp.execute("query-named-block-nodes", { flat: true }),
+  ]);
+  const { mirrors } = record;
+  return jobs.filter((job) => mirrors.some((m) => m.jobId === job.id)).length +
+    nodes.filter((node) => mirrors.some((m) => m.targetNode === node["node-name"])).length;
+}
+
+/**
+ * Takes back what a destination has begun that was killed before it had any export: an NBD server that
+ * serves nothing, and settings. Leaves a server with exports alone, which is somebody else's.
+ */
+export async function takeBackPreparing(
+  qmp: QmpClient,
+  record: JournalRecord,
+  log: Logger,
+): Promise<void> {
+  await removeComparison(qmp, log);
+  if (record.side !== "destination" || record.state !== "waiting") return;
+  if ((await qmp.execute("query-block-exports", {})).length === 0) await stopNbdServer(qmp, log);
+  await new MigrationSettings(qmp, record.settings).restore();
+}
+
+/** Removes what a process that was killed while it compared storage has left in QEMU. */
+export async function removeComparison(qmp: QmpClient, log: Logger): Promise<void> {
+  await removeLeft(qmp, { clock: systemClock, log });
+}
+
+export interface RecoverOptions {
+  readonly qmp: QmpClient;
+  readonly record: JournalRecord;
+  readonly facts: QemuFacts;
+  /** What the destination answered, where it was asked. */
+  readonly destination: DestinationState | undefined;
+  /** The user's word that the guest does not run and never will at the other end. */
+  readonly force: boolean;
+  readonly removeFile: (path: string) => Promise<void>;
+  /** Where the sockets of the process that was killed are. */
+  readonly path: (name: string) => string;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** What follows from what is known. */
+export function recoverVerdict(options: RecoverOptions): Verdict {
+  const { record, facts, destination, force } = options;
+  if (record.side === "source") {
+    // Somebody has made it run again, or it never stopped.
+    if (runs(facts.status)) return "keep";
+    return sourceVerdict({ journal: record.state, destination, force });
+  }
+  return destinationVerdict({
+    journal: record.state,
+    runs: runs(facts.status),
+    complete: facts.migration === "completed",
+    force,
+  });
+}
+
+/**
+ * Does what the verdict says. Tolerant of what is already gone.
+ *
+ * @returns what could not be put right, in words.
+ */
+export async function recover(options: RecoverOptions, verdict: Verdict): Promise<string[]> {
+  if (verdict === "ask") throw new Error("Nothing is done without the user's word");
+  const { record } = options;
+  return record.side === "source"
+    ? await recoverSource(options, record, verdict)
+    : await recoverDestination(options, record, verdict);
+}
+
+async function recoverSource(
+  options: RecoverOptions,
+  record: SourceRecord,
+  verdict: Verdict,
+): Promise<string[]> {
+  const { qmp, clock, log, path, removeFile, facts } = options;
+  const undo = new UndoList(clock, log);
+  const mirrors = new MirrorSet({
+    qmp,
+    clock,
+    log,
+    mirrors: record.mirrors,
+    socketPath: path("nbd.sock"),
+    mayWait: false,
+    connections: () => ({ lost: 0, open: 0, away: false }),
+    onFault: () => {},
+  });
+  for (const name of ["nbd.sock", "ram.sock"]) undo.add(name, () => removeFile(path(name)));
+  undo.add("the mirror jobs", () => mirrors.undo());
+  const settings = new MigrationSettings(qmp, record.settings);
+  undo.add("QEMU's migration settings", () => settings.restore());
+  undo.add("the migration of the memory", () => new Ram({ qmp, clock, log }).undo());
+  await mirrors.adopt();
+  const { here: left } = await undo.run();
+  if (verdict === "run-here" && isToRun(facts.status, record)) {
+    const stood = ["finish-migrate", "postmigrate", "paused"].includes(facts.status);
+    const stuck = await runAgain(
+      qmp,
+      clock,
+      stood && (record.stopped !== "no" || record.state !== "mirror"),
+      record.asleep ?? false,
+    );
+    if (stuck !== undefined) left.push(stuck);
+  }
+  return left;
+}
+
+async function recoverDestination(
+  options: RecoverOptions,
+  record: DestinationRecord,
+  verdict: Verdict,
+): Promise<string[]> {
+  const { qmp, clock, log, path, removeFile } = options;
+  const undo = new UndoList(clock, log);
+  for (const name of ["nbd.sock", "ram.sock"]) undo.add(name, () => removeFile(path(name)));
+  undo.add(
+    "the NBD server and its exports",
+    () => removeExports(qmp, record.exports, { cut: () => Promise.resolve(), clock, log }),
+  );
+  const settings = new MigrationSettings(qmp, record.settings);
+  undo.add("QEMU's migration settings", () => settings.restore());
+  const { here: left } = await undo.run();
+  if (verdict === "run-here" && record.run !== false) {
+    await qmp.execute("cont", {}).catch((error) => left.push(messageOf(error)));
+  }
+  if (verdict === "discard") {
+    await qmp.execute("quit", {}).catch((error) => left.push(messageOf(error)));
+  }
+  return left;
+}

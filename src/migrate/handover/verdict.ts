@@ -1,0 +1,84 @@
+/**
+ * What is to be done with a guest whose migration was cut off, from what was written down and what
+ * is known. Pure; `recover` and `--resume` carry it out, tests/migrate/handover/model_test.ts explores it.
+ *
+ * @module
+ */
+import type { DestinationState } from "./destination_states.ts";
+import { type SourceState, wordOf } from "./source_states.ts";
+
+/** What an end that recovers does with the guest in its QEMU. */
+export type Verdict =
+  /** It is ours: it runs (or stands) as before the migration; all that was begun is taken back. */
+  | "run-here"
+  /** It is here and runs, or is to stand: nothing is done to it; what was begun is taken back. */
+  | "keep"
+  /** It is the destination's: here it stays stopped. */
+  | "leave"
+  /** It must never run here: QEMU is ended. */
+  | "discard"
+  /** It may run at the other end: nothing is done without the user's word. */
+  | "ask";
+
+export interface SourceFacts {
+  /** What the source's journal says. */
+  readonly journal: SourceState;
+  /** What the destination answered when it was asked; `undefined`: it was not, or did not answer. */
+  readonly destination: DestinationState | undefined;
+  /** The user's word that the guest does not run and never will at the destination. */
+  readonly force: boolean;
+}
+
+/** What a source does whose tool was killed. */
+export function sourceVerdict({ journal, destination, force }: SourceFacts): Verdict {
+  switch (journal) {
+    // `finish` was never sent, and without it no destination starts a guest.
+    case "prepare":
+    case "mirror":
+    case "ram":
+    case "switchover":
+    case "undone":
+      return "run-here";
+    case "done":
+      return "leave";
+    case "handover":
+    case "unknown": {
+      const word = destination === undefined ? undefined : wordOf(destination);
+      if (word === "answered") return "leave";
+      return word === "denied" || force ? "run-here" : "ask";
+    }
+  }
+}
+
+export interface DestinationFacts {
+  /** What the destination's journal says. */
+  readonly journal: DestinationState;
+  /** QEMU runs the guest. */
+  readonly runs: boolean;
+  /** QEMU has all of the guest in it. */
+  readonly complete: boolean;
+  /** The user's word that the guest does not run and never will at the source. */
+  readonly force: boolean;
+}
+
+/** What a destination does whose tool was killed. */
+export function destinationVerdict({ journal, runs, complete, force }: DestinationFacts): Verdict {
+  if (runs) return "keep";
+  switch (journal) {
+    case "finished":
+      return "keep";
+    // QEMU may have come further than was written down.
+    case "waiting":
+    case "prepared":
+    case "loading":
+    case "failed":
+      return complete ? "discard" : "keep";
+    case "loaded":
+      return force ? "run-here" : "discard";
+    case "lost":
+      if (!complete) return "keep";
+      return force ? "run-here" : "ask";
+    case "starting":
+      return force ? "run-here" : "ask";
+  }
+}

@@ -1,0 +1,197 @@
+import { abortable, type Clock, delay, type Logger, messageOf } from "../../io/mod.ts";
+import type { Params } from "../../rpc/mod.ts";
+import { SessionError, type TunnelStream } from "../../tunnel/mod.ts";
+import type { DestinationPeer } from "./destination_peer.ts";
+import { MigrationError } from "../errors.ts";
+
+export interface AttachmentOptions {
+  readonly connect: (signal: AbortSignal) => Promise<DestinationPeer>;
+  readonly migration: string;
+  /** How long the destination's tool may take to come back, ms. */
+  readonly graceMs: number;
+  /** Whether the migration is in a phase that survives a new process at the destination. */
+  readonly mayReattach: () => boolean;
+  /** Called with each peer that takes over from another. */
+  readonly onReattached: (peer: DestinationPeer) => void;
+  /** The destination is gone for good. */
+  readonly onLost: (cause: unknown) => void;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** Pause between two attempts to reach a destination whose tool was started again, ms. */
+const AGAIN_MS = 500;
+
+/**
+ * The source's hold on the destination: the peer in use. A session that outlives its connection goes
+ * on by itself; where the tool at the other end was killed and started again, it knows no session, and
+ * a fresh one takes the migration over. Owns the peers.
+ */
+export class Attachment {
+  readonly #options: AttachmentOptions;
+  #peer: DestinationPeer | undefined;
+  #ready: Promise<DestinationPeer>;
+  readonly #closed = new AbortController();
+  #bytesBefore = 0;
+  #waiting = false;
+  #aborting: Promise<void> | undefined;
+
+  /** @param peer the one that has prepared; none where another process had it. */
+  constructor(peer: DestinationPeer | undefined, options: AttachmentOptions) {
+    this.#options = options;
+    this.#peer = peer;
+    if (peer) {
+      this.#ready = Promise.resolve(peer);
+      this.#watch(peer);
+    } else {
+      this.#ready = this.#reattach(undefined);
+    }
+  }
+
+  /** The peer in use; its session may be over. None before the first one is there. */
+  get peer(): DestinationPeer | undefined {
+    return this.#peer;
+  }
+
+  /** True while a destination whose tool was started again is waited for. */
+  get waiting(): boolean {
+    return this.#waiting;
+  }
+
+  /** Bytes that crossed so far, both directions. */
+  get bytes(): number {
+    return this.#bytesBefore + (this.#peer?.session.bytes ?? 0);
+  }
+
+  /** The peer in use, once one is. Rejects when the destination is lost. */
+  ready(): Promise<DestinationPeer> {
+    return this.#ready;
+  }
+
+  /**
+   * Opens a stream to `channel` at the destination, of the peer that takes over where one does.
+   *
+   * @throws as {@link DestinationPeer} does, and when the destination is lost.
+   */
+  async openChannel(channel: string, signal?: AbortSignal): Promise<TunnelStream> {
+    return await this.withPeer((peer) => peer.openChannel(channel, signal), signal);
+  }
+
+  /**
+   * Asks the peer in use; asks anew the one that takes over, where the destination's tool is started again
+   * meanwhile. For questions that may be asked twice.
+   *
+   * @throws what `ask` throws, and when the destination is lost.
+   */
+  async withPeer<T>(ask: (peer: DestinationPeer) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    while (true) {
+      const ready = this.ready();
+      const peer = await (signal ? abortable(ready, signal) : ready);
+      try {
+        return await ask(peer);
+      } catch (error) {
+        // The tool at the destination was started again just now: another peer is on its way.
+        if (peer.session.state !== "ended") throw error;
+        await peer.session.ended;
+        if (!this.#waiting) throw error;
+      }
+    }
+  }
+
+  /**
+   * Tells the destination to take back what it prepared, where it can be told. Returns when it has; asked
+   * for again meanwhile, when that one has.
+   */
+  abort(why: Params<"abort">): Promise<void> {
+    return this.#aborting ??= this.#abort(why).finally(() => this.#aborting = undefined);
+  }
+
+  async #abort(why: Params<"abort">): Promise<void> {
+    const peer = this.#peer;
+    if (peer?.session.state !== "up") return;
+    const away = Promise.withResolvers<readonly string[]>();
+    const stop = peer.session.onLink(({ state }) => state === "down" && away.resolve([]));
+    try {
+      const left = await Promise.race([peer.abort(why), away.promise]);
+      if (left.length > 0) throw new Error(left.join("; "));
+    } catch (error) {
+      // One that has ended the session has undone it by itself, or will; as will one that can't be told.
+      if (peer.session.state === "up") throw error;
+    } finally {
+      stop();
+    }
+  }
+
+  /** Ends the session, cleanly if that is possible within `deadlineMs`. */
+  async close(deadlineMs?: number): Promise<void> {
+    this.#closed.abort(new Error("The session was closed here"));
+    await this.#peer?.close(deadlineMs);
+  }
+
+  #watch(peer: DestinationPeer): void {
+    peer.session.ended.then((cause) => {
+      const { mayReattach, onLost } = this.#options;
+      if (this.#closed.signal.aborted) return;
+      if (cause && isForgotten(cause) && mayReattach()) {
+        this.#ready = this.#reattach(cause);
+      } else {
+        onLost(cause ?? new Error("The destination ended the session"));
+      }
+    });
+  }
+
+  #reattach(cause: SessionError | undefined): Promise<DestinationPeer> {
+    this.#waiting = true;
+    const ready = this.#tryAgain(cause).finally(() => this.#waiting = false);
+    ready.catch(this.#options.onLost);
+    return ready;
+  }
+
+  async #tryAgain(cause: SessionError | undefined): Promise<DestinationPeer> {
+    const { clock, log, graceMs, migration, connect, mayReattach, onReattached } = this.#options;
+    const until = clock.now() + graceMs;
+    let last: unknown = cause;
+    while (clock.now() < until && mayReattach()) {
+      const signal = this.#closed.signal;
+      signal.throwIfAborted();
+      try {
+        const peer = await connect(signal);
+        const { state } = await peer.attach(migration, signal).catch(async (error) => {
+          await peer.close(1000);
+          throw error;
+        });
+        if (state !== "prepared") {
+          await peer.close(1000);
+          throw new MigrationError(
+            "failed",
+            "not-taken-up",
+            "destination",
+            `The destination can't take the migration up again, it is in state "${state}"`,
+          );
+        }
+        this.#bytesBefore += this.#peer?.session.bytes ?? 0;
+        this.#peer = peer;
+        this.#watch(peer);
+        onReattached(peer);
+        return peer;
+      } catch (error) {
+        if (error instanceof MigrationError) throw error;
+        log.log("info", `the destination was not to be had: ${messageOf(error)}`);
+        last = error;
+      }
+      await delay(clock, AGAIN_MS, signal);
+    }
+    throw new MigrationError(
+      "failed",
+      "not-taken-up",
+      "destination",
+      `The destination did not take the migration up again: ${messageOf(last)}`,
+      { cause: last },
+    );
+  }
+}
+
+/** The other end is there and knows nothing of the session: another process than before. */
+function isForgotten(error: SessionError): boolean {
+  return error.cause instanceof SessionError && error.cause.refusal === "unknown-session";
+}

@@ -1,0 +1,146 @@
+import type { Clock, Logger } from "../../io/mod.ts";
+import {
+  type Inventory,
+  openChannel,
+  type Params,
+  type Result,
+  RpcError,
+  RpcPeer,
+} from "../../rpc/mod.ts";
+import type { Session, TunnelStream } from "../../tunnel/mod.ts";
+import { readInventory } from "../machine/describe.ts";
+import { patience } from "../timeouts.ts";
+
+/** How long the destination may take to prepare, ms, while the connection is there. */
+const PREPARE_MS = 120_000;
+/** How long loading what is left when the guest is stopped may take, ms, without a byte that crosses. */
+const LOAD_MS = 180_000;
+/** How long one answer to `finish`, `status` or `attach` may take before it is asked again, ms. */
+const ANSWER_MS = 30_000;
+/** How long the destination may take to look at its storage, ms. */
+const LOOK_MS = 30_000;
+/** How long undoing may wait for the destination, ms: its disks may take their time. */
+export const ABORT_MS = 40_000;
+/** How long a session may take to end cleanly, ms. */
+const CLOSE_MS = 10_000;
+
+/**
+ * The destination as the source sees it: one session and the calls in it. Owns the session. Each call
+ * throws an `RpcError` when the destination says no, a `DeadlineError` when it does not answer in
+ * time, the session's error when that ends first, the signal's reason when aborted.
+ */
+export class DestinationPeer {
+  readonly session: Session;
+  readonly #rpc: RpcPeer;
+  #qemuVersion: string | null = null;
+
+  constructor(session: Session, options: { readonly clock: Clock; readonly log: Logger }) {
+    this.session = session;
+    this.#rpc = new RpcPeer(session.rpc, {
+      ...options,
+      handlers: {},
+      onFault: (error) => session.abort(error.message, "protocol-error"),
+    });
+  }
+
+  /** The version of the destination's QEMU; `null` until an answer has told it. */
+  get qemuVersion(): string | null {
+    return this.#qemuVersion;
+  }
+
+  async prepare(params: Params<"prepare">, signal: AbortSignal): Promise<Result<"prepare">> {
+    const result = await this.#rpc.call("prepare", params, {
+      ...this.#patience(PREPARE_MS),
+      signal,
+    });
+    this.#qemuVersion = result.qemuVersion;
+    return result;
+  }
+
+  /** The destination's machine; an end before 1.1 answers `unknown-procedure`. */
+  async describe(signal: AbortSignal): Promise<Inventory> {
+    const patient = this.#patience(ANSWER_MS);
+    const inventory = await readInventory((page) =>
+      this.#rpc.call("describe", { page }, { ...patient, signal })
+    );
+    this.#qemuVersion = inventory.machine.version;
+    return inventory;
+  }
+
+  /** Names of the features of the destination's vCPUs (x86). */
+  async cpuFeatures(signal: AbortSignal): Promise<readonly string[]> {
+    const patient = this.#patience(ANSWER_MS);
+    return (await this.#rpc.call("cpuFeatures", {}, { ...patient, signal })).features;
+  }
+
+  describeDisks(
+    params: Params<"describeDisks">,
+    signal: AbortSignal,
+  ): Promise<Result<"describeDisks">> {
+    return this.#rpc.call("describeDisks", params, { ...this.#patience(LOOK_MS), signal });
+  }
+
+  compareBlocks(
+    params: Params<"compareBlocks">,
+    signal: AbortSignal,
+  ): Promise<Result<"compareBlocks">> {
+    return this.#rpc.call("compareBlocks", params, { ...this.#patience(LOOK_MS), signal });
+  }
+
+  /** Takes a migration over that another session of ours has prepared. */
+  attach(migration: string, signal?: AbortSignal): Promise<Result<"attach">> {
+    return this.#rpc.call("attach", { migration }, timed(ANSWER_MS, signal));
+  }
+
+  load(signal: AbortSignal): Promise<Result<"load">> {
+    return this.#rpc.call("load", {}, { ...this.#patience(LOAD_MS), signal });
+  }
+
+  finish(run: boolean): Promise<Result<"finish">> {
+    return this.#rpc.call("finish", { run }, { timeoutMs: ANSWER_MS });
+  }
+
+  status(migration: string): Promise<Result<"status">> {
+    return this.#rpc.call("status", { migration }, { timeoutMs: ANSWER_MS });
+  }
+
+  /** @returns what could not be undone there, in words. */
+  async abort(why: Params<"abort">): Promise<readonly string[]> {
+    return (await this.#rpc.call("abort", why, { timeoutMs: ABORT_MS })).left ?? [];
+  }
+
+  /** A stream to one of the destination's channels. */
+  openChannel(channel: string, signal?: AbortSignal): Promise<TunnelStream> {
+    return openChannel(this.session, this.#rpc, channel, signal);
+  }
+
+  /** How long an answer may take that is asked for once: the connection may be away meanwhile. */
+  #patience(ms: number): { readonly timeoutMs: number; readonly progress: () => number } {
+    const { stallMs, progress } = patience(ms, () => this.session);
+    return { timeoutMs: stallMs, progress };
+  }
+
+  /** Ends the session, cleanly if that is possible within `deadlineMs`. */
+  async close(deadlineMs: number = CLOSE_MS): Promise<void> {
+    await this.session.close(deadlineMs);
+  }
+}
+
+/** What a destination says stands in the way of a migration that it is only asked about. */
+export async function problemsThere(
+  peer: DestinationPeer,
+  announced: Omit<Params<"prepare">, "checkOnly">,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  try {
+    await peer.prepare({ ...announced, checkOnly: true }, signal);
+    return [];
+  } catch (error) {
+    if (!(error instanceof RpcError) || error.code !== "refused") throw error;
+    return error.problems.length > 0 ? error.problems : [error.message];
+  }
+}
+
+function timed(timeoutMs: number, signal: AbortSignal | undefined) {
+  return { timeoutMs, ...(signal ? { signal } : {}) };
+}

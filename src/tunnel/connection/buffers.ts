@@ -1,0 +1,147 @@
+/**
+ * Buffers that are used again: the ones the connection is read into and the ones frames are built in.
+ *
+ * @module
+ */
+import * as limits from "../limits.ts";
+import { HEADER_LENGTH } from "../wire/layout.ts";
+
+/**
+ * A buffer that the connection is read into, one read behind the other; streams that still hold a
+ * piece of it pin it. Once only its reader holds it, it is filled from its start again, where it is
+ * still in the processor's cache.
+ */
+export class ReadBuffer {
+  readonly #bytes = new Uint8Array(limits.READ_BUFFER);
+  readonly #pool: ReadBufferPool;
+  #used = 0;
+  #holders = 0;
+
+  constructor(pool: ReadBufferPool) {
+    this.#pool = pool;
+  }
+
+  /**
+   * The next `most` bytes, or what is left, to read into, with a hold on the buffer; `undefined` when
+   * too little is left to be worth a read.
+   */
+  reserve(most: number): Uint8Array | undefined {
+    if (this.#holders === 1) this.#used = 0;
+    const from = this.#used;
+    const left = this.#bytes.length - from;
+    if (left < Math.min(most, limits.MIN_READ)) return undefined;
+    this.#used += Math.min(most, left);
+    this.hold();
+    return from === 0 && most >= left ? this.#bytes : this.#bytes.subarray(from, this.#used);
+  }
+
+  /** Only `length` bytes of what was reserved were needed; the rest is free if nothing is behind it. */
+  giveBack(room: Uint8Array, length: number): void {
+    const unused = room.length - length;
+    if (room.byteOffset + room.length === this.#used) this.#used -= unused;
+  }
+
+  hold(): void {
+    this.#holders++;
+  }
+
+  release(): void {
+    if (--this.#holders === 0) this.#pool.put(this);
+  }
+}
+
+/** Hands out read buffers and counts those that are out. */
+export class ReadBufferPool {
+  #free: ReadBuffer[] = [];
+  #out = 0;
+
+  /** True while streams may pin another buffer instead of copying out of it. */
+  get mayPin(): boolean {
+    return this.#out <= limits.MAX_PINNED_READ_BUFFERS;
+  }
+
+  /** A buffer with one holder, the caller. */
+  take(): ReadBuffer {
+    this.#out++;
+    const buffer = this.#free.pop() ?? new ReadBuffer(this);
+    buffer.hold();
+    return buffer;
+  }
+
+  /** For ReadBuffer: its last holder let go. */
+  put(buffer: ReadBuffer): void {
+    this.#out--;
+    if (this.#free.length < limits.MAX_PINNED_READ_BUFFERS) this.#free.push(buffer);
+  }
+}
+
+/** Room for one frame: the header first, the payload behind it. */
+export class FrameBuffer {
+  readonly size: FrameSize;
+  /** Bytes of payload that it takes. */
+  readonly room: number;
+  readonly #bytes: Uint8Array;
+  readonly #pool: FrameBufferPool;
+  /** What was handed out last: most frames of a bulk stream are of one length. */
+  #payload: Uint8Array;
+  #frame: Uint8Array;
+
+  constructor(size: FrameSize, pool: FrameBufferPool) {
+    this.size = size;
+    this.#pool = pool;
+    this.room = PAYLOAD[size];
+    this.#bytes = this.#frame = new Uint8Array(HEADER_LENGTH + this.room);
+    this.#payload = this.#bytes.subarray(HEADER_LENGTH);
+  }
+
+  /** The first `most` bytes of the payload, or all there is room for. */
+  payload(most: number): Uint8Array {
+    const length = Math.min(most, this.room);
+    if (this.#payload.length !== length) {
+      this.#payload = this.#bytes.subarray(HEADER_LENGTH, HEADER_LENGTH + length);
+    }
+    return this.#payload;
+  }
+
+  /** The header and the first `length` bytes of the payload. */
+  frame(length: number): Uint8Array {
+    if (this.#frame.length !== HEADER_LENGTH + length) {
+      this.#frame = this.#bytes.subarray(0, HEADER_LENGTH + length);
+    }
+    return this.#frame;
+  }
+
+  /** It is free again. */
+  release(): void {
+    this.#pool.put(this);
+  }
+}
+
+export type FrameSize = "small" | "large";
+
+/** Payload of a small frame buffer, bytes. */
+export const SMALL_PAYLOAD = 16 * 1024;
+/** Bytes of payload: for streams that say little, and for bulk. */
+const PAYLOAD: Readonly<Record<FrameSize, number>> = {
+  small: SMALL_PAYLOAD,
+  large: limits.MAX_DATA,
+};
+const MOST_FREE: Readonly<Record<FrameSize, number>> = {
+  small: 64,
+  large: limits.IN_FLIGHT / limits.MAX_DATA,
+};
+
+/** Hands out frame buffers. One comes back when its frame is acknowledged. */
+export class FrameBufferPool {
+  readonly #free: Readonly<Record<FrameSize, FrameBuffer[]>> = { small: [], large: [] };
+
+  take(size: FrameSize): FrameBuffer {
+    return this.#free[size].pop() ?? new FrameBuffer(size, this);
+  }
+
+  /** For FrameBuffer: it is free again. */
+  put(buffer: FrameBuffer): void {
+    const free = this.#free[buffer.size];
+    if (free.length < MOST_FREE[buffer.size]) free.push(buffer);
+  }
+}

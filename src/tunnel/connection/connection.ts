@@ -1,0 +1,253 @@
+import { type BytePipe, type Clock, messageOf } from "../../io/mod.ts";
+import type { ReadBuffer, ReadBufferPool } from "./buffers.ts";
+import { ConnectionError, ProtocolError } from "../errors.ts";
+import * as limits from "../limits.ts";
+import { FrameParser, type FrameSink } from "../wire/frame.ts";
+import { LinkReader } from "./reader.ts";
+
+/** Where what comes in on a connection goes. None of it may wait. */
+export interface LinkInput extends FrameSink {
+  readonly readBuffers: ReadBufferPool;
+  /** The buffer in which the pieces of the following `dataPiece` calls lie. */
+  reading(buffer: ReadBuffer): void;
+}
+
+/** What else a connection needs of its session. None of it may wait. */
+export interface LinkHost {
+  /** The next bytes to write, valid until the next call; `undefined` when there is nothing. */
+  nextOutput(): Uint8Array | undefined;
+  /** Nothing was heard for a while: a PING is wanted. */
+  pingWanted(): void;
+  /** The peer broke the protocol; the host says what it has to say and ends the link. */
+  faulted(error: ProtocolError): void;
+  /** Something came from the other end well after the connection began. Called once. */
+  heardLate(): void;
+}
+
+/** How silence is judged, ms. */
+export interface Liveness {
+  readonly pingAfterMs: number;
+  readonly deadAfterMs: number;
+}
+
+/**
+ * One connection under a session: the loop that reads, which waits for nothing but the socket, the
+ * loop that writes, and the watch over both. Owns the pipe.
+ */
+export class Link {
+  readonly #pipe: BytePipe;
+  readonly #host: LinkHost;
+  readonly #input: LinkInput;
+  readonly #clock: Clock;
+  readonly #liveness: Liveness;
+  readonly parser: FrameParser;
+  #cause: Error | undefined;
+  #wakeWriter: (() => void) | undefined;
+  #endCause: Error | undefined;
+  #heard = false;
+  #heardLate = false;
+  #silent = false;
+  #livedMs = 0;
+  #silentMs = 0;
+  #writes = 0;
+  #writing = false;
+  #writesSeen = 0;
+  #stuckMs = 0;
+  #bytesRead = 0;
+  #bytesWritten = 0;
+  #bytesAtPing = 0;
+  #pingAt: number | undefined;
+  #rttMs: number | undefined;
+  #stopWatch: () => void = () => {};
+  /** Resolves, once both loops have ended, with the reason. Never rejects. */
+  readonly over: Promise<Error>;
+
+  constructor(
+    pipe: BytePipe,
+    host: LinkHost,
+    input: LinkInput,
+    clock: Clock,
+    liveness: Liveness,
+  ) {
+    this.#pipe = pipe;
+    this.#host = host;
+    this.#input = input;
+    this.#clock = clock;
+    this.#liveness = liveness;
+    this.parser = new FrameParser(input);
+    this.#watch();
+    this.over = Promise.all([this.#readLoop(), this.#writeLoop()]).then(() => this.#cause!);
+  }
+
+  get bytesRead(): number {
+    return this.#bytesRead;
+  }
+
+  /** Something came from the other end well after the connection began: it passes both ways. */
+  get heardLate(): boolean {
+    return this.#heardLate;
+  }
+
+  /** It was given up because nothing came. */
+  get silent(): boolean {
+    return this.#silent;
+  }
+
+  /** As of the pipe below. */
+  get delaysSmallWrites(): boolean {
+    return this.#pipe.delaysSmallWrites ?? false;
+  }
+
+  get bytesWritten(): number {
+    return this.#bytesWritten;
+  }
+
+  /** The shortest round trip so far, ms. */
+  get rttMs(): number {
+    return this.#rttMs ?? limits.FIRST_RTT_MS;
+  }
+
+  /** A PING goes out now. Of several on their way the first one counts. */
+  pingSent(): void {
+    this.#pingAt ??= this.#clock.now();
+  }
+
+  /** Its PONG is here. */
+  pongReceived(): void {
+    if (this.#pingAt === undefined) return;
+    const rtt = this.#clock.now() - this.#pingAt;
+    this.#pingAt = undefined;
+    this.#rttMs = Math.min(this.#rttMs ?? Infinity, rtt);
+  }
+
+  /** There may be something to write. */
+  wake(): void {
+    const wake = this.#wakeWriter;
+    this.#wakeWriter = undefined;
+    wake?.();
+  }
+
+  /** Ends the connection at once; `over` resolves with the first cause given. */
+  close(cause: Error): void {
+    if (this.#cause) return;
+    this.#cause = cause;
+    this.#stopWatch();
+    this.#pipe.close();
+    this.wake();
+  }
+
+  /**
+   * Ends the connection when all that the host has to say is written and the other end has hung up.
+   * Until then what comes is read and thrown away: a socket that is closed with bytes unread takes
+   * back what was written last (TCP sends RST). The host sets the deadline, by `close`.
+   */
+  closeAfterOutput(cause: Error): void {
+    this.#endCause = cause;
+    this.wake();
+  }
+
+  async #readLoop(): Promise<void> {
+    const reader = new LinkReader(this.#pipe, this.#input.readBuffers);
+    try {
+      while (!this.#cause) {
+        const run = await reader.next();
+        if (run === null) {
+          const where = this.parser.atBoundary ? "" : " in the middle of a frame";
+          throw new ConnectionError(`The other end closed the connection${where}`);
+        }
+        this.#heard = true;
+        this.#bytesRead += run.length;
+        // A link that was ended meanwhile must not deliver: its numbers are settled.
+        if (this.#cause) return;
+        if (this.#endCause) continue;
+        this.#input.reading(run.buffer);
+        try {
+          this.parser.push(run.bytes, run.length);
+        } catch (error) {
+          if (!(error instanceof ProtocolError)) throw error;
+          this.#host.faulted(error);
+        }
+      }
+    } catch (error) {
+      this.close(this.#endCause ?? asLinkError(error));
+    } finally {
+      reader.close();
+    }
+  }
+
+  async #writeLoop(): Promise<void> {
+    try {
+      while (!this.#cause) {
+        const out = this.#host.nextOutput();
+        if (out === undefined) {
+          // The session may have come to its end as it looked for something to say.
+          if (this.#cause) return;
+          if (this.#endCause) return await this.#pipe.closeWrite();
+          await new Promise<void>((resolve) => this.#wakeWriter = resolve);
+          continue;
+        }
+        this.#writing = true;
+        let done = 0;
+        while (done < out.length) {
+          done += await this.#pipe.write(done === 0 ? out : out.subarray(done));
+          this.#writes++;
+        }
+        this.#writing = false;
+        this.#bytesWritten += out.length;
+      }
+    } catch (error) {
+      this.close(this.#endCause ?? asLinkError(error));
+    }
+  }
+
+  /**
+   * Silence is counted in ticks of a timer, not in time that passed: a process that was stopped for
+   * a while does not blame its peer for it.
+   */
+  #watch(): void {
+    const { pingAfterMs, deadAfterMs } = this.#liveness;
+    const tick = Math.max(10, Math.min(500, pingAfterMs / 4));
+    // What begins right after a tick is counted from the next one on.
+    const isOver = (countedMs: number) => countedMs + tick >= deadAfterMs;
+    const onTick = () => {
+      if (this.#cause) return;
+      const before = this.#silentMs;
+      this.#silentMs = this.#heard ? 0 : before + tick;
+      // What came before was on its way with the handshake.
+      if (this.#heard && this.#livedMs >= pingAfterMs / 2 && !this.#heardLate) {
+        this.#heardLate = true;
+        this.#host.heardLate();
+      }
+      this.#livedMs += tick;
+      this.#heard = false;
+      const stuck = this.#writing && this.#writes === this.#writesSeen;
+      this.#stuckMs = stuck ? this.#stuckMs + tick : 0;
+      this.#writesSeen = this.#writes;
+      if (isOver(this.#silentMs)) {
+        this.#silent = true;
+        return this.close(
+          new ConnectionError(`Nothing was heard from the other end for ${deadAfterMs / 1000} s`),
+        );
+      }
+      if (isOver(this.#stuckMs)) {
+        return this.close(
+          new ConnectionError(`The other end took no bytes for ${deadAfterMs / 1000} s`),
+        );
+      }
+      const moved = this.#bytesRead + this.#bytesWritten - this.#bytesAtPing;
+      const silent = before < pingAfterMs && this.#silentMs >= pingAfterMs;
+      // Beside finding out silence, a PING now and then tells how long a round trip takes.
+      if (silent || moved >= limits.RTT_PROBE_BYTES) {
+        this.#bytesAtPing = this.#bytesRead + this.#bytesWritten;
+        this.#host.pingWanted();
+      }
+      this.#stopWatch = this.#clock.after(tick, onTick);
+    };
+    this.#stopWatch = this.#clock.after(tick, onTick);
+  }
+}
+
+function asLinkError(error: unknown): Error {
+  if (error instanceof ProtocolError || error instanceof ConnectionError) return error;
+  return new ConnectionError(messageOf(error), { cause: error });
+}

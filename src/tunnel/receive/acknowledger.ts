@@ -1,0 +1,92 @@
+import type { Clock } from "../../io/mod.ts";
+import * as limits from "../limits.ts";
+import type { LinkSlot } from "../connection/slot.ts";
+
+/**
+ * Counts what came in and says when the peer is to hear of it: at once when much came, else after a
+ * short while. Owned by the session; its numbers outlive the connections.
+ */
+export class Acknowledger {
+  readonly #clock: Clock;
+  readonly #slot: LinkSlot;
+  #received = 0;
+  #sent = 0;
+  #due = false;
+  #every = limits.ACK_EVERY;
+  #stopTimer: (() => void) | undefined;
+  #stopped = false;
+
+  constructor(clock: Clock, slot: LinkSlot) {
+    this.#clock = clock;
+    this.#slot = slot;
+  }
+
+  /** Bytes of whole sequenced frames received since the session began. */
+  get received(): number {
+    return this.#received;
+  }
+
+  /** An acknowledgement is to go out now. */
+  get due(): boolean {
+    return this.#due;
+  }
+
+  /** There is something to acknowledge, be it due or not. */
+  get pending(): boolean {
+    return this.#received > this.#sent;
+  }
+
+  /** A sequenced frame of `bytes` bytes, its header included, is here as a whole. */
+  count(bytes: number): void {
+    this.#received += bytes;
+    // What still stood in the buffer behind the frame that ended the session.
+    if (this.#stopped) return;
+    if (this.#received - this.#sent >= this.#every) {
+      if (!this.#due) this.owe();
+    } else if (!this.#stopTimer) {
+      this.#arm();
+    }
+  }
+
+  /** An acknowledgement is due, however little came. */
+  owe(): void {
+    this.#due = true;
+    this.#slot.wake();
+  }
+
+  /** A new connection: the last acknowledgement may be lost, so it is due once more. */
+  restart(): void {
+    this.#due = this.#received > 0;
+  }
+
+  /** The number to acknowledge; it goes out now. */
+  take(): number {
+    this.#sent = this.#received;
+    this.#due = false;
+    return this.#received;
+  }
+
+  /** The session is over: nothing becomes due any more. */
+  stop(): void {
+    this.#stopped = true;
+    this.#stopTimer?.();
+  }
+
+  /**
+   * One timer at a time, which is left to run when an acknowledgement goes out before it: what came
+   * after that one waits for the timer's next turn. The more came between two turns, the more may
+   * come until an acknowledgement is due.
+   */
+  #arm(): void {
+    const sent = this.#sent;
+    const received = this.#received;
+    this.#stopTimer = this.#clock.after(limits.ACK_DELAY_MS, () => {
+      this.#stopTimer = undefined;
+      const share = (this.#received - received) / limits.ACKS_PER_DELAY;
+      this.#every = Math.min(limits.MOST_ACK_EVERY, Math.max(limits.ACK_EVERY, share));
+      if (this.#received === this.#sent) return;
+      if (this.#sent !== sent) return this.#arm();
+      this.owe();
+    });
+  }
+}

@@ -1,0 +1,157 @@
+import { printable } from "../../io/mod.ts";
+import type { Acknowledger } from "./acknowledger.ts";
+import type { ReadBuffer, ReadBufferPool } from "../connection/buffers.ts";
+import { codeName, ProtocolError, StreamResetError } from "../errors.ts";
+import { type FrameHeader, getU64 } from "../wire/frame.ts";
+import * as limits from "../limits.ts";
+import type { LinkInput } from "../connection/connection.ts";
+import type { Outbound } from "../send/outbound.ts";
+import type { TunnelStream } from "../stream/stream.ts";
+import type { StreamTable } from "../stream/table.ts";
+import * as wire from "../wire/layout.ts";
+
+/** What the peer's GOAWAY asks of the session. */
+export interface InboundHost {
+  /** The peer has nothing more to send. */
+  peerDone(): void;
+  /** The peer ended the session with an error. */
+  endedByPeer(reason: string): void;
+}
+
+export interface InboundOptions {
+  readonly host: InboundHost;
+  readonly streams: StreamTable;
+  readonly outbound: Outbound;
+  readonly acks: Acknowledger;
+  readonly readBuffers: ReadBufferPool;
+}
+
+/**
+ * What comes in: takes each frame to whom it concerns, and completes with the next connection the
+ * DATA frame that a lost one left half delivered. Owned by the session.
+ */
+export class Inbound implements LinkInput {
+  readonly readBuffers: ReadBufferPool;
+
+  readonly #host: InboundHost;
+  readonly #streams: StreamTable;
+  readonly #outbound: Outbound;
+  readonly #acks: Acknowledger;
+  #readBuffer: ReadBuffer | undefined;
+  #target: TunnelStream | undefined;
+  /** A DATA frame that the lost connection left half delivered: its header, and how much. */
+  #partial: { header: FrameHeader; delivered: number } | undefined;
+  #current: FrameHeader | undefined;
+  #delivered = 0;
+  #skip = 0;
+
+  constructor(options: InboundOptions) {
+    this.readBuffers = options.readBuffers;
+    this.#host = options.host;
+    this.#streams = options.streams;
+    this.#outbound = options.outbound;
+    this.#acks = options.acks;
+  }
+
+  /** The connection is lost; the next one brings again the frame that it was in the middle of. */
+  linkLost(): void {
+    if (this.#current === undefined) return;
+    const { header, delivered } = this.#current === this.#partial?.header
+      ? this.#partial
+      : { header: this.#current, delivered: 0 };
+    this.#partial = { header, delivered: Math.max(delivered, this.#delivered) };
+    this.#current = undefined;
+  }
+
+  // LinkInput
+
+  reading(buffer: ReadBuffer): void {
+    this.#readBuffer = buffer;
+  }
+
+  dataBegin(header: FrameHeader): void {
+    this.#skip = 0;
+    const partial = this.#partial;
+    if (partial) {
+      const same = partial.header.stream === header.stream &&
+        partial.header.length === header.length && partial.header.flags === header.flags;
+      if (!same) throw new ProtocolError("The replay is not what was sent before");
+      this.#skip = partial.delivered;
+      this.#partial = { header, delivered: partial.delivered };
+    }
+    this.#target = this.#streams.lookup(header.stream);
+    this.#target?.checkData(header.length - this.#skip);
+    this.#current = header;
+    this.#delivered = 0;
+  }
+
+  dataPiece(_header: FrameHeader, bytes: Uint8Array): void {
+    this.#delivered += bytes.length;
+    if (this.#skip > 0) {
+      const skipped = Math.min(this.#skip, bytes.length);
+      this.#skip -= skipped;
+      if (skipped === bytes.length) return;
+      bytes = bytes.subarray(skipped);
+    }
+    this.#target?.deliver(bytes, this.#readBuffer!);
+  }
+
+  dataEnd(header: FrameHeader): void {
+    this.#partial = undefined;
+    this.#current = undefined;
+    if (header.flags & wire.FLAG_FIN) this.#target?.deliverEnd();
+    this.#target = undefined;
+    this.#acks.count(wire.HEADER_LENGTH + header.length);
+  }
+
+  control(header: FrameHeader, payload: Uint8Array): void {
+    if (header.type >= wire.FIRST_SEQUENCED) {
+      if (this.#partial) throw new ProtocolError("The replay is not what was sent before");
+      this.#acks.count(wire.HEADER_LENGTH + header.length);
+    }
+    switch (header.type) {
+      case wire.ACK:
+        return this.#outbound.acked(getU64(payload, 0));
+      case wire.PING:
+        return this.#outbound.owePong(payload.slice(), (header.flags & wire.FLAG_SOON) !== 0);
+      case wire.PONG:
+        return this.#outbound.ponged(payload);
+      case wire.CREDIT:
+        return this.#streams.lookup(header.stream)?.raiseSendLimit(getU64(payload, 0));
+      case wire.RESET:
+        return this.#onReset(header.stream, payload);
+      case wire.GOAWAY:
+        return this.#onGoaway(payload);
+      default:
+        throw new ProtocolError(`Got a frame of type ${header.type} after the handshake`);
+    }
+  }
+
+  #onReset(id: number, payload: Uint8Array): void {
+    if (this.#streams.noteEarlyReset(id)) return;
+    const stream = this.#streams.lookup(id);
+    if (!stream) return;
+    const finalOffset = getU64(payload, wire.OFFSET_IN_RESET);
+    if (finalOffset !== stream.bytesReceived) {
+      throw new ProtocolError(
+        `Got a reset of stream ${id} at ${finalOffset}, but ${stream.bytesReceived} bytes of it`,
+      );
+    }
+    const number = new DataView(payload.buffer, payload.byteOffset).getUint16(0);
+    const code = codeName(wire.RESET_CODES, number) ?? "internal";
+    const reason = decodeReason(payload.subarray(wire.REASON_OFFSET_IN_RESET));
+    this.#streams.remove(stream);
+    stream.fail(new StreamResetError(code, reason, "peer"));
+  }
+
+  #onGoaway(payload: Uint8Array): void {
+    const number = new DataView(payload.buffer, payload.byteOffset).getUint16(0);
+    if (number === wire.GOAWAY_CODES.done) return this.#host.peerDone();
+    const code = codeName(wire.GOAWAY_CODES, number) ?? `code ${number}`;
+    this.#host.endedByPeer(decodeReason(payload.subarray(2)) || code);
+  }
+}
+
+function decodeReason(bytes: Uint8Array): string {
+  return printable(new TextDecoder().decode(bytes), limits.MAX_REASON);
+}

@@ -1,0 +1,204 @@
+import type { Clock } from "../../io/mod.ts";
+import type { Acknowledger } from "../receive/acknowledger.ts";
+import { ProtocolError } from "../errors.ts";
+import type { FlightCap } from "./flight.ts";
+import { frameOf, putU64, u64Frame } from "../wire/frame.ts";
+import * as limits from "../limits.ts";
+import type { LinkSlot } from "../connection/slot.ts";
+import type { ReplayBuffer } from "./replay.ts";
+import type { SendQueue } from "./send_queue.ts";
+import * as wire from "../wire/layout.ts";
+
+/** What a PING holds that measures the round trip, and one that only wants an answer soon. */
+const MEASURING = new Uint8Array(8);
+const HURRYING = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 1);
+
+export interface OutboundOptions {
+  readonly queue: SendQueue;
+  readonly acks: Acknowledger;
+  readonly slot: LinkSlot;
+  readonly clock: Clock;
+  /** Empty; only the way out changes it. */
+  readonly replay: ReplayBuffer;
+  readonly flight: FlightCap;
+  /** Called when bytes were acknowledged that were not before. Must not wait. */
+  readonly onProgress: () => void;
+}
+
+/**
+ * What goes out on the connection: PING, PONG and ACK, what a lost connection left, and new frames
+ * from the queue; small ones are gathered into one write. Keeps what was sent until it is
+ * acknowledged. Owned by the session.
+ */
+export class Outbound {
+  readonly #queue: SendQueue;
+  readonly #acks: Acknowledger;
+  readonly #slot: LinkSlot;
+  readonly #clock: Clock;
+  readonly #replay: ReplayBuffer;
+  readonly #flight: FlightCap;
+  readonly #onProgress: () => void;
+
+  readonly #gather = new Uint8Array(limits.GATHER_BUFFER);
+  /** Bytes in it. */
+  #gathered = 0;
+  readonly #ack = u64Frame(wire.ACK, 0, 0);
+  #held: Uint8Array | undefined;
+  #pongOwed: Uint8Array | undefined;
+  /** The PONG that is owed may as well be any other bytes. */
+  #pongCanBeOther = false;
+  #pingOwed = false;
+
+  constructor(options: OutboundOptions) {
+    this.#queue = options.queue;
+    this.#acks = options.acks;
+    this.#slot = options.slot;
+    this.#clock = options.clock;
+    this.#replay = options.replay;
+    this.#flight = options.flight;
+    this.#onProgress = options.onProgress;
+  }
+
+  /** Bytes sent and acknowledged. */
+  get acknowledged(): number {
+    return this.#replay.acked;
+  }
+
+  /** Bytes sent and not acknowledged. */
+  get inFlight(): number {
+    return this.#replay.inFlight;
+  }
+
+  /** Owes a PING that measures the round trip. */
+  owePing(): void {
+    this.#pingOwed = true;
+    this.#slot.wake();
+  }
+
+  /**
+   * Owes the answer to a PING with this payload; takes ownership of it.
+   *
+   * @param canBeOther any bytes that go out are answer enough.
+   */
+  owePong(payload: Uint8Array, canBeOther: boolean): void {
+    if (!canBeOther || !this.#pongOwed) {
+      this.#pongOwed = payload;
+      this.#pongCanBeOther = canBeOther;
+    }
+    this.#slot.wake();
+  }
+
+  /** The answer to a PING is here. */
+  ponged(payload: Uint8Array): void {
+    if (payload[7] === MEASURING[7]) this.#slot.pongReceived();
+  }
+
+  /**
+   * The other end has `received` bytes.
+   *
+   * @throws {ProtocolError} when that is more than was sent, or inside a frame.
+   */
+  acked(received: number): void {
+    if (!this.#replay.ack(received)) return;
+    this.#onProgress();
+    if (this.#flight.isRoundOver(received)) {
+      this.#flight.acked(received, this.#replay.end, this.#slot.rttMs, this.#clock.now());
+    }
+    this.#slot.wake();
+  }
+
+  /** @throws {ProtocolError} when a peer that has `received` bytes can't be sent the rest. */
+  checkServable(received: number): void {
+    const { acked, end } = this.#replay;
+    if (received >= acked && received <= end) return;
+    throw new ProtocolError(
+      `The other end has ${received} bytes, but ${acked} to ${end} can be served`,
+    );
+  }
+
+  /**
+   * A new connection: the other end has `received` bytes, all that follows goes out again.
+   *
+   * @throws {ProtocolError} when that can't be served; the session can't go on then.
+   */
+  restart(received: number): void {
+    const before = this.#replay.acked;
+    this.#replay.rewind(received);
+    if (this.#replay.acked > before) this.#onProgress();
+    this.#held = undefined;
+    this.#flight.restart();
+  }
+
+  /** The connection is gone, and what was to be written next with it. */
+  linkLost(): void {
+    this.#held = undefined;
+  }
+
+  /** The next bytes to write, valid until the next call; `undefined` when there is nothing. */
+  next(): Uint8Array | undefined {
+    if (this.#held) {
+      if (this.#pongCanBeOther) this.#pongOwed = undefined;
+      return this.#takeHeld();
+    }
+    this.#gathered = 0;
+    if (this.#pongOwed && !this.#pongCanBeOther) {
+      this.#add(frameOf(wire.PONG, 0, this.#pongOwed));
+      this.#pongOwed = undefined;
+    }
+    const measures = this.#pingOwed;
+    if (measures) {
+      this.#add(frameOf(wire.PING, 0, MEASURING));
+      this.#pingOwed = false;
+      this.#slot.pingSent();
+    }
+    this.#gatherSequenced();
+    if (this.#acks.due || (this.#gathered > 0 && this.#acks.pending)) {
+      putU64(this.#ack, wire.HEADER_LENGTH, this.#acks.take());
+      this.#add(this.#ack);
+    }
+    if (this.#pongOwed) {
+      if (this.#gathered === 0 && !this.#held) this.#add(frameOf(wire.PONG, 0, this.#pongOwed));
+      this.#pongOwed = undefined;
+    }
+    if (this.#gathered === 0) return this.#takeHeld();
+    // Its answer carries the acknowledgement that the next small write would wait for.
+    if (!measures && this.#slot.delaysSmallWrites) {
+      this.#add(frameOf(wire.PING, 0, HURRYING, wire.FLAG_SOON));
+    }
+    return this.#gather.subarray(0, this.#gathered);
+  }
+
+  /** Small frames as far as there is room; the first one that is not small is held for the next turn. */
+  #gatherSequenced(): void {
+    const room = this.#gather.length - 2 * (wire.HEADER_LENGTH + 8);
+    let frame: Uint8Array | undefined;
+    while ((frame = this.#nextSequenced()) !== undefined) {
+      if (frame.length > limits.GATHER_FRAME || this.#gathered + frame.length > room) {
+        this.#held = frame;
+        return;
+      }
+      this.#add(frame);
+    }
+  }
+
+  #add(frame: Uint8Array): void {
+    this.#gather.set(frame, this.#gathered);
+    this.#gathered += frame.length;
+  }
+
+  #takeHeld(): Uint8Array | undefined {
+    const held = this.#held;
+    this.#held = undefined;
+    return held;
+  }
+
+  /** The next frame in the session's order: what a lost connection left first, then new ones. */
+  #nextSequenced(): Uint8Array | undefined {
+    if (!this.#replay.hasNext) {
+      const made = this.#queue.next();
+      if (!made) return undefined;
+      this.#replay.push(made);
+    }
+    return this.#replay.takeNext();
+  }
+}

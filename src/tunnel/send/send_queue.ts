@@ -1,0 +1,226 @@
+import type { Clock } from "../../io/mod.ts";
+import { type FrameBuffer, FrameBufferPool, type FrameSize } from "../connection/buffers.ts";
+import { ProtocolError } from "../errors.ts";
+import type { FlightCap } from "./flight.ts";
+import { codeFrame, resetFrame, u64Frame } from "../wire/frame.ts";
+import * as limits from "../limits.ts";
+import type { LinkSlot } from "../connection/slot.ts";
+import { OutFrame } from "./out_frame.ts";
+import { Pacer } from "./pacer.ts";
+import type { ReplayBuffer } from "./replay.ts";
+import { Scheduler } from "./scheduler.ts";
+import type { TunnelStream } from "../stream/stream.ts";
+import type { TableOutput } from "../stream/table.ts";
+import * as wire from "../wire/layout.ts";
+
+/** What the queue asks of its session. */
+export interface SendQueueHost {
+  /** Stream 0, which has a turn of its own. */
+  readonly rpc: TunnelStream;
+  /** Streams that are open, the RPC's excepted: the last word waits until there is none. */
+  readonly openStreams: number;
+}
+
+export interface SendQueueOptions {
+  readonly host: SendQueueHost;
+  readonly clock: Clock;
+  readonly slot: LinkSlot;
+  /** What was sent so far; the queue only looks at its numbers. */
+  readonly replay: ReplayBuffer;
+  readonly flight: FlightCap;
+  /** The largest DATA payload that the peer accepts, bytes. */
+  readonly peerMaxData: number;
+}
+
+/**
+ * The sequenced frames that were not sent yet, and which of them is next: what is owed to the peer,
+ * the RPC's frames, those of the streams in turn, the last word. Owned by the session.
+ */
+export class SendQueue implements TableOutput {
+  readonly #host: SendQueueHost;
+  readonly #clock: Clock;
+  readonly #slot: LinkSlot;
+  readonly #replay: ReplayBuffer;
+  readonly #flight: FlightCap;
+  readonly #peerMaxData: number;
+
+  readonly #frameBuffers = new FrameBufferPool();
+  readonly #scheduler = new Scheduler<TunnelStream>(limits.MAX_DATA + wire.HEADER_LENGTH);
+  readonly #pacer = new Pacer();
+  #stopPace: (() => void) | undefined;
+  #rpcTurn = true;
+  readonly #creditOwed = new Set<TunnelStream>();
+  readonly #resetOwed = new Map<number, Uint8Array>();
+
+  #goaway: "none" | "wanted" | "sent" = "none";
+  #goawayEnd = 0;
+  #fatal: Uint8Array | undefined;
+
+  constructor(options: SendQueueOptions) {
+    this.#host = options.host;
+    this.#clock = options.clock;
+    this.#slot = options.slot;
+    this.#replay = options.replay;
+    this.#flight = options.flight;
+    this.#peerMaxData = options.peerMaxData;
+  }
+
+  /** A clean end is wanted or under way; no stream may be opened. */
+  get ending(): boolean {
+    return this.#goaway !== "none";
+  }
+
+  /** The other end was told that this one is done. */
+  get doneSaid(): boolean {
+    return this.#goaway === "sent";
+  }
+
+  /** The other end has all, that this one is done included. */
+  get doneAcked(): boolean {
+    return this.doneSaid && this.#replay.acked >= this.#goawayEnd;
+  }
+
+  /** Holds all streams together, the RPC excepted, to `rate` bytes per second, from now on. */
+  setBandwidth(rate: number): void {
+    this.#pacer.setRate(rate, this.#clock.now());
+    // What waits was reckoned with the rate of before.
+    this.#stopPace?.();
+    this.#stopPace = undefined;
+    this.#slot.wake();
+  }
+
+  /** Says, once all streams are over, that this end is done. */
+  wantGoaway(): void {
+    if (this.#goaway === "none") this.#goaway = "wanted";
+    this.#slot.wake();
+  }
+
+  /** Says before all else that the session is over, and why. */
+  sayFatal(code: wire.GoawayCode, reason: string): void {
+    this.#fatal = codeFrame(wire.GOAWAY, wire.GOAWAY_CODES[code], reason);
+  }
+
+  /** The session is over: nothing is owed any more but to say so. */
+  stop(): void {
+    this.#stopPace?.();
+    this.#creditOwed.clear();
+    this.#resetOwed.clear();
+  }
+
+  // TableOutput
+
+  get maxData(): number {
+    return Math.min(limits.MAX_DATA, this.#peerMaxData, this.#flight.frameBytes);
+  }
+
+  readyToSend(stream: TunnelStream): void {
+    if (stream !== this.#host.rpc) this.#scheduler.ready(stream);
+    this.#slot.wake();
+  }
+
+  owesCredit(stream: TunnelStream): void {
+    if (this.#creditOwed.has(stream)) return;
+    this.#creditOwed.add(stream);
+    this.#slot.wake();
+  }
+
+  owesReset(
+    stream: TunnelStream,
+    code: wire.ResetCode,
+    finalOffset: number,
+    reason: string,
+  ): void {
+    this.#resetOwed.set(
+      stream.id,
+      resetFrame(stream.id, wire.RESET_CODES[code], finalOffset, reason),
+    );
+    this.#slot.wake();
+  }
+
+  get resetsOwed(): number {
+    return this.#resetOwed.size;
+  }
+
+  forget(stream: TunnelStream): void {
+    this.#scheduler.remove(stream);
+    this.#creditOwed.delete(stream);
+    if (this.#goaway === "wanted") this.#slot.wake();
+  }
+
+  takeFrameBuffer(size: FrameSize): FrameBuffer {
+    return this.#frameBuffers.take(size);
+  }
+
+  // The order
+
+  /** The next frame to send; it is taken out. `undefined` when none may be sent now. */
+  next(): OutFrame | undefined {
+    if (this.#fatal) {
+      const frame = new OutFrame(this.#fatal);
+      this.#fatal = undefined;
+      // It is the last word, whatever else was to be said.
+      this.#goaway = "sent";
+      return frame;
+    }
+    if (this.#goaway === "sent") return undefined;
+    const control = this.#newControl();
+    if (control) return new OutFrame(control);
+    // RPC goes first, but one frame at a time, so that bulk is never shut out by it.
+    const rpcFirst = this.#rpcTurn;
+    this.#rpcTurn = !rpcFirst;
+    const made = rpcFirst
+      ? this.#host.rpc.takeFrame() ?? this.#newBulk()
+      : this.#newBulk() ?? this.#host.rpc.takeFrame();
+    if (made) return made;
+    if (this.#goaway === "wanted" && this.#host.openStreams === 0) {
+      this.#goaway = "sent";
+      const frame = codeFrame(wire.GOAWAY, wire.GOAWAY_CODES.done, "");
+      this.#goawayEnd = this.#replay.end + frame.length;
+      return new OutFrame(frame);
+    }
+    return undefined;
+  }
+
+  #newControl(): Uint8Array | undefined {
+    if (this.#creditOwed.size === 0 && this.#resetOwed.size === 0) return undefined;
+    if (this.#replay.inFlight > this.#flight.most + limits.MAX_UNACKED_CONTROL) {
+      throw new ProtocolError(
+        `The other end left ${this.#replay.inFlight} bytes unacknowledged and goes on sending`,
+      );
+    }
+    for (const stream of this.#creditOwed) {
+      this.#creditOwed.delete(stream);
+      return u64Frame(wire.CREDIT, stream.id, stream.grantCredit());
+    }
+    for (const [id, frame] of this.#resetOwed) {
+      this.#resetOwed.delete(id);
+      return frame;
+    }
+    return undefined;
+  }
+
+  #newBulk(): OutFrame | undefined {
+    if (this.#stopPace) return undefined;
+    const stream = this.#scheduler.next();
+    if (!stream) return undefined;
+    const length = stream.nextFrameLength;
+    const inFlight = this.#replay.inFlight;
+    if (inFlight > 0 && inFlight + length > this.#flight.bytes) {
+      this.#flight.held();
+      return undefined;
+    }
+    if (this.#pacer.rate !== Infinity) {
+      const wait = this.#pacer.wait(this.#clock.now());
+      if (wait > 0) {
+        this.#stopPace = this.#clock.after(wait, () => {
+          this.#stopPace = undefined;
+          this.#slot.wake();
+        });
+        return undefined;
+      }
+      this.#pacer.spend(length);
+    }
+    this.#scheduler.sent(stream, length);
+    return stream.takeFrame();
+  }
+}

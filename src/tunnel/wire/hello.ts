@@ -1,0 +1,120 @@
+/**
+ * Preface and HELLO, from and to bytes. Pure.
+ *
+ * @module
+ */
+import { printable, UnexpectedEndError } from "../../io/mod.ts";
+import { ProtocolError } from "../errors.ts";
+import { frameOf } from "./frame.ts";
+import * as limits from "../limits.ts";
+import * as wire from "./layout.ts";
+
+/** What each end says of itself before anything else. */
+export interface Hello {
+  readonly role: "connecting" | "listening";
+  readonly hasSecret: boolean;
+  /** Largest DATA payload accepted, bytes. */
+  readonly maxData: number;
+  /** Streams the other end may have open at a time. */
+  readonly maxStreams: number;
+  /** Credit each new stream starts with, bytes. */
+  readonly firstWindow: number;
+  /** Window of stream 0, bytes. */
+  readonly rpcWindow: number;
+  /** How long this end keeps the session without a connection, ms. */
+  readonly graceMs: number;
+  /** 16 bytes. */
+  readonly sessionId: Uint8Array;
+  /** 32 bytes. */
+  readonly nonce: Uint8Array;
+  /** Version of the program, at most 16 ASCII characters. */
+  readonly version: string;
+}
+
+/** The wire's own version as told in a preface. */
+export interface WireVersion {
+  readonly major: number;
+  readonly minor: number;
+}
+
+export function encodePreface(): Uint8Array {
+  const bytes = new Uint8Array(wire.PREFACE_LENGTH);
+  bytes.set(wire.MAGIC);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(12, wire.VERSION_MAJOR);
+  view.setUint16(14, wire.VERSION_MINOR);
+  return bytes;
+}
+
+/**
+ * @param bytes fewer than it takes when the connection ended after them.
+ * @throws {ProtocolError} when it is no preface; the message shows what came instead.
+ * @throws {UnexpectedEndError} when it is the beginning of one.
+ */
+export function parsePreface(bytes: Uint8Array): WireVersion {
+  // A TLS record of the handshake, or an alert that tells somebody that he does not speak TLS.
+  if ((bytes[0] === 0x16 || bytes[0] === 0x15) && bytes[1] === 0x03) {
+    throw new ProtocolError("The other end speaks TLS, and this end was told to use plain tcp");
+  }
+  for (let i = 0; i < wire.MAGIC.length && i < bytes.length; i++) {
+    if (bytes[i] !== wire.MAGIC[i]) {
+      const text = printable(new TextDecoder("latin1").decode(bytes));
+      throw new ProtocolError(`The other end is not vmferry: it began with "${text}"`);
+    }
+  }
+  if (bytes.length < wire.PREFACE_LENGTH) {
+    throw new UnexpectedEndError(bytes.length, wire.PREFACE_LENGTH);
+  }
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  return { major: view.getUint16(12), minor: view.getUint16(14) };
+}
+
+/** The HELLO frame. */
+export function encodeHello(hello: Hello): Uint8Array {
+  const bytes = new Uint8Array(wire.HELLO_LENGTH);
+  const view = new DataView(bytes.buffer);
+  view.setUint8(0, hello.role === "connecting" ? wire.ROLE_CONNECTING : wire.ROLE_LISTENING);
+  view.setUint8(1, hello.hasSecret ? wire.HELLO_FLAG_SECRET : 0);
+  view.setUint32(4, hello.maxData);
+  view.setUint32(8, hello.maxStreams);
+  view.setUint32(12, hello.firstWindow);
+  view.setUint32(16, hello.rpcWindow);
+  view.setUint32(20, hello.graceMs);
+  bytes.set(hello.sessionId, 32);
+  bytes.set(hello.nonce, 48);
+  new TextEncoder().encodeInto(hello.version, bytes.subarray(80, 96));
+  return frameOf(wire.HELLO, 0, bytes);
+}
+
+/**
+ * @throws {ProtocolError} naming the member that is out of its bounds.
+ */
+export function parseHello(payload: Uint8Array): Hello {
+  const view = new DataView(payload.buffer, payload.byteOffset, payload.length);
+  const role = view.getUint8(0);
+  if (role !== wire.ROLE_CONNECTING && role !== wire.ROLE_LISTENING) {
+    throw new ProtocolError(`HELLO names role ${role}, expected 1 or 2`);
+  }
+  const flags = view.getUint8(1);
+  // A later minor version may define more flags and use reserved bytes; they are not looked at.
+  const version = new TextDecoder("latin1").decode(payload.subarray(80, 96)).replace(/\0+$/, "");
+  return {
+    role: role === wire.ROLE_CONNECTING ? "connecting" : "listening",
+    hasSecret: (flags & wire.HELLO_FLAG_SECRET) !== 0,
+    maxData: bounded("largest DATA payload", view.getUint32(4), limits.MIN_MAX_DATA, 2 ** 31),
+    maxStreams: bounded("number of streams", view.getUint32(8), 1, 2 ** 31),
+    firstWindow: bounded("first window", view.getUint32(12), limits.MIN_MAX_DATA, 2 ** 32),
+    rpcWindow: bounded("RPC window", view.getUint32(16), limits.MIN_MAX_DATA, 2 ** 32),
+    graceMs: bounded("grace", view.getUint32(20), 0, limits.MAX_GRACE_MS),
+    sessionId: payload.slice(32, 48),
+    nonce: payload.slice(48, 80),
+    version: printable(version),
+  };
+}
+
+function bounded(what: string, value: number, min: number, max: number): number {
+  if (value < min || value > max) {
+    throw new ProtocolError(`HELLO names a ${what} of ${value}, expected ${min} to ${max}`);
+  }
+  return value;
+}

@@ -1,0 +1,44 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { MigrationError } from "../../../src/migrate/errors.ts";
+import { probeExports } from "../../../src/migrate/disks/probe_exports.ts";
+import type { TunnelStream } from "../../../src/tunnel/mod.ts";
+import { serverSaying, WHOLE } from "../../nbd/dialogue.ts";
+
+const MIB = 1024 * 1024;
+const DISK = {
+  ...{ name: "vd0", device: "d", sizeBytes: MIB, exportName: "disk" },
+  ...{ jobId: "j", targetNode: "t", noHoles: null },
+};
+
+/** A destination whose NBD server hangs up on so many connections before it answers one. */
+function hangingUp(times: number) {
+  let opened = 0;
+  const openChannel = () => {
+    const pipe = ++opened <= times ? serverSaying([], { hangUp: true }) : serverSaying(WHOLE);
+    return Promise.resolve(pipe as unknown as TunnelStream);
+  };
+  return { peer: { openChannel }, opened: () => opened };
+}
+
+const options = { awayMs: 1000, signal: new AbortController().signal };
+
+Deno.test("a server that hangs up on a probe is asked again", async () => {
+  const { peer, opened } = hangingUp(2);
+  await probeExports(peer, [DISK], options);
+  assertEquals(opened(), 3);
+});
+
+Deno.test("a server that always hangs up is told of, with the disk", async () => {
+  const { peer, opened } = hangingUp(Infinity);
+  const error = await assertRejects(() => probeExports(peer, [DISK], options), MigrationError);
+  assertEquals([error.code, error.side], ["probe-closed", "destination"]);
+  assertEquals(error.message.startsWith("disk vd0: "), true, error.message);
+  assertEquals(opened(), 3);
+});
+
+Deno.test("an export of another size is told of at once", async () => {
+  const { peer, opened } = hangingUp(0);
+  const wrong = { ...DISK, sizeBytes: 2 * MIB };
+  const error = await assertRejects(() => probeExports(peer, [wrong], options), MigrationError);
+  assertEquals([error.code, opened()], ["probe-size-mismatch", 1]);
+});

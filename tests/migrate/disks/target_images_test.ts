@@ -1,0 +1,108 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { silentLogger } from "../../../src/io/mod.ts";
+import { targetOptions } from "../../../src/migrate/disks/mirror_target.ts";
+import { lookAtImages, thickened } from "../../../src/migrate/disks/target_images.ts";
+import { QmpClient } from "../../../src/qmp/mod.ts";
+import { FakeQemu } from "../../support/fake_qemu.ts";
+import { memoryPipe } from "../../support/memory_pipe.ts";
+
+const SIZE = 64 << 20;
+const LOCAL = { name: "vd0", nodeName: "n0", sizeBytes: SIZE, format: "raw" } as const;
+const PAIRS = [{
+  name: "vd0",
+  sizeBytes: SIZE,
+  local: { ...LOCAL, readOnly: false, empty: false, shared: false },
+}];
+
+Deno.test("a thin raw file in which zeroes allocate is found, by zeroes in its hole", async () => {
+  const { images, commands } = await look({ bytes: 4096, fills: true });
+  assertEquals(images, [{ disk: "vd0", sizeBytes: SIZE, allocated: false, fills: true }]);
+  assertEquals(commands, [`qemu-io n0 "write -z -u ${SIZE / 2} 65536"`]);
+});
+
+Deno.test("a thin raw file in which zeroes stay holes is a target as any other", async () => {
+  const { images, commands } = await look({ bytes: 0, fills: false });
+  assertEquals([images, commands.length], [[], 1]);
+});
+
+Deno.test("a preallocated image is found, and nothing is written to it", async () => {
+  const { images, commands } = await look({ bytes: SIZE, fills: false });
+  assertEquals(images, [{ disk: "vd0", sizeBytes: SIZE, allocated: true, fills: false }]);
+  assertEquals(commands, []);
+});
+
+Deno.test("nothing is written to an image with data, a block device or another format", async () => {
+  for (const image of [{ bytes: 1 << 20 }, { protocol: "host_device" }, { format: "qcow2" }]) {
+    const { images, commands } = await look({ bytes: 0, fills: true, ...image });
+    assertEquals([images, commands], [[], []]);
+  }
+});
+
+Deno.test("a QEMU that does not answer has no such image", async () => {
+  const { images } = await look({ bytes: 0, fills: true, format: undefined });
+  assertEquals(images, []);
+});
+
+Deno.test("an image that will not stay thin is named to a source before 10.1 only", () => {
+  const images = [
+    { disk: "vd0", sizeBytes: SIZE, allocated: false, fills: true },
+    { disk: "vd1", sizeBytes: SIZE, allocated: true, fills: false },
+  ];
+  const of = (major: number, minor: number) =>
+    thickened(
+      { atLeast: (a, b) => major > a || (major === a && minor >= b) } as QmpClient,
+      images,
+    );
+  assertEquals(of(10, 1), []);
+  const [warning, ...more] = of(10, 0);
+  assertStringIncludes(warning!, "disk vd0 will not stay thin: all of its 64 MiB");
+  assertEquals(more, []);
+});
+
+Deno.test("zeroes are written as holes unless the target is to have none", () => {
+  const mirror = {
+    ...{ name: "vd0", device: "n0", sizeBytes: SIZE, exportName: "e", jobId: "j" },
+    targetNode: "j-target",
+  };
+  const [thin, thick] = [null, true].map((noHoles) => targetOptions({ ...mirror, noHoles }, "/s"));
+  const server = { type: "unix", path: "/s" } as const;
+  const client = { driver: "nbd", server, export: "e", "reconnect-delay": 0 } as const;
+  const [unmap, ignore] = ["unmap", "ignore"] as const;
+  assertEquals(thin, {
+    ...{ ...client, "node-name": "j-target", "detect-zeroes": unmap, discard: unmap },
+  });
+  assertEquals(thick, {
+    ...{ driver: "raw", "node-name": "j-target", discard: ignore },
+    file: { ...client, "node-name": "j-nbd", "detect-zeroes": "off", discard: ignore },
+  });
+});
+
+async function look(image: {
+  bytes: number;
+  fills: boolean;
+  protocol?: string;
+  format?: string | undefined;
+}) {
+  const { fills, protocol = "file" } = image;
+  const format = "format" in image ? image.format : "raw";
+  let { bytes } = image;
+  const commands: string[] = [];
+  const [ours, theirs] = memoryPipe();
+  const qemu = new FakeQemu(theirs, {
+    "query-named-block-nodes": () =>
+      format === undefined ? { error: { class: "GenericError", desc: "no" } } : {
+        return: [
+          { "node-name": "n0", drv: format, file: "/a", image: { "actual-size": bytes } },
+          { "node-name": "#1", drv: protocol, file: "/a", image: { "actual-size": bytes } },
+        ],
+      },
+    "human-monitor-command": (args) => {
+      commands.push(String(args["command-line"]));
+      if (fills) bytes += 65536;
+      return { return: "" };
+    },
+  });
+  const images = await lookAtImages(await QmpClient.open(ours), PAIRS, silentLogger);
+  qemu.close();
+  return { images, commands };
+}

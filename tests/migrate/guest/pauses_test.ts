@@ -1,0 +1,137 @@
+import { assertEquals } from "@std/assert";
+import { silentLogger } from "../../../src/io/mod.ts";
+import { GuestStops } from "../../../src/migrate/guest/pauses.ts";
+import { GuestWatch } from "../../../src/migrate/guest/watch.ts";
+import { QmpClient } from "../../../src/qmp/mod.ts";
+import { FakeQemu } from "../../support/fake_qemu.ts";
+import { ManualClock, settle } from "../../support/manual_clock.ts";
+import { memoryPipe } from "../../support/memory_pipe.ts";
+
+/** A guest, what may stop it, and all that is done to it, in order. */
+async function stops({ running = true } = {}) {
+  const [ours, theirs] = memoryPipe();
+  const done: string[] = [];
+  const command = (name: string) => () => {
+    done.push(name);
+    return { return: {} };
+  };
+  const qemu = new FakeQemu(theirs, {
+    ...{ stop: command("stop"), cont: command("cont") },
+    "query-status": () => ({ return: { status: "paused", running: false } }),
+  });
+  const qmp = await QmpClient.open(ours);
+  const clock = new ManualClock();
+  const cancel = new AbortController();
+  const guest = new GuestWatch(running, {
+    ...{ qmp, log: silentLogger, report: () => {}, asleepCanGo: () => true },
+    onFault: (error) => done.push(`fault ${error.message}`),
+  });
+  const all = new GuestStops({
+    ...{ clock, guest: () => guest, signal: cancel.signal, holdMs: () => 300 },
+    report: (event) => event.event === "warning" && done.push(event.code),
+    write: (stopped) => {
+      done.push(`stopped: ${stopped}`);
+      return Promise.resolve();
+    },
+    onFault: (error) => done.push(`fault ${error}`),
+  });
+  return {
+    ...{ all, clock, cancel, done, guest },
+    async happens(event: string) {
+      await qemu.say({ event, data: {}, timestamp: { seconds: 1, microseconds: 0 } });
+      await later();
+    },
+    end: () => qmp[Symbol.asyncDispose](),
+  };
+}
+
+/** All that can happen without time passing has happened. */
+async function later(): Promise<void> {
+  for (let i = 0; i < 30; i++) await settle();
+}
+
+const HELD = ["stopped: held", "stop", "cont", "stopped: no"];
+const never = () => new Promise<void>(() => {});
+
+Deno.test("a guest is held until what is waited for has come, and it is written down around that", async () => {
+  const { all, clock, done, end } = await stops();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const holding = all.hold(() => promise);
+  await later();
+  assertEquals(done, HELD.slice(0, 2));
+  await clock.advance(120);
+  resolve();
+  assertEquals(await holding, { done: true, ms: 120 });
+  assertEquals(done, HELD);
+  // As often as it takes.
+  assertEquals(await all.hold(() => Promise.resolve()), { done: true, ms: 0 });
+  assertEquals(done, [...HELD, ...HELD]);
+  await end();
+});
+
+Deno.test("what comes after the last hold waits until the guest runs again, and none comes after it", async () => {
+  const { all, clock, done, end } = await stops();
+  const holding = all.hold(never);
+  let isOver = false;
+  const over = all.holdNoMore().then(() => isOver = true);
+  await later();
+  assertEquals([done, isOver], [HELD.slice(0, 2), false]);
+  await clock.advance(300);
+  await over;
+  assertEquals([await holding, done], [{ done: false, ms: 300 }, HELD]);
+  assertEquals(await all.hold(never), undefined);
+  assertEquals(done, HELD);
+  await end();
+});
+
+Deno.test("a guest is held no longer than it may be, and no longer than the migration is wanted", async () => {
+  const late = await stops();
+  let told: unknown;
+  const holding = late.all.hold((signal) => {
+    signal.addEventListener("abort", () => told = "no longer");
+    return never();
+  });
+  await later();
+  await late.clock.advance(300);
+  assertEquals(await holding, { done: false, ms: 300 });
+  assertEquals([late.done, told], [HELD, "no longer"]);
+  await late.end();
+
+  const cancelled = await stops();
+  const cut = cancelled.all.hold(never);
+  await later();
+  cancelled.cancel.abort(new Error("given up"));
+  assertEquals(await cut, { done: false, ms: 0 });
+  assertEquals(cancelled.done, HELD);
+  assertEquals(await cancelled.all.hold(never), undefined);
+  await cancelled.end();
+});
+
+Deno.test("a guest that stands for another reason is not held, and so not let go", async () => {
+  const paused = await stops({ running: false });
+  assertEquals(await paused.all.hold(never), undefined);
+  assertEquals(paused.done, []);
+  await paused.end();
+
+  const suspended = await stops();
+  suspended.all.suspend("the time is up");
+  suspended.all.due();
+  // Not even while it is only about to be stopped.
+  assertEquals(await suspended.all.hold(never), undefined);
+  await later();
+  assertEquals(suspended.done, ["guest-suspended", "stopped: suspended", "stop"]);
+  assertEquals(await suspended.all.hold(never), undefined);
+  await suspended.end();
+});
+
+Deno.test("a guest that somebody lets run while it is held is not continued once more", async () => {
+  const { all, clock, done, guest, happens, end } = await stops();
+  const holding = all.hold(never);
+  await later();
+  await happens("RESUME");
+  await clock.advance(300);
+  assertEquals(await holding, { done: false, ms: 300 });
+  assertEquals(done, ["stopped: held", "stop", "stopped: no"]);
+  assertEquals([guest.shouldRun, guest.suspended], [true, false]);
+  await end();
+});

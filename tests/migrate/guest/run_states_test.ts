@@ -1,0 +1,31 @@
+import { assertEquals } from "@std/assert";
+import type { SourceRecord } from "../../../src/migrate/mod.ts";
+import { carriesAsleep, isToRun } from "../../../src/migrate/guest/run_states.ts";
+
+const record = (change: Partial<SourceRecord>) =>
+  ({ state: "mirror", stopped: "no", wasRunning: true, ...change }) as SourceRecord;
+
+Deno.test("a guest that was let run or paused while no tool saw it is as its owner left it", () => {
+  assertEquals(isToRun("running", record({ wasRunning: false })), true);
+  assertEquals(isToRun("paused", record({})), false);
+  assertEquals(isToRun("paused", record({ state: "ram" })), false);
+  assertEquals(isToRun("paused", record({ wasRunning: false })), false);
+});
+
+Deno.test("a guest that stands because of the migration is to run as it did before", () => {
+  for (const stopped of ["held", "suspended"] as const) {
+    assertEquals(isToRun("paused", record({ stopped })), true, stopped);
+  }
+  for (const state of ["ram", "switchover"] as const) {
+    for (const status of ["finish-migrate", "postmigrate"]) {
+      assertEquals(isToRun(status, record({ state })), true, `${state}, ${status}`);
+      assertEquals(isToRun(status, record({ state, wasRunning: false })), false);
+    }
+  }
+});
+
+Deno.test("QEMU carries a sleeping guest over from 9.0 on", () => {
+  assertEquals(["7.2.22", "8.2.0", "9.0.0", "10.0.2"].map(carriesAsleep), [
+    ...[false, false, true, true],
+  ]);
+});

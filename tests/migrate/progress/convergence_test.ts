@@ -1,0 +1,93 @@
+import { assertEquals } from "@std/assert";
+import { Convergence } from "../../../src/migrate/progress/convergence.ts";
+
+const MiB = 1024 * 1024;
+
+/** Looks twice a second for so long; what was found, with the second of each. */
+function watch(
+  seconds: number,
+  at: (
+    t: number,
+  ) => { transferred?: number; total?: number; ready?: boolean; ram?: [number, number] },
+): { found: [number, string][]; convergence: Convergence } {
+  const convergence = new Convergence();
+  const found: [number, string][] = [];
+  for (let t = 0.5; t <= seconds; t += 0.5) {
+    const { transferred = 100 * MiB, total = 100 * MiB, ready = false, ram } = at(t);
+    const findings = convergence.look({
+      now: t * 1000,
+      disks: [{ name: "vd0", transferred, total, ready }],
+      ram: ram
+        ? { transferred: 1, iteration: ram[0], remaining: ram[1], total: 1, dirtyRate: 9 * MiB }
+        : null,
+      rate: 10 * MiB,
+    });
+    for (const f of findings) {
+      const what = f.kind === "disk"
+        ? `disk ${f.written / MiB} ${f.copied / MiB} ${f.behind / MiB}${f.close ? " close" : ""}`
+        : `ram ${f.left / MiB} ${f.rate / MiB}`;
+      found.push([t, what]);
+    }
+  }
+  return { found, convergence };
+}
+
+Deno.test("a disk that the guest changes faster than it crosses is found out, with the rates", () => {
+  // 100 MiB at 10 MiB/s, the guest changes 12 MiB/s.
+  const { found } = watch(60, (t) => ({ transferred: 10 * MiB * t, total: (100 + 12 * t) * MiB }));
+  // Gone through once after 10.6 s (what had changed by the first look is part of it), and 15 s more.
+  assertEquals(found, [[26, `disk 12 10 ${100 + 2 * 26}`]]);
+});
+
+Deno.test("a disk that comes nearer, however slowly, is left alone", () => {
+  const slow = watch(100, (t) => ({ transferred: 10 * MiB * t, total: (1000 + 9.9 * t) * MiB }));
+  assertEquals(slow.found, []);
+  assertEquals(slow.convergence.onceThrough, false);
+  const done = watch(
+    100,
+    (t) => ({ transferred: (100 + t) * MiB, total: (100 + t) * MiB, ready: true }),
+  );
+  assertEquals(done.found, []);
+  assertEquals(done.convergence.onceThrough, true);
+});
+
+Deno.test("a disk that is nearly in step and stays so while the guest writes is found out soon", () => {
+  const near = (ready: boolean, wrote = 1) =>
+    watch(14, (t) => ({
+      ...{ transferred: (100 + wrote * t - 0.25) * MiB, total: (100 + wrote * t) * MiB, ready },
+    })).found;
+  // Gone through once by 1 s, and 3 s more.
+  assertEquals(near(false), [[4, "disk 1 1 0.25 close"]]);
+  assertEquals(near(true), [], "it is in step");
+  assertEquals(near(false, 0), [], "nobody writes");
+  const silent = watch(10, (t) => {
+    const through = 100 + Math.min(t, 2);
+    return { transferred: (through - 0.25) * MiB, total: (through + (t > 2 ? 0.01 * t : 0)) * MiB };
+  });
+  assertEquals(silent.found, [], "nothing gets through");
+  const falling = watch(
+    10,
+    (t) => ({ transferred: (100 + t) * MiB, total: (100 + 1.1 * t) * MiB }),
+  );
+  assertEquals(falling.found, [], "it falls back, slowly");
+});
+
+Deno.test("a disk in step that stays a little behind is in step", () => {
+  const behind = (mib: number) =>
+    watch(40, (t) => ({ transferred: 100 * MiB * t, total: (100 * t + mib) * MiB, ready: true }));
+  assertEquals(behind(15).found, []);
+  assertEquals(behind(17).found.length, 1);
+});
+
+Deno.test("memory whose rounds do not become shorter is found out, and told again after a minute", () => {
+  // Rounds of 4 s; each has `left` at its start.
+  const rounds = (left: (round: number) => number) =>
+    watch(90, (t) => {
+      const round = 1 + Math.floor(t / 4);
+      return { ram: [round, left(round) * (1 - (t % 4) / 4)] };
+    }).found;
+  // Round 2 begins at 4 s; round 5 does 12 s later and is over at 20 s.
+  assertEquals(rounds(() => 16 * MiB), [[20, "ram 16 10"], [80, "ram 16 10"]]);
+  assertEquals(rounds((round) => 0.9 ** round * 16 * MiB), [], "slowly, but it comes to an end");
+  assertEquals(watch(90, (t) => ({ ram: [1, (100 - t) * MiB] })).found, [], "the first round");
+});

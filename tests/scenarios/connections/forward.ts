@@ -1,0 +1,117 @@
+import { writeAll } from "../../../src/io/mod.ts";
+import { connectUnix } from "../../../src/tunnel/mod.ts";
+import { filesIn, peakMemoryMiB } from "../support/host.ts";
+import { assertExit, type Scenario } from "../support/scenario.ts";
+import { echoHash, echoServer, longestRoundTrip, stallingServer } from "../support/streams.ts";
+
+/** Size of the long stream; `VMFERRY_FORWARD_MIB` for another one. */
+const MIB = Number(Deno.env.get("VMFERRY_FORWARD_MIB") ?? 256);
+const STALL_MS = 10_000;
+/** What a round trip may take at most while another stream stands still and a third one is full. */
+const ROUND_TRIP_MS = 500;
+
+/** UNIX sockets through a tunnel, for whoever drives QEMU with another tool. */
+export const scenario: Scenario = {
+  name: "forward",
+  about: "forward carries any byte stream: half-close, 64 at once, a stalled one holds up no other",
+  timeoutMs: 600_000,
+  async run(context) {
+    const { dir } = context;
+    await Deno.mkdir(`${dir}/from`);
+    await Deno.mkdir(`${dir}/to`);
+    const secret = `${dir}/secret`;
+    await Deno.writeTextFile(secret, crypto.randomUUID(), { mode: 0o600 });
+    const go = Promise.withResolvers<void>();
+    using _echo = echoServer(`${dir}/to/echo`);
+    using _stall = stallingServer(`${dir}/to/stall`, go.promise);
+
+    const to = context.vmferry({
+      name: "destination",
+      args: [
+        ...["forward", "--json", "--secret-file", secret, "--listen", "tcp://127.0.0.1:0"],
+        ...["--to", `echo=unix://${dir}/to/echo`, "--to", `stall=unix://${dir}/to/stall`],
+        ...["--to", `nobody=unix://${dir}/to/nobody`],
+      ],
+    });
+    const address = await to.address();
+    const names = ["echo", "stall", "nobody", "unknown"];
+    const from = context.vmferry({
+      name: "source",
+      args: [
+        ...["forward", "--json", "--secret-file", secret],
+        ...names.flatMap((name) => ["--from", `${name}=unix://${dir}/from/${name}`]),
+        address,
+      ],
+    });
+    await from.waitEvent("listening", (e) => e.address === `unix://${dir}/from/unknown`);
+    const { mode } = await Deno.stat(`${dir}/from/echo`);
+    if ((mode! & 0o777) !== 0o600) throw new Error(`A socket has mode ${mode!.toString(8)}`);
+
+    context.note(`${MIB} MiB there and back`);
+    const start = performance.now();
+    await echoHash(`${dir}/from/echo`, MIB * 2 ** 20, 1);
+    const rate = MIB * 2 / ((performance.now() - start) / 1000);
+
+    context.note("64 streams at once");
+    await Promise.all(
+      Array.from({ length: 64 }, (_, i) => echoHash(`${dir}/from/echo`, 1_000_003 + i, i + 2)),
+    );
+
+    context.note("nobody listens there, or the name is unknown: an end, and the rest goes on");
+    for (const name of ["nobody", "unknown"]) {
+      const pipe = await connectUnix(`${dir}/from/${name}`);
+      if (await pipe.read(new Uint8Array(1)).catch(() => null) !== null) throw new Error("Bytes?");
+      pipe.close();
+      await from.waitEvent("stream", (e) => e.channel === name && e.error !== null);
+    }
+
+    context.note("a reader that stands still");
+    const stalled = await connectUnix(`${dir}/from/stall`);
+    const filling = fill(stalled, 64 << 20);
+    filling.catch(() => {}); // when something else fails, that is what is told
+    const pause = new Promise<void>((resolve) => setTimeout(resolve, STALL_MS));
+    const longest = await longestRoundTripWith(`${dir}/from/echo`, pause);
+    if (longest > ROUND_TRIP_MS) throw new Error(`A round trip took ${longest.toFixed(0)} ms`);
+    go.resolve();
+    const counted = await filling;
+    if (counted !== String(64 << 20)) throw new Error(`${counted} bytes passed the stalled reader`);
+
+    const peak = Math.max(await peakMemoryMiB(to.pid), await peakMemoryMiB(from.pid));
+    for (const ferry of [from, to]) {
+      ferry.signal("SIGTERM");
+      await assertExit(ferry, 0, 20_000);
+    }
+    const left = await filesIn(`${dir}/from`);
+    if (left.length > 0) throw new Error(`Left: ${left.join(", ")}`);
+    return `${rate.toFixed(0)} MiB/s there and back, longest round trip beside a stalled reader ` +
+      `${longest.toFixed(0)} ms, peak memory ${peak} MiB`;
+  },
+};
+
+/** Round trips while a third stream carries as much as it can. */
+async function longestRoundTripWith(path: string, until: Promise<void>): Promise<number> {
+  let over = false;
+  until.then(() => over = true);
+  const bulk = async () => {
+    while (!over) await echoHash(path, 32 << 20, 99);
+  };
+  const [longest] = await Promise.all([longestRoundTrip(path, until), bulk()]);
+  return longest;
+}
+
+/** Sends so many bytes and returns what is answered after the end. */
+async function fill(
+  pipe: Awaited<ReturnType<typeof connectUnix>>,
+  bytes: number,
+): Promise<string> {
+  const chunk = new Uint8Array(1 << 20);
+  for (let left = bytes; left > 0; left -= chunk.length) await writeAll(pipe, chunk);
+  await pipe.closeWrite();
+  const answer = new Uint8Array(64);
+  let text = "";
+  for (let n; (n = await pipe.read(answer)) !== null;) {
+    text += new TextDecoder().decode(answer.subarray(0, n));
+  }
+  pipe.close();
+  return text;
+}

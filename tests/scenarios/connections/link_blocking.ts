@@ -1,0 +1,56 @@
+import { Pair } from "../pair/pair.ts";
+import { MiB } from "../pair/pair_options.ts";
+import { assertExit, type Scenario } from "../support/scenario.ts";
+
+/** How long the guest's writes may stand still, ms: a link is dead after 5 s, and away for 5 s. */
+const MOST_MS = 30_000;
+/** Each of them waits for an answer: without one there is not a single one more. */
+const WRITES = 2_000;
+
+/** From QEMU 8.2 on a guest that writes too fast waits for the destination. */
+export const scenario: Scenario = {
+  name: "link_blocking",
+  about: "a guest whose writes wait for the destination does not wait for one that is silent",
+  timeoutMs: 300_000,
+  async run(context) {
+    const pair = await Pair.start(context, {
+      ...{ bytes: 8 * MiB, disks: [{ from: "raw", to: "raw" }] },
+      guest: { waitUs: 0, ramPages: 0, ramStep: 0 },
+    });
+    const { source } = pair;
+    const commands = await source.execute<{ name: string }[]>("query-commands");
+    if (!commands.some((c) => c.name === "block-job-change")) {
+      return "nothing to see: this QEMU can't make the guest's writes wait";
+    }
+    const receive = pair.receive(["--dead-after", "5"]);
+    const limited = ["--bandwidth", "512K", "--dead-after", "5"];
+    const address = await receive.address();
+    let migrate = pair.migrate(address, limited);
+    await migrate.waitEvent("progress", (e) => {
+      const [{ transferred }] = e.disks as [{ transferred: number }];
+      return transferred >= 8 * MiB;
+    });
+    await pair.set("bandwidth=128K");
+    await migrate.waitEvent("warning", (e) => e.code === "mirror-write-blocking", 120_000);
+
+    context.note("taken up by another process, which is told of it by nobody");
+    migrate.signal("SIGKILL");
+    await migrate.exit();
+    migrate = pair.migrate(address, [...limited, "--resume"]);
+    await migrate.waitEvent("progress");
+
+    receive.signal("SIGSTOP");
+    // It may still write what the tunnel takes: the first that stands is looked for while it goes on.
+    await migrate.waitEvent("link", (e) => e.state === "down", 30_000);
+    const since = performance.now();
+    await source.waitCounter(await source.counter() + WRITES, MOST_MS);
+    const stood = Math.round(performance.now() - since);
+    receive.signal("SIGCONT");
+    await migrate.waitEvent("link", (e) => e.state === "up", 30_000);
+    await pair.set("bandwidth=none");
+    await assertExit(migrate, 0, 120_000);
+    await assertExit(receive, 0);
+    await pair.assertArrived();
+    return `${WRITES} writes more within ${stood} ms of the link's end`;
+  },
+};

@@ -1,0 +1,47 @@
+import { Network } from "../support/network.ts";
+import { Pair } from "../pair/pair.ts";
+import { assertExit, type Scenario } from "../support/scenario.ts";
+
+/** How long the link goes as each phase begins, ms. */
+const CUTS = { prepare: 1000, mirror: 1000, ram: 5000, switchover: 1000, handover: 1000 };
+
+/** A cable that is pulled whenever a phase begins. */
+export const scenario: Scenario = {
+  name: "link_cuts",
+  about:
+    "the link goes for 1 s or 5 s as each phase begins, and for 20 s in the copy: no write is lost",
+  timeoutMs: 240_000,
+  async run(context) {
+    const network = context.use(await Network.create());
+    const pair = await Pair.start(context, { network });
+    const receive = pair.receive();
+    const migrate = pair.migrate(await receive.address(), ["--bandwidth", "30M"]);
+    const cut = async (ms: number) => {
+      await network.cut();
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      await network.restore();
+    };
+    for (const [phase, ms] of Object.entries(CUTS)) {
+      // The destination is the first to know that there is a session to cut in that phase.
+      const first = phase === "prepare" ? receive : migrate;
+      await first.waitEvent("phase", (e) => e.phase === phase, 120_000);
+      context.note(`cut in ${phase}`);
+      await cut(ms);
+      if (phase !== "mirror") continue;
+      // Long enough for both ends to find the connection dead and to make new ones in vain.
+      await migrate.waitEvent("progress", (e) => moved(e) > 16 << 20);
+      context.note("cut for long");
+      await cut(20_000);
+    }
+    await assertExit(migrate, 0, 120_000);
+    await assertExit(receive, 0, 60_000);
+    const downs = migrate.events.entries.filter((e) => e.event === "link" && e.state === "up");
+    const { totalMs } = await migrate.waitEvent("result");
+    await pair.assertArrived();
+    return `${downs.length} reconnects, total ${totalMs} ms`;
+  },
+};
+
+function moved(event: { readonly [member: string]: unknown }): number {
+  return (event.disks as { transferred: number }[]).reduce((sum, d) => sum + d.transferred, 0);
+}

@@ -1,0 +1,42 @@
+import { startLine } from "../../../tools/bench/line.ts";
+import { Pair } from "../pair/pair.ts";
+import { MiB } from "../pair/pair_options.ts";
+import { assertExit, type Scenario } from "../support/scenario.ts";
+
+const RTT_MS = 80;
+const MBIT = 1000;
+/** The guest writes so often that there is always something under way, us. */
+const WAIT_US = 2_000;
+
+/** A guest that writes again before the last write was answered for, over a link with a long way. */
+export const scenario: Scenario = {
+  name: "long_link",
+  about: "a disk that stays nearly in step over a long link is told of soon, and helped",
+  timeoutMs: 120_000,
+  async run(context) {
+    const pair = await Pair.start(context, {
+      ...{ bytes: 16 * MiB, disks: [{ from: "raw", to: "raw" }] },
+      guest: { waitUs: WAIT_US },
+    });
+    const line = context.use(await startLine(RTT_MS, MBIT));
+    const receive = pair.receiveWith([
+      ...["--listen", `tcp://127.0.0.1:${line.far}`, "--secret-file", pair.secretFile],
+    ]);
+    await receive.address();
+    const commands = await pair.source.execute<{ name: string }[]>("query-commands");
+    const canBlock = commands.some((c) => c.name === "block-job-change");
+    const migrate = pair.migrate(`tcp://127.0.0.1:${line.near}`);
+    const code = canBlock ? "mirror-write-blocking" : "guest-held";
+    const { message } = await migrate.waitEvent("warning", (e) => e.code === code, 20_000);
+    if (!/nearly in step/.test(String(message))) throw new Error(`It was told: ${message}`);
+    await assertExit(migrate, 0, 60_000);
+    await assertExit(receive, 0);
+    await pair.assertArrived();
+    const seen = pair.source.events.entries.map(({ event }) => event).filter((e) =>
+      /^(STOP|RESUME)$/.test(e)
+    );
+    const expected = canBlock ? ["STOP"] : ["STOP", "RESUME", "STOP"];
+    if (`${seen}` !== `${expected}`) throw new Error(`The guest saw ${seen}, not ${expected}`);
+    return String(message);
+  },
+};

@@ -1,0 +1,47 @@
+import { Pair } from "../pair/pair.ts";
+import { assertExit, type Scenario } from "../support/scenario.ts";
+
+const DISKS = [{ from: "qcow2", to: "qcow2" }, { from: "raw", to: "raw" }] as const;
+const SNAPSHOTS = "disk vd0: internal snapshots before-the-upgrade stay behind";
+const BITMAPS = "disk vd0: persistent dirty bitmaps monday stay behind";
+
+/** A mirror copies what the guest sees, as it is now. */
+export const scenario: Scenario = {
+  name: "behind",
+  about:
+    "internal snapshots and persistent bitmaps of a disk stay behind, which is told before and as it goes",
+  timeoutMs: 60_000,
+  async run(context) {
+    const pair = await Pair.start(context, { bytes: 16 << 20, disks: DISKS });
+    const { source } = pair;
+    const [snapshot, bitmap] = ["before-the-upgrade", "monday"];
+    await source.execute("blockdev-snapshot-internal-sync", {
+      device: "source-vd0",
+      name: snapshot,
+    });
+    const add = { node: "source-vd0", name: bitmap, persistent: true };
+    await source.execute("block-dirty-bitmap-add", add);
+
+    const check = context.vmferry({
+      name: "check",
+      args: ["check", "--json", "--qmp", source.qmpSocket],
+    });
+    await assertExit(check, 0);
+    const { warnings } = await check.waitEvent("check");
+    assertTold(warnings as string[], "check");
+
+    const receive = pair.receive();
+    const migrate = pair.migrate(await receive.address());
+    await assertExit(migrate, 0);
+    await assertExit(receive, 0);
+    const told = migrate.events.entries.filter((e) => e.code === "stays-behind");
+    assertTold(told.map((e) => String(e.message)), "migrate");
+    await pair.assertArrived();
+  },
+};
+
+function assertTold(lines: readonly string[], who: string): void {
+  for (const line of [SNAPSHOTS, BITMAPS]) {
+    if (!lines.includes(line)) throw new Error(`${who} said ${lines.join("; ")}, expected ${line}`);
+  }
+}

@@ -1,0 +1,67 @@
+import { Pair } from "../pair/pair.ts";
+import { MiB } from "../pair/pair_options.ts";
+import { assertNotCancelledLate } from "../pair/pair_outcome.ts";
+import { assertExit, type Scenario } from "../support/scenario.ts";
+
+/** When it is cancelled, ms after QEMU is told: as it begins, while it gives all away, once it has. */
+const MOMENTS_MS = [-60, -30, -25, -20, -18, -16, -12, -6, 0, 40];
+
+/** Cancelled from the moment on in which QEMU is told to give the disks and the guest away. */
+export const scenario: Scenario = {
+  name: "cancel_late",
+  about: "cancelled while QEMU gives disks and guest away, the guest goes on here, whole",
+  timeoutMs: 240_000,
+  async run(context) {
+    const pair = await Pair.start(context, {
+      ...{ bytes: 4 * MiB, disks: [{ from: "raw", to: "raw" }], gated: true, memoryMiB: 64 },
+      // Writes at once when it runs again: QEMU ends if it has not taken the disks back by then.
+      guest: { waitUs: 200, ramPages: 256, ramStep: 2 },
+    });
+    const { source, destination } = pair.gates;
+    let completed = 0;
+    for (const momentMs of MOMENTS_MS) {
+      context.note(`cancelled at ${momentMs} ms`);
+      const before = pair.source.events.entries.length;
+      const toldToGo = source.hold("migrate-continue");
+      const copying = source.hold("blockdev-mirror");
+      const receive = pair.receive();
+      const migrate = pair.migrate(await receive.address());
+      await copying.arrived;
+      // Without it the destination does not say that it has loaded the guest. The comparison of the
+      // disks, which is over by now, has had an NBD server too.
+      const loading = destination.hold("nbd-server-stop");
+      copying.release();
+      await Promise.all([toldToGo.arrived, loading.arrived]);
+      const cancel = () => migrate.signal("SIGTERM");
+      const go = () => toldToGo.release();
+      momentMs < 0 ? cancel() : go();
+      // The gate passes nothing on meanwhile: what the tool says of its own accord once it is cancelled
+      // reaches QEMU right behind migrate-continue.
+      const until = performance.now() + Math.abs(momentMs);
+      while (performance.now() < until);
+      momentMs < 0 ? go() : cancel();
+      await pair.source.events.waitFor(
+        "the guest to run again",
+        (e) => e.event === "RESUME" && pair.source.events.entries.indexOf(e) >= before,
+      );
+      loading.release();
+      await assertExit(migrate, 5, 30_000);
+      await assertExit(receive, 5, 30_000);
+      for (const ferry of [migrate, receive]) {
+        const { next } = await ferry.waitEvent("result");
+        if (!/QEMU anew with -incoming defer/.test(String(next))) {
+          throw new Error(`${ferry.name}: got next "${next}", expected QEMU to be started anew`);
+        }
+      }
+      const statuses = pair.source.events.entries.slice(before)
+        .filter((e) => e.event === "MIGRATION").map((e) => e.data.status);
+      if (statuses.includes("completed")) completed++;
+      await pair.assertStillAtSource({ destinationGone: true });
+      await pair.renewDestination();
+    }
+    const told = source.commands.filter((command) => command === "migrate-continue").length;
+    if (told !== MOMENTS_MS.length) throw new Error(`QEMU was told to switch over ${told} times`);
+    assertNotCancelledLate(pair);
+    return `${MOMENTS_MS.length} times, ${completed} of them after QEMU had given all away`;
+  },
+};

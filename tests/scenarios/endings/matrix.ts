@@ -1,0 +1,53 @@
+import { playCell } from "../../matrix/cell.ts";
+import { FAULTS } from "../../matrix/faults.ts";
+import { PHASES } from "../../matrix/phases.ts";
+import { type Scenario, ScenarioContext } from "../support/scenario.ts";
+
+/** Phase and fault: each phase and each fault once or more, those that are over soon. */
+const CELLS: readonly (readonly [phase: string, fault: string])[] = [
+  ["prepare", "kill -9 source tool"],
+  ["probe", "SIGTERM destination tool"],
+  ["probe", "ENOSPC at the destination"],
+  ["mirror, early", "kill -9 destination tool"],
+  ["mirror, early", "link cut for good"],
+  ["mirror, late", "kill -9 source QEMU"],
+  ["ready", "kill -9 destination tool"],
+  ["ram", "kill -9 destination QEMU"],
+  ["ram", "link cut short"],
+  ["pre-switchover", "cancel"],
+  ["cancel - continue", "SIGTERM source tool"],
+  ["finish sent", "SIGSTOP destination tool 10 s"],
+  ["guest runs", "SIGSTOP source tool 10 s"],
+  ["source ends", "kill -9 source tool"],
+];
+const AT_ONCE = 3;
+
+/** A tenth of `make matrix`. */
+export const scenario: Scenario = {
+  name: "matrix",
+  about:
+    "a fault in a phase, whichever: never two guests, never none, nothing left (a tenth of all)",
+  timeoutMs: 500_000,
+  async run(context) {
+    const queue = [...CELLS];
+    const worker = async () => {
+      for (let cell; (cell = queue.shift());) await play(context, ...cell);
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, worker));
+    return `${CELLS.length} cells`;
+  },
+};
+
+async function play(context: ScenarioContext, phaseName: string, faultName: string): Promise<void> {
+  const phase = PHASES.find(({ name }) => name === phaseName)!;
+  const fault = FAULTS.find(({ name }) => name === faultName)!;
+  const dir = await Deno.makeTempDir({ dir: context.dir, prefix: "c" });
+  const cell = new ScenarioContext(dir, context.signal);
+  try {
+    await playCell(cell, phase, fault);
+  } catch (error) {
+    throw new Error(`${phaseName}, ${faultName}: ${(error as Error).stack}\n${cell.report()}`);
+  } finally {
+    await cell[Symbol.asyncDispose]();
+  }
+}

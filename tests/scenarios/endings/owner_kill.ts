@@ -1,0 +1,62 @@
+import { Pair } from "../pair/pair.ts";
+import { assertExit, type Scenario, type ScenarioContext } from "../support/scenario.ts";
+import { allMove } from "../support/vmferry.ts";
+
+/** What the guest's owner does while it is on its way outlives the tool that saw it. */
+export const scenario: Scenario = {
+  name: "owner_kill",
+  about:
+    "a guest that its owner let run, or paused, before its tool was killed arrives or stays as he left it",
+  timeoutMs: 180_000,
+  async run(context) {
+    for (const did of ["cont", "stop"] as const) {
+      context.note(`${did}, killed while disks are copied, resumed`);
+      const resumed = await begin(context, did, "resumed");
+      await kill(resumed);
+      const again = resumed.pair.migrate(resumed.address, ["--resume"]);
+      await assertExit(again, 0, 60_000);
+      await assertExit(resumed.receive, 0);
+      await resumed.pair.assertArrived();
+
+      context.note(`${did}, killed once the memory has crossed, taken back`);
+      const undone = await begin(context, did, "undone");
+      const { pair } = undone;
+      await pair.source.events.waitFor(
+        "the memory to have crossed",
+        (e) => e.event === "MIGRATION" && e.data.status === "completed",
+      );
+      await kill(undone);
+      await assertExit(pair.recover("source", ["--yes"]), 0, 30_000);
+      const status = await pair.source.status();
+      const expected = did === "cont" ? "running" : "postmigrate";
+      if (status !== expected) throw new Error(`The source is ${status}, expected ${expected}`);
+    }
+    return "as he left it, resumed and taken back";
+  },
+};
+
+type Begun = Awaited<ReturnType<typeof begin>>;
+
+/** A migration while whose disks are copied the owner does something; `undone`: it can't be finished. */
+async function begin(context: ScenarioContext, did: "cont" | "stop", what: "resumed" | "undone") {
+  const dir = `${context.dir}/${did[0]}${what[0]}`;
+  await Deno.mkdir(dir);
+  const gated = what === "undone";
+  const paused = did === "cont";
+  const pair = await Pair.start(context, { dir, gated, paused, bytes: 24 << 20 });
+  const receive = pair.receive();
+  const address = await receive.address();
+  const migrate = pair.migrate(address, ["--bandwidth", "16M"]);
+  await migrate.waitEvent("progress", allMove);
+  // Not before: the comparison of the disks stops an NBD server of its own.
+  if (gated) pair.gates.destination.hold("nbd-server-stop");
+  await pair.source.execute(did);
+  if (paused) pair.nowRuns();
+  else pair.nowPaused();
+  return { pair, receive, migrate, address };
+}
+
+async function kill({ migrate }: Begun): Promise<void> {
+  migrate.signal("SIGKILL");
+  await migrate.exit();
+}

@@ -1,0 +1,135 @@
+import type { Qemu } from "../support/qemu.ts";
+import {
+  assertExit,
+  assertNone,
+  type Scenario,
+  type ScenarioContext,
+} from "../support/scenario.ts";
+
+/** A machine that QEMU emulates. */
+interface Tried {
+  readonly name: string;
+  /** QEMU of that architecture, from Debian's package. */
+  readonly program: string;
+  readonly debian: string;
+  readonly machine: string;
+  readonly cpu?: string;
+  /** The disk's device; its drive is `d0`, its id `vd0`. */
+  readonly disk: string;
+  /** The guest is not started: it would stop for want of something to boot from. */
+  readonly paused?: boolean;
+}
+
+const MACHINES: readonly Tried[] = [
+  x86("x86 q35", "q35", "virtio-blk-pci"),
+  x86("x86 i440fx", "pc", "virtio-blk-pci"),
+  x86("x86 microvm", "microvm", "virtio-blk-device"),
+  {
+    ...{ name: "aarch64 virt", program: "qemu-system-aarch64", debian: "qemu-system-arm" },
+    ...{ machine: "virt", cpu: "cortex-a57", disk: "virtio-blk-pci" },
+  },
+  {
+    ...{ name: "s390x", program: "qemu-system-s390x", debian: "qemu-system-misc" },
+    ...{ machine: "s390-ccw-virtio", disk: "virtio-blk-ccw", paused: true },
+  },
+  {
+    ...{ name: "pseries", program: "qemu-system-ppc64", debian: "qemu-system-ppc" },
+    ...{ machine: "pseries", disk: "virtio-blk-pci" },
+  },
+  {
+    ...{ name: "riscv64 virt", program: "qemu-system-riscv64", debian: "qemu-system-misc" },
+    ...{ machine: "virt", disk: "virtio-blk-pci" },
+  },
+];
+
+function x86(name: string, machine: string, disk: string): Tried {
+  return { name, program: "qemu-system-x86_64", debian: "qemu-system-x86", machine, disk };
+}
+
+const BYTES = 8 << 20;
+
+/** What the firmware does is all that runs; the disk holds a pattern. */
+export const scenario: Scenario = {
+  name: "machines",
+  about: "machines of other kinds and architectures cross with a disk between equal versions (TCG)",
+  timeoutMs: 900_000,
+  long: true,
+  async run(context) {
+    const faults: string[] = [];
+    for (const tried of MACHINES) {
+      const outcome = await cross(context, tried).catch((error) => {
+        faults.push(`${tried.name}: ${error.message}`);
+        return "FAILED";
+      });
+      console.log(`     ${tried.name.padEnd(16)} ${outcome}`);
+    }
+    assertNone(faults);
+    return `${MACHINES.length} machines`;
+  },
+};
+
+async function cross(context: ScenarioContext, tried: Tried): Promise<string> {
+  context.note(tried.name);
+  const pattern = new Uint8Array(BYTES).map((_, i) => i * 31 + (i >> 12));
+  const source = await start(context, tried, "source", pattern);
+  const destination = await start(context, tried, "dest", new Uint8Array(BYTES));
+  const id = tried.name.replaceAll(" ", "-");
+  const link = `unix:///${context.dir}/${id}.link`;
+  const receive = context.vmferry({
+    name: `receive ${id}`,
+    args: [
+      ...["receive", "--json", "--qmp", destination.qmpSocket, "--listen", link],
+      ...["--run-dir", `${context.dir}/r-${id}`],
+    ],
+  });
+  await receive.address();
+  const migrate = context.vmferry({
+    name: `migrate ${id}`,
+    args: [
+      ...["migrate", "--json", "--qmp", source.qmpSocket, "--run-dir", `${context.dir}/m-${id}`],
+      link,
+    ],
+  });
+  await assertExit(migrate, 0, 120_000);
+  await assertExit(receive, 0);
+  const status = await destination.status();
+  const expected = tried.paused ? "paused" : "running";
+  if (status !== expected) throw new Error(`The destination is ${status}, expected ${expected}`);
+  const { qemu } = await destination.execute<
+    { qemu: { major: number; minor: number; micro: number } }
+  >(
+    "query-version",
+  );
+  await Promise.all([source.quit(), destination.quit()]);
+  const arrived = await Deno.readFile(`${context.dir}/${id}-dest.raw`);
+  const wrong = pattern.findIndex((byte, i) => arrived[i] !== byte);
+  if (wrong >= 0) throw new Error(`The disk differs from byte ${wrong} on`);
+  return `crosses, ${status}: QEMU ${qemu.major}.${qemu.minor}.${qemu.micro}`;
+}
+
+async function start(
+  context: ScenarioContext,
+  tried: Tried,
+  name: "source" | "dest",
+  content: Uint8Array,
+): Promise<Qemu> {
+  const path = `${context.dir}/${tried.name.replaceAll(" ", "-")}-${name}.raw`;
+  await Deno.writeFile(path, content);
+  const node = { driver: "raw", "node-name": "d0", file: { driver: "file", filename: path } };
+  try {
+    return await context.qemu({
+      ...{ name, disks: [], memoryMiB: 256, accel: "tcg" },
+      binary: tried.program,
+      machine: tried.machine,
+      incoming: name === "dest",
+      paused: tried.paused ?? false,
+      extra: [
+        ...(tried.cpu ? ["-cpu", tried.cpu] : []),
+        ...["-blockdev", JSON.stringify(node), "-device", `${tried.disk},drive=d0,id=vd0`],
+      ],
+    });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new Error(`there is no ${tried.program}: install Debian's ${tried.debian}`);
+  }
+}

@@ -1,0 +1,101 @@
+import { pack } from "../../../tools/pack.ts";
+import { project } from "../../../tools/run.ts";
+import type { Scenario } from "../support/scenario.ts";
+
+/** Runs that begin at once. */
+const AT_ONCE = 6;
+
+/** The packed kind of the one file, on a host that has seen none before. */
+export const scenario: Scenario = {
+  name: "packed",
+  about: "the packed file unpacks once, for its user alone, whole or not at all, with no network",
+  timeoutMs: 120_000,
+  async run(context) {
+    const file = `${context.dir}/vmferry`;
+    const flags = (await Deno.readTextFile(project("tools/permissions.txt")))
+      .split("\n").filter((line) => line.startsWith("--"));
+    await pack({ bundle: project("dist/vmferry.js"), flags, output: file });
+    const cache = `${context.dir}/cache`;
+    const run = (program: string, env: Record<string, string> = {}) =>
+      started(program, { XDG_CACHE_HOME: cache, TMPDIR: context.dir, ...env });
+
+    context.note("a file that was cut short unpacks to nothing");
+    const half = `${context.dir}/half`;
+    const whole = await Deno.readFile(file);
+    await Deno.writeFile(half, whole.subarray(0, whole.length / 2), { mode: 0o755 });
+    const short = await run(half);
+    expect(short.code === 1 && /could not unpack/.test(short.text), short.text);
+    expect((await contents(cache)).length === 0, "A file that was cut short left something");
+
+    context.note("several at once, without a network");
+    const first = await Promise.all(Array.from({ length: AT_ONCE }, () => run(file)));
+    for (const { code, text } of first) {
+      expect(code === 0 && /^vmferry .*\(packed, Deno /.test(text), text);
+    }
+    const [folder, ...more] = await contents(cache);
+    expect(folder !== undefined && more.length === 0, `The cache holds ${[folder, ...more]}`);
+    const { mode } = await Deno.stat(folder!);
+    expect((mode! & 0o077) === 0, `${folder} has mode ${mode!.toString(8)}`);
+
+    context.note("once");
+    const before = await Deno.stat(`${folder}/deno`);
+    const again = await run(file);
+    const after = await Deno.stat(`${folder}/deno`);
+    expect(again.code === 0, again.text);
+    expect(before.ino === after.ino && +before.mtime! === +after.mtime!, "It was unpacked again");
+
+    context.note("what others can write to is not run");
+    await Deno.chmod(folder!, 0o777);
+    const open = await run(file);
+    expect(open.code === 1 && /can be written to by others/.test(open.text), open.text);
+    await Deno.chmod(folder!, 0o700);
+
+    context.note("no setting for some other Deno changes it");
+    const odd = await run(file, { DENO_V8_FLAGS: "--no-such-flag", NODE_OPTIONS: "--bad" });
+    expect(odd.code === 0, odd.text);
+
+    context.note("without a home there is a folder of the user's for temporary files");
+    const own = `${context.dir}/vmferry-${Deno.uid()}`;
+    for (const home of [[], ["HOME="], [`HOME=${NO_HOME}`]]) {
+      const homeless = await started(file, { TMPDIR: context.dir }, [
+        ...["env", "-u", "HOME", "-u", "XDG_CACHE_HOME", ...home],
+      ]);
+      expect(homeless.code === 0, `${home}: ${homeless.text}`);
+      expect((await contents(own)).length === 1, `${home}: ${own} holds nothing`);
+      expect(!await exists(NO_HOME), `${home}: it made ${NO_HOME}`);
+    }
+    return `${AT_ONCE} at once`;
+  },
+};
+
+/** The home of users that have none, on Debian. */
+const NO_HOME = "/nonexistent";
+
+async function exists(path: string): Promise<boolean> {
+  return await Deno.lstat(path).then(() => true, () => false);
+}
+
+async function started(
+  program: string,
+  env: Record<string, string>,
+  prefix: readonly string[] = [],
+): Promise<{ readonly code: number; readonly text: string }> {
+  const { code, stdout, stderr } = await new Deno.Command("unshare", {
+    args: ["--net", ...prefix, program, "--version"],
+    env,
+  }).output();
+  const text = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes)).join("").trim();
+  return { code, text };
+}
+
+async function contents(cache: string): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { name } of Deno.readDir(`${cache}/vmferry`)) {
+    found.push(`${cache}/vmferry/${name}`);
+  }
+  return found;
+}
+
+function expect(condition: boolean, message: string): asserts condition {
+  if (!condition) throw new Error(message);
+}

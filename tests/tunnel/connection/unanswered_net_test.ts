@@ -1,0 +1,60 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { silentLogger, systemClock } from "../../../src/io/mod.ts";
+import {
+  connectSession,
+  connectTcp,
+  connectTls,
+  connectUnix,
+  SessionError,
+} from "../../../src/tunnel/mod.ts";
+import { readCredentials } from "../../../src/cli/endpoint/tls_dir.ts";
+import { inFolder } from "../../support/in_folder.ts";
+import { Pki } from "../../support/pki.ts";
+
+type Dial = Parameters<typeof connectSession>[0]["dial"];
+
+/** Whether a session that does not come about fails because nobody answers. */
+async function unanswered(dial: Dial, mayReconnect = true): Promise<boolean> {
+  const error = await assertRejects(() =>
+    connectSession({
+      ...{ dial, mayReconnect, clock: systemClock, log: silentLogger, connectMs: 100 },
+      local: { secret: undefined, graceMs: 0, version: "test" },
+    }), SessionError);
+  assertEquals(error.code, "unreachable");
+  return error.unanswered;
+}
+
+/** A port at which nobody listens. */
+function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
+Deno.test("an address at which nobody answers is told from one at which somebody else does", async () => {
+  await inFolder(async (dir) => {
+    const port = freePort();
+    const pki = await Pki.make(dir);
+    const client = await readCredentials(await pki.folder("c", "client", ["c"]), "client");
+    assertEquals(await unanswered(() => connectTcp("127.0.0.1", port)), true);
+    assertEquals(await unanswered(() => connectUnix(`${dir}/nobody.sock`)), true);
+    assertEquals(await unanswered(() => connectTls("127.0.0.1", port, client)), true);
+    assertEquals(await unanswered(() => new Promise(() => {})), true);
+
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const closing = (async () => {
+      for await (const conn of listener) conn.close();
+    })();
+    const somebody = listener.addr.port;
+    assertEquals(await unanswered(() => connectTls("127.0.0.1", somebody, client)), false);
+    const altname = new Error("The certificate of h is made out to another name");
+    assertEquals(await unanswered(() => Promise.reject(altname)), false);
+    listener.close();
+    await closing.catch(() => {});
+  });
+});
+
+Deno.test("what an ssh dials is its own affair, however it ends", async () => {
+  const refused = new Deno.errors.ConnectionRefused("Connection refused");
+  assertEquals(await unanswered(() => Promise.reject(refused), false), false);
+  assertEquals(await unanswered(() => new Promise(() => {}), false), false);
+});

@@ -1,0 +1,155 @@
+import { assert, assertEquals } from "@std/assert";
+import { FlightCap } from "../../../src/tunnel/send/flight.ts";
+import * as limits from "../../../src/tunnel/limits.ts";
+
+const MiB = 1024 * 1024;
+const FRAME = 64 * 1024;
+
+/** A link that holds what is under way for `rttMs` and lets `rate` bytes pass a millisecond. */
+class SimulatedLink {
+  readonly cap: FlightCap;
+  rate: number;
+  readonly #rttMs: number;
+  #now = 0;
+  #sent = 0;
+  #acked = 0;
+  /** When each frame under way will have been acknowledged. */
+  #underWay: number[] = [];
+  #freeAt = 0;
+
+  constructor(rate: number, rttMs: number, most = limits.IN_FLIGHT) {
+    this.cap = new FlightCap(most);
+    this.rate = rate;
+    this.#rttMs = rttMs;
+  }
+
+  /**
+   * Sends for `ms` as much as the cap and `offered`, bytes a millisecond, allow.
+   *
+   * @returns bytes acknowledged a millisecond.
+   */
+  run(ms: number, offered = Infinity): number {
+    const until = this.#now + ms;
+    const before = this.#acked;
+    const start = this.#now;
+    const sentBefore = this.#sent;
+    while (this.#now < until) {
+      this.#now += 0.1;
+      while (this.#underWay.length > 0 && this.#underWay[0]! <= this.#now) {
+        this.#underWay.shift();
+        this.#acked += FRAME;
+        this.cap.acked(this.#acked, this.#sent, this.#rttMs, this.#now);
+      }
+      while ((this.#sent - sentBefore) < offered * (this.#now - start)) {
+        if (this.#sent - this.#acked + FRAME > this.cap.bytes) {
+          this.cap.held();
+          break;
+        }
+        this.#freeAt = Math.max(this.#now, this.#freeAt) + FRAME / this.rate;
+        this.#underWay.push(this.#freeAt + this.#rttMs);
+        this.#sent += FRAME;
+      }
+    }
+    return (this.#acked - before) / ms;
+  }
+
+  /** How long a byte waits that is sent now, beyond the round trip, ms. */
+  get queueMs(): number {
+    return Math.max(0, this.#freeAt - this.#now);
+  }
+}
+
+for (
+  const [name, rate, rttMs] of [
+    ["1 Gbit/s, 1 ms", 125_000, 1],
+    ["1 Gbit/s, 50 ms", 125_000, 50],
+    ["1 Gbit/s, 100 ms", 125_000, 100],
+    ["10 Gbit/s, 20 ms", 1_250_000, 20],
+    ["loopback", 1_000_000, 0.2],
+  ] as const
+) {
+  Deno.test(`the cap grows until the connection is full: ${name}`, () => {
+    const link = new SimulatedLink(rate, rttMs);
+    link.run(20 * rttMs + 100);
+    const share = link.run(1000) / rate;
+    assert(share > 0.97, `${(share * 100).toFixed(1)} % of the link`);
+    const most = Math.max(2.2 * rate * rttMs, limits.QUEUE_BYTES);
+    assert(link.cap.bytes <= most, `${link.cap.bytes} bytes under way, expected ${most} at most`);
+  });
+}
+
+Deno.test("what is under way on a slow connection keeps nobody waiting for long", () => {
+  const link = new SimulatedLink(5_000, 10); // 5 MB/s
+  const share = link.run(5000) / 5_000;
+  assert(share > 0.95, `${share} of the link`);
+  assert(link.cap.bytes <= 300_000, `${link.cap.bytes} bytes`);
+  assert(link.queueMs < 60, `${link.queueMs} ms in the queue`);
+});
+
+Deno.test("a connection that becomes slower gets a lower cap, a faster one a higher", () => {
+  const link = new SimulatedLink(125_000, 20);
+  link.run(1000);
+  const before = link.cap.bytes;
+  link.rate = 12_500;
+  link.run(5000);
+  assert(link.cap.bytes < before / 4, `${before}, then ${link.cap.bytes}`);
+  link.rate = 125_000;
+  link.run(1000);
+  const share = link.run(1000) / 125_000;
+  assert(share > 0.97, `${share} of the link`);
+});
+
+Deno.test("a sender with little to send does not lower the cap", () => {
+  const link = new SimulatedLink(125_000, 50);
+  link.run(2000);
+  const before = link.cap.bytes;
+  link.run(5000, 1_000);
+  assertEquals(link.cap.bytes, before);
+});
+
+Deno.test("a sender with little to send at first is not held to that later", () => {
+  const link = new SimulatedLink(125_000, 50);
+  link.run(2000, 100);
+  assertEquals(link.cap.bytes, limits.FIRST_IN_FLIGHT);
+});
+
+Deno.test("a round trip that was measured too long at first does not leave the cap too high", () => {
+  const cap = new FlightCap(limits.IN_FLIGHT);
+  const rate = 1_000_000; // bytes per ms, never held back
+  let sent = 0;
+  const rounds = (count: number, rttMs: number, from: number) => {
+    for (let i = 0; i < count; i++) {
+      const now = from + i * limits.SHORTEST_ROUND_MS;
+      cap.acked(sent, sent, rttMs, now);
+      sent += rate * limits.SHORTEST_ROUND_MS;
+    }
+  };
+  rounds(10, 5, 0);
+  assertEquals(cap.bytes, 2 * rate * 5);
+  rounds(10, 0.2, 1000);
+  assertEquals(cap.bytes, limits.QUEUE_BYTES);
+});
+
+Deno.test("the cap is never above what was allowed", () => {
+  const link = new SimulatedLink(1_250_000, 100, 3 * MiB);
+  link.run(3000);
+  assertEquals(link.cap.bytes, 3 * MiB);
+});
+
+Deno.test("a new connection starts anew, with what the old one had if that was more", () => {
+  const link = new SimulatedLink(125_000, 50);
+  link.run(2000);
+  const before = link.cap.bytes;
+  link.cap.restart();
+  assertEquals(link.cap.bytes, before);
+  const slow = new SimulatedLink(5_000, 1);
+  slow.run(2000);
+  slow.cap.restart();
+  assertEquals(slow.cap.bytes, limits.FIRST_IN_FLIGHT);
+});
+
+Deno.test("several frames fit under any cap", () => {
+  const slow = new SimulatedLink(1_000, 1);
+  slow.run(5000);
+  assert(slow.cap.frameBytes * 4 <= slow.cap.bytes);
+});
