@@ -94,7 +94,13 @@ async function denoRelay(
 ): Promise<Relay> {
   const port = freePort();
   const path = `${dir}/relay.sock`;
-  const relay = [Deno.execPath(), "run", "-A", "--no-check", project(`tools/bench/relays/${script}`)];
+  const relay = [
+    Deno.execPath(),
+    "run",
+    "-A",
+    "--no-check",
+    project(`tools/bench/relays/${script}`),
+  ];
   return await startRelay(path, {
     far: [...relay, "listen", `${port}`, target, ...extra],
     farListens: port,
