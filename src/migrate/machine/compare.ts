@@ -1,4 +1,4 @@
-import type { Inventory, MachineDescription } from "../../rpc/mod.ts";
+import type { DeviceDescription, Inventory, MachineDescription } from "../../rpc/mod.ts";
 import { compareCpus, type FeatureNames } from "./compare_cpus.ts";
 import { compareDevices, named } from "./compare_devices.ts";
 import type { Difference } from "./rules.ts";
@@ -41,7 +41,7 @@ export function compareMachines(
     ...withoutOwners(compareRamBlocks(a, b), source, destination),
     ...compareQueues(a, b),
     ...compareTpms(a, b),
-    ...compareMedia(a, b),
+    ...compareMedia(source, destination),
   ];
 }
 
@@ -203,15 +203,52 @@ function compareTpms(a: MachineDescription, b: MachineDescription): Difference[]
   return [{ rule: "tpm", message }];
 }
 
-function compareMedia(a: MachineDescription, b: MachineDescription): Difference[] {
-  return a.media.flatMap(({ name, sizeBytes }) => {
-    const other = b.media.find((medium) => medium.name === name);
+/** A drive without an id is named by its node, which may be another at the other end: its place decides. */
+function compareMedia(source: Inventory, destination: Inventory): Difference[] {
+  const differences = source.machine.media.flatMap(({ name, sizeBytes }) => {
+    const other = mediumOf(name, destination) ?? mediumAt(placeOf(name, source), destination);
     // A drive that is missing is a device that is missing.
-    if (!other || other.sizeBytes === sizeBytes) return [];
-    const words = (bytes: number | null) =>
-      bytes === null ? "no medium" : `a medium of ${bytes} bytes`;
-    const message = `drive ${name} holds ${words(sizeBytes)} at the source and ` +
-      `${words(other.sizeBytes)} at the destination`;
-    return [{ rule: "medium", message } as const];
+    return other === undefined ? [] : mediumDifference(name, sizeBytes, other.sizeBytes);
   });
+  // A drive without an id or a medium is not among the media: it has no name at all.
+  const atEmpty = destination.machine.media.flatMap(({ name, sizeBytes }) => {
+    if (mediumOf(name, source)) return [];
+    const place = placeOf(name, destination);
+    if (mediumAt(place, source)?.sizeBytes !== null) return [];
+    return mediumDifference(name, null, sizeBytes);
+  });
+  return [...differences, ...atEmpty];
+}
+
+function mediumDifference(name: string, here: number | null, there: number | null): Difference[] {
+  if (here === there) return [];
+  const words = (bytes: number | null) =>
+    bytes === null ? "no medium" : `a medium of ${bytes} bytes`;
+  const message = `drive ${name} holds ${words(here)} at the source and ${words(there)} at the ` +
+    "destination";
+  return [{ rule: "medium", message }];
+}
+
+type Medium = Pick<MachineDescription["media"][number], "sizeBytes">;
+
+function mediumOf(name: string, { machine }: Inventory): Medium | undefined {
+  return machine.media.find((medium) => medium.name === name);
+}
+
+/** The device without an id that has this drive. */
+function placeOf(drive: string, { devices }: Inventory): DeviceDescription | undefined {
+  return devices.find(({ id, properties }) => id === "" && properties["drive"] === drive);
+}
+
+/** What the device at that place holds; `undefined` where there is none like it. */
+function mediumAt(
+  place: DeviceDescription | undefined,
+  inventory: Inventory,
+): Medium | undefined {
+  const device = inventory.devices.find(({ key, type }) =>
+    key === place?.key && type === place.type
+  );
+  const drive = device?.properties["drive"];
+  if (drive === undefined) return undefined;
+  return drive === "" ? { sizeBytes: null } : mediumOf(drive, inventory);
 }

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { compareMachines, staysBehindIn } from "../../../src/migrate/machine/compare.ts";
 import { ALLOWABLE, type Difference, judge, RULES } from "../../../src/migrate/machine/rules.ts";
-import { device, inventory, onPci, virtio } from "./devices.ts";
+import { bus, device, inventory, onPci, virtio } from "./devices.ts";
 
 const told = (differences: readonly Difference[]) =>
   differences.map(({ rule, message }) => `${rule}: ${message}`);
@@ -113,6 +113,35 @@ Deno.test("switches of the machine, TPMs, queue pairs, maxcpus and media are com
   }, { possible: 2 });
   assertEquals(compareMachines(here, there).map((d) => d.rule), [
     ...["cpu-count", "machine-property", "nic-queues", "tpm", "medium"] as const,
+  ]);
+});
+
+Deno.test("a drive without an id is compared with the one at the same place", () => {
+  const drive = (addr: string, drive: string) => device("ide-cd", "", { unit: addr, drive });
+  const onIde = (...drives: string[]) =>
+    onPci(
+      device(
+        "piix3-ide",
+        "",
+        { addr: "01.1" },
+        ...drives.map((name, i) => bus(`ide.${i}`, "IDE", drive("0", name))),
+      ),
+    );
+  const at = (drives: string[], sizes: number[]) =>
+    inventory(onIde(...drives), {
+      media: sizes.map((sizeBytes, i) => ({ name: drives[i]!, sizeBytes })),
+    });
+  const source = at(["a", "b", ""], [2048, 4096]);
+  assertEquals(told(compareMachines(source, at(["x", "y", ""], [2048, 4096]))), []);
+  assertEquals(told(compareMachines(source, at(["x", "y", ""], [4096, 2048]))), [
+    "medium: drive a holds a medium of 2048 bytes at the source and a medium of 4096 bytes at the destination",
+    "medium: drive b holds a medium of 4096 bytes at the source and a medium of 2048 bytes at the destination",
+  ]);
+  assertEquals(told(compareMachines(source, at(["x", "y", "z"], [2048, 4096, 512]))), [
+    "medium: drive z holds no medium at the source and a medium of 512 bytes at the destination",
+  ]);
+  assertEquals(told(compareMachines(at(["x", "y", "z"], [2048, 4096, 512]), source)), [
+    "medium: drive z holds a medium of 512 bytes at the source and no medium at the destination",
   ]);
 });
 
