@@ -3,6 +3,7 @@ import type { StorageNode } from "../../rpc/mod.ts";
 import { addressOf, type StorageAddress } from "./address.ts";
 import { type ChainNode, chainOf } from "./chain.ts";
 import { fileKeys, type StorageKeys } from "./file_keys.ts";
+import { qemuProcess } from "../qemu_process.ts";
 import type { DescribeHost, HostFacts } from "./host_facts.ts";
 
 /** A disk's root node, and what is known of it and of all below it. */
@@ -25,8 +26,8 @@ export async function identifyDisks(
   const graph = await queryBlockGraph(qmp);
   const chains = roots.map((root) => chainOf(graph, root));
   const storage = chains.flat().filter((node) => node.isStorage);
-  const addresses = new Map(storage.map((node) => [node.name, addressOf(node)]));
-  // What QEMU opened relative to its own folder can't be found from ours.
+  const found = new Map(storage.map((node) => [node.name, addressOf(node)]));
+  const addresses = await findableFromHere(qmp, found);
   const paths = [...new Set([...addresses.values()].flatMap((a) => a?.path ?? []))]
     .filter((path) => path.startsWith("/") && !path.startsWith("/dev/fd"));
   const host = await describeHost(paths);
@@ -37,6 +38,24 @@ export async function identifyDisks(
     }),
   }));
   return { graph, disks };
+}
+
+/**
+ * QEMU resolves a relative path against its own directory, which /proc has. Where that is not vmferry's to
+ * read, or no longer the one that QEMU had (`-daemonize`), nothing is there and the content decides.
+ */
+async function findableFromHere(
+  qmp: QmpClient,
+  addresses: ReadonlyMap<string, StorageAddress | undefined>,
+): Promise<ReadonlyMap<string, StorageAddress | undefined>> {
+  const isRelative = (path: string | undefined) => path !== undefined && !path.startsWith("/");
+  if (![...addresses.values()].some((address) => isRelative(address?.path))) return addresses;
+  const process = await qemuProcess(qmp);
+  if (process === null) return addresses;
+  return new Map([...addresses].map(([name, address]) => {
+    if (!address || !isRelative(address.path)) return [name, address];
+    return [name, { ...address, path: `/proc/${process}/cwd/${address.path}` }];
+  }));
 }
 
 function describeNode(

@@ -87,7 +87,7 @@ async function backingFile(context: ScenarioContext): Promise<void> {
   if (!await sameBytes(before.path, image.path)) throw new Error("The base was written to");
 }
 
-/** One raw file under two names, without locks, beside a disk that does cross. */
+/** One raw file under two names, one of them relative, without locks, beside a disk that does cross. */
 async function twoNames(context: ScenarioContext): Promise<void> {
   context.note("one file under two names");
   const { dir, image, before } = await prepare(context, "names");
@@ -96,7 +96,7 @@ async function twoNames(context: ScenarioContext): Promise<void> {
   const second = await secondDisk(dir);
   const ends = await TwoEnds.start(context, dir, {
     source: [raw("vd0", file(image.path, OFF)), raw("vd1", file(second.from.path))],
-    destination: [raw("vd0", file(other, OFF)), raw("vd1", file(second.to.path))],
+    destination: [raw("vd0", file(relative(other), OFF)), raw("vd1", file(second.to.path))],
   });
   const receive = ends.receive();
   await receive.address();
@@ -106,6 +106,11 @@ async function twoNames(context: ScenarioContext): Promise<void> {
   await assertExit(receive, 0);
   await assertWhole(image, before, await ends.assertArrived());
   if (!await sameBytes(second.from.path, second.to.path)) throw new Error("vd1 differs");
+}
+
+/** The path as seen from the directory that QEMU is started in. */
+function relative(path: string): string {
+  return Deno.cwd().replaceAll(/[^/]+\/?/g, "../").slice(1) + path.slice(1);
 }
 
 /** Two servers over one file: nothing but the content tells. */
