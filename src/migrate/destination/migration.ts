@@ -28,6 +28,10 @@ import { leftHere, UndoList } from "../undo.ts";
 
 /** How long a source may take to leave once all is over, ms. */
 const LEAVE_MS = 5_000;
+/** A source before 1.1 calls neither `describe` nor `describeDisks`; it prints the warnings of `prepare`. */
+const OLD_SOURCE =
+  "the source's vmferry is too old to compare both ends: make sure yourself that both machines are " +
+  "the same and that no disk of the destination is on storage of the source";
 /** Least time for a source to come back to a migration that was taken up, ms. */
 const LEASE_AT_LEAST_MS = 10_000;
 
@@ -206,6 +210,7 @@ export class DestinationMigration {
     });
     let answeredStatus = false;
     const describer = new MachineDescriber(this.#qmp);
+    let wasCompared = false;
     const rpc = new RpcPeer(session.rpc, {
       clock,
       log,
@@ -213,9 +218,18 @@ export class DestinationMigration {
       handlers: {
         describe: (params) => describer.page(params),
         cpuFeatures: async () => ({ features: await cpuFeatures(this.#qmp) }),
-        describeDisks: (params) => this.#idle().describe(params),
+        describeDisks: (params) => {
+          wasCompared = true;
+          return this.#idle().describe(params);
+        },
         compareBlocks: (params) => this.#idle().compare(params),
-        prepare: (params) => this.#prepare(session, channels, params),
+        prepare: async (params) => {
+          const isFirst = this.#record?.migration !== params.migration;
+          const result = await this.#prepare(session, channels, params);
+          // A source without disks to compare has no storage to lose.
+          if (wasCompared || !isFirst || params.disks.length === 0) return result;
+          return { ...result, warnings: [...result.warnings, OLD_SOURCE] };
+        },
         attach: (params) => Promise.resolve(this.#attach(session, channels, params)),
         openTunnel: (params) => channels.open(params),
         load: () => this.#onLoad(session),

@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { DeadlineError, systemClock, withDeadline } from "../../../src/io/mod.ts";
 import { firstRecord } from "../../../src/migrate/journal.ts";
 import { MigrationError } from "../../../src/migrate/mod.ts";
@@ -47,6 +47,20 @@ Deno.test("a check beside a migration that is being prepared is refused and touc
   await assertRejects(() => two.prepare(check, never), RpcError, "Another migration is under way");
   assertEquals(destination.qemu.exports.size, 1);
   await Promise.all([one.close(), two.close()]);
+  await destination.end();
+});
+
+Deno.test("a source that compares nothing, as before 1.1, is warned", async () => {
+  const destination = await fakeDestination(systemClock);
+  const [older, current] = [await destination.source(), await destination.source()];
+  const check = { ...announced("one"), checkOnly: true };
+  const { warnings } = await older.prepare(check, never);
+  assertEquals(warnings.length, 1);
+  assertMatch(warnings[0]!, /too old to compare/);
+  await current.describeDisks({ disks: [DISK] }, never);
+  assertEquals((await current.prepare(check, never)).warnings, []);
+  assertEquals((await current.prepare(announced("two"), never)).warnings, []);
+  await Promise.all([older.close(), current.close()]);
   await destination.end();
 });
 
