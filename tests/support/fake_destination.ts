@@ -119,10 +119,12 @@ export async function fakeDestination(
     ...{ graceMs: 0, disks: [], report, clock, log: silentLogger },
     runDir: { path: (name: string) => `/run/${name}` },
     journal: { write: (record) => Promise.resolve(void written.push(record)) },
-    describeHost: NO_HOST,
-    connectTcp: () => Promise.reject(new Error("not served")),
-    connectUnix: () => Promise.reject(new Error("not served")),
-    removeFile: () => Promise.resolve(),
+    host: {
+      describeHost: NO_HOST,
+      connectTcp: () => Promise.reject(new Error("not served")),
+      connectUnix: () => Promise.reject(new Error("not served")),
+      removeFile: () => Promise.resolve(),
+    },
   });
   const connect = async () => {
     const { connecting, listening } = await sessionPair();

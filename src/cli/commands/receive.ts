@@ -94,13 +94,13 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
       resume: run.record,
       graceMs: end.graceMs,
       lastWords: qemuLog.read,
-      ...hostAccess(log),
+      host: hostAccess(log),
       disks: options.disks,
       report,
       clock: systemClock,
       log,
     });
-    if (run.record) await migration.takeUp();
+    if (run.record) await migration.resume();
     const destination = migration;
     const identity = await identify("destination", qmp, options.qmp, run.dir.folder);
     control = new ControlServer(

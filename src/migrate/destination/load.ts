@@ -1,51 +1,86 @@
-/**
- * What is done with a guest that a destination's QEMU has loaded.
- *
- * @module
- */
-import { type Clock, delay, type Logger, messageOf, withDeadline } from "../../io/mod.ts";
+import type { Clock } from "../../io/mod.ts";
 import { type QmpClient, queryMigrate, waitMigration } from "../../qmp/mod.ts";
-import { type Carrier, patience } from "../timeouts.ts";
-import { runs } from "../guest/run_states.ts";
+import { type Result, RpcError } from "../../rpc/mod.ts";
+import { stopNbdServer } from "../disks/nbd_exports.ts";
+import { patience } from "../timeouts.ts";
+import type { DestinationContext } from "./context.ts";
+import { type GivingUp, isLoadOver, notLoaded } from "./failure.ts";
 
-/** How long QEMU may take to load what has crossed, ms, without progress while the connection is there. */
+export { guestStatus } from "../guest/run_states.ts";
+
+/** Longest time for QEMU to load what has crossed, without progress while connected, ms. */
 const LOAD_MS = 120_000;
-/** How long a source that has cut the stream may take to say so, ms. */
+/** Longest time for a source that has cut the stream to say so, ms. */
 const CAUSE_MS = 1_000;
-/** How long QEMU may take to find that no more comes, without progress, ms. */
-const DISCARD_MS = 2_000;
-/** How long a QEMU that is about to end may take for it, ms. */
-const END_MS = 10_000;
-/** How long the guest may take to run after `cont`, ms. */
-const START_MS = 60_000;
-/** Pause between two looks at it, ms. */
-const LOOK_MS = 20;
 
-const isOver = (status: string) => status === "completed" || status === "failed";
+/** The guest's RAM: from the first byte of the stream until QEMU has loaded all of the guest. */
+export class Loading {
+  readonly #context: DestinationContext;
+  readonly #givingUp: GivingUp;
+  #answer: Promise<Result<"load">> | undefined;
 
-/**
- * Waits until QEMU has loaded all of a guest.
- *
- * @throws {Error} in QEMU's words, when it could not.
- */
-export async function guestLoaded(
-  qmp: QmpClient,
-  clock: Clock,
-  carrier: () => Carrier | undefined,
-): Promise<void> {
-  const { status, errorDesc } = await waitMigration(qmp, isOver, {
-    ...{ ...patience(LOAD_MS, carrier), clock },
-    // The source asks for this before it sends the last of it; where it did not, we only ask later.
-    begun: Promise.resolve(),
-  });
-  if (status !== "completed") throw new Error(errorDesc ?? "QEMU could not load it");
+  constructor(context: DestinationContext, givingUp: GivingUp) {
+    this.#context = context;
+    this.#givingUp = givingUp;
+  }
+
+  /**
+   * Has QEMU wait for the stream. QEMU takes one incoming migration in its life: called as late as can
+   * be, when the first byte is about to come.
+   */
+  async begin(): Promise<void> {
+    const { record, incoming, qmp, clock, report } = this.#context;
+    if (record!.incomingStarted) throw new RpcError("failed", "The memory has come already");
+    await this.#context.write({ incomingStarted: true });
+    await incoming.startIncoming();
+    onLoadFailed(qmp, clock, (cause) => this.#failedEarly(cause));
+    report({ event: "phase", phase: "ram" });
+  }
+
+  /** Answers `load`: resolves when QEMU has loaded the guest. Asked again, the answer is the same one. */
+  load(): Promise<Result<"load">> {
+    return this.#answer ??= this.#load();
+  }
+
+  async #load(): Promise<Result<"load">> {
+    const context = this.#context;
+    await context.enter("load");
+    context.report({ event: "phase", phase: "switchover" });
+    try {
+      await Promise.all([this.#loaded(), stopNbdServer(context.qmp, context.log)]);
+      await context.enter("completed");
+      return {};
+    } catch (error) {
+      // A migration that was given up ends QEMU with its stream: the reason is the one given then.
+      if (context.failure) throw new RpcError("failed", context.failure.message);
+      throw this.#givingUp.answered(notLoaded(error, await context.options.lastWords?.()));
+    }
+  }
+
+  /** @throws {Error} in QEMU's words, when QEMU cannot load the guest. */
+  async #loaded(): Promise<void> {
+    const { qmp, clock } = this.#context;
+    const { status, errorDesc } = await waitMigration(qmp, isLoadOver, {
+      ...patience(LOAD_MS, () => this.#context.owner),
+      clock,
+      // The source asks before it sends the last bytes: QEMU need not be asked whether it has begun.
+      begun: Promise.resolve(),
+    });
+    if (status !== "completed") throw new Error(errorDesc ?? "QEMU could not load it");
+  }
+
+  /** Before `load` no call waits for QEMU's word, so the failure ends the session. */
+  async #failedEarly(cause: unknown): Promise<void> {
+    const error = notLoaded(cause, await this.#context.options.lastWords?.());
+    if (this.#context.state === "prepared") await this.#givingUp.giveAndTell("fault", error);
+  }
 }
 
 /**
- * Calls `tell` once with QEMU's words when it could not load what comes in and goes on running, as it
- * does from 9.1 on (`exit-on-error`). The source may have cut the stream, and says so first.
+ * Calls `tell` once with QEMU's reason when it cannot load the stream and stays, as it does from 9.1 on
+ * (`exit-on-error`). Waits a moment first: a source that has cut the stream says why.
  */
-export function onLoadFailed(qmp: QmpClient, clock: Clock, tell: (cause: Error) => void): void {
+function onLoadFailed(qmp: QmpClient, clock: Clock, tell: (cause: Error) => void): void {
   const stop = qmp.onEvent(({ event, data }) => {
     if (event !== "MIGRATION" || data.status !== "failed") return;
     stop();
@@ -54,62 +89,4 @@ export function onLoadFailed(qmp: QmpClient, clock: Clock, tell: (cause: Error) 
       tell(new Error(info?.errorDesc ?? "QEMU says no more"));
     });
   });
-}
-
-/** QEMU's run state, such as `running`; `undefined` when it does not say. */
-export async function guestStatus(qmp: QmpClient): Promise<string | undefined> {
-  try {
-    return (await qmp.execute("query-status", {})).status;
-  } catch {
-    return undefined;
-  }
-}
-
-/**
- * Waits until a guest runs that was continued, or has run.
- *
- * @param options `hasRun`: whether QEMU has said so, by its event RESUME. `check`: called when it does
- * not run yet; what it throws ends the wait.
- * @returns QEMU's run state.
- * @throws {DeadlineError} when it does not run within a minute.
- */
-export async function guestRuns(
-  qmp: QmpClient,
-  clock: Clock,
-  { hasRun, check }: { readonly hasRun: () => boolean; readonly check: () => void },
-): Promise<string> {
-  const running = async () => {
-    while (true) {
-      const status = await guestStatus(qmp);
-      if (status !== undefined && (runs(status) || hasRun())) return status;
-      check();
-      await delay(clock, LOOK_MS);
-    }
-  };
-  return await withDeadline(clock, START_MS, "the guest to run", running());
-}
-
-/**
- * Sees to the end of a guest that was given up, once nothing more comes of it. Waits for what QEMU still
- * loads, and for a QEMU that ends: whoever starts another one must not meet it. Ends a QEMU that has the
- * whole guest: it must never run, somebody's `cont` would make it two.
- *
- * @returns whether QEMU was told to end.
- */
-export async function discardLoaded(qmp: QmpClient, clock: Clock, log: Logger): Promise<boolean> {
-  let told = false;
-  try {
-    const { status } = await waitMigration(qmp, isOver, { stallMs: DISCARD_MS, clock });
-    if (status === "completed") {
-      await qmp.execute("quit", {});
-      told = true;
-    }
-    // From 9.1 on it stays when it can't load what comes in (`exit-on-error`).
-    if (told || !qmp.atLeast(9, 1)) {
-      await withDeadline(clock, END_MS, "QEMU to end", qmp.closed);
-    }
-  } catch (error) {
-    log.log("debug", `the destination's QEMU: ${messageOf(error)}`);
-  }
-  return told;
 }

@@ -1,10 +1,11 @@
-import type { BytePipe, Clock, Logger } from "../../io/mod.ts";
+import type { Clock, Logger } from "../../io/mod.ts";
 import { MigrationSettings, type QmpClient, QmpCommandError } from "../../qmp/mod.ts";
 import type { ChannelServer } from "../../rpc/mod.ts";
 import { MigrationError } from "../errors.ts";
 import type { DestinationRecord } from "../journal.ts";
 import { lazyPipe } from "../disks/lazy_pipe.ts";
 import { addExports, type NbdExport, removeExports, startNbdServer } from "../disks/nbd_exports.ts";
+import type { HostAccess } from "../storage/access.ts";
 import { removeLeft } from "../storage/temporary_exports.ts";
 import { ONE_STREAM, PLAIN } from "../settings.ts";
 import type { DiskPair } from "../disks/plan.ts";
@@ -14,22 +15,21 @@ import type { UndoList } from "../undo.ts";
 export interface IncomingEndOptions {
   readonly qmp: QmpClient;
   readonly runDir: RunDir;
-  readonly connectUnix: (path: string) => Promise<BytePipe>;
-  readonly removeFile: (path: string) => Promise<void>;
+  readonly host: Pick<HostAccess, "connectUnix" | "removeFile">;
   readonly clock: Clock;
   readonly log: Logger;
 }
 
 /**
- * What a destination makes in its QEMU for a guest to come in: the NBD server with its exports, the
- * incoming migration, both on sockets in the run directory, and settings. How each is taken back
- * goes on the undo list before it is made.
+ * Everything that a destination makes in its QEMU to receive a guest: settings, the NBD server with its
+ * exports, and the incoming migration, both on sockets in the run directory. Each goes on the undo list
+ * before it is made, so that a command without an answer is undone too.
  */
 export class IncomingEnd {
   readonly #options: IncomingEndOptions;
   readonly #undo: UndoList;
   #channels: ChannelServer | undefined;
-  /** QEMU's NBD server is ours, as far as is known. */
+  /** QEMU's NBD server is ours, or may be. */
   #hasServer = true;
 
   constructor(options: IncomingEndOptions, undo: UndoList) {
@@ -37,7 +37,7 @@ export class IncomingEnd {
     this.#undo = undo;
   }
 
-  /** The settings that an incoming migration needs, and those of before; nothing is set yet. */
+  /** Reads the current settings and plans those of an incoming migration. Sets nothing. */
   async plan(): Promise<MigrationSettings> {
     const settings = new MigrationSettings(this.#options.qmp);
     await settings.plan({
@@ -47,7 +47,12 @@ export class IncomingEnd {
     return settings;
   }
 
-  /** Sets the settings, starts the NBD server, exports each disk. */
+  /**
+   * Sets the settings, starts the NBD server, exports each disk.
+   *
+   * @throws {MigrationError} kind `refused`, when QEMU does not start its NBD server.
+   * @throws {QmpCommandError} when QEMU refuses an export.
+   */
   async make(
     settings: MigrationSettings,
     pairs: readonly DiskPair[],
@@ -59,44 +64,44 @@ export class IncomingEnd {
     this.#undoExports(exports);
     await removeLeft(qmp, this.#options);
     await startNbdServer(qmp, this.#nbdPath).catch((error) => {
-      // One that is there is not ours to stop; without an answer it may be ours.
+      // Refused: the server belongs to somebody else, so never stop it. No answer: it may be ours.
       if (error instanceof MigrationError) this.#hasServer = false;
       throw error;
     });
     await addExports(qmp, pairs, exports);
   }
 
-  /** What another process has made is taken back as if it had been made here. */
-  takeUp({ settings, exports, incomingStarted }: DestinationRecord): void {
+  /** Puts everything that a killed process has made, by its journal, on the undo list. */
+  resume({ settings, exports, incomingStarted }: DestinationRecord): void {
     this.#undoSettings(new MigrationSettings(this.#options.qmp, settings));
     this.#undoExports(exports);
     if (incomingStarted) this.#undoIncoming();
   }
 
   /**
-   * Makes both sockets reachable by the source of these channels, and by no other from now on.
+   * Offers both sockets as the channels `nbd` and `ram`, to this source alone.
    *
-   * @param startIncoming called when the memory is about to come.
+   * @param startIncoming called before the first byte of RAM crosses.
    */
   serveOn(channels: ChannelServer, startIncoming: () => Promise<void>): void {
     this.#channels = channels;
-    const { connectUnix } = this.#options;
+    const { connectUnix } = this.#options.host;
     channels.serve("nbd", () => connectUnix(this.#nbdPath));
     const dialRam = async () => {
       await startIncoming();
       return lazyPipe(() => connectUnix(this.#ramPath));
     };
-    // What of it has not been loaded when the guest is stopped is what the guest waits for.
+    // Keep this queue short: whatever is in it when the guest is paused adds to the downtime.
     channels.serve("ram", dialRam, { narrow: true });
   }
 
-  /** Has QEMU wait for the memory. */
+  /** Has QEMU listen for the RAM stream, by `migrate-incoming`. */
   async startIncoming(): Promise<void> {
     this.#undoIncoming();
     const { qmp } = this.#options;
     const uri = `unix:${this.#ramPath}`;
     try {
-      // From QEMU 9.1 on: a broken stream does not end the process, and its reason can be read.
+      // Since QEMU 9.1: a broken stream does not end QEMU, and `query-migrate` gives the reason.
       await qmp.execute("migrate-incoming", { uri, "exit-on-error": false });
     } catch (error) {
       if (!(error instanceof QmpCommandError)) throw error;
@@ -117,9 +122,9 @@ export class IncomingEnd {
   }
 
   #undoExports(exports: readonly NbdExport[]): void {
-    const { qmp, removeFile, clock, log } = this.#options;
+    const { qmp, host, clock, log } = this.#options;
     const cut = async () => await this.#channels?.cut();
-    this.#undo.add("the NBD server's socket", () => removeFile(this.#nbdPath));
+    this.#undo.add("the NBD server's socket", () => host.removeFile(this.#nbdPath));
     this.#undo.add("the connections to it", cut);
     this.#undo.add("the NBD server and its exports", async () => {
       if (this.#hasServer) await removeExports(qmp, exports, { cut, clock, log });
@@ -127,6 +132,6 @@ export class IncomingEnd {
   }
 
   #undoIncoming(): void {
-    this.#undo.add("the migration socket", () => this.#options.removeFile(this.#ramPath));
+    this.#undo.add("the migration socket", () => this.#options.host.removeFile(this.#ramPath));
   }
 }

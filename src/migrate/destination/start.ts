@@ -1,78 +1,144 @@
-import type { Clock } from "../../io/mod.ts";
-import type { QmpClient } from "../../qmp/mod.ts";
-import type { Result } from "../../rpc/mod.ts";
-import { guestRuns, guestStatus } from "./load.ts";
+import { delay, messageOf, withDeadline } from "../../io/mod.ts";
+import { QmpClosedError, QmpCommandError } from "../../qmp/mod.ts";
+import { type Result, RpcError } from "../../rpc/mod.ts";
+import { guestStatus, runs, warnIfStands } from "../guest/run_states.ts";
+import type { DestinationContext } from "./context.ts";
+import { failed, type GivingUp, LOST } from "./failure.ts";
 
-/** How long QEMU may take to say that the guest runs, however often it is told to, ms. */
+/** Longest time for QEMU to say that the guest runs, however often the source asks, ms. */
 const START_MS = 180_000;
+/** Longest time for one answer to `finish`, ms. */
+const ANSWER_MS = 60_000;
+/** Pause between two looks at QEMU's run state, ms. */
+const LOOK_MS = 20;
 
 type Answer = Result<"finish">;
 
-/**
- * The start of a guest that has come: asked for again and again by a source that hears no answer, done
- * once, and not for ever.
- */
+/** The start of a loaded guest: done once, however often a source without an answer asks for it. */
 export class GuestStart {
-  readonly #qmp: QmpClient;
-  readonly #clock: Clock;
-  readonly #onSilent: (message: string) => void;
+  readonly #context: DestinationContext;
+  readonly #givingUp: GivingUp;
   #answer: Promise<Answer> | undefined;
-  #stopTimer: (() => void) | undefined;
-  #stopEvents: (() => void) | undefined;
-  /** QEMU has let the guest run, whatever it did then. */
+  #isWatched = false;
+  /** QEMU has let the guest run, whatever its run state is now. */
   #hasRun = false;
 
-  /** @param onSilent called when QEMU has not said in time that the guest runs. */
-  constructor(qmp: QmpClient, clock: Clock, onSilent: (message: string) => void) {
-    this.#qmp = qmp;
-    this.#clock = clock;
-    this.#onSilent = onSilent;
+  constructor(context: DestinationContext, givingUp: GivingUp) {
+    this.#context = context;
+    this.#givingUp = givingUp;
   }
 
-  /** It is under way, or done. */
+  /** A start is under way, or done. */
   get begun(): boolean {
     return this.#answer !== undefined;
   }
 
-  /** Asked again, the answer is the same one; only one that could not be had is asked for again. */
-  once(start: () => Promise<Answer>): Promise<Answer> {
-    return this.#answer ??= start().catch((error) => {
+  /**
+   * Answers `finish`: runs the guest, or verifies that a guest that stays paused is here. Asked again, the
+   * answer is the same one; a start that failed without QEMU's refusal is tried again.
+   *
+   * @throws {RpcError} `not-started`: the guest has not run here and never will. `lost`: nobody knows.
+   */
+  async finish(run: boolean): Promise<Answer> {
+    const { state, failure } = this.#context;
+    if (state === "failed") {
+      throw new RpcError(
+        "not-started",
+        failure?.message ?? "The destination gave up the migration",
+      );
+    }
+    if (state === "lost") throw this.#lost;
+    return await (this.#answer ??= this.#start(run).catch((error) => {
       this.#answer = undefined;
       throw error;
-    });
+    }));
   }
 
-  /** It is known what became of it. */
-  over(): void {
-    this.#stopTimer?.();
-    this.#stopEvents?.();
+  get #lost(): RpcError {
+    return new RpcError("lost", this.#context.failure?.message ?? LOST);
+  }
+
+  async #start(run: boolean): Promise<Answer> {
+    const context = this.#context;
+    // The journal first: a process that resumes from it must know that the guest may run here.
+    if (context.state !== "starting") await context.enter("finish", { run });
+    context.report({ event: "phase", phase: "handover" });
+    const status = await this.#carryOut(run);
+    context.arrivedAs = status;
+    if (run) warnIfStands(status, context.report);
+    await context.enter("runs");
+    context.settle();
+    await this.#givingUp.undoAll();
+    context.report({ event: "phase", phase: "done" });
+    context.outcome.resolve();
+    return { status };
+  }
+
+  /** @returns QEMU's run state. */
+  async #carryOut(run: boolean): Promise<string> {
+    this.#watch();
+    try {
+      return run ? await this.#run() : await this.#stays();
+    } catch (error) {
+      if (error instanceof QmpCommandError) throw await this.#refused(error);
+      throw error instanceof QmpClosedError ? this.#lost : error;
+    }
+  }
+
+  /** From the first attempt on QEMU has three minutes, over all attempts. */
+  #watch(): void {
+    if (this.#isWatched) return;
+    this.#isWatched = true;
+    const { qmp, clock, settled } = this.#context;
+    const stops = [
+      clock.after(START_MS, () => this.#onSilent()),
+      qmp.onEvent(({ event }) => {
+        if (event === "RESUME") this.#hasRun = true;
+      }),
+    ];
+    settled.addEventListener("abort", () => stops.forEach((stop) => stop()), { once: true });
+  }
+
+  #onSilent(): void {
+    const message = `QEMU was told to run the guest and did not say within ${
+      START_MS / 1000
+    } s that it does`;
+    this.#givingUp.giveAndTell("gone", failed("not-seen-running", message));
   }
 
   /**
-   * Has QEMU run the guest, or makes sure that one that is to stand is there. From the first time on
-   * QEMU has three minutes, in all, to say so.
+   * Gives QEMU `cont`, unless the guest has run before: a guest that has run may be paused again, for an
+   * I/O error or by somebody, and must not be resumed against that.
    *
-   * @param check called while it does not run yet; what it throws ends the wait.
-   * @returns QEMU's run state: a guest that ran may stand again, for an I/O error or because somebody has
-   * paused it, and is not let run a second time.
-   * @throws {QmpCommandError} when QEMU says that it does not run it: its disks could not be had, for one.
-   * @throws {Error} when it does not answer, which is no refusal.
+   * @throws {QmpCommandError} when QEMU refuses: it cannot lock the guest's disks, for one.
+   * @throws {DeadlineError} when the guest does not run within a minute, which is no refusal.
    */
-  async carryOut(run: boolean, check: () => void): Promise<string> {
-    this.#stopTimer ??= this.#clock.after(START_MS, () => {
-      this.#onSilent(
-        `QEMU was told to run the guest and did not say within ${START_MS / 1000} s that it does`,
-      );
-    });
-    if (run) {
-      this.#stopEvents ??= this.#qmp.onEvent(({ event }) => {
-        if (event === "RESUME") this.#hasRun = true;
-      });
-      if (!this.#hasRun) await this.#qmp.execute("cont", {});
-      return await guestRuns(this.#qmp, this.#clock, { hasRun: () => this.#hasRun, check });
+  async #run(): Promise<string> {
+    const { qmp, clock } = this.#context;
+    if (!this.#hasRun) await qmp.execute("cont", {});
+    return await withDeadline(clock, ANSWER_MS, "the guest to run", this.#untilRuns());
+  }
+
+  async #untilRuns(): Promise<string> {
+    const { qmp, clock } = this.#context;
+    while (true) {
+      const status = await guestStatus(qmp);
+      if (status !== undefined && (runs(status) || this.#hasRun)) return status;
+      if (this.#context.state === "lost") throw this.#lost;
+      await delay(clock, LOOK_MS);
     }
-    const status = await guestStatus(this.#qmp);
+  }
+
+  /** @throws {Error} when QEMU does not say how the guest is, which is no refusal. */
+  async #stays(): Promise<string> {
+    const status = await guestStatus(this.#context.qmp);
     if (status === undefined) throw new Error("QEMU does not say how the guest is");
     return status;
+  }
+
+  async #refused(cause: unknown): Promise<RpcError> {
+    const message = `The guest could not be started: ${messageOf(cause)}`;
+    await this.#givingUp.give("refused", failed("not-started", message, cause));
+    return new RpcError("not-started", message);
   }
 }

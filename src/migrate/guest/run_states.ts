@@ -12,6 +12,15 @@ export function runs(status: string): boolean {
   return status === "running" || status === "suspended";
 }
 
+/** QEMU's run state, such as `running`; `undefined` when QEMU does not answer. */
+export async function guestStatus(qmp: QmpClient): Promise<string | undefined> {
+  try {
+    return (await qmp.execute("query-status", {})).status;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Tells of a guest that has run at the destination and stands again, for a reason of its own. */
 export function warnIfStands(status: string, report: Report): void {
   if (runs(status)) return;

@@ -174,7 +174,7 @@ const STARTING = {
 Deno.test("a finished destination waits for its own source to ask, whoever else asks before", async () => {
   const destination = await fakeDestination(systemClock, {}, { ...STARTING, state: "finished" });
   const { migration } = destination;
-  await migration.takeUp();
+  await migration.resume();
   await migration.outcome();
   let told = false;
   migration.told.then(() => told = true);
@@ -194,7 +194,7 @@ Deno.test("a QEMU that does not say that the guest runs: nobody knows, and it is
   const destination = await fakeDestination(clock, silent, STARTING);
   const { migration, qemu, written } = destination;
   qemu.migration = "completed";
-  const taken = migration.takeUp();
+  const taken = migration.resume();
   const outcome = assertRejects(() => migration.outcome(), MigrationError);
   for (let s = 0; s < 200; s += 10) {
     await clock.advance(10_000);
@@ -226,7 +226,7 @@ for (
       STARTING,
       (event) => event.event === "warning" && warnings.push(event.message),
     );
-    await destination.migration.takeUp();
+    await destination.migration.resume();
     await destination.migration.outcome();
     assertEquals([destination.qemu.count("cont"), destination.written.at(-1)?.state], [
       1,
@@ -249,7 +249,7 @@ Deno.test("a guest that has run is not let run again, however often it is asked 
     "query-status": () => answers ? { return: { status: "paused", running: false } } : undefined,
   }, STARTING);
   const { migration, qemu } = destination;
-  const first = migration.takeUp();
+  const first = migration.resume();
   while (qemu.count("query-status") === 0) await turns();
   for (let s = 0; s < 70; s += 10) {
     await clock.advance(10_000);
@@ -278,7 +278,7 @@ Deno.test("a guest that is to stand is said to be there only when QEMU says so",
         ? { error: { class: "GenericError", desc: "not now" } }
         : { return: { status: "paused", running: false } },
   }, { ...STARTING, run: false });
-  await destination.migration.takeUp();
+  await destination.migration.resume();
   assertEquals(destination.written.at(-1)?.state, undefined, "nothing is claimed");
   const source = await destination.source();
   await source.attach("one", never);
@@ -314,7 +314,7 @@ Deno.test("a finish that comes before its time changes nothing, neither now nor 
 Deno.test("taken up again, a guest that was not seen to run is still unknown, and not lost sight of", async () => {
   const lost = { ...STARTING, state: "lost" as const };
   const destination = await fakeDestination(systemClock, {}, lost);
-  await destination.migration.takeUp();
+  await destination.migration.resume();
   const error = await assertRejects(() => destination.migration.outcome(), MigrationError);
   assertEquals([error.kind, error.code], ["unknown", "not-seen-running"]);
   assertEquals(destination.qemu.count("quit"), 0);

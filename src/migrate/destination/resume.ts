@@ -1,0 +1,122 @@
+import { type ChannelServer, type Params, type Result, RpcError } from "../../rpc/mod.ts";
+import type { Session } from "../../tunnel/mod.ts";
+import { exportsInQemu } from "../disks/nbd_exports.ts";
+import { guestStatus } from "../guest/run_states.ts";
+import type { DestinationRecord } from "../journal.ts";
+import type { DestinationContext } from "./context.ts";
+import { CUT_OFF, failed, type GivingUp, NOT_SEEN, unknown } from "./failure.ts";
+import type { Preparation } from "./prepare.ts";
+import type { GuestStart } from "./start.ts";
+
+/** Least time for a source to attach to a resumed migration, ms. */
+const LEASE_AT_LEAST_MS = 10_000;
+
+/** Resuming a migration: after this process was killed, after the source's was, or with both. */
+export class Resumption {
+  readonly #context: DestinationContext;
+  readonly #givingUp: GivingUp;
+  readonly #preparation: Preparation;
+  readonly #start: GuestStart;
+
+  constructor(
+    context: DestinationContext,
+    givingUp: GivingUp,
+    preparation: Preparation,
+    start: GuestStart,
+  ) {
+    this.#context = context;
+    this.#givingUp = givingUp;
+    this.#preparation = preparation;
+    this.#start = start;
+  }
+
+  /** Resumes from the journal of a killed process. To be called before any source is served. */
+  async resume(record: DestinationRecord): Promise<void> {
+    const context = this.#context;
+    context.incoming.resume(record);
+    switch (record.state) {
+      case "waiting":
+        // Killed while it prepared: undo that, the source asks for it again.
+        await this.#givingUp.undoAll();
+        context.forget();
+        return this.#startLease();
+      case "prepared":
+        if (await this.#canGoOn(record)) this.#startLease();
+        return;
+      case "loading":
+        return await this.#givingUp.give("fault", failed("cut-off", CUT_OFF));
+      case "loaded":
+        return this.#startLease();
+      case "starting":
+        // The source has handed the guest over: it waits for nothing but the answer.
+        await this.#start.finish(record.run ?? true).catch(() => {});
+        return;
+      case "finished":
+        context.arrivedAs = await guestStatus(context.qmp) ?? null;
+        break;
+      case "lost":
+        // With QEMU gone there would be no migration to resume.
+        context.failure = unknown(failed("not-seen-running", NOT_SEEN));
+        break;
+      case "failed":
+        context.failure = failed("given-up", "The migration was given up here before");
+        break;
+    }
+    await this.#givingUp.undoAll();
+    if (record.state === "failed") await this.#givingUp.discardGuest();
+    context.outcome.resolve();
+  }
+
+  /**
+   * Answers `attach`: gives the migration to another session of its source, because the source's process
+   * or this one was started again. Ends the session that had it.
+   *
+   * @throws {RpcError} `unknown-migration`, or `refused` where RAM has begun to cross and was not loaded.
+   */
+  attach(
+    session: Session,
+    channels: ChannelServer,
+    { migration }: Params<"attach">,
+  ): Result<"attach"> {
+    const context = this.#context;
+    const { record, state } = context;
+    if (record?.migration !== migration) {
+      throw new RpcError("unknown-migration", "No such migration is known here (any more)");
+    }
+    if (state === "loading" || (state === "prepared" && record.incomingStarted)) {
+      throw new RpcError("refused", "The memory was crossing already, that can't be taken up");
+    }
+    const old = context.owner;
+    context.owner = session;
+    context.ownerEnd = undefined;
+    old?.abort("The source took its migration over in another session", "stopped");
+    if (state === "prepared") this.#preparation.serveOn(channels);
+    return { state, exports: record.exports };
+  }
+
+  /** Gives a prepared migration up that this QEMU cannot continue. */
+  async #canGoOn({ incomingStarted, exports }: DestinationRecord): Promise<boolean> {
+    if (incomingStarted) {
+      await this.#givingUp.give("fault", failed("cut-off", CUT_OFF));
+      return false;
+    }
+    const there = await exportsInQemu(this.#context.qmp, exports);
+    if (there.length === exports.length) return true;
+    const message = "QEMU has not the exports that were made: it was started anew since";
+    await this.#givingUp.give("fault", failed("exports-gone", message));
+    return false;
+  }
+
+  /** Gives the migration up unless a source attaches, or prepares anew, in time. */
+  #startLease(): void {
+    const context = this.#context;
+    const { clock, options, settled } = context;
+    const waitMs = Math.max(LEASE_AT_LEAST_MS, options.graceMs);
+    const stop = clock.after(waitMs, () => {
+      if (context.owner) return;
+      const message = `The source did not come back within ${waitMs / 1000} s`;
+      this.#givingUp.give("fault", failed("source-gone", message));
+    });
+    settled.addEventListener("abort", stop, { once: true });
+  }
+}

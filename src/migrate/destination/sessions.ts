@@ -1,0 +1,196 @@
+import { printable, withDeadline } from "../../io/mod.ts";
+import {
+  ChannelServer,
+  type Handlers,
+  type Params,
+  type Result,
+  RpcError,
+  RpcPeer,
+} from "../../rpc/mod.ts";
+import type { Session, SessionError } from "../../tunnel/mod.ts";
+import { asMigrationError, MigrationError } from "../errors.ts";
+import { guestStatus } from "../guest/run_states.ts";
+import { cpuFeatures, MachineDescriber } from "../machine/mod.ts";
+import type { DestinationContext } from "./context.ts";
+import type { GivingUp } from "./failure.ts";
+import type { Loading } from "./load.ts";
+import type { Preparation } from "./prepare.ts";
+import type { Resumption } from "./resume.ts";
+import type { GuestStart } from "./start.ts";
+
+/** Longest time for a source to leave after the end, ms. */
+const LEAVE_MS = 5_000;
+/** A source before 1.1 calls neither `describe` nor `describeDisks`; it prints the warnings of `prepare`. */
+const OLD_SOURCE =
+  "the source's vmferry is too old to compare both ends: make sure yourself that both machines are " +
+  "the same and that no disk of the destination is on storage of the source";
+
+/** The phases that answer a source's calls. */
+export interface Phases {
+  readonly preparation: Preparation;
+  readonly loading: Loading;
+  readonly start: GuestStart;
+  readonly givingUp: GivingUp;
+  readonly resumption: Resumption;
+}
+
+/** A session that is served. */
+interface Served {
+  readonly session: Session;
+  readonly channels: ChannelServer;
+  /** The source was told the final state of its migration, by `status`. */
+  heardEnd: boolean;
+  /** The source has asked for the destination's disks, to compare them with its own. */
+  hasCompared: boolean;
+}
+
+/**
+ * The sessions of all sources, and the answers to their calls. One of them owns the migration: the one
+ * that prepared it, until another attaches. The end of that session gives the migration up, unless the
+ * guest was handed over.
+ */
+export class Sessions {
+  readonly #context: DestinationContext;
+  readonly #phases: Phases;
+  readonly #served = new Set<Session>();
+
+  constructor(context: DestinationContext, phases: Phases) {
+    this.#context = context;
+    this.#phases = phases;
+  }
+
+  /** Serves a session that a source has opened. */
+  serve(session: Session): void {
+    const { clock, log } = this.#context;
+    this.#served.add(session);
+    const channels = new ChannelServer(session, (end) => {
+      if (end.error) log.log("debug", `channel ${end.channel}: ${end.error.message}`);
+    });
+    const served: Served = { session, channels, heardEnd: false, hasCompared: false };
+    const rpc = new RpcPeer(session.rpc, {
+      clock,
+      log,
+      onFault: (error) => session.abort(error.message, "protocol-error"),
+      handlers: this.#handlers(served),
+    });
+    session.ended.then((cause) => this.#onEnd(served, rpc, cause));
+  }
+
+  /** Waits until the sources have heard the outcome and have left, five seconds at most. */
+  async leave(): Promise<void> {
+    const context = this.#context;
+    await Promise.all([...this.#served].map(async (session) => {
+      // Its source was killed before it prepared anything: it does not come back.
+      if (session !== context.owner && session.state === "down") {
+        session.abort("It is over", "stopped");
+      }
+      await withDeadline(context.clock, LEAVE_MS, "the source to leave", session.ended).catch(
+        () => {
+          session.abort(context.failure?.message ?? "The migration is over", "stopped");
+        },
+      );
+      await session.close();
+    }));
+  }
+
+  #handlers(served: Served): Handlers {
+    const { session, channels } = served;
+    const { preparation, loading, start, resumption } = this.#phases;
+    const { qmp } = this.#context;
+    const describer = new MachineDescriber(qmp);
+    return {
+      describe: (params) => describer.page(params),
+      cpuFeatures: async () => ({ features: await cpuFeatures(qmp) }),
+      describeDisks: (params) => {
+        served.hasCompared = true;
+        return preparation.idleStorage.describe(params);
+      },
+      compareBlocks: (params) => preparation.idleStorage.compare(params),
+      prepare: (params) => this.#prepare(served, params),
+      attach: (params) => Promise.resolve(resumption.attach(session, channels, params)),
+      openTunnel: (params) => channels.open(params),
+      load: () => {
+        this.#assertOwner(session);
+        return loading.load();
+      },
+      finish: ({ run }) => {
+        this.#assertOwner(session);
+        return start.finish(run);
+      },
+      abort: (params) => this.#abort(session, params),
+      status: (params) => this.#status(served, params),
+    };
+  }
+
+  #assertOwner(session: Session): void {
+    if (session !== this.#context.owner) {
+      throw new RpcError("failed", "This session has not prepared a migration");
+    }
+  }
+
+  async #prepare(
+    { session, channels, hasCompared }: Served,
+    params: Params<"prepare">,
+  ): Promise<Result<"prepare">> {
+    const { preparation, resumption } = this.#phases;
+    const isCurrent = this.#context.isCurrent(params.migration);
+    if (params.checkOnly || !isCurrent) {
+      const result = await preparation.prepare(session, channels, params);
+      // A source without disks to compare has no storage to lose.
+      if (hasCompared || isCurrent || params.disks.length === 0) return result;
+      return { ...result, warnings: [...result.warnings, OLD_SOURCE] };
+    }
+    // The source's process was killed before it heard that all was prepared.
+    const prepared = await preparation.prepared();
+    return { ...prepared, ...resumption.attach(session, channels, params) };
+  }
+
+  async #abort(
+    session: Session,
+    { reason, cancelled, code, side }: Params<"abort">,
+  ): Promise<Result<"abort">> {
+    const { givingUp, start } = this.#phases;
+    if (session !== this.#context.owner) return { left: null };
+    if (start.begun) throw new RpcError("failed", "The guest was handed over already");
+    const kind = cancelled ? "cancelled" : "failed";
+    // A source that gives up has not asked for the guest to be run, and never will.
+    this.#context.told.resolve();
+    // The source may have found a fault of this side, which is then to be mended here.
+    const word = printable(code ?? "aborted-by-source", 64);
+    await givingUp.give("fault", new MigrationError(kind, word, side ?? "source", reason));
+    return { left: [...givingUp.left] };
+  }
+
+  async #status(served: Served, { migration }: Params<"status">): Promise<Result<"status">> {
+    const context = this.#context;
+    const isCurrent = context.isCurrent(migration);
+    served.heardEnd = isCurrent && context.isFinal;
+    // What became of another guest says nothing about this one.
+    if (!isCurrent) return { state: "waiting", guest: null };
+    const guest = await guestStatus(context.qmp) ?? null;
+    // The journal first: a process that resumes from it must not contradict this answer.
+    await context.written;
+    return { state: context.state, guest };
+  }
+
+  async #onEnd(served: Served, rpc: RpcPeer, cause: SessionError | undefined): Promise<void> {
+    const context = this.#context;
+    const { session, channels } = served;
+    this.#served.delete(session);
+    // Before any wait: QEMU may end because its stream broke, and that must not become the reason.
+    if (session === context.owner && cause) {
+      context.ownerEnd ??= asMigrationError(cause, "destination");
+    }
+    await channels.join();
+    await rpc.join();
+    const isFinished = context.state === "finished" && session === context.owner;
+    // A source ends its session only after it has the answers to its calls.
+    const left = !cause || cause.code === "ended-by-peer";
+    if (left && (served.heardEnd || isFinished)) context.told.resolve();
+    if (session !== context.owner) return;
+    const error = cause
+      ? asMigrationError(cause, "destination")
+      : new MigrationError("failed", "source-gone", "source", "The source ended the session");
+    await this.#phases.givingUp.give("fault", error);
+  }
+}
