@@ -103,12 +103,18 @@ export const NO_HOST: DescribeHost = (paths) =>
     files: paths.map(() => undefined),
   });
 
+export interface FakeDestinationOptions {
+  readonly resume?: DestinationRecord;
+  readonly report?: Report;
+  /** Called before a record counts as written; a rejection is a journal that cannot be written. */
+  readonly onWrite?: (record: DestinationRecord) => Promise<void>;
+}
+
 /** A destination over a QEMU that is not real, and how sources come to it. */
 export async function fakeDestination(
   clock: Clock,
   more: Commands = {},
-  resume?: DestinationRecord,
-  report: Report = () => {},
+  { resume, report = () => {}, onWrite }: FakeDestinationOptions = {},
 ) {
   const [ours, theirs] = memoryPipe();
   const qemu = new WaitingQemu(theirs, more);
@@ -118,7 +124,12 @@ export async function fakeDestination(
     ...{ qmp, qmpPath: "/qmp", listen: "tcp://x:1", recoverCommand: "recover", resume },
     ...{ graceMs: 0, disks: [], report, clock, log: silentLogger },
     runDir: { path: (name: string) => `/run/${name}` },
-    journal: { write: (record) => Promise.resolve(void written.push(record)) },
+    journal: {
+      write: async (record) => {
+        await onWrite?.(record);
+        written.push(record);
+      },
+    },
     host: {
       describeHost: NO_HOST,
       connectTcp: () => Promise.reject(new Error("not served")),
@@ -134,6 +145,7 @@ export async function fakeDestination(
   return {
     migration,
     qemu,
+    /** The journal's records, in order. */
     written,
     /** The source's end of a session. */
     connect,

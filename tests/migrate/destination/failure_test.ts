@@ -1,0 +1,120 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { DeadlineError, systemClock, withDeadline } from "../../../src/io/mod.ts";
+import { MigrationError } from "../../../src/migrate/mod.ts";
+import { RpcError } from "../../../src/rpc/mod.ts";
+import { fakeDestination } from "../../support/fake_destination.ts";
+import { announced, cancelled, never, turns, until } from "./support.ts";
+
+Deno.test("an abort for a fault of the destination is reported as a fault of the destination", async () => {
+  const full = {
+    ...{ reason: "No space left on device while writing disk vd0", cancelled: false },
+    ...{ code: "disk-full", side: "destination" as const },
+  };
+  const old = { ...full, code: null, side: null };
+  const hostile = { ...full, code: "x\n\x1b[2J" };
+  for (
+    const [why, told] of [
+      [full, "failed,disk-full,destination"],
+      [old, "failed,aborted-by-source,source"],
+      [hostile, "failed,x??[2J,destination"],
+      [cancelled("Ctrl-C"), "cancelled,cancelled,source"],
+    ] as const
+  ) {
+    const destination = await fakeDestination(systemClock);
+    const source = await destination.source();
+    await source.prepare(announced("one"), never);
+    await source.abort(why);
+    const error = await assertRejects(() => destination.migration.outcome(), MigrationError);
+    assertEquals([error.kind, error.code, error.side].join(), told);
+    assertEquals(error.message, why.reason);
+    await source.close();
+    await destination.end();
+  }
+});
+
+Deno.test("a QEMU that still loads a given-up guest is ended once it has loaded it", async () => {
+  const loading = { "migrate-incoming": () => ({ return: {} }) };
+  const destination = await fakeDestination(systemClock, loading);
+  const { qemu } = destination;
+  const source = await destination.source();
+  await source.prepare(announced("one"), never);
+  // Told to wait for it; how it comes is of no matter here.
+  await source.openChannel("ram");
+  qemu.migration = "active";
+  const asked = qemu.count("query-migrate");
+  let over = false;
+  const aborting = source.abort(cancelled("Ctrl-C")).then(() => over = true);
+  await until("QEMU is asked", () => qemu.count("query-migrate") > asked);
+  await turns();
+  assertEquals([over, qemu.count("quit")], [false, 0]);
+  qemu.migration = "completed";
+  await aborting;
+  assertEquals(qemu.count("quit"), 1);
+  await source.close();
+  await destination.end();
+});
+
+for (
+  const [version, ends] of [["7.2", true], ["9.0", true], ["9.1", false], ["10.0", false]] as const
+) {
+  const what = ends
+    ? "ends by itself, and the answer waits for that"
+    : "stays, and the answer does not wait for it";
+  Deno.test(`a QEMU ${version} that could not load the guest ${what}`, async () => {
+    const [major, minor] = version.split(".").map(Number);
+    const destination = await fakeDestination(systemClock, {
+      "migrate-incoming": () => ({ return: {} }),
+      "query-version": () => ({ return: { qemu: { major, minor, micro: 0 }, package: "" } }),
+    });
+    const { qemu } = destination;
+    const source = await destination.source();
+    await source.prepare(announced("one"), never);
+    await source.openChannel("ram");
+    qemu.migration = "failed";
+    const aborting = source.abort(cancelled("Ctrl-C"));
+    if (ends) {
+      // Without the wait the answer is there within a few ms.
+      await assertRejects(
+        () => withDeadline(systemClock, 400, "an answer", aborting),
+        DeadlineError,
+      );
+      qemu.fake.close();
+    }
+    await withDeadline(systemClock, 5_000, "an answer", aborting);
+    assertEquals(qemu.count("quit"), 0);
+    await source.close();
+    await destination.end();
+  });
+}
+
+Deno.test("a load that is cancelled is answered with the reason, not with its consequences", async () => {
+  const loading = {
+    "migrate-incoming": () => ({ return: {} }),
+    "block-export-del": () => undefined,
+  };
+  const destination = await fakeDestination(systemClock, loading);
+  const { qemu, migration } = destination;
+  const source = await destination.source();
+  await source.prepare(announced("one"), never);
+  await source.openChannel("ram");
+  qemu.migration = "active";
+  const loaded = assertRejects(() => source.load(never), RpcError);
+  await turns();
+  const reason = new MigrationError(
+    "cancelled",
+    "cancelled",
+    "destination",
+    "Cancelled by SIGTERM",
+  );
+  const cancelling = migration.cancel(reason);
+  qemu.migration = "failed";
+  // It is heard before all is taken back.
+  assertEquals((await loaded).message, reason.message);
+  qemu.exports.clear();
+  await qemu.fake.answer("block-export-del", { return: {} });
+  await until("QEMU is asked again", () => qemu.count("query-migrate") >= 2);
+  qemu.fake.close();
+  await cancelling;
+  await source.close(100);
+  await destination.end();
+});

@@ -1,0 +1,124 @@
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { systemClock } from "../../../src/io/mod.ts";
+import { MigrationError } from "../../../src/migrate/mod.ts";
+import { RpcError } from "../../../src/rpc/mod.ts";
+import { DISK, fakeDestination, GUEST } from "../../support/fake_destination.ts";
+import { announced, cancelled, never, turns, until } from "./support.ts";
+
+Deno.test("prepare of two sources at once: one is refused, and the other one's exports stay", async () => {
+  const destination = await fakeDestination(systemClock);
+  const [one, two] = await Promise.all([destination.source(), destination.source()]);
+  const ends = await Promise.allSettled([
+    one.prepare(announced("one"), never),
+    two.prepare(announced("two"), never),
+  ]);
+  const [taken, refused] = ends[0].status === "fulfilled" ? [one, two] : [two, one];
+  const refusal = ends.find((end) => end.status === "rejected");
+  assertEquals((refusal?.reason as RpcError).code, "refused");
+  assertEquals(ends.filter((end) => end.status === "fulfilled").length, 1);
+  await refused.close();
+  await turns();
+  assertEquals([destination.qemu.nbdServer, destination.qemu.exports.size], [true, 1]);
+  await taken.abort(cancelled("over"));
+  assertEquals([destination.qemu.nbdServer, destination.qemu.exports.size], [false, 0]);
+  await taken.close();
+  await destination.end();
+});
+
+Deno.test("a check during a migration is refused and changes nothing", async () => {
+  const destination = await fakeDestination(systemClock);
+  const [one, two] = await Promise.all([destination.source(), destination.source()]);
+  await one.prepare(announced("one"), never);
+  const check = { ...announced("two"), checkOnly: true };
+  await assertRejects(() => two.prepare(check, never), RpcError, "Another migration is under way");
+  assertEquals(destination.qemu.exports.size, 1);
+  await Promise.all([one.close(), two.close()]);
+  await destination.end();
+});
+
+for (const held of ["stop", "query-migrate-capabilities", "nbd-server-start"]) {
+  Deno.test(`a migration given up before QEMU answers ${held} is undone completely`, async () => {
+    const destination = await fakeDestination(systemClock, { [held]: () => undefined });
+    const { qemu, migration } = destination;
+    const source = await destination.source();
+    const preparing = assertRejects(() => source.prepare(announced("one"), never));
+    await until("QEMU has the command", () => qemu.count(held) > 0);
+    migration.cancel(new MigrationError("cancelled", "cancelled", "destination", "Cancelled"));
+    await turns();
+    if (held === "nbd-server-start") qemu.nbdServer = true;
+    const answer = held === "query-migrate-capabilities" ? [] : {};
+    await qemu.fake.answer(held, { return: answer });
+    const error = await assertRejects(() => migration.outcome(), MigrationError);
+    assertEquals(error.kind, "cancelled");
+    // Whatever had begun to be made has come to its end by then.
+    await preparing;
+    await turns();
+    assertEquals([qemu.nbdServer, qemu.exports.size], [false, 0]);
+    await source.close(100);
+    await destination.end();
+  });
+}
+
+Deno.test("an abort during prepare ends the migration with the source's reason", async () => {
+  const destination = await fakeDestination(systemClock, { "query-uuid": () => undefined });
+  const { qemu, migration } = destination;
+  const source = await destination.source();
+  const preparing = assertRejects(() => source.prepare(announced("one"), never));
+  await until("QEMU has the command", () => qemu.count("query-uuid") > 0);
+  const aborting = source.abort(cancelled("Ctrl-C"));
+  await turns();
+  await qemu.fake.answer("query-uuid", { return: { UUID: GUEST.name } });
+  const error = await assertRejects(() => migration.outcome(), MigrationError, "Ctrl-C");
+  await Promise.all([preparing, aborting]);
+  await turns();
+  assertEquals([error.kind, qemu.nbdServer], ["cancelled", false]);
+  await source.close();
+  await destination.end();
+});
+
+Deno.test("QEMU's one incoming migration counts as used once the ram channel was opened", async () => {
+  const destination = await fakeDestination(systemClock, {
+    "migrate-incoming": () => ({ return: {} }),
+  });
+  const { migration, qemu } = destination;
+  const source = await destination.source();
+  await source.prepare(announced("one"), never);
+  assertEquals(migration.memoryBegan, false);
+  await source.openChannel("ram");
+  assertEquals(migration.memoryBegan, true);
+  qemu.fake.close();
+  await assertRejects(() => migration.outcome(), MigrationError);
+  assertEquals(migration.memoryBegan, true);
+  await source.close(100);
+  await destination.end();
+});
+
+Deno.test("a source that prepares again in another session gets the exports of the first time", async () => {
+  const destination = await fakeDestination(systemClock, { "nbd-server-start": () => undefined });
+  const { qemu } = destination;
+  const [one, two] = await Promise.all([destination.source(), destination.source()]);
+  one.prepare(announced("one"), never).catch(() => {});
+  await until("QEMU has the command", () => qemu.count("nbd-server-start") > 0);
+  const again = two.prepare(announced("one"), never);
+  await turns();
+  await qemu.fake.answer("nbd-server-start", { return: {} });
+  assertEquals((await again).exports.length, 1);
+  assertEquals(qemu.count("nbd-server-start"), 1);
+  await two.abort(cancelled("over"));
+  await Promise.all([one.close(100), two.close()]);
+  await destination.end();
+});
+
+Deno.test("a source that compares nothing, as before 1.1, is warned", async () => {
+  const destination = await fakeDestination(systemClock);
+  const [older, current] = [await destination.source(), await destination.source()];
+  const check = { ...announced("one"), checkOnly: true };
+  const { warnings } = await older.prepare(check, never);
+  assertEquals(warnings.length, 1);
+  assertMatch(warnings[0]!, /too old to compare/);
+  await current.describeDisks({ disks: [DISK] }, never);
+  assertEquals((await current.prepare(check, never)).warnings, []);
+  assertEquals((await current.prepare(announced("two"), never)).warnings, []);
+  await Promise.all([older.close(), current.close()]);
+  await destination.end();
+});
