@@ -120,14 +120,20 @@ export async function fakeDestination(
   const qemu = new WaitingQemu(theirs, more);
   const qmp = await QmpClient.open(ours);
   const written: DestinationRecord[] = [];
+  // As in the program, one write waits for the one before.
+  let lastWrite = Promise.resolve();
   const migration = new DestinationMigration({
     ...{ qmp, qmpPath: "/qmp", listen: "tcp://x:1", recoverCommand: "recover", resume },
     ...{ graceMs: 0, disks: [], report, clock, log: silentLogger },
     runDir: { path: (name: string) => `/run/${name}` },
     journal: {
-      write: async (record) => {
-        await onWrite?.(record);
-        written.push(record);
+      write: (record) => {
+        const writing = lastWrite.then(async () => {
+          await onWrite?.(record);
+          written.push(record);
+        });
+        lastWrite = writing.catch(() => {});
+        return writing;
       },
     },
     host: {
