@@ -1,10 +1,6 @@
 import { LinuxHome } from "../pair/linux_guest.ts";
-import {
-  assertExit,
-  assertNone,
-  type Scenario,
-  type ScenarioContext,
-} from "../support/scenario.ts";
+import { crossLinux } from "../pair/linux_crossing.ts";
+import { assertNone, type Scenario, type ScenarioContext } from "../support/scenario.ts";
 
 /** What each load must have done before, between and after the crossings. */
 const ROUNDS = { "ram.laps": 2, "fio.rounds": 1, "postgres.rounds": 1 };
@@ -48,44 +44,18 @@ export const scenario: Scenario = {
 /** Moves the guest, looks at it at its new home, and ends the old one. */
 async function cross(context: ScenarioContext, from: LinuxHome, to: LinuxHome): Promise<string> {
   const before = await from.clockAheadMs();
-  const secret = `${context.dir}/secret`;
-  await Deno.writeTextFile(secret, `${crypto.randomUUID()}\n`, { mode: 0o600 });
-  const common = ["--json", "--secret-file", secret, "--run-dir"];
-  for (const side of ["here", "there"]) {
-    await Deno.mkdir(`${context.dir}/${side}`, { recursive: true });
-  }
-  const receive = context.vmferry({
-    name: `receive of ${to.qemu.name}`,
-    args: [
-      ...["receive", ...common, `${context.dir}/there`, "--qmp", to.qemu.qmpSocket],
-      ...["--listen", "tcp://127.0.0.1:0"],
-    ],
-  });
-  const address = await receive.address();
-  const migrate = context.vmferry({
-    name: `migrate of ${from.qemu.name}`,
-    args: ["migrate", ...common, `${context.dir}/here`, "--qmp", from.qemu.qmpSocket, address],
-  });
-  await assertExit(migrate, 0, PATIENCE_MS);
-  await assertExit(receive, 0);
-  const { totalMs, downtimeMs, pauseMs, bytes } = await migrate.waitEvent("result");
-  await from.qemu.quit();
-  for (const { path } of from.images) await Deno.remove(path);
-  context.note(`${to.qemu.name} has the guest`);
+  const { bytes, totalMs, downtimeMs, pauseMs } = await crossLinux(context, from, to, PATIENCE_MS);
 
   await to.waitGrowth(ROUNDS, PATIENCE_MS);
   const faults = lines(await to.print("look", PATIENCE_MS));
   const behind = before - await to.clockAheadMs();
-  if (Math.abs(behind) > Number(pauseMs) + CLOCK_MS) {
+  if (Math.abs(behind) > pauseMs + CLOCK_MS) {
     faults.push(`the guest's clock is ${behind} ms behind where it was`);
   }
   assertNone(faults);
-  return `${Math.round(Number(bytes) / 2 ** 20)} MiB in ${
-    (Number(totalMs) / 1000).toFixed(1)
-  } s, ` +
-    `downtime ${downtimeMs} ms, paused ${Math.round(Number(pauseMs))} ms, clock ${
-      Math.round(behind)
-    } ms behind`;
+  return `${Math.round(bytes / 2 ** 20)} MiB in ${(totalMs / 1000).toFixed(1)} s, ` +
+    `downtime ${downtimeMs} ms, paused ${Math.round(pauseMs)} ms, clock ` +
+    `${Math.round(behind)} ms behind`;
 }
 
 /** A file system that was unmounted, or mounted read-only, has nothing to mend. */

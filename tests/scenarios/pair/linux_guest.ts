@@ -33,9 +33,14 @@ export class LinuxHome {
    * Starts a QEMU.
    *
    * @param n 0 for the guest's first home, which boots; then 1, 2, and so on, which wait for it.
+   * @param more arguments for QEMU.
    * @throws {Error} when `make guest` was not run.
    */
-  static async start(context: ScenarioContext, n: number): Promise<LinuxHome> {
+  static async start(
+    context: ScenarioContext,
+    n: number,
+    more: readonly string[] = [],
+  ): Promise<LinuxHome> {
     const images = DISKS.map((name) => image(context, name, n));
     for (const [i, { path }] of images.entries()) {
       const built = `${BUILT}${DISKS[i]}.raw`;
@@ -59,6 +64,7 @@ export class LinuxHome {
         ...["-kernel", `${BUILT}kernel`, "-initrd", `${BUILT}initrd`, "-append", ARGUMENTS],
         ...["-chardev", `socket,id=port,path=${port},server=on,wait=off`],
         ...["-serial", "chardev:port"],
+        ...more,
       ],
     });
     const connection = context.use(await Deno.connect({ transport: "unix", path: port }));
