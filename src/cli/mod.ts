@@ -4,7 +4,7 @@
  * @module
  */
 import { messageOf } from "../io/mod.ts";
-import { sshEnded } from "../tunnel/mod.ts";
+import { sshEnded } from "../transport/mod.ts";
 import { type Command, parseCommandLine } from "./args/mod.ts";
 import { check } from "./commands/check.ts";
 import { cancel, set, status } from "./commands/control.ts";

@@ -16,3 +16,23 @@ export interface Acceptor {
 
 /** Makes a new connection; the caller owns it. Gives up when the signal is aborted. */
 export type Dial = (signal: AbortSignal) => Promise<BytePipe>;
+
+/** How a connection fails to come about, as far as a session decides by it. */
+export type DialFailure =
+  /** Nobody answers at the address. */
+  | "unanswered"
+  /** A vmferry answers and refuses; the message is its own. */
+  | "refused"
+  /** Anything else. */
+  | "failed";
+
+/** A connection does not come about: a {@link Dial}, or the first read of what it made, throws it. */
+export class DialError extends Error {
+  override name = "DialError";
+  readonly failure: DialFailure;
+
+  constructor(failure: DialFailure, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.failure = failure;
+  }
+}

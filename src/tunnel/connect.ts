@@ -9,6 +9,7 @@ import {
   DeadlineError,
   delay,
   type Dial,
+  DialError,
   type Logger,
   messageOf,
   withDeadline,
@@ -18,7 +19,6 @@ import { type Local, openSession, resumeSession } from "./connection/handshake.t
 import * as limits from "./limits.ts";
 import type { Liveness } from "./connection/connection.ts";
 import { Session } from "./session.ts";
-import { isUnanswered } from "./connection/unanswered.ts";
 
 export interface ConnectOptions {
   readonly dial: Dial;
@@ -49,9 +49,13 @@ export async function connectSession(options: ConnectOptions): Promise<Session> 
   const { pipe, result } = await withPipe(options, (pipe) => openSession(pipe, local))
     .catch((error) => {
       if (error instanceof SessionError) throw error;
+      const failure = error instanceof DialError ? error.failure : undefined;
+      if (failure === "refused") {
+        throw new SessionError("refused", messageOf(error), { cause: error });
+      }
       // What a child of ours dials is its own affair.
       const unanswered = options.mayReconnect &&
-        (error instanceof DeadlineError || isUnanswered(error));
+        (error instanceof DeadlineError || failure === "unanswered");
       throw new SessionError("unreachable", messageOf(error), { cause: error, unanswered });
     });
   const session = new Session({

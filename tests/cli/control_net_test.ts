@@ -7,7 +7,7 @@ import { StatusBoard } from "../../src/cli/control/status_board.ts";
 import { MigrationTimeout } from "../../src/cli/args/timeout.ts";
 import { DeadlineError, silentLogger, systemClock, writeAll } from "../../src/io/mod.ts";
 import { Limits, type MigrationError } from "../../src/migrate/mod.ts";
-import { connectUnix, listenUnix } from "../../src/tunnel/mod.ts";
+import { connectUnix, listenUnix } from "../../src/transport/mod.ts";
 import { readAll } from "../support/bytes.ts";
 import { ManualClock } from "../support/manual_clock.ts";
 

@@ -7,7 +7,7 @@ import { readSecret } from "../../src/cli/endpoint/secret.ts";
 import { giveTo } from "../../src/cli/run/socket_owner.ts";
 import { readCredentials } from "../../src/cli/endpoint/tls_dir.ts";
 import { UsageError } from "../../src/cli/args/usage_error.ts";
-import { listenUnix } from "../../src/tunnel/mod.ts";
+import { listenUnix } from "../../src/transport/mod.ts";
 import { inFolder } from "../support/in_folder.ts";
 
 /** A user that is neither root nor the one who runs this. */

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { listenUnix } from "../../src/tunnel/mod.ts";
+import { listenUnix } from "../../src/transport/mod.ts";
 import { WaitingQemu } from "../support/fake_destination.ts";
 import { inFolder } from "../support/in_folder.ts";
 import { vmferry } from "../support/program.ts";

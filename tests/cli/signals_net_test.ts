@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { connectSsh } from "../../src/tunnel/mod.ts";
+import { connectSsh } from "../../src/transport/mod.ts";
 import { WaitingQemu } from "../support/fake_destination.ts";
 import { inFolder } from "../support/in_folder.ts";
 import { MAIN } from "../support/program.ts";
@@ -106,6 +106,7 @@ Deno.test("Ctrl-C and a closed terminal do not take ssh away from under a migrat
     try {
       const pipe = connectSsh({
         ...{ host: "h", user: undefined, port: undefined, options: [], command: "c", args: [] },
+        preface: { bytes: Uint8Array.of(1), maxBanner: 100 },
         onLine: (line) => lines.push(line),
       });
       await pipe.read(new Uint8Array(1)).catch(() => {});

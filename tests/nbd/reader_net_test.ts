@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { NbdReader } from "../../src/nbd/mod.ts";
-import { connectUnix } from "../../src/tunnel/mod.ts";
+import { connectUnix } from "../../src/transport/mod.ts";
 import { poll } from "../scenarios/support/waiting.ts";
 
 const MiB = 1 << 20;

@@ -1,18 +1,20 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type BytePipe, silentLogger, systemClock, writeAll } from "../../src/io/mod.ts";
 import {
-  connectSession,
   connectTcp,
   connectTicket,
   listenTicket,
-  type Local,
   makeTicketIdentity,
+} from "../../src/transport/mod.ts";
+import {
+  connectSession,
+  type Local,
   type Session,
   SessionError,
   SessionServer,
   successorSecret,
 } from "../../src/tunnel/mod.ts";
-import { ticketAnchor } from "../../src/tunnel/transports/self_signed.ts";
+import { ticketAnchor } from "../../src/transport/ticket/self_signed.ts";
 
 const identity = await makeTicketIdentity();
 const common = { graceMs: 0, version: "1.0.0" };

@@ -1,8 +1,8 @@
 import { TLSSocket } from "node:tls";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type BytePipe, systemClock, withDeadline, writeAll } from "../../src/io/mod.ts";
-import { connectTls, listenTls, type TlsCredentials } from "../../src/tunnel/mod.ts";
-import { certificateNames, mayCome } from "../../src/tunnel/transports/certificate_names.ts";
+import { connectTls, listenTls, type TlsCredentials } from "../../src/transport/mod.ts";
+import { certificateNames, mayCome } from "../../src/transport/tls/certificate_names.ts";
 import { readCredentials } from "../../src/cli/endpoint/tls_dir.ts";
 import { Pki } from "../support/pki.ts";
 
@@ -146,7 +146,7 @@ test("an authority that the whole host trusts counts for nothing: only the one i
        await c.handshake(); console.log("trusted"); c.close(); Deno.exit();`,
     );
     assertEquals(trusted, "trusted");
-    const source = new URL("../../src/tunnel/mod.ts", import.meta.url).href;
+    const source = new URL("../../src/transport/mod.ts", import.meta.url).href;
     const said = await run(
       `const { connectTls } = await import("${source}");
        const credentials = ${JSON.stringify(client)};

@@ -7,7 +7,8 @@ import {
   openChannel,
   RpcPeer,
 } from "../../rpc/mod.ts";
-import { connectUnix, type Session, SessionError } from "../../tunnel/mod.ts";
+import { connectUnix } from "../../transport/mod.ts";
+import { type Session, SessionError } from "../../tunnel/mod.ts";
 import type { Command } from "../args/mod.ts";
 import { connector } from "../endpoint/connecting_end.ts";
 import { ListeningEnd } from "../endpoint/listening_end.ts";

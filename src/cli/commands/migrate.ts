@@ -8,7 +8,7 @@ import {
   type SourceRecord,
   TOO_LATE,
 } from "../../migrate/mod.ts";
-import { listenUnix } from "../../tunnel/mod.ts";
+import { listenUnix } from "../../transport/mod.ts";
 import { formatDestination } from "../endpoint/ticket_file.ts";
 import type { Command } from "../args/mod.ts";
 import { controlSource, identify } from "../control/controlled.ts";

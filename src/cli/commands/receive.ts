@@ -7,7 +7,7 @@ import {
   MigrationError,
   TOO_LATE,
 } from "../../migrate/mod.ts";
-import { listenUnix } from "../../tunnel/mod.ts";
+import { listenUnix } from "../../transport/mod.ts";
 import { type Address, parseAddress } from "../endpoint/address.ts";
 import type { Command } from "../args/mod.ts";
 import { controlDestination, identify } from "../control/controlled.ts";

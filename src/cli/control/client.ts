@@ -11,7 +11,7 @@ import {
   systemClock,
   writeAll,
 } from "../../io/mod.ts";
-import { connectUnix } from "../../tunnel/mod.ts";
+import { connectUnix } from "../../transport/mod.ts";
 import type { StatusEvent } from "../output/events.ts";
 import { runFolders } from "../run/base.ts";
 import { CONTROL_SOCKET, ControlError, MAX_ANSWER, parseAnswer, type Request } from "./protocol.ts";

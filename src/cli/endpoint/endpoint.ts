@@ -17,7 +17,8 @@ import {
   stdioPipe,
   type TicketIdentity,
   type TlsCredentials,
-} from "../../tunnel/mod.ts";
+} from "../../transport/mod.ts";
+import { limits, PREFACE } from "../../tunnel/mod.ts";
 import { type Address, formatAddress, isLocal } from "./address.ts";
 import type { CommonOptions } from "../args/common.ts";
 import type { TunnelOptions } from "../args/tunnel.ts";
@@ -81,7 +82,8 @@ export function dialer(
     case "ssh": {
       const { ssh } = options;
       if (!ssh) throw new UsageError("ssh:// lacks what to run over there");
-      return () => Promise.resolve(connectSsh({ ...address, ...ssh, onLine }));
+      const preface = { bytes: PREFACE, maxBanner: limits.MAX_BANNER };
+      return () => Promise.resolve(connectSsh({ ...address, ...ssh, preface, onLine }));
     }
     case "unix":
       return (signal) => connectUnix(address.path, signal);

@@ -1,5 +1,6 @@
 import { type Acceptor, type Clock, systemClock } from "../../io/mod.ts";
-import { type Session, SessionServer, type TlsCredentials } from "../../tunnel/mod.ts";
+import type { TlsCredentials } from "../../transport/mod.ts";
+import { type Session, SessionServer } from "../../tunnel/mod.ts";
 import { type Address, formatAddress } from "./address.ts";
 import { type EndOptions, livenessOf, secretOf, type Told, warnOf } from "./connecting_end.ts";
 import { listenOn } from "./endpoint.ts";

@@ -1,5 +1,5 @@
 import { decodeBase64, encodeBase64 } from "@std/encoding/base64";
-import { PUBLIC_KEY_LENGTH } from "../../tunnel/mod.ts";
+import { PUBLIC_KEY_LENGTH } from "../../transport/mod.ts";
 import { UsageError } from "../args/usage_error.ts";
 
 /** Length of the secret in a ticket, bytes. */

@@ -4,13 +4,8 @@
  * @module
  */
 import { decodeBase64, encodeBase64 } from "@std/encoding/base64";
-import {
-  type Local,
-  makeTicketIdentity,
-  type Session,
-  successorSecret,
-  type TicketIdentity,
-} from "../../tunnel/mod.ts";
+import { makeTicketIdentity, type TicketIdentity } from "../../transport/mod.ts";
+import { type Local, type Session, successorSecret } from "../../tunnel/mod.ts";
 import { writePrivate } from "./private_file.ts";
 import { Ticket } from "./ticket.ts";
 

@@ -1,4 +1,4 @@
-import type { TlsCredentials } from "../../tunnel/mod.ts";
+import type { TlsCredentials } from "../../transport/mod.ts";
 import { readPrivate } from "./private_file.ts";
 import { UsageError } from "../args/usage_error.ts";
 

@@ -1,6 +1,6 @@
 import type { Logger } from "../../io/mod.ts";
 import type { HostAccess } from "../../migrate/mod.ts";
-import { connectTcp, connectUnix } from "../../tunnel/mod.ts";
+import { connectTcp, connectUnix } from "../../transport/mod.ts";
 import { describeHost } from "./describe_host.ts";
 
 /** What a migration needs of the host that it runs on. */

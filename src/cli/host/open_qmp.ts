@@ -9,7 +9,7 @@ import {
 } from "../../io/mod.ts";
 import { MigrationError, type Side } from "../../migrate/mod.ts";
 import { HELD, QmpClient } from "../../qmp/mod.ts";
-import { connectUnix } from "../../tunnel/mod.ts";
+import { connectUnix } from "../../transport/mod.ts";
 
 /** How long a QMP socket may take to be connected, ms; more means that its backlog is full. */
 const CONNECT_MS = 5000;

@@ -1,6 +1,6 @@
 import { lchown } from "node:fs/promises";
 import type { Acceptor } from "../../io/mod.ts";
-import { listenUnix } from "../../tunnel/mod.ts";
+import { listenUnix } from "../../transport/mod.ts";
 import { UsageError } from "../args/usage_error.ts";
 
 /** Whom sockets are given to: the user that QEMU runs as. */

@@ -1,5 +1,5 @@
 import { writeAll } from "../../../src/io/mod.ts";
-import { connectUnix } from "../../../src/tunnel/mod.ts";
+import { connectUnix } from "../../../src/transport/mod.ts";
 import { filesIn, peakMemoryMiB } from "../support/host.ts";
 import { assertExit, type Scenario } from "../support/scenario.ts";
 import { echoHash, echoServer, longestRoundTrip, stallingServer } from "../support/streams.ts";

@@ -1,5 +1,5 @@
-import { connectTcp, makeTicketIdentity, type TicketIdentity } from "../../../src/tunnel/mod.ts";
-import { TICKET_NAME } from "../../../src/tunnel/transports/self_signed.ts";
+import { connectTcp, makeTicketIdentity, type TicketIdentity } from "../../../src/transport/mod.ts";
+import { TICKET_NAME } from "../../../src/transport/ticket/self_signed.ts";
 import { Pki } from "../../support/pki.ts";
 import { Pair } from "../pair/pair.ts";
 import { assertExit, type Scenario } from "../support/scenario.ts";

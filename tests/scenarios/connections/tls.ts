@@ -1,4 +1,4 @@
-import { connectTcp } from "../../../src/tunnel/mod.ts";
+import { connectTcp } from "../../../src/transport/mod.ts";
 import { Pki } from "../../support/pki.ts";
 import { Pair } from "../pair/pair.ts";
 import { assertExit, type Scenario } from "../support/scenario.ts";

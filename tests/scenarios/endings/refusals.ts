@@ -1,4 +1,4 @@
-import { connectTcp, connectUnix } from "../../../src/tunnel/mod.ts";
+import { connectTcp, connectUnix } from "../../../src/transport/mod.ts";
 import { readFull, writeAll } from "../../../src/io/mod.ts";
 import { Pair } from "../pair/pair.ts";
 import { assertRefused, type Scenario } from "../support/scenario.ts";

@@ -5,7 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import { type BytePipe, writeAll } from "../../../src/io/mod.ts";
-import { connectUnix } from "../../../src/tunnel/mod.ts";
+import { connectUnix } from "../../../src/transport/mod.ts";
 
 const CHUNK = 1 << 20;
 

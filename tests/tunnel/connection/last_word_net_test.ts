@@ -1,7 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { type BytePipe, silentLogger, systemClock, writeAll } from "../../../src/io/mod.ts";
 import { openSession } from "../../../src/tunnel/connection/handshake.ts";
-import { connectTcp, listenTcp, Session, SessionServer } from "../../../src/tunnel/mod.ts";
+import { connectTcp, listenTcp } from "../../../src/transport/mod.ts";
+import { Session, SessionServer } from "../../../src/tunnel/mod.ts";
 import * as wire from "../../../src/tunnel/wire/layout.ts";
 import { frame, listen, LOCAL } from "../raw_peer.ts";
 

@@ -1,6 +1,7 @@
 import { assertMatch } from "@std/assert";
 import { systemClock } from "../../../src/io/mod.ts";
-import { connectTcp, listenTcp, SessionServer } from "../../../src/tunnel/mod.ts";
+import { connectTcp, listenTcp } from "../../../src/transport/mod.ts";
+import { SessionServer } from "../../../src/tunnel/mod.ts";
 import { LOCAL } from "../raw_peer.ts";
 
 Deno.test("whoever is turned away is named by his address", async () => {

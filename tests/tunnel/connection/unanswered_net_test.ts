@@ -1,12 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { silentLogger, systemClock } from "../../../src/io/mod.ts";
-import {
-  connectSession,
-  connectTcp,
-  connectTls,
-  connectUnix,
-  SessionError,
-} from "../../../src/tunnel/mod.ts";
+import { connectTcp, connectTls, connectUnix } from "../../../src/transport/mod.ts";
+import { connectSession, SessionError } from "../../../src/tunnel/mod.ts";
 import { readCredentials } from "../../../src/cli/endpoint/tls_dir.ts";
 import { inFolder } from "../../support/in_folder.ts";
 import { Pki } from "../../support/pki.ts";

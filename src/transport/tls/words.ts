@@ -4,6 +4,7 @@
  * @module
  */
 import { messageOf } from "../../io/mod.ts";
+import { TransportError } from "../errors.ts";
 
 /** Which proof of the other end is looked at: a ticket's key, or certificates of an authority. */
 export type TlsProof = "ticket" | "certificates";
@@ -13,8 +14,8 @@ export type TlsProof = "ticket" | "certificates";
  *
  * @param who whom it was tried with, as in "127.0.0.1:7450".
  */
-export function tlsError(error: unknown, proof: TlsProof, who: string): Error {
-  return new Error(wordsOf(messageOf(error), proof, who), { cause: error });
+export function tlsError(error: unknown, proof: TlsProof, who: string): TransportError {
+  return new TransportError(wordsOf(messageOf(error), proof, who), { cause: error });
 }
 
 /** That this end turned the other one's certificate away. */

@@ -1,5 +1,6 @@
-import type { Acceptor, BytePipe } from "../../io/mod.ts";
-import { bracketed } from "./_host.ts";
+import type { Acceptor, BytePipe } from "../io/mod.ts";
+import { TransportError } from "./errors.ts";
+import { bracketed } from "./host.ts";
 
 interface Options {
   /** Called with each connection before it is handed out. */
@@ -58,7 +59,8 @@ export async function dialled<T extends Deno.Conn>(
   try {
     conn = await connecting;
   } catch (error) {
-    throw new Error(`Can't connect to ${address}: ${(error as Error).message}`, { cause: error });
+    const message = `Can't connect to ${address}: ${(error as Error).message}`;
+    throw new TransportError(message, { cause: error });
   }
   if (signal?.aborted) {
     conn.close();

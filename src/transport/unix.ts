@@ -1,5 +1,6 @@
-import type { Acceptor, BytePipe } from "../../io/mod.ts";
-import { acceptFrom, dialled } from "./_accept.ts";
+import type { Acceptor, BytePipe } from "../io/mod.ts";
+import { TransportError } from "./errors.ts";
+import { acceptFrom, dialled } from "./accept.ts";
 
 /**
  * Connects to a UNIX socket.
@@ -31,7 +32,7 @@ export async function listenUnix(path: string): Promise<Acceptor> {
       Deno.umask(before);
     }
   } catch (error) {
-    throw new Error(`Can't listen on unix://${path}: ${explained(error)}`, {
+    throw new TransportError(`Can't listen on unix://${path}: ${explained(error)}`, {
       cause: error,
     });
   }

@@ -4,12 +4,13 @@
  * @module
  */
 import type { Acceptor, BytePipe } from "../../io/mod.ts";
-import { acceptFrom } from "./_accept.ts";
-import { forgetAuthorities } from "./_environment.ts";
-import { bracketed } from "./_host.ts";
-import { startTls, tlsPipe } from "./_tls_pipe.ts";
+import { acceptFrom } from "../accept.ts";
+import { TransportError } from "../errors.ts";
+import { forgetAuthorities } from "../tls/environment.ts";
+import { bracketed } from "../host.ts";
+import { startTls, tlsPipe } from "./tls_pipe.ts";
 import { TICKET_NAME, ticketAnchor, type TicketIdentity } from "./self_signed.ts";
-import { connectTcp } from "./tcp.ts";
+import { connectTcp } from "../tcp.ts";
 
 /**
  * Connects to the end that holds the private key of `publicKey`, and to nobody else.
@@ -47,7 +48,7 @@ export function listenTicket(host: string, port: number, identity: TicketIdentit
     const { certificate, privateKey } = identity;
     listener = Deno.listenTls({ hostname: host, port, cert: certificate, key: privateKey });
   } catch (error) {
-    throw new Error(`Can't listen on ${name}:${port}: ${(error as Error).message}`, {
+    throw new TransportError(`Can't listen on ${name}:${port}: ${(error as Error).message}`, {
       cause: error,
     });
   }

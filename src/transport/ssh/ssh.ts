@@ -5,9 +5,9 @@
  * @module
  */
 import { type BytePipe, printable } from "../../io/mod.ts";
-import { ConnectionError, SessionError } from "../errors.ts";
-import { NoPrefaceError, skipBanner } from "./banner.ts";
-import { sshWords } from "./ssh_words.ts";
+import { TransportError } from "../errors.ts";
+import { NoPrefaceError, type Preface, skipBanner } from "./banner.ts";
+import { sshWords } from "./words.ts";
 
 export interface SshOptions {
   readonly host: string;
@@ -19,6 +19,8 @@ export interface SshOptions {
   readonly command: string;
   /** Its arguments; they are quoted here. */
   readonly args: readonly string[];
+  /** What that program begins with. */
+  readonly preface: Preface;
   /** Told of each line on standard error, ssh's own and the remote program's. */
   readonly onLine: (line: string) => void;
 }
@@ -50,8 +52,8 @@ export async function sshEnded(): Promise<void> {
  * Starts ssh. Whether a vmferry is at its other end shows when it has been spoken to: the first read
  * skips what a login prints, and throws
  *
- * - {@link SessionError} with code `refused` when the vmferry over there refused,
- * - an error in words, when there is none: not found, wrong host key, keys refused.
+ * - {@link TransportError} with failure `refused` when the vmferry over there refused,
+ * - one with failure `failed` when there is none: not found, wrong host key, keys refused.
  */
 export function connectSsh(options: SshOptions): BytePipe {
   return new SshPipe(options);
@@ -111,7 +113,7 @@ class SshPipe implements BytePipe {
   async read(into: Uint8Array): Promise<number | null> {
     if (this.#begun) return await this.#read(into);
     try {
-      const rest = await skipBanner({ read: (into) => this.#read(into) });
+      const rest = await skipBanner({ read: (into) => this.#read(into) }, this.#options.preface);
       this.#rest = rest;
       this.#begun = true;
       this.#tellHeld();
@@ -179,7 +181,9 @@ class SshPipe implements BytePipe {
     await this.#linesEnded;
     const last = code === 255 ? this.#lines.at(-1) : undefined;
     const why = last === undefined ? "" : `: ${last}`;
-    return new ConnectionError(`The ssh connection to ${this.#options.host} ended${why}`);
+    return new TransportError(`The ssh connection to ${this.#options.host} ended${why}`, {
+      failure: "failed",
+    });
   }
 
   /** Why no vmferry spoke. */
@@ -193,9 +197,8 @@ class SshPipe implements BytePipe {
     const { host, user, port, command } = this.#options;
     const lines = this.#lines;
     const words = sshWords({ host, user, port, command, code, lines, said: error.said });
-    return code === REFUSED
-      ? new SessionError("refused", words, { cause: error })
-      : new Error(words, { cause: error });
+    const failure = code === REFUSED ? "refused" : "failed";
+    return new TransportError(words, { cause: error, failure });
   }
 
   #tell(line: string): void {

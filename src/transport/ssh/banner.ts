@@ -1,21 +1,28 @@
 import { type BytePipe, printable } from "../../io/mod.ts";
-import { MAX_BANNER } from "../limits.ts";
-import { MAGIC } from "../wire/layout.ts";
+
+/** What the program at the other end begins with. */
+export interface Preface {
+  readonly bytes: Uint8Array;
+  /** How much text may come before it, bytes. */
+  readonly maxBanner: number;
+}
 
 /**
- * Reads past what a login shell prints before the program that it starts gets to speak: up to
- * 64 KiB of anything, and then a preface.
+ * Reads past the text that a login shell prints before the program that it starts speaks.
  *
  * @returns what was read from the preface on.
  * @throws {NoPrefaceError} when none came.
  */
-export async function skipBanner(pipe: Pick<BytePipe, "read">): Promise<Uint8Array> {
-  const seen = new Uint8Array(MAX_BANNER + MAGIC.length);
+export async function skipBanner(
+  pipe: Pick<BytePipe, "read">,
+  { bytes, maxBanner }: Preface,
+): Promise<Uint8Array> {
+  const seen = new Uint8Array(maxBanner + bytes.length);
   let length = 0;
   while (length < seen.length) {
     const n = await pipe.read(seen.subarray(length));
     if (n === null) throw new NoPrefaceError(seen.subarray(0, length));
-    const at = indexOf(seen.subarray(0, length + n), MAGIC, Math.max(0, length - MAGIC.length));
+    const at = indexOf(seen.subarray(0, length + n), bytes, Math.max(0, length - bytes.length));
     length += n;
     if (at >= 0) return seen.subarray(at, length);
   }

@@ -1,6 +1,7 @@
-import type { Acceptor, BytePipe } from "../../io/mod.ts";
-import { acceptFrom, dialled } from "./_accept.ts";
-import { bracketed } from "./_host.ts";
+import type { Acceptor, BytePipe } from "../io/mod.ts";
+import { acceptFrom, dialled } from "./accept.ts";
+import { TransportError } from "./errors.ts";
+import { bracketed } from "./host.ts";
 
 /**
  * Connects to a TCP port, without delaying small writes (TCP_NODELAY).
@@ -32,7 +33,8 @@ export function listenTcp(host: string, port: number): Acceptor {
   try {
     listener = Deno.listen({ transport: "tcp", hostname: host, port });
   } catch (error) {
-    throw new Error(`Can't listen on ${name}: ${(error as Error).message}`, { cause: error });
+    const message = `Can't listen on ${name}: ${(error as Error).message}`;
+    throw new TransportError(message, { cause: error });
   }
   return acceptFrom(listener, `tcp://${bracketed(host)}:${listener.addr.port}`, {
     prepare: (conn) => (conn as Deno.TcpConn).setNoDelay(true),

@@ -9,11 +9,12 @@
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { Acceptor, BytePipe } from "../../io/mod.ts";
-import { bracketed } from "./_host.ts";
-import { forgetAuthorities } from "./_environment.ts";
-import { NodePipe } from "./_node_pipe.ts";
+import { TransportError } from "../errors.ts";
+import { bracketed } from "../host.ts";
+import { forgetAuthorities } from "./environment.ts";
+import { NodePipe } from "./node_pipe.ts";
 import { certificateNames, mayCome } from "./certificate_names.ts";
-import { tlsError } from "./tls_words.ts";
+import { tlsError } from "./words.ts";
 
 /** Certificates and keys, PEM. */
 export interface TlsCredentials {
@@ -65,7 +66,7 @@ export async function connectTls(
     if (signal?.aborted) throw signal.reason;
     if (/ECONN|ENOTFOUND|EHOST|ENET|ETIMEDOUT|refused|getaddrinfo/i.test(String(error))) {
       const { message } = error as Error;
-      throw new Error(`Can't connect to tls://${who}: ${message}`, { cause: error });
+      throw new TransportError(`Can't connect to tls://${who}: ${message}`, { cause: error });
     }
     throw error instanceof Error && error.message.includes("(TLS: ") ? error : explain(error);
   } finally {
@@ -134,7 +135,7 @@ export async function listenTls(
     server.once("error", reject);
     server.listen(port, host, MAX_WAITING, resolve);
   }).catch((error) => {
-    throw new Error(`Can't listen on ${name}:${port}: ${error.message}`, { cause: error });
+    throw new TransportError(`Can't listen on ${name}:${port}: ${error.message}`, { cause: error });
   });
   server.on("error", (error: Error) => log(`${name}: ${error.message}`));
   const address = server.address();

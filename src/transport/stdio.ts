@@ -1,4 +1,4 @@
-import type { BytePipe } from "../../io/mod.ts";
+import type { BytePipe } from "../io/mod.ts";
 
 /** This process's standard input and output as one pipe, for a tunnel over ssh. */
 export function stdioPipe(): BytePipe {

@@ -1,5 +1,5 @@
 import type { BytePipe } from "../../io/mod.ts";
-import { tlsError, type TlsProof } from "./tls_words.ts";
+import { tlsError, type TlsProof } from "../tls/words.ts";
 
 interface Options {
   /** Whom it is with, for error texts. */

@@ -1,11 +1,13 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { MAX_BANNER } from "../../../src/tunnel/limits.ts";
-import { NoPrefaceError, skipBanner } from "../../../src/tunnel/transports/banner.ts";
-import { sshArguments } from "../../../src/tunnel/transports/ssh.ts";
-import { sshWords } from "../../../src/tunnel/transports/ssh_words.ts";
+import { NoPrefaceError, skipBanner } from "../../../src/transport/ssh/banner.ts";
+import { sshArguments } from "../../../src/transport/ssh/ssh.ts";
+import { sshWords } from "../../../src/transport/ssh/words.ts";
 import { MAGIC } from "../../../src/tunnel/wire/layout.ts";
 
 const text = new TextEncoder();
+const preface = { bytes: MAGIC, maxBanner: MAX_BANNER };
+const skip = (pipe: Parameters<typeof skipBanner>[0]) => skipBanner(pipe, preface);
 
 /** A pipe that brings these pieces, one a read. */
 function pieces(...parts: readonly Uint8Array[]) {
@@ -26,26 +28,26 @@ Deno.test("what a login prints is skipped, wherever reads cut it", async () => {
   const banner = text.encode("Welcome\r\n\x89VMF is not it\r\n");
   const all = new Uint8Array([...banner, ...MAGIC, 1, 2, 3]);
   for (let cut = 1; cut < all.length - 3; cut++) {
-    const rest = await skipBanner(pieces(all.subarray(0, cut), all.subarray(cut)));
+    const rest = await skip(pieces(all.subarray(0, cut), all.subarray(cut)));
     assertEquals([...rest.subarray(0, MAGIC.length)], [...MAGIC], `cut at ${cut}`);
   }
-  const single = await skipBanner(pieces(...[...all].map((byte) => Uint8Array.of(byte))));
+  const single = await skip(pieces(...[...all].map((byte) => Uint8Array.of(byte))));
   assertEquals([...single], [...MAGIC]);
-  assertEquals((await skipBanner(pieces(MAGIC))).length, MAGIC.length);
+  assertEquals((await skip(pieces(MAGIC))).length, MAGIC.length);
 });
 
 Deno.test("text without a vmferry behind it is shown by its last line, made safe", async () => {
   const said = pieces(text.encode("motd\nsh: \x1b[31mno such thing\n\n"));
-  const error = await assertRejects(() => skipBanner(said), NoPrefaceError);
+  const error = await assertRejects(() => skip(said), NoPrefaceError);
   assertEquals(error.said, "sh: ?[31mno such thing");
-  assertEquals((await assertRejects(() => skipBanner(pieces()), NoPrefaceError)).said, "");
+  assertEquals((await assertRejects(() => skip(pieces()), NoPrefaceError)).said, "");
 });
 
 Deno.test("a banner as long as the limit is skipped, and one a byte longer is not", async () => {
-  const preface = Uint8Array.from(MAGIC);
-  const banner = (length: number) => pieces(new Uint8Array(length).fill(0x2e), preface);
-  assertEquals(await skipBanner(banner(MAX_BANNER)), preface);
-  await assertRejects(() => skipBanner(banner(MAX_BANNER + 1)), NoPrefaceError);
+  const magic = Uint8Array.from(MAGIC);
+  const banner = (length: number) => pieces(new Uint8Array(length).fill(0x2e), magic);
+  assertEquals(await skip(banner(MAX_BANNER)), magic);
+  await assertRejects(() => skip(banner(MAX_BANNER + 1)), NoPrefaceError);
 });
 
 Deno.test("a banner without an end is given up at its limit", async () => {
@@ -58,14 +60,14 @@ Deno.test("a banner without an end is given up at its limit", async () => {
       return Promise.resolve(n);
     },
   };
-  await assertRejects(() => skipBanner(endless), NoPrefaceError);
+  await assertRejects(() => skip(endless), NoPrefaceError);
   assert(reads <= MAX_BANNER / 1000 + 2, `${reads} reads`);
 });
 
 Deno.test("ssh's arguments: nothing of an address becomes an option, words stay words", () => {
   const options = {
     ...{ host: "h", user: "u", port: 7, options: ["A=b c"], command: "sudo vmferry" },
-    ...{ args: ["receive", "--qmp", "/a b'c;$(x)"], onLine: () => {} },
+    ...{ args: ["receive", "--qmp", "/a b'c;$(x)"], preface, onLine: () => {} },
   };
   assertEquals(sshArguments(options, false), [
     ...["-T", "-p", "7", "-o", "BatchMode=yes", "-o", "A=b c", "--", "u@h"],

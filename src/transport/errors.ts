@@ -1,0 +1,28 @@
+import { DialError, type DialFailure } from "../io/mod.ts";
+
+/** The error codes of an address at which nobody answers, as Deno and `node:net` give them. */
+const NOBODY: readonly unknown[] = [
+  ...["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT"],
+  // A UNIX socket that is not there.
+  "ENOENT",
+];
+
+/** A connection was not made, was lost, or an address can't be listened on; the message says why. */
+export class TransportError extends DialError {
+  override name = "TransportError";
+
+  /** @param options `failure`: default by the error code of `cause`. */
+  constructor(
+    message: string,
+    { cause, failure }: { cause?: unknown; failure?: DialFailure } = {},
+  ) {
+    super(failure ?? (isUnanswered(cause) ? "unanswered" : "failed"), message, { cause });
+  }
+}
+
+function isUnanswered(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (NOBODY.includes((cause as { code?: unknown }).code)) return true;
+  }
+  return false;
+}
