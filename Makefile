@@ -19,7 +19,8 @@ scenarios: ## stories between any two QEMUs: make scenarios QEMU=10.0 QEMU_DEST=
 versions: ## between this vmferry and one of an earlier commit, both ways: make versions SINCE=e68e06d
 	@$(RUN) run -A tools/build.ts && tools/versions.sh $(or $(SINCE),e68e06d) $(NAME)
 settings: ## every migration setting that somebody may have left, at each end; takes long
-	@$(RUN) run -A tools/build.ts && tools/deno.sh task scenario settings
+	@pair=$$(tools/qemu.sh $(or $(QEMU),system) $(or $(QEMU_DEST),$(QEMU),system)) && \
+		$(RUN) run -A tools/build.ts && env $$pair tools/deno.sh task scenario settings
 qemu: ## QEMU 10.0 and 11.1 (or later, of Debian sid) into .tools/, for the tests
 	@tools/qemu.sh 10.0 11.1
 guest: ## a Debian guest in .tools/guest/ (root, mmdebstrap), for make scenario NAME=linux
