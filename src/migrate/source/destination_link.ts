@@ -4,31 +4,32 @@ import { SessionError, type TunnelStream } from "../../tunnel/mod.ts";
 import type { DestinationPeer } from "./destination_peer.ts";
 import { MigrationError } from "../errors.ts";
 
-export interface AttachmentOptions {
-  readonly connect: (signal: AbortSignal) => Promise<DestinationPeer>;
+/** The migration, as far as its link to the destination needs it. */
+export interface LinkContext {
   readonly migration: string;
   /** How long the destination's tool may take to come back, ms. */
   readonly graceMs: number;
-  /** Whether the migration is in a phase that survives a new process at the destination. */
-  readonly mayReattach: () => boolean;
-  /** Called with each peer that takes over from another. */
-  readonly onReattached: (peer: DestinationPeer) => void;
-  /** The destination is gone for good. */
-  readonly onLost: (cause: unknown) => void;
+  /** The migration is in a phase that survives a new process at the destination. */
+  readonly mayReconnect: boolean;
   readonly clock: Clock;
   readonly log: Logger;
+  connect(signal: AbortSignal): Promise<DestinationPeer>;
+  /** Uses this peer, which replaces another one, from now on. */
+  adopt(peer: DestinationPeer): void;
+  /** The destination is lost. */
+  fault(cause: unknown): void;
 }
 
 /** Pause between two attempts to reach a destination whose tool was started again, ms. */
 const AGAIN_MS = 500;
 
 /**
- * The source's hold on the destination: the peer in use. A session that outlives its connection goes
- * on by itself; where the tool at the other end was killed and started again, it knows no session, and
- * a fresh one takes the migration over. Owns the peers.
+ * The source's link to the destination: the peer in use. A session that outlives its connection resumes by
+ * itself. A destination whose tool was killed and started again does not know the session: the link makes a
+ * new one and attaches it to the migration. Owns the peers.
  */
-export class Attachment {
-  readonly #options: AttachmentOptions;
+export class DestinationLink {
+  readonly #context: LinkContext;
   #peer: DestinationPeer | undefined;
   #ready: Promise<DestinationPeer>;
   readonly #closed = new AbortController();
@@ -36,15 +37,15 @@ export class Attachment {
   #waiting = false;
   #aborting: Promise<void> | undefined;
 
-  /** @param peer the one that has prepared; none where another process had it. */
-  constructor(peer: DestinationPeer | undefined, options: AttachmentOptions) {
-    this.#options = options;
+  /** @param peer the one that prepares; `undefined`: another process had it, connect a new one. */
+  constructor(peer: DestinationPeer | undefined, context: LinkContext) {
+    this.#context = context;
     this.#peer = peer;
     if (peer) {
       this.#ready = Promise.resolve(peer);
       this.#watch(peer);
     } else {
-      this.#ready = this.#reattach(undefined);
+      this.#ready = this.#reconnect(undefined);
     }
   }
 
@@ -130,32 +131,32 @@ export class Attachment {
 
   #watch(peer: DestinationPeer): void {
     peer.session.ended.then((cause) => {
-      const { mayReattach, onLost } = this.#options;
       if (this.#closed.signal.aborted) return;
-      if (cause && isForgotten(cause) && mayReattach()) {
-        this.#ready = this.#reattach(cause);
+      if (cause && isForgotten(cause) && this.#context.mayReconnect) {
+        this.#ready = this.#reconnect(cause);
       } else {
-        onLost(cause ?? new Error("The destination ended the session"));
+        this.#context.fault(cause ?? new Error("The destination ended the session"));
       }
     });
   }
 
-  #reattach(cause: SessionError | undefined): Promise<DestinationPeer> {
+  #reconnect(cause: SessionError | undefined): Promise<DestinationPeer> {
     this.#waiting = true;
     const ready = this.#tryAgain(cause).finally(() => this.#waiting = false);
-    ready.catch(this.#options.onLost);
+    ready.catch((error) => this.#context.fault(error));
     return ready;
   }
 
   async #tryAgain(cause: SessionError | undefined): Promise<DestinationPeer> {
-    const { clock, log, graceMs, migration, connect, mayReattach, onReattached } = this.#options;
-    const until = clock.now() + graceMs;
+    const context = this.#context;
+    const { clock, log, migration } = context;
+    const until = clock.now() + context.graceMs;
     let last: unknown = cause;
-    while (clock.now() < until && mayReattach()) {
+    while (clock.now() < until && context.mayReconnect) {
       const signal = this.#closed.signal;
       signal.throwIfAborted();
       try {
-        const peer = await connect(signal);
+        const peer = await context.connect(signal);
         const { state } = await peer.attach(migration, signal).catch(async (error) => {
           await peer.close(1000);
           throw error;
@@ -172,7 +173,7 @@ export class Attachment {
         this.#bytesBefore += this.#peer?.session.bytes ?? 0;
         this.#peer = peer;
         this.#watch(peer);
-        onReattached(peer);
+        context.adopt(peer);
         return peer;
       } catch (error) {
         if (error instanceof MigrationError) throw error;

@@ -1,34 +1,108 @@
-/**
- * What a failure at the source is called, when more is known than the error that was thrown.
- *
- * @module
- */
-import { DeadlineError } from "../../io/mod.ts";
-import type { Session } from "../../tunnel/mod.ts";
-import { MigrationError } from "../errors.ts";
-import { ASLEEP_STUCK } from "../guest/run_again.ts";
+import { messageOf } from "../../io/mod.ts";
+import { asMigrationError, type MigrationError, qemuGone } from "../errors.ts";
+import { guestStatus } from "../destination/load.ts";
+import { STUCK } from "../guest/inspect.ts";
+import { ASLEEP_STUCK, runAgain } from "../guest/run_again.ts";
+import type { SourceState } from "../handover/source_states.ts";
+import { leftHere } from "../undo.ts";
+import type { SourceContext } from "./context.ts";
+import { abortFirst } from "./destination.ts";
+import { asleepStuck, atDestination, withLink, worded } from "./failure_words.ts";
+import { MAY_HAVE_PAUSED } from "./journaled_state.ts";
+import { leave } from "./leftovers.ts";
 
-/** What got stuck while the link was down did so because of that. */
-export function withLink(session: Session | undefined, error: MigrationError): MigrationError {
-  const stuck = error.code === "mirror-stuck" || error.cause instanceof DeadlineError;
-  if (!stuck || session?.state !== "down") return error;
-  const message = `The connection to the destination is lost: ${error.message}`;
-  return new MigrationError(error.kind, "connection-lost", "source", message, { cause: error });
-}
+/** What the source does when its migration fails: from the first cause until the guest runs again. */
+export class Failure {
+  readonly #context: SourceContext;
+  /** Resolves when the destination has undone, where the source waits for that. Never rejects. */
+  #aborted: Promise<void> = Promise.resolve();
 
-/** The guest sleeps at the source and cannot be continued, after this. */
-export function asleepStuck(cause: MigrationError): MigrationError {
-  const message = `${cause.message}. ${ASLEEP_STUCK}`;
-  return new MigrationError("unknown", "guest-asleep-stuck", "source", message, { cause });
-}
+  constructor(context: SourceContext) {
+    this.#context = context;
+    context.signal.addEventListener("abort", () => this.#onCause(), { once: true });
+  }
 
-/** The error as that kind, with what else there is to say. */
-export function worded(
-  kind: MigrationError["kind"],
-  error: MigrationError,
-  more: readonly string[],
-): MigrationError {
-  if (kind === error.kind && more.length === 0) return error;
-  const message = [error.message, ...more].join(". ");
-  return new MigrationError(kind, error.code, error.side, message, { cause: error });
+  /** Every wait of the running phase ends by itself now, with the cause. */
+  #onCause(): void {
+    const { qemu } = this.#context;
+    const aborted = abortFirst(this.#context);
+    // Once RAM crosses, the destination's QEMU is lost anyway, and our own has to cancel in time.
+    if (qemu.streamAsked) qemu.cutTargets();
+    else this.#aborted = aborted.then(() => qemu.cutTargets());
+  }
+
+  /**
+   * Undoes everything and has the guest run again, unless the destination may run it.
+   *
+   * @param thrown what ended the running phase.
+   * @returns the error to report: its `kind` says where the guest is.
+   */
+  async undo(thrown: unknown): Promise<MigrationError> {
+    const context = this.#context;
+    const { state, log } = context;
+    const from = state.current;
+    const error = await this.#settle(thrown, from);
+    // Before the destination hears anything and QEMU resumes the guest.
+    if (["handover", "unknown"].includes(state.record.state) || from === "handover") {
+      await state.write({ state: state.current }).catch((failure) =>
+        log.log("warning", `the journal: ${messageOf(failure)}`)
+      );
+    }
+    await this.#aborted;
+    const { here, elsewhere } = await context.undo.run();
+    // The mirrors have concluded and RAM has crossed: what was undone touches neither guest.
+    if (state.current === "unknown") return worded("unknown", error, []);
+    // Whatever else failed, and was perhaps noticed first: the guest does not run here any more.
+    if (context.qemuGone && !error.code.startsWith("guest-")) {
+      const { cause } = context.qemuGone;
+      return qemuGone("source", cause as Error, await context.options.lastWords?.());
+    }
+    const ran = context.guest?.shouldRun ?? state.record.wasRunning;
+    if (ran && !context.qemuGone) {
+      const stuck = await this.#resumeGuest(from);
+      if (stuck === ASLEEP_STUCK) return asleepStuck(error);
+      if (stuck !== undefined) here.unshift(stuck);
+    }
+    await leave(context, here);
+    const left = [...leftHere("source", here), ...elsewhere.map(atDestination)];
+    if (!ran && !context.qemuGone && await this.#isStuck()) {
+      left.push(`the guest stands as before: ${STUCK}`);
+    }
+    const kind = error.kind === "refused" && from !== "prepare" ? "failed" : error.kind;
+    return worded(kind === "unknown" ? "failed" : kind, error, left);
+  }
+
+  /** The error that counts; the state follows from it. */
+  async #settle(thrown: unknown, from: SourceState): Promise<MigrationError> {
+    const { state, cause, destination, log } = this.#context;
+    // In the handover the last error is the destination's answer; before, the first cause counts.
+    const handedOver = from === "handover";
+    const session = destination?.peer?.session;
+    const reason = handedOver ? thrown : await cause.settle(thrown);
+    const error = withLink(session, asMigrationError(reason, "source"));
+    cause.take(error);
+    log.log("debug", `source: failed: ${error.message}`);
+    state.take(!handedOver ? "fault" : error.code === "not-started" ? "denied" : "silence");
+    return error;
+  }
+
+  /** @returns why the guest does not run, or `undefined` when it does. */
+  async #resumeGuest(from: SourceState): Promise<string | undefined> {
+    const { options, qmp, clock, guest, state } = this.#context;
+    const { resume } = options;
+    const pausedByUs = guest?.suspended ||
+      ["switchover", "handover"].includes(from) ||
+      (resume !== undefined && (resume.stopped !== "no" || MAY_HAVE_PAUSED.includes(resume.state)));
+    const asleep = guest?.asleep ?? state.record.asleep ?? false;
+    const stuck = await runAgain(qmp, clock, pausedByUs, asleep);
+    // A pause from now on is somebody else's decision.
+    if (stuck === undefined) state.amend({ stopped: "no" });
+    return stuck;
+  }
+
+  /** A guest that was paused before is paused, but QEMU does not take a `cont` as before. */
+  async #isStuck(): Promise<boolean> {
+    if (!MAY_HAVE_PAUSED.includes(this.#context.state.record.state)) return false;
+    return await guestStatus(this.#context.qmp) === "postmigrate";
+  }
 }

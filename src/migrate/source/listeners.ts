@@ -1,24 +1,23 @@
-import { type Acceptor, type Clock, type Logger, withDeadline } from "../../io/mod.ts";
+import { type Clock, type Logger, withDeadline } from "../../io/mod.ts";
 import { ChannelListener, type OpenStream } from "../../rpc/mod.ts";
 import { SessionError } from "../../tunnel/mod.ts";
-import type { Attachment } from "./destination_link.ts";
+import type { DestinationLink } from "./destination_link.ts";
 import { closingLate } from "../disks/closing_late.ts";
 import { MigrationError } from "../errors.ts";
+import type { FreezeWatch } from "../guest/freeze_watch.ts";
 import type { Connections } from "../disks/mirror_retry.ts";
-import type { RunDir } from "./options.ts";
+import type { SourceOptions } from "./options.ts";
 
-export interface SourceSocketsOptions {
-  readonly listen: (path: string) => Promise<Acceptor>;
-  readonly runDir: RunDir;
-  /** The hold on the destination, once there is one. */
-  readonly attachment: () => Attachment | undefined;
-  /** The connection carries nothing, found dead or not. */
-  readonly silent: () => boolean;
-  /** Memory is crossing: there is no way back to a target that goes. */
-  readonly ramCrosses: () => boolean;
-  readonly onFault: (reason: unknown) => void;
+/** The migration, as far as its sockets need it. */
+export interface ListenersContext {
+  readonly options: Pick<SourceOptions, "listen" | "runDir">;
+  /** `undefined` until it is connected. */
+  readonly destination: DestinationLink | undefined;
+  /** RAM crosses: a target that is cut off now cannot be connected again. */
+  readonly ramCrosses: boolean;
   readonly clock: Clock;
   readonly log: Logger;
+  fault(reason: unknown): void;
 }
 
 /** How long a connection whose stream has ended is kept from being closed, ms. */
@@ -26,10 +25,11 @@ const CLOSE_MS = 2_000;
 
 /**
  * The sockets in the run directory that the source's QEMU connects to: `nbd` for its mirrors, `ram`
- * for its memory. Who asks for one owns it.
+ * for its RAM. The caller owns each listener.
  */
-export class SourceSockets {
-  readonly #options: SourceSocketsOptions;
+export class Listeners {
+  readonly #context: ListenersContext;
+  readonly #silence: Pick<FreezeWatch, "silent">;
   /** Takes the connections of QEMU's mirrors. */
   #targets: ChannelListener | undefined;
   /** Resolves when nothing in QEMU waits for the mirrors' targets any more. */
@@ -37,8 +37,10 @@ export class SourceSockets {
 
   #answersTargets = false;
 
-  constructor(options: SourceSocketsOptions) {
-    this.#options = options;
+  /** @param silence whether the connection carries nothing, found dead or not. */
+  constructor(context: ListenersContext, silence: Pick<FreezeWatch, "silent">) {
+    this.#context = context;
+    this.#silence = silence;
   }
 
   /** The connections of the mirrors' targets. */
@@ -47,7 +49,7 @@ export class SourceSockets {
     return {
       lost: count - active,
       open: active,
-      away: this.#isAway || this.#options.silent(),
+      away: this.#isAway || this.#silence.silent,
     };
   }
 
@@ -58,8 +60,8 @@ export class SourceSockets {
 
   /** The destination, or the link to it, is known to be away, and may come back. */
   get #isAway(): boolean {
-    const attachment = this.#options.attachment();
-    return attachment?.waiting === true || attachment?.peer?.session.state === "down";
+    const { destination } = this.#context;
+    return destination?.waiting === true || destination?.peer?.session.state === "down";
   }
 
   /** Nothing in QEMU waits for the mirrors' targets any more: their connections may be closed. */
@@ -80,7 +82,7 @@ export class SourceSockets {
     channel: "nbd" | "ram",
     open: OpenStream,
   ): Promise<ChannelListener> {
-    const { listen, runDir, ramCrosses, onFault, log } = this.#options;
+    const { listen, runDir } = this.#context.options;
     const bound = await listen(runDir.path(`${channel}.sock`));
     const acceptor = channel === "nbd"
       ? closingLate(bound, {
@@ -97,11 +99,11 @@ export class SourceSockets {
           throw error;
         }
       },
-      log,
+      log: this.#context.log,
       onEnd: ({ error }) => {
-        // One that went with its session has been replaced, or that is told by itself.
-        if (channel !== "nbd" || error instanceof SessionError || !ramCrosses()) return;
-        onFault(error ?? diskClosed());
+        // The end of a session is a fault of its own, or another session has replaced it.
+        if (channel !== "nbd" || error instanceof SessionError) return;
+        if (this.#context.ramCrosses) this.#context.fault(error ?? diskClosed());
       },
     });
     if (channel === "nbd") this.#targets = listener;
@@ -109,12 +111,12 @@ export class SourceSockets {
   }
 
   async #failedToOpen(error: unknown): Promise<void> {
-    const session = this.#options.attachment()?.peer?.session;
+    const session = this.#context.destination?.peer?.session;
     // Its end is heard of here before it is known whether another one takes over.
     if (session?.state === "ended") await session.ended;
     // QEMU will only see a closed socket; this is the reason for it. While a destination is waited
     // for, QEMU tries again.
-    if (this.#options.attachment()?.waiting !== true) this.#options.onFault(error);
+    if (this.#context.destination?.waiting !== true) this.#context.fault(error);
   }
 
   /**
@@ -122,11 +124,11 @@ export class SourceSockets {
    * or where it is to wait: for a destination whose tool comes back, or a link.
    */
   async #mayClose(): Promise<void> {
-    const session = this.#options.attachment()?.peer?.session;
+    const session = this.#context.destination?.peer?.session;
     // Its streams end before it is known whether another session takes over.
     if (session?.state === "ended") await session.ended;
     if (this.#isAway) return;
-    const { clock } = this.#options;
+    const { clock } = this.#context;
     await withDeadline(clock, CLOSE_MS, "the targets to be cut off", this.#targetsCut.promise)
       .catch(() => {});
   }

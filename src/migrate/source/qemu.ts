@@ -2,27 +2,24 @@ import { messageOf, withDeadline } from "../../io/mod.ts";
 import { MigrationSettings, type QmpClient } from "../../qmp/mod.ts";
 import type { ChannelListener, OpenStream } from "../../rpc/mod.ts";
 import type { TunnelStream } from "../../tunnel/mod.ts";
-import type { Attachment } from "./destination_link.ts";
 import { MigrationError } from "../errors.ts";
 import type { SourceRecord } from "../journal.ts";
 import { FreezeWatch } from "../guest/freeze_watch.ts";
 import { mirrorBufferBytes } from "../disks/buffer_size.ts";
 import { type Mirror, MirrorSet } from "../disks/mirror_set.ts";
 import { ONE_STREAM, PLAIN } from "../settings.ts";
-import { Ram, type RamOptions } from "./ram.ts";
+import { Ram, type RamConnection } from "./ram.ts";
+import { once, RamSocket } from "./ram_connection.ts";
 import { needsSinglePass } from "./single_pass.ts";
 import type { SourceOptions } from "./options.ts";
-import { SourceSockets } from "./listeners.ts";
+import { Listeners, type ListenersContext } from "./listeners.ts";
 import type { UndoList } from "../undo.ts";
 
-export interface OutgoingEndOptions
-  extends
-    Pick<SourceOptions, "qmp" | "listen" | "runDir" | "limits" | "graceMs" | "clock" | "log"> {
-  /** The hold on the destination, once there is one. */
-  readonly attachment: () => Attachment | undefined;
-  /** Memory is crossing: there is no way back to a target that goes. */
-  readonly ramCrosses: () => boolean;
-  readonly onFault: (reason: unknown) => void;
+/** The migration, as far as its QEMU needs it. */
+export interface QemuContext extends ListenersContext {
+  readonly options: Pick<SourceOptions, "listen" | "runDir" | "limits" | "graceMs">;
+  readonly qmp: QmpClient;
+  readonly undo: UndoList;
 }
 
 /** How long a link may be away until the guest's writes are not held up by it any more, ms. */
@@ -38,30 +35,26 @@ const STAND_MS = 30_000;
 const CLOSE_MS = 5_000;
 
 /**
- * What a source makes in its QEMU for a guest to go out: the mirrors, the migration of its memory, both
- * over sockets in the run directory, and settings. How each is taken back goes on the undo list as it is
- * made.
+ * What the source makes in its QEMU to migrate the guest: the mirrors and the migration of RAM, both over
+ * sockets in the run directory, and settings. Each goes on the undo list before it is made.
  */
-export class OutgoingEnd {
-  readonly #options: OutgoingEndOptions;
-  readonly #qmp: QmpClient;
-  readonly #undo: UndoList;
-  readonly #sockets: SourceSockets;
+export class SourceQemu {
+  readonly #context: QemuContext;
+  readonly #listeners: Listeners;
   #mirrors: MirrorSet | undefined;
   #streamAsked = false;
   #stopFreeing: () => void = () => {};
   readonly #freeze: FreezeWatch;
 
-  constructor(options: OutgoingEndOptions, undo: UndoList) {
-    this.#options = options;
-    this.#qmp = options.qmp;
-    this.#undo = undo;
+  constructor(context: QemuContext) {
+    this.#context = context;
+    const { qmp, clock, log } = context;
     this.#freeze = new FreezeWatch({
-      ...options,
-      session: () => options.attachment()?.peer?.session,
+      ...{ qmp, clock, log },
+      session: () => context.destination?.peer?.session,
       onFrozen: (ms) => this.#frozen(ms),
     });
-    this.#sockets = new SourceSockets({ ...options, silent: () => this.#freeze.silent });
+    this.#listeners = new Listeners(context, this.#freeze);
   }
 
   /** The memory's stream was asked for: the destination's QEMU takes one in its life. */
@@ -75,40 +68,40 @@ export class OutgoingEnd {
    * @param rttMs shortest round trip to the destination, ms.
    */
   async makeMirrors(disks: readonly Mirror[], rttMs: number): Promise<MirrorSet> {
-    const { clock, log, graceMs, runDir, onFault } = this.#options;
+    const { qmp, clock, log, options: { graceMs, runDir } } = this.#context;
     const mirrors = new MirrorSet({
-      qmp: this.#qmp,
+      qmp,
       clock,
       log,
       mirrors: disks,
       socketPath: runDir.path("nbd.sock"),
       mayWait: graceMs > 0,
       bufferBytes: mirrorBufferBytes(rttMs, disks.length),
-      connections: () => this.#sockets.targets,
-      onFault,
+      connections: () => this.#listeners.targets,
+      onFault: (error) => this.#context.fault(error),
     });
     this.#mirrors = mirrors;
     // Taken back after the socket: jobs that are thrown away need not wait for what is under way.
-    this.#undo.add("the mirror jobs", () => mirrors.undo());
+    this.#context.undo.add("the mirror jobs", () => mirrors.undo());
     await mirrors.adopt();
     return mirrors;
   }
 
   /** What another process has made is taken back as if it had been made here. */
-  async takeUp({ mirrors, settings }: SourceRecord): Promise<void> {
+  async adopt({ mirrors, settings }: SourceRecord): Promise<void> {
     // None of them is started again: how large a buffer would be is of no matter.
     await this.makeMirrors(mirrors, 0);
-    this.#undoSettings(new MigrationSettings(this.#qmp, settings));
+    this.#undoSettings(new MigrationSettings(this.#context.qmp, settings));
     this.#ram();
   }
 
   /** Serves QEMU's mirrors; they may come again when the tool at the destination was started again. */
   async serveMirrors(): Promise<void> {
-    this.#undo.add("the watch over silence", () => Promise.resolve(this.#freeze.stop()));
+    this.#context.undo.add("the watch over silence", () => Promise.resolve(this.#freeze.stop()));
     this.#freeze.start();
     await this.#listen(
       "nbd",
-      (channel, signal) => this.#options.attachment()!.openChannel(channel, signal),
+      (channel, signal) => this.#context.destination!.openChannel(channel, signal),
     );
   }
 
@@ -116,44 +109,44 @@ export class OutgoingEnd {
    * The link is away, or back: a guest whose writes wait for the destination is not to wait for it. Its
    * kernel gives a disk 30 s, and an end that is silent has been waited for by then.
    */
-  linkChanged(state: "up" | "down"): void {
-    const { clock, log, ramCrosses } = this.#options;
+  connectionChanged(state: "up" | "down"): void {
+    const { clock, log } = this.#context;
     this.#stopFreeing();
     this.#stopFreeing = state === "up" ? () => {} : clock.after(FREE_MS, () => {
       // Once memory crosses, a target that goes can't come back.
-      if (!this.#mirrors?.isBlocking || ramCrosses()) return;
+      if (!this.#mirrors?.isBlocking || this.#context.ramCrosses) return;
       log.log("info", "the link is away: the guest's writes do not wait for it");
-      this.#sockets.cutTargets();
+      this.#listeners.cutTargets();
     });
   }
 
   /** The guest is stopped for the switchover: from now on every wait has its own end. */
-  guestStopped(): void {
+  guestPaused(): void {
     this.#freeze.stop();
   }
 
   /** QEMU waits for a silent connection, and the guest with it. */
   #frozen(unansweredMs: number): void {
-    const { log, ramCrosses, onFault } = this.#options;
-    if (!ramCrosses()) {
+    const { log, ramCrosses } = this.#context;
+    if (!ramCrosses) {
       log.log("info", "QEMU waits for a silent connection: its mirrors' targets are cut off");
-      return this.#sockets.cutTargets();
+      return this.#listeners.cutTargets();
     }
     if (unansweredMs < STAND_MS) return;
     this.#freeze.stop();
     const message =
       `The guest stood still for ${STAND_MS / 1000} s: QEMU waited for the connection, ` +
       "which carried nothing (the guest was reset or stopped meanwhile)";
-    onFault(new MigrationError("failed", "guest-frozen", "source", message));
+    this.#context.fault(new MigrationError("failed", "guest-frozen", "source", message));
     // Not by QMP alone: this QEMU may carry out nothing.
-    this.#sockets.cutTargets();
+    this.#listeners.cutTargets();
   }
 
   /** The settings that the migration needs, and those of before; nothing is set yet. */
   async plan(asleep: boolean): Promise<MigrationSettings> {
     // Asked here and not at the start, so that a migration that is resumed keeps to it too.
-    if (await needsSinglePass(this.#qmp)) this.#options.limits.sendRamOnce();
-    const settings = new MigrationSettings(this.#qmp);
+    if (await needsSinglePass(this.#context.qmp)) this.#context.options.limits.sendRamOnce();
+    const settings = new MigrationSettings(this.#context.qmp);
     await settings.plan({
       capabilities: {
         ...ONE_STREAM,
@@ -162,7 +155,7 @@ export class OutgoingEnd {
         // destination says that it has loaded the guest.
         ...(asleep ? { "return-path": true } : {}),
       },
-      parameters: { ...PLAIN, ...this.#options.limits.parameters },
+      parameters: { ...PLAIN, ...this.#context.options.limits.parameters },
     });
     return settings;
   }
@@ -174,8 +167,8 @@ export class OutgoingEnd {
    */
   async openStream(signal: AbortSignal): Promise<TunnelStream> {
     this.#streamAsked = true;
-    const stream = await this.#options.attachment()!.openChannel("ram", signal);
-    this.#undo.add("the memory's stream", () => Promise.resolve(stream.close()));
+    const stream = await this.#context.destination!.openChannel("ram", signal);
+    this.#context.undo.add("the memory's stream", () => Promise.resolve(stream.close()));
     return stream;
   }
 
@@ -185,23 +178,20 @@ export class OutgoingEnd {
     stream: TunnelStream,
     signal: AbortSignal,
   ): Promise<Ram> {
-    const { limits, runDir } = this.#options;
+    const { limits, runDir } = this.#context.options;
     const socket = await this.#listen("ram", once(stream));
     this.#undoSettings(settings);
     await settings.set();
     await limits.holdRam(settings);
-    const ram = this.#ram({
-      disconnect: () => socket.close(),
-      onRound: (round) => this.#onRound(round),
-    });
+    const ram = this.#ram(new RamSocket(this.#context, socket));
     await ram.start(`unix:${runDir.path("ram.sock")}`, signal);
     return ram;
   }
 
   /** The guest has moved: removes the mirrors and their targets, which QEMU closes without an error. */
   async closeTargets(): Promise<void> {
-    const { clock, log } = this.#options;
-    this.#sockets.answerTargets();
+    const { clock, log } = this.#context;
+    this.#listeners.answerTargets();
     const removing = this.#mirrors?.remove() ?? Promise.resolve();
     await withDeadline(clock, CLOSE_MS, "QEMU to close the mirrors' targets", removing)
       .catch((error) => log.log("debug", `source: ${messageOf(error)}`));
@@ -213,25 +203,17 @@ export class OutgoingEnd {
     this.#stopFreeing();
     this.#freeze.stop();
     await this.#mirrors?.cut();
-    this.#sockets.targetsAreCut();
+    this.#listeners.targetsAreCut();
   }
 
   #undoSettings(settings: MigrationSettings): void {
-    this.#undo.add("QEMU's migration settings", () => settings.restore());
+    this.#context.undo.add("QEMU's migration settings", () => settings.restore());
   }
 
-  #onRound(round: number): void {
-    const { clock, log, limits } = this.#options;
-    limits.roundBegan(round, clock.now()).catch((error) => {
-      log.log("warning", `QEMU's downtime limit was not raised: ${messageOf(error)}`);
-    });
-  }
-
-  #ram(more: Pick<RamOptions, "disconnect" | "onRound"> = {}): Ram {
-    const { clock, log } = this.#options;
-    const carrier = () => this.#options.attachment()?.peer?.session;
-    const ram = new Ram({ qmp: this.#qmp, clock, log, carrier, ...more });
-    this.#undo.add("the migration of the memory", () => ram.undo());
+  #ram(connection?: RamConnection): Ram {
+    const { qmp, clock, log } = this.#context;
+    const ram = new Ram({ qmp, clock, log }, connection);
+    this.#context.undo.add("the migration of the memory", () => ram.undo());
     return ram;
   }
 
@@ -240,21 +222,8 @@ export class OutgoingEnd {
     channel: "nbd" | "ram",
     open: OpenStream,
   ): Promise<ChannelListener> {
-    const listener = await this.#sockets.serve(channel, open);
-    this.#undo.add(`the ${channel} socket`, () => listener.close());
+    const listener = await this.#listeners.serve(channel, open);
+    this.#context.undo.add(`the ${channel} socket`, () => listener.close());
     return listener;
   }
-}
-
-/** The memory's one stream, for QEMU's one connection. */
-function once(stream: TunnelStream): OpenStream {
-  let isTaken = false;
-  return () => {
-    const message = "QEMU made a second connection for the guest's memory, which crosses in one";
-    if (isTaken) {
-      return Promise.reject(new MigrationError("failed", "second-connection", "source", message));
-    }
-    isTaken = true;
-    return Promise.resolve(stream);
-  };
 }

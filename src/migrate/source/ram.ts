@@ -15,15 +15,15 @@ export interface RamOptions {
   readonly qmp: QmpClient;
   readonly clock: Clock;
   readonly log: Logger;
-  /** What carries the migration; `undefined` where that is over. */
-  readonly carrier?: () => Carrier | undefined;
-  /** A round through memory begins: 1 for all of it, 2 for what was changed meanwhile, and so on. */
-  readonly onRound?: (round: number) => void;
-  /**
-   * Closes the connection that QEMU sends the memory to. None where another process had it, which has
-   * ended, and the connection with it.
-   */
-  readonly disconnect?: () => Promise<void>;
+}
+
+/** The connection that QEMU sends RAM to. */
+export interface RamConnection {
+  /** The session that carries it; `undefined` when that has ended. */
+  readonly carrier: Carrier | undefined;
+  /** A round through RAM begins: 1 sends every page, 2 the pages that changed meanwhile, and so on. */
+  roundBegan(round: number): void;
+  close(): Promise<void>;
 }
 
 /** The migration of memory and device state, as the source's QEMU does it. */
@@ -31,26 +31,23 @@ export class Ram {
   readonly #qmp: QmpClient;
   readonly #clock: Clock;
   readonly #log: Logger;
-  readonly #disconnect: () => Promise<void>;
-  readonly #onRound: (round: number) => void;
-  readonly #carrier: () => Carrier | undefined;
+  readonly #connection: RamConnection | undefined;
   #stopped: Promise<void> | undefined;
   /** QEMU was told to go on from pre-switchover, or may have been. */
   #continued = false;
 
-  constructor(options: RamOptions) {
-    this.#qmp = options.qmp;
-    this.#clock = options.clock;
-    this.#log = options.log;
-    this.#onRound = options.onRound ?? (() => {});
-    this.#carrier = options.carrier ?? (() => undefined);
-    this.#disconnect = options.disconnect ?? (() => Promise.resolve());
+  /** @param connection none where another process had it: the connection has ended with that process. */
+  constructor({ qmp, clock, log }: RamOptions, connection?: RamConnection) {
+    this.#qmp = qmp;
+    this.#clock = clock;
+    this.#log = log;
+    this.#connection = connection;
   }
 
   /** Starts it; QEMU connects to `uri`, such as `unix:/run/x/ram.sock`. */
   async start(uri: string, signal: AbortSignal): Promise<void> {
     const stopEvents = this.#qmp.onEvent(({ event, data }) => {
-      if (event === "MIGRATION_PASS") this.#onRound(Number(data.pass));
+      if (event === "MIGRATION_PASS") this.#connection?.roundBegan(Number(data.pass));
     });
     const begun = this.#qmp.execute("migrate", { uri });
     this.#stopped = this.#wait("pre-switchover", begun, signal).finally(stopEvents);
@@ -103,7 +100,7 @@ export class Ram {
    */
   async undo(): Promise<void> {
     // First of all: QEMU answers nothing while it waits to send.
-    if (this.#continued) await this.#disconnect();
+    if (this.#continued) await this.#connection?.close();
     const { status } = await queryMigrate(this.#qmp);
     if (OVER.includes(status)) return;
     if (!this.#continued && status !== "device") {
@@ -126,7 +123,7 @@ export class Ram {
     const info = await waitMigration(
       this.#qmp,
       (status) => status === wanted || OVER.includes(status),
-      { ...patience(STALL_MS, this.#carrier), signal, clock: this.#clock, begun },
+      { ...patience(STALL_MS, () => this.#connection?.carrier), signal, clock: this.#clock, begun },
     );
     if (info.status === wanted) return;
     const reason = info.errorDesc ?? `QEMU's migration ended with status "${info.status}"`;

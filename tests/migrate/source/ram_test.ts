@@ -24,9 +24,10 @@ async function standing(status: string) {
     },
   });
   const qmp = await QmpClient.open(ours);
-  const ram = new Ram({
-    ...{ qmp, clock: new ManualClock(), log: silentLogger },
-    disconnect: () => {
+  const ram = new Ram({ qmp, clock: new ManualClock(), log: silentLogger }, {
+    carrier: undefined,
+    roundBegan: () => {},
+    close: () => {
       order.push("disconnect");
       now = "failed";
       return Promise.resolve();

@@ -1,0 +1,211 @@
+import type { Clock, Logger } from "../../io/mod.ts";
+import type { QmpClient, QmpEvent } from "../../qmp/mod.ts";
+import { type MigrationError, qemuGone } from "../errors.ts";
+import type { Phase } from "../events.ts";
+import { FirstCause } from "../first_cause.ts";
+import { GuestStops } from "../guest/pauses.ts";
+import { carriesAsleep, versionOf } from "../guest/run_states.ts";
+import { GuestWatch } from "../guest/watch.ts";
+import type { SourceEvent } from "../handover/source_states.ts";
+import type { SourceRecord } from "../journal.ts";
+import { MachineGuard } from "../machine/mod.ts";
+import type { ProgressTicker } from "../progress/ticker.ts";
+import { UndoList } from "../undo.ts";
+import { DestinationLink } from "./destination_link.ts";
+import { DestinationPeer } from "./destination_peer.ts";
+import { BEFORE_HANDOVER, JournaledState } from "./journaled_state.ts";
+import type { SourceOptions } from "./options.ts";
+import { SourceQemu } from "./qemu.ts";
+
+/**
+ * QEMU waits for the writes in flight and flushes the disk as it pauses the guest, then the mirror copies the
+ * rest and flushes again. Each of these may take a round trip.
+ */
+const PAUSE_TRIPS = 4;
+
+/** What every phase of one migration at the source has. Owns the watches; its disposal ends them. */
+export class SourceContext implements Disposable {
+  readonly options: SourceOptions;
+  readonly qmp: QmpClient;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly undo: UndoList;
+  /** Why the migration fails. Every wait before the handover ends with its signal. */
+  readonly cause: FirstCause;
+  readonly state: JournaledState;
+  readonly qemu: SourceQemu;
+  readonly pauses: GuestStops;
+  /** Both QEMUs, as far as they are known, migrate a guest in S3. */
+  asleepCanGo: boolean;
+  /** QEMU cannot resume the guest here, only the destination can, see `ASLEEP_STUCK`. */
+  noWayBack = false;
+  /** Something could not be undone: the record must stay. */
+  leftBehind = false;
+  progress: ProgressTicker | undefined;
+  #guest: GuestWatch | undefined;
+  #machine: MachineGuard | undefined;
+  #destination: DestinationLink | undefined;
+  #qemuGone: MigrationError | undefined;
+  #pausedAt: number | undefined;
+  readonly #stopEvents: () => void;
+
+  constructor(options: SourceOptions) {
+    const { qmp, clock, log, report } = options;
+    this.options = options;
+    this.qmp = qmp;
+    this.clock = clock;
+    this.log = log;
+    this.asleepCanGo = carriesAsleep(versionOf(qmp));
+    this.undo = new UndoList(clock, log);
+    this.cause = new FirstCause(clock);
+    this.state = new JournaledState(options, this.signal);
+    this.qemu = new SourceQemu(this);
+    this.pauses = new GuestStops({
+      ...{ clock, report, signal: this.signal },
+      guest: () => this.#guest,
+      write: (stopped) => this.state.write({ stopped }),
+      holdMs: () => options.limits.maxDowntimeMs + PAUSE_TRIPS * this.rttMs,
+      onFault: (error) => this.fault(error),
+    });
+    qmp.closed.then((cause) => this.fault(this.#qemuGone = qemuGone("source", cause)));
+    this.#stopEvents = qmp.onEvent((event) => this.#onEvent(event));
+  }
+
+  /** Aborted with the first cause of a failure. */
+  get signal(): AbortSignal {
+    return this.cause.signal;
+  }
+
+  /** Fails the migration with this reason, unless it has failed already. */
+  fault(reason: unknown): void {
+    this.cause.take(reason);
+  }
+
+  warn(code: string, message: string): void {
+    this.options.report({ event: "warning", code, message });
+  }
+
+  phase(phase: Phase): void {
+    this.options.report({ event: "phase", phase });
+    this.progress?.phase(phase);
+  }
+
+  /** As {@link JournaledState.enter}; then reports the phase. */
+  async enter(event: SourceEvent, change: Partial<SourceRecord>): Promise<void> {
+    const state = await this.state.enter(event, change);
+    if (state !== "done" && state !== "undone" && state !== "unknown") this.phase(state);
+  }
+
+  /** RAM crosses: a mirror's target that is cut off now cannot be connected again. */
+  get ramCrosses(): boolean {
+    return this.state.current === "ram";
+  }
+
+  // QEMU and its guest
+
+  /** Why our QEMU has ended, once it has. */
+  get qemuGone(): MigrationError | undefined {
+    return this.#qemuGone;
+  }
+
+  /** When the guest was paused last, ms of the clock; `undefined` while it runs. */
+  get pausedAt(): number | undefined {
+    return this.#pausedAt;
+  }
+
+  /** `undefined` until a phase watches the guest. */
+  get guest(): GuestWatch | undefined {
+    return this.#guest;
+  }
+
+  /** @param shouldRun whether the guest is to run after the migration, as far as is known. */
+  watchGuest(shouldRun: boolean): GuestWatch {
+    return this.#guest = new GuestWatch(shouldRun, {
+      ...{ qmp: this.qmp, report: this.options.report, log: this.log },
+      onFault: (error) => this.fault(error),
+      onShouldRun: (wasRunning) => {
+        // From the handover on the record is settled: the destination may run the guest by it.
+        if (!BEFORE_HANDOVER.includes(this.state.current)) return;
+        this.state.write({ wasRunning }).catch((error) => this.fault(error));
+      },
+      asleepCanGo: () => this.asleepCanGo,
+    });
+  }
+
+  /** Begins to watch the source's machine. Throws as {@link MachineGuard.begin} does. */
+  async guardMachine(): Promise<MachineGuard> {
+    return this.#machine = await MachineGuard.begin({
+      ...this.options,
+      onFault: (error) => this.fault(error),
+    });
+  }
+
+  /** The guard that {@link guardMachine} has made. */
+  get machine(): MachineGuard {
+    return this.#machine!;
+  }
+
+  #onEvent({ event, data }: QmpEvent): void {
+    // QEMU drains all disks when its migration has failed, before it answers any command.
+    if (event === "MIGRATION" && data.status === "failed") this.qemu.cutTargets();
+    if (event === "STOP") this.#pausedAt ??= this.clock.now();
+    // Somebody may have resumed the guest: the pause before that is not ours.
+    if (event === "RESUME") this.#pausedAt = undefined;
+  }
+
+  // The destination
+
+  /** `undefined` until a phase has connected it. */
+  get destination(): DestinationLink | undefined {
+    return this.#destination;
+  }
+
+  /** Makes a session. Rejects as `SourceOptions.connect` does. */
+  async connect(signal: AbortSignal): Promise<DestinationPeer> {
+    return new DestinationPeer(await this.options.connect(signal), this.options);
+  }
+
+  /** Makes the peer's end a failure of the migration. `undefined`: another process had the peer. */
+  linkTo(peer: DestinationPeer | undefined): DestinationLink {
+    if (peer) this.adopt(peer);
+    return this.#destination = new DestinationLink(peer, this);
+  }
+
+  /** A destination whose tool was started again may resume the migration. */
+  get mayReconnect(): boolean {
+    return this.state.current === "mirror" && !this.signal.aborted;
+  }
+
+  get migration(): string {
+    return this.state.record.migration;
+  }
+
+  get graceMs(): number {
+    return this.options.graceMs;
+  }
+
+  /** Uses the peer's session from now on. */
+  adopt({ session }: DestinationPeer): void {
+    this.options.limits.holdSession(session);
+    // The session before may have ended while its connection was down.
+    this.qemu.connectionChanged("up");
+    session.onLink(({ state }) => this.qemu.connectionChanged(state));
+  }
+
+  /** Bytes that crossed the tunnel, both directions. */
+  get bytes(): number {
+    return this.#destination?.bytes ?? 0;
+  }
+
+  /** Shortest round trip to the destination so far, ms. */
+  get rttMs(): number {
+    return this.#destination?.peer?.session.rttMs ?? 0;
+  }
+
+  [Symbol.dispose](): void {
+    this.#stopEvents();
+    this.#guest?.[Symbol.dispose]();
+    this.#machine?.[Symbol.dispose]();
+    this.progress?.stop();
+  }
+}

@@ -1,0 +1,38 @@
+import type { MirrorSet } from "../disks/mirror_set.ts";
+import { DiscardWatch } from "../guest/discards.ts";
+import type { Held } from "../guest/pauses.ts";
+import { ProgressTicker } from "../progress/ticker.ts";
+import type { SourceContext } from "./context.ts";
+import type { Prepared } from "./prepare.ts";
+
+/** Every mirror is ready. */
+export interface Copied {
+  readonly mirrors: MirrorSet;
+  readonly discards: DiscardWatch;
+}
+
+/** Copies the disks. Throws the first cause when the migration fails. */
+export async function copy(context: SourceContext, { mirrors }: Prepared): Promise<Copied> {
+  const { clock, options, pauses, signal } = context;
+  context.progress = new ProgressTicker({
+    ...{ clock, report: options.report, mirrors, crossed: () => context.bytes },
+    onceThrough: () => pauses.due(),
+    hold: (disk) => pauseFor(context, disk, mirrors),
+  });
+  const discards = new DiscardWatch(context.qmp, mirrors.progress.map(({ name }) => name));
+  await mirrors.start(signal);
+  await mirrors.allReady(signal);
+  // A guest that was paused for the last of them resumes before its RAM begins to cross.
+  await pauses.holdNoMore();
+  return { mirrors, discards };
+}
+
+/** Without a connection QEMU would wait for it before it has paused the guest, and the guest with it. */
+async function pauseFor(
+  context: SourceContext,
+  disk: string,
+  mirrors: MirrorSet,
+): Promise<Held | undefined> {
+  if (context.destination?.peer?.session.state !== "up") return undefined;
+  return await context.pauses.hold((signal) => mirrors.ready(disk, signal));
+}

@@ -1,0 +1,46 @@
+import { messageOf } from "../../io/mod.ts";
+import type { ChannelListener, OpenStream } from "../../rpc/mod.ts";
+import type { TunnelStream } from "../../tunnel/mod.ts";
+import { MigrationError } from "../errors.ts";
+import type { Carrier } from "../timeouts.ts";
+import type { QemuContext } from "./qemu.ts";
+import type { RamConnection } from "./ram.ts";
+
+/** The socket in the run directory that QEMU sends RAM to, and the session that carries it. */
+export class RamSocket implements RamConnection {
+  readonly #context: QemuContext;
+  readonly #listener: ChannelListener;
+
+  constructor(context: QemuContext, listener: ChannelListener) {
+    this.#context = context;
+    this.#listener = listener;
+  }
+
+  get carrier(): Carrier | undefined {
+    return this.#context.destination?.peer?.session;
+  }
+
+  roundBegan(round: number): void {
+    const { clock, log, options } = this.#context;
+    options.limits.roundBegan(round, clock.now()).catch((error) => {
+      log.log("warning", `QEMU's downtime limit was not raised: ${messageOf(error)}`);
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#listener.close();
+  }
+}
+
+/** RAM's one stream, for QEMU's one connection. */
+export function once(stream: TunnelStream): OpenStream {
+  let isTaken = false;
+  return () => {
+    const message = "QEMU made a second connection for the guest's memory, which crosses in one";
+    if (isTaken) {
+      return Promise.reject(new MigrationError("failed", "second-connection", "source", message));
+    }
+    isTaken = true;
+    return Promise.resolve(stream);
+  };
+}

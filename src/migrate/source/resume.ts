@@ -1,0 +1,73 @@
+import { abortable, messageOf } from "../../io/mod.ts";
+import { MigrationError } from "../errors.ts";
+import { runAgain } from "../guest/run_again.ts";
+import { isToRun } from "../guest/run_states.ts";
+import { tellAnswered } from "../handover/ask.ts";
+import type { SourceRecord } from "../journal.ts";
+import type { SourceContext } from "./context.ts";
+import { linkDestination } from "./destination.ts";
+import type { Arrived } from "./hand_over.ts";
+import { BEFORE_HANDOVER } from "./journaled_state.ts";
+import { prepare, type Prepared } from "./prepare.ts";
+import type { Crossed } from "./switchover.ts";
+
+/**
+ * Goes on where a process that was killed has written `record`.
+ *
+ * @throws {MigrationError} code `cut-off`, where RAM was crossing: that cannot be resumed.
+ */
+export async function resume(
+  context: SourceContext,
+  record: SourceRecord,
+): Promise<Prepared | Crossed | Arrived> {
+  const { state } = context;
+  if (state.current !== "prepare") {
+    const guest = context.watchGuest(record.wasRunning);
+    if (BEFORE_HANDOVER.includes(record.state)) {
+      await guest.look((status) => isToRun(status, record));
+    }
+  }
+  switch (state.current) {
+    case "prepare":
+      return await prepare(context);
+    case "mirror":
+      return await resumeMirrors(context, record);
+    default:
+      await context.qemu.adopt(record);
+  }
+  if (state.current === "done") {
+    await tellAnswered({
+      migration: record.migration,
+      connect: (signal) => context.connect(signal),
+    }).catch((error) => context.log.log("info", `the destination: ${messageOf(error)}`));
+    return { is: "arrived", guest: state.record.wasRunning ? null : "paused" };
+  }
+  if (state.current === "handover") return { is: "crossed" };
+  throw new MigrationError(
+    "failed",
+    "cut-off",
+    "source",
+    "The migration was cut off while memory was crossing, which can't be taken up: all of it " +
+      "was undone",
+  );
+}
+
+async function resumeMirrors(context: SourceContext, record: SourceRecord): Promise<Prepared> {
+  context.phase("mirror");
+  const destination = linkDestination(context, undefined);
+  const mirrors = await context.qemu.makeMirrors(record.mirrors, context.rttMs);
+  // Before anything that can block on the connection, and after the undo steps are registered: if the guest
+  // can't run, they are carried out.
+  if (record.stopped === "held") await resumeGuest(context);
+  await context.qemu.serveMirrors();
+  await context.guardMachine();
+  await abortable(destination.ready(), context.signal);
+  return { is: "prepared", mirrors };
+}
+
+/** Resumes a guest that was paused for a moment when the process was killed. */
+async function resumeGuest({ qmp, clock, state }: SourceContext): Promise<void> {
+  const stuck = await runAgain(qmp, clock, true, false);
+  if (stuck !== undefined) throw new MigrationError("failed", "guest-held", "source", stuck);
+  await state.write({ stopped: "no" });
+}

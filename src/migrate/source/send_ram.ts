@@ -1,0 +1,36 @@
+import type { SourceContext } from "./context.ts";
+import type { Copied } from "./copy.ts";
+import type { Ram } from "./ram.ts";
+
+/** QEMU has paused the guest for the switchover; its disks are still the source's. */
+export interface Paused extends Copied {
+  readonly ram: Ram;
+}
+
+/**
+ * Sends RAM while the guest runs, until QEMU pauses the guest. Throws the first cause when the migration
+ * fails.
+ */
+export async function sendRam(context: SourceContext, copied: Copied): Promise<Paused> {
+  const ram = await start(context, copied);
+  await ram.preSwitchover();
+  context.qemu.guestPaused();
+  return { ...copied, ram };
+}
+
+async function start(context: SourceContext, { mirrors }: Copied): Promise<Ram> {
+  const { signal, machine, qemu } = context;
+  const destination = context.destination!;
+  const settings = await qemu.plan(context.guest!.asleep);
+  // Before the stream is open: QEMU 11.1 answers nothing from then on until the first byte comes.
+  await destination.withPeer((peer) => machine.compare(peer, signal), signal);
+  const stream = await qemu.openStream(signal);
+  // A destination whose tool was started again just now: QEMU connects its mirrors first.
+  await mirrors.inStep(signal);
+  await machine.look();
+  // Before the settings change and QEMU pauses the guest: both are undone by this record.
+  await context.enter("ready", { settings: settings.before });
+  const ram = await qemu.startRam(settings, stream, signal);
+  context.progress?.withRam(ram);
+  return ram;
+}
