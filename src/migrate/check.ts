@@ -32,7 +32,7 @@ import {
   unmovable,
 } from "./disks/plan.ts";
 import { runs, versionOf } from "./guest/run_states.ts";
-import { needsSinglePass, singlePassWarning } from "./source/single_pass.ts";
+import { needsSinglePass, singlePassWarning } from "./guest/single_pass.ts";
 import type { HostAccess } from "./storage/access.ts";
 import { compareStorage } from "./storage/compare.ts";
 

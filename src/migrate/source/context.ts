@@ -1,4 +1,4 @@
-import type { Clock, Logger } from "../../io/mod.ts";
+import { type Clock, type Logger, messageOf } from "../../io/mod.ts";
 import type { QmpClient, QmpEvent } from "../../qmp/mod.ts";
 import { type MigrationError, qemuGone } from "../errors.ts";
 import type { Phase } from "../events.ts";
@@ -10,7 +10,7 @@ import type { SourceEvent } from "../handover/source_states.ts";
 import type { SourceRecord } from "../journal.ts";
 import { MachineGuard } from "../machine/mod.ts";
 import type { ProgressTicker } from "../progress/ticker.ts";
-import { UndoList } from "../undo.ts";
+import { leftHere, UndoList } from "../undo.ts";
 import { DestinationLink } from "./destination_link.ts";
 import { DestinationPeer } from "./destination_peer.ts";
 import { BEFORE_HANDOVER, JournaledState } from "./journaled_state.ts";
@@ -39,14 +39,13 @@ export class SourceContext implements Disposable {
   asleepCanGo: boolean;
   /** QEMU cannot resume the guest here, only the destination can, see `ASLEEP_STUCK`. */
   noWayBack = false;
-  /** Something could not be undone: the record must stay. */
-  leftBehind = false;
   progress: ProgressTicker | undefined;
   #guest: GuestWatch | undefined;
   #machine: MachineGuard | undefined;
   #destination: DestinationLink | undefined;
   #qemuGone: MigrationError | undefined;
   #pausedAt: number | undefined;
+  #leftBehind = false;
   readonly #stopEvents: () => void;
 
   constructor(options: SourceOptions) {
@@ -88,6 +87,23 @@ export class SourceContext implements Disposable {
   phase(phase: Phase): void {
     this.options.report({ event: "phase", phase });
     this.progress?.phase(phase);
+  }
+
+  /** Writes what could not be undone: the next migration of this QEMU undoes it first. */
+  async leave(left: readonly string[]): Promise<void> {
+    const { state, log } = this;
+    if (left.length === 0 || this.#qemuGone) return;
+    this.#leftBehind = true;
+    await state.write({ state: state.current, left: left.map((text) => text.slice(0, 1024)) })
+      .catch((error) => log.log("warning", `the journal: ${messageOf(error)}`));
+    if (state.current !== "done") return;
+    const [message] = leftHere("source", left);
+    this.warn("not-undone", message!);
+  }
+
+  /** Something could not be undone: the record must stay. */
+  get leftBehind(): boolean {
+    return this.#leftBehind;
   }
 
   /** As {@link JournaledState.enter}; then reports the phase. */

@@ -2,6 +2,10 @@ import { type Disk, listDisks, type QmpClient } from "../../qmp/mod.ts";
 import { MigrationError, refusal } from "../errors.ts";
 import { type Guest, sourceProblems } from "../guest/inspect.ts";
 import type { Mirror } from "../disks/mirror_set.ts";
+import type { DestinationPeer } from "./destination_peer.ts";
+import type { SourceOptions } from "./options.ts";
+import type { StorageAccess } from "../storage/access.ts";
+import { compareStorage } from "../storage/compare.ts";
 import type { TargetImage } from "../disks/target_images.ts";
 import { divideShared, type Held, selectDisks, staysBehind, unmovable } from "../disks/plan.ts";
 
@@ -75,4 +79,30 @@ export function mirrorsOf(
     const noHoles = images.some(({ disk }) => disk === name);
     return { name, device, sizeBytes, exportName, jobId, targetNode: `${jobId}-target`, noHoles };
   });
+}
+
+export interface CompareOrRefuseOptions extends
+  Pick<
+    SourceOptions,
+    "qmp" | "host" | "compareSocket" | "reuse" | "report" | "clock" | "log" | "signal"
+  > {
+  readonly peer: DestinationPeer;
+  readonly chosen: Chosen;
+}
+
+/**
+ * Makes sure that no disk of the destination is storage of the source, before anything is written there.
+ *
+ * @throws {MigrationError} kind `refused`, when one is, or may be.
+ */
+export async function compareOrRefuse(options: CompareOrRefuseOptions): Promise<void> {
+  const { qmp, host, compareSocket: socketPath, clock, log, peer, chosen, reuse, report, signal } =
+    options;
+  const access: StorageAccess = { ...host, qmp, clock, log, socketPath };
+  const { disks: copied, shared, all: disks } = chosen;
+  const { problems, warnings } = await compareStorage({
+    ...{ access, peer, disks, copied, shared, reuse, signal },
+  });
+  for (const message of warnings) report({ event: "warning", code: "storage", message });
+  if (problems.length > 0) throw refusal("same-storage", "destination", problems);
 }

@@ -9,7 +9,6 @@ import type { SourceContext } from "./context.ts";
 import { abortFirst } from "./destination.ts";
 import { asleepStuck, atDestination, withLink, worded } from "./failure_words.ts";
 import { MAY_HAVE_PAUSED } from "./journaled_state.ts";
-import { leave } from "./leftovers.ts";
 
 /** What the source does when its migration fails: from the first cause until the guest runs again. */
 export class Failure {
@@ -63,7 +62,7 @@ export class Failure {
       if (stuck === ASLEEP_STUCK) return asleepStuck(error);
       if (stuck !== undefined) here.unshift(stuck);
     }
-    await leave(context, here);
+    await context.leave(here);
     const left = [...leftHere("source", here), ...elsewhere.map(atDestination)];
     if (!ran && !context.qemuGone && await this.#isStuck()) {
       left.push(`the guest stands as before: ${STUCK}`);

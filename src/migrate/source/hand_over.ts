@@ -3,7 +3,6 @@ import { queryMigrate } from "../../qmp/mod.ts";
 import type { DiscardWatch } from "../guest/discards.ts";
 import { handOver as giveToDestination } from "../handover/ask.ts";
 import type { SourceContext } from "./context.ts";
-import { leave } from "./leftovers.ts";
 import type { Migrated } from "./options.ts";
 import type { Crossed } from "./switchover.ts";
 
@@ -51,7 +50,7 @@ export async function finish(context: SourceContext, arrived: Arrived): Promise<
   const discarded = await arrived.discards?.dropped() ?? [];
   await context.qemu.closeTargets();
   // Sockets and settings are undone as after a failure; the destination keeps what it has.
-  await leave(context, (await context.undo.run()).here);
+  await context.leave((await context.undo.run()).here);
   await quit(context);
   context.options.report({ event: "phase", phase: "done" });
   return { downtimeMs, pauseMs, guest: arrived.guest, bytes: context.bytes, discarded };

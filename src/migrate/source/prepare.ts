@@ -9,9 +9,8 @@ import type { Params } from "../../rpc/mod.ts";
 import type { SourceContext } from "./context.ts";
 import { linkDestination } from "./destination.ts";
 import { type DestinationPeer, problemsThere } from "./destination_peer.ts";
-import { chooseDisks, type Chosen, mirrorsOf } from "./disks.ts";
-import { needsSinglePass, singlePassWarning } from "./single_pass.ts";
-import { compareOrRefuse } from "./storage.ts";
+import { chooseDisks, type Chosen, compareOrRefuse, mirrorsOf } from "./disks.ts";
+import { needsSinglePass, singlePassWarning } from "../guest/single_pass.ts";
 
 /** The destination exports its disks, and QEMU can connect its mirrors to them. */
 export interface Prepared {

@@ -10,7 +10,7 @@ import { type Mirror, MirrorSet } from "../disks/mirror_set.ts";
 import { ONE_STREAM, PLAIN } from "../settings.ts";
 import { Ram, type RamConnection } from "./ram.ts";
 import { once, RamSocket } from "./ram_connection.ts";
-import { needsSinglePass } from "./single_pass.ts";
+import { needsSinglePass } from "../guest/single_pass.ts";
 import type { SourceOptions } from "./options.ts";
 import { Listeners, type ListenersContext } from "./listeners.ts";
 import type { UndoList } from "../undo.ts";

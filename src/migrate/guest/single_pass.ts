@@ -4,7 +4,7 @@
  * @module
  */
 import type { QmpClient } from "../../qmp/mod.ts";
-import { versionOf } from "../guest/run_states.ts";
+import { versionOf } from "./run_states.ts";
 
 /**
  * Whether this QEMU loses writes of a running guest when it sends RAM more than once: every QEMU

@@ -1,5 +1,5 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { needsSinglePass, singlePassWarning } from "../../../src/migrate/source/single_pass.ts";
+import { needsSinglePass, singlePassWarning } from "../../../src/migrate/guest/single_pass.ts";
 import { QmpClient } from "../../../src/qmp/mod.ts";
 import { FakeQemu } from "../../support/fake_qemu.ts";
 import { memoryPipe } from "../../support/memory_pipe.ts";
