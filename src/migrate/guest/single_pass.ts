@@ -21,7 +21,7 @@ export async function needsSinglePass(qmp: QmpClient): Promise<boolean> {
   return !(await qmp.execute("query-kvm", {})).enabled;
 }
 
-/** What the user is told of it. */
+/** The warning that a migration in a single pass reports. */
 export function singlePassWarning(qmp: Pick<QmpClient, "version">): string {
   return `source: QEMU ${
     versionOf(qmp)

@@ -16,7 +16,7 @@ const UNDO_FIRST_MS = 2_000;
  * Makes the peer's end a failure of the migration, and has the destination undo what it prepares when the
  * source undoes.
  *
- * @param peer `undefined`: another process had it, and the link connects a new one.
+ * @param peer `undefined`: another process had it, and a new one is connected.
  */
 export function linkDestination(
   context: SourceContext,
@@ -38,7 +38,7 @@ export async function abortFirst(context: SourceContext): Promise<void> {
   const { clock, log, state } = context;
   // From the handover on only the destination's answer brings the guest back.
   if (!context.destination || state.current === "handover") return;
-  await withDeadline(clock, UNDO_FIRST_MS, "the destination to be told", abortDestination(context))
+  await withDeadline(clock, UNDO_FIRST_MS, "the destination to undo", abortDestination(context))
     .catch((error) => log.log("debug", `abort: ${messageOf(error)}`));
 }
 

@@ -8,7 +8,7 @@ import type { Session } from "../../tunnel/mod.ts";
 import { MigrationError } from "../errors.ts";
 import { ASLEEP_STUCK } from "../guest/run_again.ts";
 
-/** What got stuck while the link was down did so because of that. */
+/** A wait that got stuck while the connection was down did so because of that. */
 export function withLink(session: Session | undefined, error: MigrationError): MigrationError {
   const stuck = error.code === "mirror-stuck" || error.cause instanceof DeadlineError;
   if (!stuck || session?.state !== "down") return error;

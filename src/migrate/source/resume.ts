@@ -47,8 +47,8 @@ export async function resume(
     "failed",
     "cut-off",
     "source",
-    "The migration was cut off while memory was crossing, which can't be taken up: all of it " +
-      "was undone",
+    "The process that migrated the guest ended while RAM was crossing. No process can resume that: " +
+      "vmferry has undone the migration",
   );
 }
 
