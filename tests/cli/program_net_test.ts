@@ -107,7 +107,7 @@ Deno.test("a receive whose disks are not there is refused before it listens", as
       ...["--listen", `tcp://127.0.0.1:${taken.addr.port}`],
     ]);
     assertEquals(code, 3, stderr);
-    assert(stderr.includes("--disk vd0=nope: there is no disk nope, there is vd0"), stderr);
+    assert(stderr.includes("--disk vd0=nope: there is no disk nope. Disks: vd0"), stderr);
     acceptor.close();
     await serving;
   });

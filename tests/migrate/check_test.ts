@@ -50,7 +50,7 @@ Deno.test("names are mapped where QEMU waits for a guest, and nowhere else", asy
   assertEquals(there.disks.map((d) => d.name), ["vd0"]);
   assertEquals((await waiting.check(NOWHERE)).problems, [{
     side: "destination",
-    message: "--disk vd0=nope: there is no disk nope, there is vd0",
+    message: "--disk vd0=nope: there is no disk nope. Disks: vd0",
   }]);
   waiting.end();
 
@@ -82,7 +82,7 @@ Deno.test("what stands in the way at the destination is told one by one", async 
     (await running.check()).problems,
     [
       "the number of vCPUs is 1 at the source and 2 at the destination",
-      "disk vd0 of the source has no counterpart: there is no disk vd0, there is none",
+      "disk vd0 of the source has no counterpart: the destination has no disk vd0. Its disks: none",
     ].map((message) => ({ side: "destination", message })),
   );
   running.end();

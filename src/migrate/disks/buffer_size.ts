@@ -1,20 +1,31 @@
 /**
- * How much a mirror may have under way.
+ * The size of a mirror job's buffer, from the round trip.
  *
  * @module
  */
 
 const MiB = 2 ** 20;
-/** What QEMU lets a mirror have under way by itself: 16 requests of 1 MiB. */
+/** QEMU's default buffer of a mirror: 16 requests of 1 MiB. */
 const QEMU_BYTES = 16 * MiB;
-/** The same for all mirrors together on a long link; it is memory of the source's QEMU. */
+/** Buffer of all mirrors together on a slow path; the source's QEMU allocates it. */
 const ALL_BYTES = 64 * MiB;
-/** Round trip from which a link is long, ms: a mirror that has sent it all waits for its answers. */
+/** Round trip from which QEMU's default is too small, ms: a mirror with a full buffer waits for replies. */
 const LONG_MS = 10;
 
 /**
- * `buf-size` for each of `disks` mirrors over a connection with this round trip, bytes; `undefined`
- * where QEMU's own choice is as good.
+ * `buf-size` of `blockdev-mirror` for each of `disks` mirrors.
+ *
+ * @param rttMs round trip of the connection, ms.
+ * @returns bytes, a multiple of 1 MiB; `undefined` where QEMU's default is as good.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { mirrorBufferBytes } from "./buffer_size.ts";
+ *
+ * assertEquals(mirrorBufferBytes(1, 2), undefined);
+ * assertEquals(mirrorBufferBytes(40, 2), 32 * 2 ** 20);
+ * ```
  */
 export function mirrorBufferBytes(rttMs: number, disks: number): number | undefined {
   const share = Math.floor(ALL_BYTES / disks / MiB) * MiB;

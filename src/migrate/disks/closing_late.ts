@@ -2,15 +2,15 @@ import { type Acceptor, type BytePipe, writeAll } from "../../io/mod.ts";
 import { LastRequests } from "../../nbd/mod.ts";
 
 export interface ClosingLateOptions {
-  /** Resolves when a connection may be ended and closed. */
+  /** Resolves when vmferry may close a connection. */
   readonly mayClose: () => Promise<void>;
-  /** All that is asked for from now on is answered here: nothing is left to be written. */
+  /** Whether vmferry itself answers requests from now on: every write has been flushed. */
   readonly answersHere: () => boolean;
 }
 
 /**
- * An acceptor of NBD clients whose connections are ended and closed by this end only when `mayClose` has
- * resolved. Closing the acceptor itself does not wait.
+ * An acceptor of NBD clients that closes their connections only once `mayClose` has resolved. Closing
+ * the acceptor itself does not wait.
  */
 export function closingLate(acceptor: Acceptor, options: ClosingLateOptions): Acceptor {
   return {
@@ -26,7 +26,7 @@ export function closingLate(acceptor: Acceptor, options: ClosingLateOptions): Ac
 function late(pipe: BytePipe, { mayClose, answersHere }: ClosingLateOptions): BytePipe {
   const last = new LastRequests();
   return {
-    // A read that began before may bring what is asked for last.
+    // A read that began earlier may return the client's last requests.
     async read(into) {
       while (true) {
         const n = await pipe.read(into);

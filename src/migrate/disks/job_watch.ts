@@ -6,26 +6,26 @@ export interface JobWatchOptions {
   readonly qmp: QmpClient;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Called after each look, before those who wait for it. */
+  /** Called after each look, before the waiting calls resolve. */
   readonly onLook: () => Promise<void>;
 }
 
-/** How often the jobs are looked at when no event says that something changed, ms. */
+/** Interval of `query-jobs` without an event, ms. */
 const POLL_MS = 500;
-/** After an event that most often means nothing they are looked at so much later, ms. */
+/** Delay of `query-jobs` after an event that most often means no change, ms. */
 const SETTLE_MS = 50;
-/** Statuses that somebody waits for. A job has others for a moment whenever QEMU drains its disks. */
-const TELLING: readonly string[] = ["ready", "aborting", "concluded", "null"];
+/** Statuses that a caller waits for. A job has others for a moment whenever QEMU drains its disks. */
+const AWAITED: readonly string[] = ["ready", "aborting", "concluded", "null"];
 
 interface Waiter {
   readonly wake: () => void;
-  /** What is waited for. */
   readonly condition: () => boolean;
 }
 
 /**
- * Looks at QEMU's jobs: events say when, `query-jobs` says what is so. Only a job that has completed
- * without an error is known by its events alone: the guest stands still then. From `start` to `stop`.
+ * Follows QEMU's jobs from {@link start} to {@link stop}: events say when to look, `query-jobs` (QEMU
+ * 3.0) says how the jobs are. Only the completion of a job without an error is taken from events alone:
+ * the guest is paused then, and a query would add to the downtime.
  */
 export class JobWatch {
   readonly #options: JobWatchOptions;
@@ -35,12 +35,12 @@ export class JobWatch {
   #stopEvents: () => void = () => {};
   #stopPoll: () => void = () => {};
   #stopSettling: (() => void) | undefined;
-  /** Jobs that did what they were to do. */
+  /** Jobs that completed without an error (event BLOCK_JOB_COMPLETED). */
   readonly #completed = new Set<string>();
   #looking: Promise<void> | undefined;
-  /** Somebody wants a look that has not begun yet. */
+  /** A caller of {@link look} waits for a look that has not begun yet. */
   #lookAgain = false;
-  /** An event said that one is worth it. */
+  /** An event asks for a look; unlike {@link look}, no caller waits for it. */
   #hinted = false;
   readonly #waiters = new Set<Waiter>();
 
@@ -58,7 +58,7 @@ export class JobWatch {
     return this.#jobs.keys();
   }
 
-  /** `read` or `write`: what a job could not do first, where there was an error. */
+  /** `read` or `write`: the first operation of a job that failed; `undefined` without an error. */
   failedOperation(id: string): string | undefined {
     return this.#failedOperation.get(id);
   }
@@ -108,7 +108,7 @@ export class JobWatch {
       this.#wake();
       return;
     }
-    if (TELLING.includes(status)) return this.#hint();
+    if (AWAITED.includes(status)) return this.#hint();
     this.#stopSettling ??= this.#options.clock.after(SETTLE_MS, () => this.#hint());
   }
 
@@ -118,8 +118,9 @@ export class JobWatch {
   }
 
   /**
-   * Asks for a look; looks that are asked for meanwhile become one. Resolves when one is over that
-   * began after this call. Never rejects.
+   * Looks at the jobs; calls that come while a look is under way share the next one.
+   *
+   * @returns a promise that resolves after a look that began after this call, and never rejects.
    */
   look(): Promise<void> {
     this.#lookAgain = true;
@@ -133,7 +134,8 @@ export class JobWatch {
   /**
    * Waits until `condition` holds after a look.
    *
-   * @throws {MigrationError} with `stallMs`, when nothing moves so long; the signal's reason.
+   * @param stallMs how long the jobs may stay unchanged, ms; without it there is no such limit.
+   * @throws {MigrationError} code `mirror-stuck`, after `stallMs`; the signal's reason.
    */
   async until(
     condition: () => boolean,
@@ -153,7 +155,7 @@ export class JobWatch {
           "failed",
           "mirror-stuck",
           "source",
-          `The mirror jobs did not end within ${stallMs / 1000} s without any progress`,
+          `The mirror jobs in the source's QEMU did not end: no progress for ${stallMs / 1000} s`,
         );
       }
       await this.nextLook(signal, condition);
@@ -161,9 +163,9 @@ export class JobWatch {
   }
 
   /**
-   * Resolves after the next look, or when `signal` is aborted, or after a second.
+   * Resolves after the next look, when `signal` is aborted, or after a second.
    *
-   * @param condition when it holds after that look, nobody need look again at once.
+   * @param condition if it holds after that look, a pending event needs no further look.
    */
   nextLook(
     signal: AbortSignal | undefined,
@@ -192,7 +194,7 @@ export class JobWatch {
       try {
         this.#jobs = new Map((await queryJobs(qmp)).map((job) => [job.id, job]));
       } catch (error) {
-        // The QMP client's end is a fault of its own, told elsewhere.
+        // The owner of the QMP client reports its end.
         log.log("debug", `query-jobs: ${messageOf(error)}`);
         break;
       }
@@ -203,8 +205,8 @@ export class JobWatch {
 
   #wake(): void {
     const waiters = [...this.#waiters];
-    // For an event alone: another question would be in the way of what comes next, and the guest may
-    // be standing still.
+    // Drop a look that only an event asked for: the query would delay the next command, and the guest
+    // may be paused.
     if (waiters.length > 0 && waiters.every(({ condition }) => condition())) this.#hinted = false;
     for (const { wake } of waiters) wake();
   }

@@ -1,9 +1,10 @@
 import type { BytePipe } from "../../io/mod.ts";
 
 /**
- * A pipe that connects when its first bytes are written, and never where there are none. QEMU 11.1
- * reads the first bytes of an incoming migration in its main loop: between a connection and its first
- * byte it answers neither QMP nor NBD.
+ * A pipe that connects when its first bytes are written. QEMU 11.1 reads the first bytes of an incoming
+ * migration in its main loop: between the connection and its first byte it answers neither QMP nor NBD.
+ *
+ * @param connect called once at most; its error rejects the reads and writes.
  */
 export function lazyPipe(connect: () => Promise<BytePipe>): BytePipe {
   const made = Promise.withResolvers<BytePipe>();

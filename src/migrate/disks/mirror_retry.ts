@@ -1,34 +1,38 @@
-/** Tries over a new connection that bring nothing, until its target is taken for broken. */
+/** Failed tries over one connection after which the target's storage is taken for broken. */
 const HOPELESS = 10;
-/** How long QEMU may take for a new connection, ms; it tries at intervals that grow to 16 s. */
+/** How long QEMU may take to reconnect, ms; it tries at intervals that grow to 16 s. */
 export const CONNECT_MS = 60_000;
 /** Pause between two tries, ms. */
 const AGAIN_MS = 500;
 
-/** The connections of the mirrors' targets. */
+/** The connections from the source's QEMU to the mirrors' targets. */
 export interface Connections {
   /** How many have ended so far. */
   readonly lost: number;
   /** How many there are. */
   readonly open: number;
-  /** The destination is known to be away, and may come back. */
+  /** The destination cannot be reached, and may come back. */
   readonly away: boolean;
 }
 
 /**
- * Whether mirror jobs that stand because of an error at their target are to try again. A connection
- * that went comes back with a later try; without one that went, it is the target's medium. Pure.
+ * Whether to resume a mirror job that QEMU paused because of an error at its target. After a lost
+ * connection a later try succeeds; without a lost connection the error is the target's storage. Pure.
  */
 export class MirrorRetries {
   readonly #targets: number;
   readonly #jobs = new Map<string, Tried>();
 
-  /** @param targets how many there are, each with a connection of its own. */
+  /** @param targets number of targets; each has its own connection. */
   constructor(targets: number) {
     this.#targets = targets;
   }
 
-  /** @param now ms. */
+  /**
+   * @param id of the paused job.
+   * @param now ms.
+   * @returns `again`: resume the job now; `later`: ask again later; `hopeless`: the target has failed.
+   */
   next(id: string, connections: Connections, now: number): "again" | "later" | "hopeless" {
     const { lost, open, away } = connections;
     const whole = open >= this.#targets;

@@ -1,10 +1,18 @@
 import { type Clock, type Logger, messageOf } from "../../io/mod.ts";
-import { type QmpClient, QmpCommandError, queryBlockJobs, queryJobs } from "../../qmp/mod.ts";
+import { type QmpClient, QmpCommandError, queryJobs } from "../../qmp/mod.ts";
 import { MigrationError } from "../errors.ts";
 import type { DiskProgress } from "../events.ts";
 import { JobWatch } from "./job_watch.ts";
-import { clientNode, connectTarget, type Mirror, targetOptions } from "./mirror_target.ts";
-import { CONNECT_MS, type Connections, MirrorRetries } from "./mirror_retry.ts";
+import { MirrorHealth } from "./mirror_health.ts";
+import { CONNECT_MS, type Connections } from "./mirror_retry.ts";
+import {
+  connectTarget,
+  cutTargets,
+  type Mirror,
+  startMirror,
+  targetOptions,
+  touchTargets,
+} from "./mirror_target.ts";
 
 export interface MirrorSetOptions {
   readonly qmp: QmpClient;
@@ -13,27 +21,24 @@ export interface MirrorSetOptions {
   readonly mirrors: readonly Mirror[];
   /** UNIX socket that QEMU connects its NBD client to. */
   readonly socketPath: string;
-  /** What each may have under way, bytes; `undefined`: as QEMU does by itself. */
+  /** `buf-size` of each job, bytes; `undefined`: QEMU's default. */
   readonly bufferBytes?: number | undefined;
-  /** A target's connection that went may come back: its job waits for that. */
+  /** A lost connection may come back: the job of its target is paused until then. */
   readonly mayWait: boolean;
   readonly connections: () => Connections;
-  /** A mirror failed that should go on. Called once at most. */
+  /** A mirror failed that should run on. Called at most once. */
   readonly onFault: (error: MigrationError) => void;
 }
 
 export type { Mirror };
 
-/** How long QEMU may take to cut a target off, ms; it does that even while it waits. */
-const YANK_MS = 5_000;
-/** Statuses of a job that stands, before and after it was ready. */
-const STANDS: readonly string[] = ["paused", "standby"];
-/** How long finished mirrors may take to conclude, without progress, ms. */
+/** How long ended mirrors may take to conclude, without progress, ms. */
 const CONCLUDE_MS = 30_000;
 
 /**
- * The mirror jobs of a migration. Events say when to look; `query-jobs` says what is so.
- * What `start` made, `finish` or `undo` removes.
+ * The mirror jobs of a migration and their target nodes in the source's QEMU (`blockdev-add`,
+ * `blockdev-mirror`, QEMU 3.0 and later). QEMU's events say when to look, `query-jobs` says how the
+ * jobs are. `remove` or `undo` removes what `start` made.
  */
 export class MirrorSet {
   readonly #options: MirrorSetOptions;
@@ -41,27 +46,22 @@ export class MirrorSet {
   readonly #jobs: JobWatch;
   readonly #nodes = new Set<string>();
   readonly #started = new Set<string>();
-  readonly #retries: MirrorRetries;
-  /** Jobs that QEMU has told of: only such a one can have gone. */
-  readonly #everSeen = new Set<string>();
-  #finishing = false;
-  #undoing = false;
+  readonly #health: MirrorHealth;
   #adopted = false;
-  /** Jobs whose guest's writes wait for the target. */
+  /** Jobs in copy mode write-blocking: the guest's writes wait for the target. */
   readonly #blocking = new Set<string>();
-  #faulted = false;
 
   constructor(options: MirrorSetOptions) {
     this.#options = options;
     this.#qmp = options.qmp;
-    this.#retries = new MirrorRetries(options.mirrors.length);
     this.#jobs = new JobWatch({
       ...{ qmp: options.qmp, clock: options.clock, log: options.log },
-      onLook: () => this.#looked(),
+      onLook: () => this.#health.check(this.#started),
     });
+    this.#health = new MirrorHealth({ ...options, jobs: this.#jobs });
   }
 
-  /** How far each disk is, in the order given. */
+  /** Progress of each disk in bytes, in the order of `mirrors`. */
   get progress(): DiskProgress[] {
     return this.#options.mirrors.map((mirror) => {
       const job = this.#jobs.get(mirror.jobId);
@@ -75,7 +75,12 @@ export class MirrorSet {
     });
   }
 
-  /** Takes on what another process of ours has made in this QEMU: {@link start} makes the rest. */
+  /**
+   * Finds the jobs and target nodes that an earlier process of vmferry made in this QEMU; {@link start}
+   * makes the missing ones.
+   *
+   * @throws {QmpError | QmpCommandError} when QEMU does not answer.
+   */
   async adopt(): Promise<void> {
     const [jobs, nodes] = await Promise.all([
       queryJobs(this.#qmp),
@@ -86,61 +91,60 @@ export class MirrorSet {
       if (names.has(targetNode)) this.#nodes.add(targetNode);
       if (jobs.some((job) => job.id === jobId)) this.#started.add(jobId);
     }
-    // Its connections went with that process.
     this.#adopted = this.#started.size > 0;
-    for (const { id } of jobs) this.#everSeen.add(id);
+    this.#health.adopt(jobs.map(({ id }) => id), this.#adopted);
   }
 
-  /** True when there is anything of it in QEMU. */
+  /** True while QEMU has a job or a target node of this set. */
   get inQemu(): boolean {
     return this.#nodes.size > 0 || this.#started.size > 0;
   }
 
-  /** Adds the target nodes and starts the jobs. QEMU connects each target while we wait here. */
+  /**
+   * Adds the target nodes and starts the jobs. QEMU connects to the export of a target within
+   * `blockdev-add`.
+   *
+   * @throws {MigrationError} code `mirror-failed`, with the disk and QEMU's error; the signal's reason.
+   */
   async start(signal: AbortSignal): Promise<void> {
     const { mirrors, socketPath, mayWait, bufferBytes } = this.#options;
     this.#jobs.start();
     for (const mirror of mirrors) {
       if (this.#nodes.has(mirror.targetNode)) continue;
       signal.throwIfAborted();
-      await this.#attempt(mirror, "could not connect its target", async () => {
-        this.#nodes.add(mirror.targetNode);
-        await connectTarget(this.#qmp, targetOptions(mirror, socketPath), {
-          ...{ signal, away: () => mayWait && this.#options.connections().away },
-          pause: () => this.#jobs.nextLook(signal),
-        });
-      });
+      await this.#attempt(
+        mirror,
+        "could not be connected to its export",
+        async () => {
+          this.#nodes.add(mirror.targetNode);
+          await connectTarget(this.#qmp, targetOptions(mirror, socketPath), {
+            ...{ signal, away: () => mayWait && this.#options.connections().away },
+            pause: () => this.#jobs.nextLook(signal),
+          });
+        },
+      );
     }
     for (const mirror of mirrors) {
       if (this.#started.has(mirror.jobId)) continue;
       signal.throwIfAborted();
       await this.#attempt(mirror, "could not be mirrored", async () => {
         this.#started.add(mirror.jobId);
-        await this.#qmp.execute("blockdev-mirror", {
-          "job-id": mirror.jobId,
-          device: mirror.device,
-          target: mirror.targetNode,
-          sync: "full",
-          "copy-mode": "background",
-          "on-source-error": "report",
-          "on-target-error": mayWait ? "stop" : "report",
-          "auto-dismiss": false,
-          ...(bufferBytes === undefined ? {} : { "buf-size": bufferBytes }),
-        }, { signal });
+        await startMirror(this.#qmp, mirror, { mayWait, bufferBytes, signal });
       });
     }
     this.#jobs.look();
   }
 
   /**
-   * Makes the guest's writes to a disk wait until they are at the destination too, so that its mirror
-   * can't fall behind any more.
+   * Sets a mirror's copy mode to write-blocking (`block-job-change`, QEMU 8.2): a write of the guest
+   * completes when the destination has it too, so the mirror no longer falls behind.
    *
-   * @returns false where QEMU can't (before 8.2), or it is so already.
+   * @param name of the disk.
+   * @returns false where QEMU lacks the command or rejects it, or the mode is set already.
    */
   async makeBlocking(name: string): Promise<boolean> {
     const id = this.#options.mirrors.find((mirror) => mirror.name === name)?.jobId;
-    if (id === undefined || this.#finishing || this.#blocking.has(id)) return false;
+    if (id === undefined || this.#health.isEnding || this.#blocking.has(id)) return false;
     if (!this.#qmp.hasCommand("block-job-change")) return false;
     this.#blocking.add(id);
     try {
@@ -148,19 +152,19 @@ export class MirrorSet {
       await this.#qmp.execute("block-job-change", change);
       return true;
     } catch (error) {
-      this.#options.log.log("info", `the mirror of disk ${name}: ${messageOf(error)}`);
+      this.#options.log.log("info", `disk ${name}: block-job-change: ${messageOf(error)}`);
       return false;
     }
   }
 
-  /** The guest's writes to one of the disks wait for the destination, or may. */
+  /** Whether the guest's writes to a disk wait for the destination, or may do so. */
   get isBlocking(): boolean {
-    // What another process had made of its jobs QEMU does not tell.
+    // QEMU does not report the copy mode that an earlier process has set.
     const maybe = this.#adopted && this.#qmp.hasCommand("block-job-change");
-    return (maybe || this.#blocking.size > 0) && !this.#finishing;
+    return (maybe || this.#blocking.size > 0) && !this.#health.isEnding;
   }
 
-  /** Waits until every disk is in step. */
+  /** Waits until every mirror is ready. */
   async allReady(signal: AbortSignal): Promise<void> {
     await this.#jobs.until(
       () => this.#options.mirrors.every((m) => this.#jobs.get(m.jobId)?.status === "ready"),
@@ -168,17 +172,18 @@ export class MirrorSet {
     );
   }
 
-  /** Waits until a disk is in step. */
+  /** Waits until the mirror of one disk is ready. */
   async ready(name: string, signal: AbortSignal): Promise<void> {
     const id = this.#options.mirrors.find((mirror) => mirror.name === name)!.jobId;
     await this.#jobs.until(() => this.#jobs.get(id)?.status === "ready", signal);
   }
 
   /**
-   * Waits until every disk is in step over a connection that stands: from then on none may go. A
-   * target whose connection went while there was nothing to write has not been missed by QEMU yet.
+   * Waits until every mirror is ready and every target has a connection: from then on none may be lost.
+   * QEMU does not notice a lost connection while there is nothing to write.
    *
-   * @throws {MigrationError} when QEMU does not connect one again that is there.
+   * @throws {MigrationError} code `mirror-stuck`, when QEMU does not reconnect a target although the
+   * destination can be reached; the signal's reason.
    */
   async inStep(signal: AbortSignal): Promise<void> {
     const { clock, connections, mirrors } = this.#options;
@@ -189,68 +194,59 @@ export class MirrorSet {
       if (!away && open >= mirrors.length) return;
       if (away) since = clock.now();
       if (clock.now() - since > CONNECT_MS) {
-        const message = `QEMU did not connect to the destination's disks again within ` +
-          `${CONNECT_MS / 1000} s`;
+        const message = "The source's QEMU did not connect to the destination's disks again " +
+          `within ${CONNECT_MS / 1000} s`;
         throw new MigrationError("failed", "mirror-stuck", "source", message);
       }
       signal.throwIfAborted();
-      // A server that is silent would have QEMU wait, and the guest with it.
-      if (!away) await this.#touchTargets();
+      // A read from a silent server would block QEMU, and the guest with it.
+      if (!away) await touchTargets(this.#qmp, [...this.#nodes], this.#options.log);
       await this.#jobs.nextLook(signal);
     }
   }
 
-  /** A read makes QEMU connect a target again; what comes of it shows in the connections. */
-  async #touchTargets(): Promise<void> {
-    await Promise.all([...this.#nodes].map(async (node) => {
-      const read = { "command-line": `qemu-io ${node} "read 0 512"` };
-      await this.#qmp.execute("human-monitor-command", read)
-        .catch((error) => this.#options.log.log("debug", `qemu-io: ${messageOf(error)}`));
-    }));
-  }
-
   /**
-   * Ends every mirror in step: the guest is stopped, what is left goes over, the target is flushed.
-   * The jobs and targets stay until `undo`: removing them would keep the guest waiting.
+   * Ends every mirror once the guest is paused: QEMU copies the rest and flushes the targets. The jobs
+   * and target nodes stay until {@link remove}: removing them here would add to the downtime.
    *
-   * @throws {MigrationError} when one was not in step or ended with an error.
+   * @throws {MigrationError} when a mirror was not ready or ended with an error.
    */
   async finish(signal: AbortSignal): Promise<void> {
     const { mirrors } = this.#options;
-    this.#finishing = true;
-    // Nothing is asked meanwhile, QEMU says when they have ended: the guest stands still. On a mirror
-    // that is ready, cancel without force is the way to end it in step (job-cancel would be forced);
-    // one that is not ready ends with an error by it, and so does the migration.
+    this.#health.enter("finishing");
+    // No query meanwhile, QEMU's events report the end: each query adds to the downtime. On a ready
+    // mirror, block-job-cancel without force completes the copy (job-cancel would be forced). A mirror
+    // that is not ready ends with an error by it, and so does the migration.
     await Promise.all(mirrors.map(async (mirror) => {
       const ending = this.#qmp.execute("block-job-cancel", { device: mirror.jobId }, { signal });
       await ending.catch(async (error) => {
-        throw await this.#whyNotEnded(mirror, error);
+        throw await this.#health.whyNotEnded(mirror, error);
       });
     }));
     await this.#jobs.until(() => this.#allConcluded(), signal, CONCLUDE_MS);
     for (const mirror of mirrors) {
       const job = this.#jobs.get(mirror.jobId);
-      if (!job) throw this.#jobFault(mirror, "the mirror job is gone");
-      if (job.error !== undefined) throw this.#jobFault(mirror, job.error);
+      if (!job) throw this.#health.fault(mirror, "the mirror job is gone");
+      if (job.error !== undefined) throw this.#health.fault(mirror, job.error);
     }
     this.#jobs.stop();
   }
 
-  /** Cancels what runs and removes what was added. Tolerates what is already gone. */
+  /** Cancels the jobs and removes the target nodes. Tolerates what is already gone. */
   async undo(): Promise<void> {
-    this.#finishing = this.#undoing = true;
+    this.#health.enter("undoing");
     await this.cut();
     await this.remove();
   }
 
-  /** Removes jobs that have ended, or ends them, and the targets, whose connections are still there. */
+  /** Ends jobs that still run, dismisses them all and removes the targets, without cutting their connections. */
   async remove(): Promise<void> {
-    this.#finishing = this.#undoing = true;
+    this.#health.enter("undoing");
     await this.#tolerant(
       [...this.#started].map((device) => ["block-job-cancel", { device, force: true }]),
     );
     this.#jobs.start();
-    // Jobs that another process has begun were not looked at yet.
+    // Jobs of an earlier process have not been looked at yet.
     await this.#jobs.look();
     await this.#jobs.until(() => this.#allConcluded(), undefined, CONCLUDE_MS);
     this.#jobs.stop();
@@ -263,21 +259,14 @@ export class MirrorSet {
   }
 
   /**
-   * Cuts the targets off, for good: what is under way to them fails, and nothing waits for them. What
-   * is thrown away needs no connection, what is finished has been flushed. To be called while QEMU
-   * still has its connections. A target whose server is silent is waited for: by its job, and by QEMU
-   * as a whole where it drains or flushes all it has.
+   * Cuts the targets off for good (`yank`, QEMU 6.0): their requests fail at once, and QEMU waits for
+   * none. Call it while QEMU still has its connections. Without it a silent server blocks the mirror
+   * job, and all of QEMU wherever it drains or flushes its disks. It loses nothing: a mirror that is
+   * given up needs no connection, and one that has ended is flushed.
    */
   async cut(): Promise<void> {
-    if (!this.#qmp.hasCommand("yank")) return;
     const made = this.#options.mirrors.filter(({ targetNode }) => this.#nodes.has(targetNode));
-    const yanks = made.map(async (mirror) => {
-      const instances = [{ type: "block-node", "node-name": clientNode(mirror) }];
-      // Ahead of everything: QEMU may be waiting for one of them.
-      await this.#qmp.executeUntyped("yank", { instances }, { oob: true, timeoutMs: YANK_MS })
-        .catch((error) => this.#options.log.log("debug", `yank: ${messageOf(error)}`));
-    });
-    await Promise.all(yanks);
+    await cutTargets(this.#qmp, made, this.#options.log);
   }
 
   async #tolerant(commands: readonly [string, Record<string, unknown>][]): Promise<void> {
@@ -307,86 +296,4 @@ export class MirrorSet {
       throw new MigrationError("failed", "mirror-failed", "source", message, { cause: error });
     }
   }
-
-  // Looking at the jobs
-
-  async #looked(): Promise<void> {
-    if (!this.#finishing) this.#checkRunning();
-    await this.#tryAgain();
-  }
-
-  #checkRunning(): void {
-    for (const mirror of this.#options.mirrors) {
-      if (!this.#started.has(mirror.jobId)) continue;
-      const job = this.#jobs.get(mirror.jobId);
-      if (job && job.status !== "concluded" && job.error === undefined) continue;
-      // Just started: the job is known from the next look on.
-      if (!job && !this.#everSeen.has(mirror.jobId)) continue;
-      if (this.#faulted) return;
-      this.#faulted = true;
-      this.#options.onFault(this.#jobFault(mirror, job?.error ?? "the mirror job is gone"));
-      return;
-    }
-    for (const id of this.#jobs.ids) this.#everSeen.add(id);
-  }
-
-  /** Lets jobs that stand because of their target go on, or tells that they can't. */
-  async #tryAgain(): Promise<void> {
-    const stands = ({ jobId }: Mirror) => STANDS.includes(this.#jobs.get(jobId)?.status ?? "");
-    const standing = this.#options.mirrors.filter(stands);
-    if (standing.length === 0 || this.#faulted || this.#undoing) return;
-    // A job also stands for a moment when QEMU drains its disks; only an error leaves this status.
-    const blockJobs = await queryBlockJobs(this.#qmp);
-    for (const mirror of standing) {
-      const status = blockJobs.find((job) => job.device === mirror.jobId)?.["io-status"];
-      if (status === undefined || status === "ok") continue;
-      const { clock, connections } = this.#options;
-      const now = connections();
-      const known = { ...now, lost: now.lost + (this.#adopted ? 1 : 0) };
-      // The guest stands still once they are to end: that is no time to wait for anything.
-      const next = status === "nospace" || this.#finishing
-        ? "hopeless"
-        : this.#retries.next(mirror.jobId, known, clock.now());
-      if (next === "again") {
-        this.#options.log.log("debug", `the mirror of disk ${mirror.name} tries again`);
-        await this.#qmp.execute("job-resume", { id: mirror.jobId });
-      } else if (next === "hopeless") {
-        this.#faulted = true;
-        return this.#options.onFault(this.#jobFault(mirror, reasonOf(status)));
-      }
-    }
-  }
-
-  /** A mirror that stands because of an error can't be ended: QEMU says only that it is paused. */
-  async #whyNotEnded(mirror: Mirror, error: unknown): Promise<unknown> {
-    if (!(error instanceof QmpCommandError)) return error;
-    const jobs = await queryBlockJobs(this.#qmp);
-    const status = jobs.find((job) => job.device === mirror.jobId)?.["io-status"] ?? "ok";
-    return this.#jobFault(mirror, status === "ok" ? error.message : reasonOf(status));
-  }
-
-  #jobFault(mirror: Mirror, reason: string): MigrationError {
-    // QEMU's own text of ECANCELED: no storage has failed. One that is ended too early says so as well.
-    if (reason === "Operation canceled" && !this.#finishing) {
-      const message = `Somebody cancelled the mirror job of disk ${mirror.name} in QEMU`;
-      return new MigrationError("failed", "mirror-cancelled", "source", message);
-    }
-    const reading = this.#jobs.failedOperation(mirror.jobId) === "read";
-    const code = reading
-      ? "disk-read-failed"
-      : /No space left/i.test(reason)
-      ? "disk-full"
-      : "disk-write-failed";
-    return new MigrationError(
-      "failed",
-      code,
-      reading ? "source" : "destination",
-      `${reason} while ${reading ? "reading" : "writing"} disk ${mirror.name}`,
-    );
-  }
-}
-
-/** What an error was that a job stands for, by its `io-status`. */
-function reasonOf(status: string): string {
-  return status === "nospace" ? "No space left on device" : "Input/output error";
 }

@@ -1,26 +1,30 @@
+import { type Logger, messageOf } from "../../io/mod.ts";
 import { type QmpClient, QmpCommandError } from "../../qmp/mod.ts";
 
-/** One disk on its way: the job that copies it and the node it is copied to. */
+/** How long QEMU may take for a `yank`, ms; it executes one even while its main loop is blocked. */
+const YANK_MS = 5_000;
+
+/** A disk that is copied: its mirror job and the node that the job writes to. */
 export interface Mirror {
   /** The disk's name, as the user knows it. */
   readonly name: string;
-  /** Node that is copied. */
+  /** Name of the block node that is copied. */
   readonly device: string;
   readonly sizeBytes: number;
   readonly exportName: string;
   readonly jobId: string;
   readonly targetNode: string;
   /**
-   * Zeroes are not to be written as holes there: they would take the space from an image that was
-   * allocated on purpose, or allocate that of a thin one.
+   * Zeroes must not become holes at the destination: there they would deallocate a preallocated image,
+   * or fill a thin one.
    */
   readonly noHoles: boolean | null;
 }
 
 /**
- * The node that a disk is copied to, for `blockdev-add`: an NBD client on a socket of ours. Where there
- * are to be no holes it is under a `raw` node: QEMU 7.2 passes what its mirror says of holes to the node
- * that it writes to, whatever that one's `discard`, and drops it only on the way to the next.
+ * The node that a disk is copied to, for `blockdev-add`: an NBD client on vmferry's socket. With
+ * `noHoles` a `raw` node is put on top of it: QEMU 7.2 passes a mirror's discards to the node that the
+ * mirror writes to, whatever its `discard` option says, and drops them only below that node.
  */
 export function targetOptions(mirror: Mirror, socketPath: string) {
   const client = {
@@ -28,10 +32,10 @@ export function targetOptions(mirror: Mirror, socketPath: string) {
     "node-name": clientNode(mirror),
     server: { type: "unix", path: socketPath },
     export: mirror.exportName,
-    // Never a request that waits for a server that went: QEMU waits for all of them wherever it drains
-    // its disks, at the end of a migration for one, and the guest with it. The job is what waits.
+    // No request may wait for a lost server: QEMU waits for all requests wherever it drains its disks,
+    // such as at the end of a migration, and the guest waits with it. The paused job waits instead.
     "reconnect-delay": 0,
-    // Zeroes stay holes at the destination; both options are needed for that.
+    // Both options are needed for zeroes to become holes at the destination.
     "detect-zeroes": mirror.noHoles ? "off" : "unmap",
     discard: mirror.noHoles ? "ignore" : "unmap",
   } as const;
@@ -45,7 +49,7 @@ export function targetOptions(mirror: Mirror, socketPath: string) {
 }
 
 export interface ConnectTargetOptions {
-  /** The connection to the destination carries nothing, and may come back. */
+  /** Whether the destination cannot be reached for now. */
   readonly away: () => boolean;
   /** Resolves after a moment. */
   readonly pause: () => Promise<void>;
@@ -53,10 +57,12 @@ export interface ConnectTargetOptions {
 }
 
 /**
- * Adds a target node, for which QEMU connects. Where that was cut off because nothing passes, it is tried
- * again once something does: QEMU, and the guest with it, waits for the server's first words.
+ * Adds a target node (`blockdev-add`), for which QEMU connects to the export. While the destination
+ * cannot be reached, vmferry closes that connection, because QEMU and the guest wait for the server's
+ * greeting. This function then tries again once the destination is back.
  *
- * @throws {QmpCommandError} when QEMU can't connect although the connection is there.
+ * @throws {QmpCommandError} when QEMU cannot connect although the destination can be reached.
+ * @throws the signal's reason.
  */
 export async function connectTarget(
   qmp: QmpClient,
@@ -75,6 +81,66 @@ export async function connectTarget(
       signal.throwIfAborted();
     }
   }
+}
+
+export interface StartMirrorOptions {
+  /** QEMU pauses the job on an error of the target; otherwise the error ends the job. */
+  readonly mayWait: boolean;
+  /** `buf-size`, bytes; `undefined`: QEMU's default. */
+  readonly bufferBytes: number | undefined;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Starts the job that copies a disk (`blockdev-mirror`). It keeps running once everything is copied,
+ * and stays in QEMU after its end (`auto-dismiss` off) so that its error can be read.
+ *
+ * @throws {QmpCommandError} when QEMU rejects it.
+ */
+export async function startMirror(
+  qmp: QmpClient,
+  mirror: Mirror,
+  { mayWait, bufferBytes, signal }: StartMirrorOptions,
+): Promise<void> {
+  await qmp.execute("blockdev-mirror", {
+    "job-id": mirror.jobId,
+    device: mirror.device,
+    target: mirror.targetNode,
+    sync: "full",
+    "copy-mode": "background",
+    "on-source-error": "report",
+    "on-target-error": mayWait ? "stop" : "report",
+    "auto-dismiss": false,
+    ...(bufferBytes === undefined ? {} : { "buf-size": bufferBytes }),
+  }, { signal });
+}
+
+/** Reads from each target node (`qemu-io` by `human-monitor-command`), so that QEMU reconnects it. */
+export async function touchTargets(
+  qmp: QmpClient,
+  nodes: readonly string[],
+  log: Logger,
+): Promise<void> {
+  await Promise.all(nodes.map(async (node) => {
+    const read = { "command-line": `qemu-io ${node} "read 0 512"` };
+    await qmp.execute("human-monitor-command", read)
+      .catch((error) => log.log("debug", `qemu-io: ${messageOf(error)}`));
+  }));
+}
+
+/** Makes every request to these targets fail at once (`yank`, QEMU 6.0; does nothing before). */
+export async function cutTargets(
+  qmp: QmpClient,
+  mirrors: readonly Mirror[],
+  log: Logger,
+): Promise<void> {
+  if (!qmp.hasCommand("yank")) return;
+  await Promise.all(mirrors.map(async (mirror) => {
+    const instances = [{ type: "block-node", "node-name": clientNode(mirror) }];
+    // Out of band: QEMU's main loop may be blocked by one of them.
+    await qmp.executeUntyped("yank", { instances }, { oob: true, timeoutMs: YANK_MS })
+      .catch((error) => log.log("debug", `yank: ${messageOf(error)}`));
+  }));
 }
 
 /** The node that has the connection, for `yank`. */

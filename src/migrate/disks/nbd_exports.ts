@@ -13,11 +13,25 @@ export interface NbdExport {
 }
 
 /**
- * Names for the exports of these disks. The nonce in them is what keeps a mirror from going on with
- * another QEMU process than the one that it began with.
+ * Names for the exports of these disks. The nonce keeps a mirror from continuing with another QEMU
+ * process than the one that it began with.
+ *
+ * @param nonce eight characters that no earlier run has used.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { nameExports } from "./nbd_exports.ts";
+ *
+ * assertEquals(nameExports([{ name: "vd0" }], "0badcafe"), [
+ *   { disk: "vd0", exportName: "vd0-0badcafe", id: "vmferry-0badcafe-0" },
+ * ]);
+ * ```
  */
-export function nameExports(pairs: readonly DiskPair[]): NbdExport[] {
-  const nonce = crypto.randomUUID().slice(0, 8);
+export function nameExports(
+  pairs: readonly Pick<DiskPair, "name">[],
+  nonce: string = crypto.randomUUID().slice(0, 8),
+): NbdExport[] {
   return pairs.map(({ name }, i) => ({
     disk: name,
     exportName: `${name}-${nonce}`,
@@ -26,28 +40,34 @@ export function nameExports(pairs: readonly DiskPair[]): NbdExport[] {
 }
 
 /**
- * Starts QEMU's NBD server on a UNIX socket.
+ * Starts the NBD server of the destination's QEMU on a UNIX socket (`nbd-server-start`, QEMU 1.3).
  *
- * @throws {MigrationError} kind `refused`, in QEMU's words: it has one already, for one.
+ * @param path of the socket, which QEMU creates.
+ * @throws {MigrationError} kind `refused`, code `nbd-server`, such as when QEMU already has a server.
  */
 export async function startNbdServer(qmp: QmpClient, path: string): Promise<void> {
   try {
     await qmp.execute("nbd-server-start", {
       addr: { type: "unix", data: { path } },
-      // As many as there are disks: newer QEMUs take 100 by default.
+      // No limit: by default newer QEMUs accept 100 connections, and there may be more disks.
       "max-connections": 0,
     });
   } catch (error) {
     if (!(error instanceof QmpCommandError)) throw error;
     const help = /already/i.test(error.message)
-      ? "the one that is in use ends with the QMP command nbd-server-stop"
-      : "a QEMU of another user wants --socket-owner USER, a confined one what docs/security.md says";
-    const message = `QEMU does not start its NBD server: ${error.message}; ${help}`;
+      ? "End the running server with the QMP command nbd-server-stop and try again"
+      : "If QEMU runs as another user, add --socket-owner USER; if it is confined, see docs/security.md";
+    const message = `QEMU does not start its NBD server: ${error.message}. ${help}`;
     throw new MigrationError("refused", "nbd-server", "destination", message, { cause: error });
   }
 }
 
-/** One writable export a disk. */
+/**
+ * Adds one writable export per disk (`block-export-add`, QEMU 5.2).
+ *
+ * @param exports one for each of `pairs`, in the same order.
+ * @throws {QmpCommandError} when QEMU rejects one; the earlier ones stay.
+ */
 export async function addExports(
   qmp: QmpClient,
   pairs: readonly DiskPair[],
@@ -61,7 +81,7 @@ export async function addExports(
   }
 }
 
-/** Which of the exports QEMU has now. */
+/** The exports among `exports` that QEMU has now (`query-block-exports`, QEMU 5.2). */
 export async function exportsInQemu(
   qmp: QmpClient,
   exports: readonly NbdExport[],
@@ -70,33 +90,36 @@ export async function exportsInQemu(
   return exports.filter(({ id }) => now.some((e) => e.id === id));
 }
 
-/** How often QEMU is asked at least whether it is rid of its connections. */
+/** Least number of looks at QEMU's exports once their connections are closed. */
 const LEAST_LOOKS = 3;
-/** Pause between two looks, ms: at first, and from this many on. */
+/** Time between two looks, ms: for the first QUICK_LOOKS, and after that. */
 const LOOK_MS = 20;
 const SLOW_LOOK_MS = 250;
 const QUICK_LOOKS = 100;
 /**
- * How long QEMU may take to be rid of its exports, ms: it waits for what is being written to their disks.
- * Less than one step of undoing, so that what is left is named.
+ * How long QEMU may take to remove its exports, ms: it waits for writes to their disks. Shorter than one
+ * undo step, so that the error names the remaining disks.
  */
 const REMOVE_MS = 25_000;
 
 export interface RemoveOptions {
-  /** Closes our end of the connections to the server. */
+  /** Closes vmferry's connections to the server. */
   readonly cut: () => Promise<void>;
   readonly clock: Clock;
   readonly log: Logger;
 }
 
 /**
- * Removes the exports with the connections to them, then stops the NBD server, unless it has exports of
- * somebody else's. Whoever is connected to an export must not leave before it is removed: where its disk
- * has an iothread, QEMU 7.2.22 as Debian has it fails an assertion then. And QEMU 7.2 stands still in
- * nbd-server-stop for a connection that is in its negotiation, which only its main loop can end: so our
- * end of all connections is closed before, and that loop has had its turns.
+ * Removes the exports with the connections to them, then stops the NBD server, unless it has exports that
+ * are not vmferry's.
  *
- * @throws {Error} when QEMU keeps an export.
+ * The order matters. A client must not disconnect before its export is removed: for a disk with an
+ * iothread, QEMU 7.2.22 of Debian then fails an assertion. QEMU 7.2 also hangs in `nbd-server-stop`
+ * while a connection negotiates, which only its main loop can end. So vmferry closes all connections
+ * first and lets that loop run.
+ *
+ * @throws {Error} when QEMU keeps an export for 25 s, naming the disks.
+ * @throws {QmpError | QmpCommandError} when a query fails.
  */
 export async function removeExports(
   qmp: QmpClient,
@@ -118,15 +141,14 @@ async function removeAll(
 ): Promise<void> {
   const until = clock.now() + REMOVE_MS;
   for (let look = 1;; look++) {
-    // One that is being added right now comes in between.
+    // An export that QEMU is still adding can appear between two looks.
     const left = await exportsInQemu(qmp, exports);
     if (left.length === 0 && look >= leastLooks) return;
     if (clock.now() > until) {
       const names = left.map(({ disk }) => disk).join(", ");
       throw new Error(
-        `QEMU still has the exports of ${names}: their disks have not answered for ${
-          REMOVE_MS / 1000
-        } s`,
+        `The destination's QEMU still has the exports of ${names} after ${REMOVE_MS / 1000} s: ` +
+          "their storage does not answer",
       );
     }
     await Promise.all(left.map(({ id }) => removeExport(qmp, id, log)));
@@ -143,7 +165,7 @@ async function removeExport(qmp: QmpClient, id: string, log: Logger): Promise<vo
   }
 }
 
-/** Stops the NBD server, which ends its exports. Tolerates that it is gone. */
+/** Stops the NBD server and its exports (`nbd-server-stop`). Tolerates a server that is gone. */
 export async function stopNbdServer(qmp: QmpClient, log: Logger): Promise<void> {
   try {
     await qmp.execute("nbd-server-stop", {});

@@ -1,30 +1,43 @@
 /**
- * Which disks go, and whether the two ends fit. Pure: facts in, problems in words out.
+ * Which disks are copied, and whether the disks and guests of both sides match. Pure; problems are
+ * messages for the user.
  *
  * @module
  */
 import type { Disk } from "../../qmp/mod.ts";
 import type { DiskDescription, GuestDescription } from "../../rpc/mod.ts";
 
-/** A disk as an end may mirror it: writable, with a medium, and this guest's alone. */
+/** Whether a disk can be mirrored: writable, with a medium, and not shared with other guests. */
 export function isMirrored(disk: Disk): boolean {
   return !disk.empty && !disk.readOnly && !disk.shared;
 }
 
-/** Why a disk is not mirrored, in words. */
+/** Why a disk is not mirrored. */
 function whyNot(disk: Disk): string {
-  if (disk.empty) return "it is empty";
+  if (disk.empty) return "it has no medium";
   if (disk.readOnly) return "it is read-only";
   return "it is shared with other guests (share-rw=on)";
 }
 
-/** What selection came to: either disks or problems. */
+/** The disks that were selected; with problems it is not to be used. */
 export interface Selection {
   readonly disks: readonly Disk[];
   readonly problems: readonly string[];
 }
 
-/** Picks the disks named in `wanted`, or every one that is mirrored where none is named. */
+/**
+ * Selects the disks named in `wanted`; without names, every disk that can be mirrored.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { selectDisks } from "./plan.ts";
+ *
+ * const { disks, problems } = selectDisks([], ["vd9"]);
+ * assertEquals(disks, []);
+ * assertEquals(problems, ["--disk vd9: there is no such disk. Disks: none"]);
+ * ```
+ */
 export function selectDisks(disks: readonly Disk[], wanted: readonly string[]): Selection {
   if (wanted.length === 0) return { disks: disks.filter(isMirrored), problems: [] };
   const problems: string[] = [];
@@ -32,9 +45,9 @@ export function selectDisks(disks: readonly Disk[], wanted: readonly string[]): 
   for (const name of wanted) {
     const disk = disks.find((d) => d.name === name);
     if (!disk) {
-      problems.push(`--disk ${name}: there is no such disk, there is ${listOf(disks)}`);
+      problems.push(`--disk ${name}: there is no such disk. Disks: ${listOf(disks)}`);
     } else if (!isMirrored(disk)) {
-      problems.push(`--disk ${name}: it can't be mirrored, ${whyNot(disk)}`);
+      problems.push(`--disk ${name}: the disk cannot be mirrored, because ${whyNot(disk)}`);
     } else {
       chosen.push(disk);
     }
@@ -42,15 +55,20 @@ export function selectDisks(disks: readonly Disk[], wanted: readonly string[]): 
   return { disks: chosen, problems };
 }
 
-/** What a source's user says of disks that the destination has something on already. */
+/** The options --shared and --reuse of the source: disks whose data the destination already has. */
 export interface Held {
-  /** Names of disks that both ends share. */
+  /** Names of disks on storage that both hosts share. */
   readonly shared: readonly string[];
-  /** Names of disks that the destination has old copies of. */
+  /** Names of disks whose old copies at the destination are overwritten. */
   readonly reuse: readonly string[];
 }
 
-/** Divides the disks that were picked into those that are copied and those that both ends share. */
+/**
+ * Divides the selected disks into disks that are copied and disks on shared storage.
+ *
+ * @param disks all disks of the guest.
+ * @param picked the disks that {@link selectDisks} selected.
+ */
 export function divideShared(
   disks: readonly Disk[],
   picked: readonly Disk[],
@@ -61,66 +79,66 @@ export function divideShared(
   const copied = picked.filter((disk) => !stay.includes(disk));
   for (const name of shared) {
     const disk = stay.find((d) => d.name === name);
-    if (!disk) problems.push(`--shared ${name}: there is no such disk, there is ${listOf(disks)}`);
-    else if (disk.empty) problems.push(`--shared ${name}: it is empty`);
+    if (!disk) problems.push(`--shared ${name}: there is no such disk. Disks: ${listOf(disks)}`);
+    else if (disk.empty) problems.push(`--shared ${name}: the drive has no medium`);
   }
   for (const name of reuse) {
     if (copied.some((disk) => disk.name === name)) continue;
-    problems.push(`--reuse ${name}: no such disk is copied, there is ${listOf(copied)}`);
+    problems.push(`--reuse ${name}: no such disk is copied. Copied disks: ${listOf(copied)}`);
   }
   return { copied, shared: stay, problems };
 }
 
-/** Disks that a source can't give away, in words: a mirror would not see what the guest writes to them. */
+/** A problem for each disk whose writes bypass QEMU's block layer: a mirror would miss them. */
 export function unmovable(disks: readonly Disk[]): string[] {
   return disks.filter((d) => d.passedThrough).map(({ name }) =>
-    `disk ${name} is a SCSI device of the host (scsi-block, scsi-generic): what the guest writes goes past ` +
-    "QEMU's block layer and would not be copied; --disk names those that go"
+    `disk ${name} is a SCSI device of the host (scsi-block, scsi-generic). The guest's writes bypass ` +
+    "QEMU's block layer and would not be copied. Select the other disks with --disk"
   );
 }
 
 /**
- * Disks that are not copied, in words: `shared` ones are to be had at both hosts, `media` are read-only.
- * Firmware code is no disk of the guest's.
+ * A message for each disk that is not copied: `shared` disks must be on storage that both hosts reach,
+ * `media` are read-only. Firmware code is left out.
  */
 export function notCopied(disks: readonly Disk[]): { shared: string[]; media: string[] } {
   const stays = disks.filter((disk) => !isMirrored(disk) && !disk.empty && !disk.firmware);
   return {
     shared: stays.filter((disk) => !disk.readOnly).map(({ name }) =>
-      `disk ${name} is not copied: it is shared with other guests (share-rw=on), and the ` +
-      "destination must reach the same storage"
+      `disk ${name} is not copied: it is shared with other guests (share-rw=on). ` +
+      "Give the destination's QEMU the same storage"
     ),
     media: stays.filter((disk) => disk.readOnly).map(({ name }) =>
-      `disk ${name} is read-only and not copied: give the destination the same medium`
+      `disk ${name} is not copied: it is read-only. Give the destination's QEMU the same medium`
     ),
   };
 }
 
-/** What of these disks does not go along, in words: a mirror copies what the guest sees, as it is now. */
+/** A warning for each disk with snapshots or bitmaps: a mirror copies only the disk's present content. */
 export function staysBehind(disks: readonly Disk[]): string[] {
-  const told = (what: string, of: (disk: Disk) => readonly string[] | undefined) =>
+  const warn = (what: string, of: (disk: Disk) => readonly string[] | undefined) =>
     disks.filter((disk) => (of(disk) ?? []).length > 0)
       .map((disk) => `disk ${disk.name}: ${what} ${of(disk)!.join(", ")} stay behind`);
   return [
-    ...told("internal snapshots", (disk) => disk.snapshots),
-    ...told("persistent dirty bitmaps", (disk) => disk.bitmaps),
+    ...warn("internal snapshots", (disk) => disk.snapshots),
+    ...warn("persistent dirty bitmaps", (disk) => disk.bitmaps),
   ];
 }
 
-/** A disk of the source and the one it goes to. */
+/** A disk of the source and the destination's disk that it is copied to. */
 export interface DiskPair {
   readonly name: string;
   readonly sizeBytes: number;
   readonly local: Disk;
 }
 
-/** A `--disk NAME` or `--disk NAME=LOCAL` of the receiving end. */
+/** A `--disk NAME` or `--disk NAME=LOCAL` of the destination. */
 export interface DiskChoice {
   readonly name: string;
   readonly local: string;
 }
 
-/** Picks the disks that `choices` map to, or every one that may be mirrored where none is named. */
+/** Selects the destination's disks that `choices` map to; without choices, every disk that can be mirrored. */
 export function selectLocals(locals: readonly Disk[], choices: readonly DiskChoice[]): Selection {
   if (choices.length === 0) return selectDisks(locals, []);
   const problems: string[] = [];
@@ -130,11 +148,11 @@ export function selectLocals(locals: readonly Disk[], choices: readonly DiskChoi
     const disk = locals.find((d) => d.name === local);
     const taken = disk && chosen.get(disk);
     const problem = !disk
-      ? `there is no disk ${local}, there is ${listOf(locals)}`
+      ? `there is no disk ${local}. Disks: ${listOf(locals)}`
       : !isMirrored(disk)
-      ? `${local} can't be mirrored, ${whyNot(disk)}`
+      ? `disk ${local} cannot be mirrored, because ${whyNot(disk)}`
       : taken
-      ? `${local} stands for the source's ${taken.name} already`
+      ? `disk ${local} is already the copy of the source's disk ${taken.name}`
       : undefined;
     if (problem !== undefined) problems.push(`${asGiven(choice)}: ${problem}`);
     else chosen.set(disk!, choice);
@@ -142,13 +160,13 @@ export function selectLocals(locals: readonly Disk[], choices: readonly DiskChoi
   return { disks: [...chosen.keys()], problems };
 }
 
-/** Picks a source's disks by the same flags; it has no other end's names to map. */
+/** Selects a source's disks by the same flags; `NAME=LOCAL` is a problem there. */
 export function selectOwn(disks: readonly Disk[], choices: readonly DiskChoice[]): Selection {
   const mapped = choices.filter((choice) => choice.local !== choice.name);
   const plain = choices.filter((choice) => !mapped.includes(choice)).map((choice) => choice.name);
   const selection = selectDisks(disks, plain);
   if (mapped.length === 0) return selection;
-  const why = "NAME=LOCAL is for a destination, a QEMU that waits for a guest (-incoming defer)";
+  const why = "NAME=LOCAL is for a destination, a QEMU with -incoming defer. Give the name alone";
   const problems = mapped.map((choice) => `${asGiven(choice)}: ${why}`);
   return { disks: [], problems: [...problems, ...selection.problems] };
 }
@@ -158,8 +176,20 @@ function asGiven({ name, local }: DiskChoice): string {
 }
 
 /**
- * Finds the destination's disk for each of the source's and holds their sizes together. Both ends
- * must come to the same set.
+ * Finds the destination's disk for each disk of the source and compares their sizes, in bytes. Each disk
+ * of either side must have a counterpart.
+ *
+ * @param source disks that the source copies.
+ * @param shared disks of the source on storage that both hosts share.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { matchDisks } from "./plan.ts";
+ *
+ * const { problems } = matchDisks([], [], [{ name: "vd0", local: "vd1" }]);
+ * assertEquals(problems, ["--disk vd0: the source copies no such disk"]);
+ * ```
  */
 export function matchDisks(
   source: readonly DiskDescription[],
@@ -173,20 +203,22 @@ export function matchDisks(
   for (const disk of source) {
     const choice = choices.find((c) => c.name === disk.name);
     if (choices.length > 0 && !choice) {
-      problems.push(`disk ${disk.name} of the source is not among those named with --disk`);
+      problems.push(`disk ${disk.name} of the source is not among the disks of --disk`);
       continue;
     }
     const localName = choice?.local ?? disk.name;
     const local = locals.find((d) => d.name === localName);
     if (!local) {
       problems.push(
-        `disk ${disk.name} of the source has no counterpart: there is no disk ${localName}, ` +
-          `there is ${listOf(locals)}`,
+        `disk ${disk.name} of the source has no counterpart: the destination has no disk ` +
+          `${localName}. Its disks: ${listOf(locals)}`,
       );
     } else if (!isMirrored(local)) {
-      problems.push(`disk ${disk.name} of the source can't go to ${localName}: ${whyNot(local)}`);
+      problems.push(
+        `disk ${disk.name} of the source cannot be copied to ${localName}: ${whyNot(local)}`,
+      );
     } else if (used.has(local)) {
-      problems.push(`disk ${localName} stands for two disks of the source`);
+      problems.push(`disk ${localName} of the destination is the copy of two disks of the source`);
     } else {
       used.add(local);
       const sizes = compareSizes(disk, local);
@@ -201,20 +233,20 @@ export function matchDisks(
   }
   for (const choice of choices) {
     if (![...source, ...shared].some((d) => d.name === choice.name)) {
-      problems.push(`--disk ${choice.name}: the source sends no such disk`);
+      problems.push(`--disk ${choice.name}: the source copies no such disk`);
     }
   }
   if (choices.length === 0) {
     for (const local of locals.filter(isMirrored)) {
       if (!used.has(local) && !source.some((d) => d.name === local.name)) {
-        problems.push(`disk ${local.name} has no counterpart at the source`);
+        problems.push(`disk ${local.name} of the destination has no counterpart at the source`);
       }
     }
   }
   return { pairs, problems };
 }
 
-/** The destination's disk that stands for one of the source's; by the same name where none is chosen. */
+/** The destination's disk for a disk of the source: the one that `choices` map it to, else that of its name. */
 export function localOf(
   disk: Pick<DiskDescription, "name">,
   locals: readonly Disk[],
@@ -226,9 +258,9 @@ export function localOf(
 
 function sharedProblems(disk: DiskDescription, local: Disk | undefined): string[] {
   const { name } = disk;
-  if (!local) return [`disk ${name}, which both ends share, is not at the destination`];
+  if (!local) return [`shared disk ${name} is missing at the destination`];
   if (local.empty || local.readOnly) {
-    return [`disk ${name}, which both ends share, is ${local.empty ? "empty" : "read-only"} there`];
+    return [`shared disk ${name} is ${local.empty ? "empty" : "read-only"} at the destination`];
   }
   const sizes = compareSizes(disk, local);
   return sizes ? [sizes] : [];
@@ -238,13 +270,13 @@ function compareSizes(disk: DiskDescription, local: Disk): string | undefined {
   if (local.sizeBytes === disk.sizeBytes) return undefined;
   const smaller = local.sizeBytes < disk.sizeBytes;
   const hint = smaller
-    ? "make it larger"
-    : `where the medium can't be of that size, give its raw node size=${disk.sizeBytes}`;
+    ? "Make the destination's larger"
+    : `If its medium has a fixed size, set size=${disk.sizeBytes} on its raw node`;
   return `disk ${disk.name} has ${disk.sizeBytes} bytes at the source and ` +
-    `${local.sizeBytes} bytes at the destination: ${hint}`;
+    `${local.sizeBytes} bytes at the destination. ${hint}`;
 }
 
-/** What of the two virtual machines does not fit; an empty list when all does. */
+/** A problem for each difference between the two virtual machines; empty where they match. */
 export function compareGuests(source: GuestDescription, local: GuestDescription): string[] {
   const problems: string[] = [];
   const compare = (what: string, a: unknown, b: unknown, unit = "") => {
@@ -254,7 +286,7 @@ export function compareGuests(source: GuestDescription, local: GuestDescription)
   };
   compare("machine type", source.machine, local.machine);
   compare("number of vCPUs", source.vcpus, local.vcpus);
-  compare("size of the memory", source.ramBytes, local.ramBytes, " bytes");
+  compare("RAM size", source.ramBytes, local.ramBytes, " bytes");
   if (source.uuid !== null && local.uuid !== null) compare("UUID", source.uuid, local.uuid);
   return problems;
 }

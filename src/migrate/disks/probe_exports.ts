@@ -3,21 +3,24 @@ import type { DestinationPeer } from "../source/destination_peer.ts";
 import { MigrationError } from "../errors.ts";
 import type { Mirror } from "./mirror_set.ts";
 
-/** Probes under way at a time. */
+/** Number of probes at a time. */
 const PROBES = 8;
-/** How long a probe may take, ms, beside the time that the connection may be away. */
+/** How long a probe may take, ms, on top of the time that the connection may be lost for. */
 const PROBE_MS = 30_000;
 
 /**
- * Times that an export is looked at whose server hangs up: QEMU gives a negotiation 10 s, during which
- * a tool may have been stopped or a link away.
+ * Tries when the server closes the connection: QEMU limits a negotiation to 10 s, during which vmferry
+ * may have been stopped or the connection lost.
  */
 const TRIES = 3;
 
 /**
- * Looks at every export through the tunnel, so that a wrong one is a message and no failed job.
+ * Opens every export through the tunnel and compares it with its disk, so that a wrong export becomes a
+ * message and not a failed mirror job.
  *
- * @throws {MigrationError} naming the disk whose export is not as it should be.
+ * @param options `awayMs`: how long the connection may be lost for, ms.
+ * @throws {MigrationError} code `probe-*`, naming the disk.
+ * @throws {SessionError} when the session ends.
  */
 export async function probeExports(
   peer: Pick<DestinationPeer, "openChannel">,

@@ -2,31 +2,33 @@ import { type Logger, messageOf } from "../../io/mod.ts";
 import type { QmpClient, RawNode } from "../../qmp/mod.ts";
 import type { DiskPair } from "./plan.ts";
 
-/** What zeroes make of the image that a disk is copied into. */
+/** How zeroes affect the image file that a disk is copied into. */
 export interface TargetImage {
   /** The disk's name at the source. */
   readonly disk: string;
   /** Virtual size, bytes. */
   readonly sizeBytes: number;
-  /** All of it is allocated, as `preallocation=falloc` makes it: zeroes as holes would make it thin. */
+  /** It is fully allocated, as by `preallocation=falloc`: holes would make it thin. */
   readonly allocated: boolean;
-  /** It is thin, and zeroes allocate: QEMU 8.0 or so and later without `discard=unmap` on the format node. */
+  /** It is thin, and zeroes allocate: about QEMU 8.0 and later, without `discard=unmap` on the format node. */
   readonly fills: boolean;
 }
 
-/** An image with no more than this is new: some file systems allocate the first block of each. */
+/** An image with at most this much allocated is new, bytes: some file systems allocate the first block. */
 const NEW_BYTES = 64 << 10;
+/** Zeroes that are written to find out, bytes. */
 const TRIED_BYTES = 64 << 10;
+/** Smaller images are left out, bytes. */
 const LEAST_BYTES = 4 << 20;
 
 /**
- * Finds out what zeroes do to each exported raw file. QMP does not tell a node's `discard` option, so it
- * is tried: zeroes are written into the hole of an image that is new, where they change nothing that can
- * be read. Other formats keep their size, other storage does not tell what it has allocated: both are
- * left out. To be called when the disks are about to be copied, with QEMU's exports in place: they have
- * made the nodes active.
+ * Finds out how zeroes affect each exported raw file. QMP does not report a node's `discard` option, so
+ * this function tries it: it writes zeroes into the hole of a new image, where they change no data.
+ * It leaves out other formats, which keep their size, and other storage, whose allocation is unknown.
+ * Call it right before the copy, when the exports have made QEMU's nodes active.
  *
- * `human-monitor-command` and `qemu-io` since QEMU 1.5; without an answer an image is left out.
+ * Uses `qemu-io` by `human-monitor-command` (QEMU 1.5). Never rejects: an image without an answer is
+ * left out.
  */
 export async function lookAtImages(
   qmp: QmpClient,
@@ -37,8 +39,8 @@ export async function lookAtImages(
   try {
     await look(qmp, pairs, images);
   } catch (error) {
-    // A QEMU that is slow or does not know the command: its images are written as any other.
-    log.log("info", `the destination's images: ${messageOf(error)}`);
+    // QEMU is slow or lacks the command: its images are then written like all others.
+    log.log("info", `zeroes were not tried on the destination's images: ${messageOf(error)}`);
   }
   return images;
 }
@@ -73,7 +75,7 @@ async function nodesOf(qmp: QmpClient): Promise<readonly RawNode[]> {
   return await qmp.execute("query-named-block-nodes", { flat: true });
 }
 
-/** Of a raw image in a file; `undefined` for any other. */
+/** Allocated bytes of a raw image file; `undefined` for any other node. */
 function allocatedBytes(nodes: readonly RawNode[], name: string): number | undefined {
   const node = nodes.find((n) => n["node-name"] === name);
   if (!node || (node.drv !== "raw" && node.drv !== "file")) return undefined;
@@ -82,8 +84,10 @@ function allocatedBytes(nodes: readonly RawNode[], name: string): number | undef
 }
 
 /**
- * Warnings about images that this source's QEMU can't keep thin. From 10.1 on a mirror reads which of
- * its target's blocks are zero and leaves them; no query tells whether a QEMU does.
+ * Warnings about images that the source's QEMU cannot keep thin. From QEMU 10.1 on a mirror skips blocks
+ * that its target reports as zero; the version decides, because no query reports this.
+ *
+ * @param qmp of the source.
  */
 export function thickened(qmp: QmpClient, images: readonly TargetImage[]): string[] {
   if (qmp.atLeast(10, 1)) return [];
@@ -96,5 +100,5 @@ function fillsWarning({ disk, sizeBytes }: TargetImage): string {
     : `${(sizeBytes / 2 ** 20).toFixed(0)} MiB`;
   return `destination: disk ${disk} will not stay thin: all of its ${size} will be allocated. ` +
     "To keep it thin, start the destination's QEMU with discard=unmap for this disk " +
-    '(libvirt: discard="unmap" in its driver element, Proxmox: discard=on)';
+    '(libvirt: discard="unmap" in its driver element; Proxmox: discard=on)';
 }

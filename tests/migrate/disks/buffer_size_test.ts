@@ -3,12 +3,12 @@ import { mirrorBufferBytes } from "../../../src/migrate/disks/buffer_size.ts";
 
 const MiB = 2 ** 20;
 
-Deno.test("on a long link one disk may have more under way than QEMU lets it by itself, many may not", () => {
+Deno.test("with a long round trip one mirror gets a larger buffer than QEMU's default, many do not", () => {
   const of = (disks: number) => mirrorBufferBytes(50, disks);
   assertEquals([of(1), of(2), of(3)], [64 * MiB, 32 * MiB, 21 * MiB]);
   assertEquals([of(4), of(200)], [undefined, undefined]);
 });
 
-Deno.test("on a short link QEMU's own choice stays", () => {
+Deno.test("with a short round trip a mirror keeps QEMU's default buffer", () => {
   assertEquals([mirrorBufferBytes(0.2, 1), mirrorBufferBytes(9, 1)], [undefined, undefined]);
 });

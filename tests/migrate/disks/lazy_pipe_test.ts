@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { lazyPipe } from "../../../src/migrate/disks/lazy_pipe.ts";
 import { memoryPipe } from "../../support/memory_pipe.ts";
 
-Deno.test("nothing is connected before the first byte, and then once", async () => {
+Deno.test("a lazy pipe connects at its first byte, and only once", async () => {
   const [ours, theirs] = memoryPipe();
   let connections = 0;
   const pipe = lazyPipe(() => {
@@ -22,7 +22,7 @@ Deno.test("nothing is connected before the first byte, and then once", async () 
   pipe.close();
 });
 
-Deno.test("a pipe that is ended or closed before its first byte never connects", async () => {
+Deno.test("a lazy pipe that is ended or closed before its first byte never connects", async () => {
   const pipe = lazyPipe(() => Promise.reject(new Error("connected")));
   const reading = pipe.read(new Uint8Array(8));
   reading.catch(() => {});
@@ -32,7 +32,7 @@ Deno.test("a pipe that is ended or closed before its first byte never connects",
   await assertRejects(() => pipe.write(new Uint8Array([1])), Error, "closed");
 });
 
-Deno.test("a connection that can't be made fails the write and the read", async () => {
+Deno.test("a lazy pipe that cannot connect fails the write and the read", async () => {
   const pipe = lazyPipe(() => Promise.reject(new Error("no such socket")));
   const reading = pipe.read(new Uint8Array(8));
   await assertRejects(() => pipe.write(new Uint8Array([1])), Error, "no such socket");

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { MirrorRetries } from "../../../src/migrate/disks/mirror_retry.ts";
 
-Deno.test("a target whose connection went gets time for a new one and some tries over it", () => {
+Deno.test("a target that lost its connection gets time to reconnect, then a few tries", () => {
   const retries = new MirrorRetries(2);
   let now = 0;
   const next = (lost: number, open = 2, away = false) => {

@@ -17,7 +17,7 @@ const READY = {
   ...{ "current-progress": 1024, "total-progress": 1024 },
 };
 
-/** A mirror in step whose target has as many connections as `connections` says. */
+/** A ready mirror whose target has as many connections as `connections` says. */
 async function inStep(connections: { lost: number; open: number; away: boolean }) {
   const [ours, theirs] = memoryPipe();
   const touched: unknown[] = [];
@@ -44,14 +44,14 @@ async function inStep(connections: { lost: number; open: number; away: boolean }
   return { waiting, touched, clock, stop, end: () => qemu.close() };
 }
 
-Deno.test("mirrors in step over connections that stand are taken as they are", async () => {
+Deno.test("ready mirrors whose targets are connected need no read of the targets", async () => {
   const { waiting, touched, end } = await inStep({ lost: 0, open: 1, away: false });
   await waiting;
   assertEquals(touched, []);
   end();
 });
 
-Deno.test("a target that lost its connection in silence is read from until it has another", async () => {
+Deno.test("a target that lost its connection unnoticed is read from until QEMU reconnects it", async () => {
   const connections = { lost: 1, open: 0, away: false };
   const { waiting, touched, clock, end } = await inStep(connections);
   let over = false;
@@ -67,7 +67,7 @@ Deno.test("a target that lost its connection in silence is read from until it ha
   end();
 });
 
-Deno.test("a target that QEMU does not connect again is given up, one that is away is not", async () => {
+Deno.test("a target that QEMU does not reconnect fails, but not while the destination is away", async () => {
   const connections = { lost: 1, open: 0, away: true };
   const { waiting, clock, end } = await inStep(connections);
   const failing = assertRejects(() => waiting, MigrationError, "did not connect");
@@ -84,7 +84,7 @@ Deno.test("a target that QEMU does not connect again is given up, one that is aw
   end();
 });
 
-Deno.test("whoever waits for targets is woken by the end of the migration", async () => {
+Deno.test("the end of the migration ends the wait for targets", async () => {
   const { waiting, stop, end } = await inStep({ lost: 1, open: 0, away: true });
   await settle();
   stop.abort(new Error("cancelled"));
@@ -92,7 +92,7 @@ Deno.test("whoever waits for targets is woken by the end of the migration", asyn
   end();
 });
 
-Deno.test("what another process has begun is dismissed once it has concluded, and not before", async () => {
+Deno.test("a job of an earlier process is dismissed only once it has concluded", async () => {
   const [ours, theirs] = memoryPipe();
   let status = "running";
   const dismissed: string[] = [];
@@ -127,7 +127,7 @@ Deno.test("what another process has begun is dismissed once it has concluded, an
   qemu.close();
 });
 
-Deno.test("what a mirror may have under way is asked of QEMU where it is more than by itself", async () => {
+Deno.test("a mirror's buffer size is given to QEMU only where it is set", async () => {
   for (const bufferBytes of [undefined, 64 << 20]) {
     const [ours, theirs] = memoryPipe();
     const qemu = new FakeQemu(theirs, {
@@ -147,7 +147,7 @@ Deno.test("what a mirror may have under way is asked of QEMU where it is more th
   }
 });
 
-/** A mirror that is ready, to be ended; `said` is what QEMU says when it is, `job` what it is then. */
+/** A ready mirror about to be ended: QEMU then sends the events `said`, and the job looks like `job`. */
 async function toBeEnded(said: readonly { event: string; data: unknown }[], job: object) {
   const [ours, theirs] = memoryPipe();
   let ended = false;
@@ -183,7 +183,7 @@ async function toBeEnded(said: readonly { event: string; data: unknown }[], job:
 
 const changed = (status: string) => ({ event: "JOB_STATUS_CHANGE", data: { id: "job", status } });
 
-Deno.test("a mirror that has ended in step is known to by QEMU's events: nothing is asked while the guest stands", async () => {
+Deno.test("the end of a mirror is taken from QEMU's events, without a query while the guest is paused", async () => {
   const completed = { event: "BLOCK_JOB_COMPLETED", data: { device: "job", type: "mirror" } };
   const said = [changed("waiting"), changed("pending"), completed, changed("concluded")];
   const { mirrors, stop, asked, qemu } = await toBeEnded(said, { status: "concluded" });
@@ -192,7 +192,7 @@ Deno.test("a mirror that has ended in step is known to by QEMU's events: nothing
   qemu.close();
 });
 
-Deno.test("a mirror that could not end in step fails the migration, whatever the last event says", async () => {
+Deno.test("a mirror that ends with an error fails the migration, whatever the last event says", async () => {
   const failed = [
     { event: "BLOCK_JOB_CANCELLED", data: { device: "job", type: "mirror" } },
     { event: "BLOCK_JOB_COMPLETED", data: { device: "job", error: "Input/output error" } },
@@ -205,7 +205,7 @@ Deno.test("a mirror that could not end in step fails the migration, whatever the
   }
 });
 
-Deno.test("a job that stands for a moment while QEMU drains its disks is not asked for; one that goes on standing is", async () => {
+Deno.test("a job is queried only if it is still paused after QEMU has drained its disks", async () => {
   const { qemu, clock, asked } = await toBeEnded([], {});
   await qemu.say(changed("standby"));
   await qemu.say(changed("ready"));
@@ -216,7 +216,7 @@ Deno.test("a job that stands for a moment while QEMU drains its disks is not ask
   qemu.close();
 });
 
-Deno.test("a mirror that stands because its target is full is told as that, not as a job that is paused", async () => {
+Deno.test('a mirror that a full target paused fails with disk-full, not with QEMU\'s "currently paused"', async () => {
   for (const [status, reason] of [["nospace", "No space left"], ["ok", "paused"]] as const) {
     const [ours, theirs] = memoryPipe();
     const qemu = new FakeQemu(theirs, {

@@ -10,7 +10,7 @@ const DISK = {
   ...{ jobId: "j", targetNode: "t", noHoles: null },
 };
 
-/** A destination whose NBD server hangs up on so many connections before it answers one. */
+/** A destination whose NBD server closes the first `times` connections without an answer. */
 function hangingUp(times: number) {
   let opened = 0;
   const openChannel = () => {
@@ -22,13 +22,13 @@ function hangingUp(times: number) {
 
 const options = { awayMs: 1000, signal: new AbortController().signal };
 
-Deno.test("a server that hangs up on a probe is asked again", async () => {
+Deno.test("a probe whose connection the server closes is tried again", async () => {
   const { peer, opened } = hangingUp(2);
   await probeExports(peer, [DISK], options);
   assertEquals(opened(), 3);
 });
 
-Deno.test("a server that always hangs up is told of, with the disk", async () => {
+Deno.test("a server that closes every probe's connection fails with the disk's name", async () => {
   const { peer, opened } = hangingUp(Infinity);
   const error = await assertRejects(() => probeExports(peer, [DISK], options), MigrationError);
   assertEquals([error.code, error.side], ["probe-closed", "destination"]);
@@ -36,7 +36,7 @@ Deno.test("a server that always hangs up is told of, with the disk", async () =>
   assertEquals(opened(), 3);
 });
 
-Deno.test("an export of another size is told of at once", async () => {
+Deno.test("an export of another size than its disk fails at the first probe", async () => {
   const { peer, opened } = hangingUp(0);
   const wrong = { ...DISK, sizeBytes: 2 * MIB };
   const error = await assertRejects(() => probeExports(peer, [wrong], options), MigrationError);

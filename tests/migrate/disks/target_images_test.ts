@@ -14,36 +14,36 @@ const PAIRS = [{
   local: { ...LOCAL, readOnly: false, empty: false, shared: false },
 }];
 
-Deno.test("a thin raw file in which zeroes allocate is found, by zeroes in its hole", async () => {
+Deno.test("a thin raw file that zeroes fill is found by zeroes in its hole", async () => {
   const { images, commands } = await look({ bytes: 4096, fills: true });
   assertEquals(images, [{ disk: "vd0", sizeBytes: SIZE, allocated: false, fills: true }]);
   assertEquals(commands, [`qemu-io n0 "write -z -u ${SIZE / 2} 65536"`]);
 });
 
-Deno.test("a thin raw file in which zeroes stay holes is a target as any other", async () => {
+Deno.test("a thin raw file that keeps zeroes as holes needs no special target", async () => {
   const { images, commands } = await look({ bytes: 0, fills: false });
   assertEquals([images, commands.length], [[], 1]);
 });
 
-Deno.test("a preallocated image is found, and nothing is written to it", async () => {
+Deno.test("a preallocated image is found without a write to it", async () => {
   const { images, commands } = await look({ bytes: SIZE, fills: false });
   assertEquals(images, [{ disk: "vd0", sizeBytes: SIZE, allocated: true, fills: false }]);
   assertEquals(commands, []);
 });
 
-Deno.test("nothing is written to an image with data, a block device or another format", async () => {
+Deno.test("an image with data, a block device and another format are not written to", async () => {
   for (const image of [{ bytes: 1 << 20 }, { protocol: "host_device" }, { format: "qcow2" }]) {
     const { images, commands } = await look({ bytes: 0, fills: true, ...image });
     assertEquals([images, commands], [[], []]);
   }
 });
 
-Deno.test("a QEMU that does not answer has no such image", async () => {
+Deno.test("images of a QEMU that does not answer are left out", async () => {
   const { images } = await look({ bytes: 0, fills: true, format: undefined });
   assertEquals(images, []);
 });
 
-Deno.test("an image that will not stay thin is named to a source before 10.1 only", () => {
+Deno.test("only a source before QEMU 10.1 is warned that an image will not stay thin", () => {
   const images = [
     { disk: "vd0", sizeBytes: SIZE, allocated: false, fills: true },
     { disk: "vd1", sizeBytes: SIZE, allocated: true, fills: false },
@@ -59,7 +59,7 @@ Deno.test("an image that will not stay thin is named to a source before 10.1 onl
   assertEquals(more, []);
 });
 
-Deno.test("zeroes are written as holes unless the target is to have none", () => {
+Deno.test("a target turns zeroes into holes unless it must have none", () => {
   const mirror = {
     ...{ name: "vd0", device: "n0", sizeBytes: SIZE, exportName: "e", jobId: "j" },
     targetNode: "j-target",

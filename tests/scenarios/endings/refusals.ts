@@ -12,9 +12,9 @@ FUTURE.set([0x89, 0x56, 0x4d, 0x46, 0x45, 0x52, 0x52, 0x59, 0x0d, 0x0a, 0x1a, 0x
 const ALLOWED = ["--allow", "device"];
 
 const BAD_NAMES: readonly (readonly [readonly string[], RegExp])[] = [
-  [["nope"], /--disk nope: there is no disk nope, there is vd0, other, small/],
+  [["nope"], /--disk nope: there is no disk nope\. Disks: vd0, other, small/],
   [["vd0=nope"], /--disk vd0=nope: there is no disk nope/],
-  [["x=vd0", "y=vd0"], /--disk y=vd0: vd0 stands for the source's x already/],
+  [["x=vd0", "y=vd0"], /--disk y=vd0: disk vd0 is already the copy of the source's disk x/],
 ];
 
 /** Whatever does not fit is refused with its reason, touches nothing, and the next try works. */
@@ -50,7 +50,10 @@ export const scenario: Scenario = {
     await pair.assertStillAtSource();
 
     context.note("a disk without a counterpart");
-    await bothRefused(/disk vd1 of the source has no counterpart.*there is vd0, other, small/, []);
+    await bothRefused(
+      /disk vd1 of the source has no counterpart.*Its disks: vd0, other, small/,
+      [],
+    );
 
     context.note("disks that the destination has not, or names twice");
     for (const [names, reason] of BAD_NAMES) {
