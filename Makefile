@@ -7,7 +7,7 @@ demo: ## migrate a running guest between two QEMUs, as a story
 	@$(RUN) run -A tools/build.ts && tools/deno.sh run -A tools/demo.ts
 test: ## everything: check, pure tests, net tests, build, scenarios
 	@$(RUN) run -A tools/test.ts $(TIERS)
-check: ## format, lint, types
+check: ## format, words, spelling, scripts, lint, types
 	@$(RUN) task check
 build: ## dist/vmferry, one file
 	@$(RUN) run -A tools/build.ts

@@ -54,6 +54,8 @@ install_packages() {
   need ps procps
   need faketime faketime
   need openssl openssl
+  need codespell codespell
+  need shellcheck shellcheck
   [ -n "$missing" ] || return 0
   if [ "$(id -u)" = 0 ]; then
     root=

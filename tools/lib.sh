@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Sourced by the scripts beside it: messages, and which Deno to use. The working directory is the
 # project's.
 

@@ -21,7 +21,7 @@ cache=${XDG_CACHE_HOME:-}
 [ -n "$cache" ] && private "$cache/vmferry" || {
   cache=${TMPDIR:-/tmp}/vmferry-$(id -u)
   private "$cache" && private "$cache/vmferry" ||
-    fail "no private folder to unpack into: set XDG_CACHE_HOME to a folder of your own"
+    fail "no private directory to unpack into: set XDG_CACHE_HOME to a directory of your own"
 }
 dir=$cache/vmferry/@ID@
 if [ ! -x "$dir/deno" ]; then
@@ -29,9 +29,9 @@ if [ ! -x "$dir/deno" ]; then
   trap 'rm -rf "$new"' EXIT
   tail -n +@LINE@ "$0" | gzip -dc | tar -xf - -C "$new" && [ -s "$new/vmferry.js" ] ||
     fail "could not unpack into $new: is the disk full, or this file cut short?"
-  # Whoever comes second finds the folder there and its own moved into it.
+  # If another process was first, mv moves the new directory into its directory.
   mv "$new" "$dir" 2>/dev/null
-  rm -rf "$dir/${new##*/}" "$new"
+  rm -rf "${dir:?}/${new##*/}" "$new"
   trap - EXIT
 fi
 private "$dir" || fail "$dir can be written to by others: remove it"
