@@ -3,14 +3,14 @@ import type { Acknowledger } from "./receive/acknowledger.ts";
 import { ConnectionError, type ProtocolError, SessionError } from "./errors.ts";
 import type { InboundHost } from "./receive/inbound.ts";
 import * as limits from "./limits.ts";
-import type { LinkSlot } from "./connection/slot.ts";
+import type { ConnectionSlot } from "./connection/slot.ts";
 import type { SendQueue } from "./send/send_queue.ts";
 import type { StreamTable } from "./stream/table.ts";
 import type { GoawayCode } from "./wire/layout.ts";
 
 export interface EndingOptions {
   readonly clock: Clock;
-  readonly slot: LinkSlot;
+  readonly slot: ConnectionSlot;
   readonly queue: SendQueue;
   readonly acks: Acknowledger;
   readonly streams: StreamTable;
@@ -24,7 +24,7 @@ export interface EndingOptions {
  */
 export class Ending implements InboundHost {
   readonly #clock: Clock;
-  readonly #slot: LinkSlot;
+  readonly #slot: ConnectionSlot;
   readonly #queue: SendQueue;
   readonly #acks: Acknowledger;
   readonly #streams: StreamTable;
@@ -51,13 +51,13 @@ export class Ending implements InboundHost {
    * Both ends have said that they are done: each has all that the other sent. Only the other end's
    * knowledge of that may still be on its way.
    */
-  get bothSaidDone(): boolean {
-    return this.#peerDone && this.#queue.doneSaid;
+  get bothDone(): boolean {
+    return this.#peerDone && this.#queue.goawaySent;
   }
 
   /** Both ends have said that they are done, and the other one has heard it. */
   get settled(): boolean {
-    return this.bothSaidDone && this.#queue.doneAcked;
+    return this.bothDone && this.#queue.goawayAcked;
   }
 
   /**
@@ -85,7 +85,7 @@ export class Ending implements InboundHost {
 
   /** No connection comes back; that is a clean end when both ends have said that they are done. */
   lost(reason: string, cause: unknown): void {
-    this.end(this.bothSaidDone ? undefined : new SessionError("lost", reason, { cause }));
+    this.end(this.bothDone ? undefined : new SessionError("lost", reason, { cause }));
   }
 
   /** Ends the session now and tells the other end why, if it can be told within a second. */
@@ -107,9 +107,9 @@ export class Ending implements InboundHost {
   /** The session is over and its connection is closed. Does nothing when it is over already. */
   end(error: SessionError | undefined): void {
     if (this.#over) return;
-    const link = this.#slot.link;
+    const connection = this.#slot.current;
     this.#finish(error);
-    link?.close(error ?? new ConnectionError("The session ended"));
+    connection?.close(error ?? new ConnectionError("The session ended"));
   }
 
   // InboundHost
@@ -126,13 +126,13 @@ export class Ending implements InboundHost {
 
   #abort(error: SessionError, code: GoawayCode, reason: string): void {
     if (this.#over) return;
-    const link = this.#slot.link;
-    this.#queue.sayFatal(code, reason);
+    const connection = this.#slot.current;
+    this.#queue.sendFatal(code, reason);
     this.#finish(error);
-    if (!link) return;
-    link.closeAfterOutput(error);
-    const cancel = this.#clock.after(limits.LAST_WORD_MS, () => link.close(error));
-    link.over.then(cancel);
+    if (!connection) return;
+    connection.closeAfterOutput(error);
+    const cancel = this.#clock.after(limits.LAST_WORD_MS, () => connection.close(error));
+    connection.over.then(cancel);
   }
 
   #finish(error: SessionError | undefined): void {

@@ -14,7 +14,7 @@ export interface GraceOptions {
 }
 
 /** A connection that is over. */
-export interface LostLink {
+export interface LostConnection {
   /** Something came from the other end well after the handshake. */
   readonly heardLate: boolean;
   /** It was given up for its silence. */
@@ -58,7 +58,7 @@ export class Grace {
    *
    * @param mostMs the wait for the next one is no longer than this.
    */
-  lost({ heardLate, silent }: LostLink, cause: Error, mostMs: number): void {
+  lost({ heardLate, silent }: LostConnection, cause: Error, mostMs: number): void {
     const { clock, ms, inFlight, received, onOver } = this.#options;
     const progress = this.#acknowledged || received() > this.#receivedBefore;
     this.#stalls.over({ unacknowledged: inFlight(), progress, heardLate, silent });

@@ -17,8 +17,8 @@ import type { Resumable, SessionIdentity } from "./connection/handshake.ts";
 import type { Hello } from "./wire/hello.ts";
 import { Inbound } from "./receive/inbound.ts";
 import * as limits from "./limits.ts";
-import { Link, type LinkHost, type Liveness } from "./connection/connection.ts";
-import { LinkSlot } from "./connection/slot.ts";
+import { Connection, type ConnectionHost, type Liveness } from "./connection/connection.ts";
+import { ConnectionSlot } from "./connection/slot.ts";
 import { Outbound } from "./send/outbound.ts";
 import { ReplayBuffer } from "./send/replay.ts";
 import { SendQueue, type SendQueueHost } from "./send/send_queue.ts";
@@ -67,7 +67,7 @@ export interface SessionOptions {
  * Owns its parts, its connection and its streams' fate; who opens a stream owns what is on its
  * other side.
  */
-export class Session implements LinkHost, SendQueueHost, Resumable {
+export class Session implements ConnectionHost, SendQueueHost, Resumable {
   readonly role: "connecting" | "listening";
   readonly identity: SessionIdentity;
   readonly peer: Hello;
@@ -78,7 +78,7 @@ export class Session implements LinkHost, SendQueueHost, Resumable {
   readonly #clock: Clock;
   readonly #liveness: Liveness;
   readonly #states: States<SessionState>;
-  readonly #slot = new LinkSlot();
+  readonly #slot = new ConnectionSlot();
   readonly #acks: Acknowledger;
   readonly #queue: SendQueue;
   readonly #streams: StreamTable;
@@ -236,20 +236,20 @@ export class Session implements LinkHost, SendQueueHost, Resumable {
     this.#grace.attached();
     this.#states.to("up");
     this.#connections++;
-    const link = new Link(pipe, this, this.#inbound, this.#clock, this.#liveness);
-    this.#slot.put(link);
+    const connection = new Connection(pipe, this, this.#inbound, this.#clock, this.#liveness);
+    this.#slot.put(connection);
     // Not before: what writes it has begun by then, and must find the link to tell it the time.
     this.pingWanted();
-    link.over.then((cause) => this.#linkOver(link, cause));
-    if (this.#connections > 1) this.#tellLink({ state: "up", cause: undefined });
+    connection.over.then((cause) => this.#connectionOver(connection, cause));
+    if (this.#connections > 1) this.#reportLink({ state: "up", cause: undefined });
   }
 
   /** Ends the connection in use, so that another can take over; resolves when its numbers stand. */
   async detach(cause: Error): Promise<void> {
-    const link = this.#slot.link;
-    if (!link) return;
-    link.close(cause);
-    await link.over;
+    const connection = this.#slot.current;
+    if (!connection) return;
+    connection.close(cause);
+    await connection.over;
   }
 
   /** {@inheritDoc Resumable.fence} */
@@ -276,24 +276,24 @@ export class Session implements LinkHost, SendQueueHost, Resumable {
     return ++this.#epoch;
   }
 
-  #linkOver(link: Link, cause: Error): void {
-    if (this.#slot.link !== link) return;
+  #connectionOver(connection: Connection, cause: Error): void {
+    if (this.#slot.current !== connection) return;
     this.#slot.drop();
-    this.#outbound.linkLost();
+    this.#outbound.connectionLost();
     if (this.state === "ended") return;
-    this.#inbound.linkLost();
+    this.#inbound.connectionLost();
     if (cause instanceof ProtocolError) {
       this.#ending.end(new SessionError("protocol-error", cause.message, { cause }));
     } else if (this.#ending.settled || this.graceMs === 0) {
       this.#ending.lost(`The connection was lost: ${cause.message}`, cause);
     } else {
       this.#states.to("down");
-      this.#grace.lost(link, cause, this.#ending.bothSaidDone ? limits.LINGER_MS : this.graceMs);
-      this.#tellLink({ state: "down", cause, hint: this.#grace.hint });
+      this.#grace.lost(connection, cause, this.#ending.bothDone ? limits.LINGER_MS : this.graceMs);
+      this.#reportLink({ state: "down", cause, hint: this.#grace.hint });
     }
   }
 
-  #tellLink(change: LinkChange): void {
+  #reportLink(change: LinkChange): void {
     for (const listener of this.#linkListeners) listener(change);
   }
 
@@ -343,7 +343,7 @@ export class Session implements LinkHost, SendQueueHost, Resumable {
     return this.#streams.maxWindowFor(stream);
   }
 
-  // LinkHost
+  // ConnectionHost
 
   nextOutput(): Uint8Array | undefined {
     const out = this.#outbound.next();
@@ -374,7 +374,7 @@ export class Session implements LinkHost, SendQueueHost, Resumable {
    */
   async close(deadlineMs: number = limits.CLOSE_MS): Promise<SessionError | undefined> {
     const cause = await this.#ending.close(deadlineMs);
-    const over = this.#slot.link?.over;
+    const over = this.#slot.current?.over;
     // Standard input has no way to end a read that is under way.
     const waitMs = 2 * limits.LAST_WORD_MS;
     if (over) await withDeadline(this.#clock, waitMs, "the connection's end", over).catch(() => {});

@@ -15,7 +15,7 @@ export class ReadBuffer {
   readonly #bytes = new Uint8Array(limits.READ_BUFFER);
   readonly #pool: ReadBufferPool;
   #used = 0;
-  #holders = 0;
+  #references = 0;
 
   constructor(pool: ReadBufferPool) {
     this.#pool = pool;
@@ -26,12 +26,12 @@ export class ReadBuffer {
    * too little is left to be worth a read.
    */
   reserve(most: number): Uint8Array | undefined {
-    if (this.#holders === 1) this.#used = 0;
+    if (this.#references === 1) this.#used = 0;
     const from = this.#used;
     const left = this.#bytes.length - from;
     if (left < Math.min(most, limits.MIN_READ)) return undefined;
     this.#used += Math.min(most, left);
-    this.hold();
+    this.retain();
     return from === 0 && most >= left ? this.#bytes : this.#bytes.subarray(from, this.#used);
   }
 
@@ -41,12 +41,12 @@ export class ReadBuffer {
     if (room.byteOffset + room.length === this.#used) this.#used -= unused;
   }
 
-  hold(): void {
-    this.#holders++;
+  retain(): void {
+    this.#references++;
   }
 
   release(): void {
-    if (--this.#holders === 0) this.#pool.put(this);
+    if (--this.#references === 0) this.#pool.put(this);
   }
 }
 
@@ -64,7 +64,7 @@ export class ReadBufferPool {
   take(): ReadBuffer {
     this.#out++;
     const buffer = this.#free.pop() ?? new ReadBuffer(this);
-    buffer.hold();
+    buffer.retain();
     return buffer;
   }
 

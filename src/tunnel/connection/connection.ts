@@ -3,17 +3,17 @@ import type { ReadBuffer, ReadBufferPool } from "./buffers.ts";
 import { ConnectionError, ProtocolError } from "../errors.ts";
 import * as limits from "../limits.ts";
 import { FrameParser, type FrameSink } from "../wire/frame.ts";
-import { LinkReader } from "./reader.ts";
+import { ConnectionReader } from "./reader.ts";
 
 /** Where what comes in on a connection goes. None of it may wait. */
-export interface LinkInput extends FrameSink {
+export interface ConnectionInput extends FrameSink {
   readonly readBuffers: ReadBufferPool;
   /** The buffer in which the pieces of the following `dataPiece` calls lie. */
   reading(buffer: ReadBuffer): void;
 }
 
 /** What else a connection needs of its session. None of it may wait. */
-export interface LinkHost {
+export interface ConnectionHost {
   /** The next bytes to write, valid until the next call; `undefined` when there is nothing. */
   nextOutput(): Uint8Array | undefined;
   /** Nothing was heard for a while: a PING is wanted. */
@@ -34,10 +34,10 @@ export interface Liveness {
  * One connection under a session: the loop that reads, which waits for nothing but the socket, the
  * loop that writes, and the watch over both. Owns the pipe.
  */
-export class Link {
+export class Connection {
   readonly #pipe: BytePipe;
-  readonly #host: LinkHost;
-  readonly #input: LinkInput;
+  readonly #host: ConnectionHost;
+  readonly #input: ConnectionInput;
   readonly #clock: Clock;
   readonly #liveness: Liveness;
   readonly parser: FrameParser;
@@ -64,8 +64,8 @@ export class Link {
 
   constructor(
     pipe: BytePipe,
-    host: LinkHost,
-    input: LinkInput,
+    host: ConnectionHost,
+    input: ConnectionInput,
     clock: Clock,
     liveness: Liveness,
   ) {
@@ -147,7 +147,7 @@ export class Link {
   }
 
   async #readLoop(): Promise<void> {
-    const reader = new LinkReader(this.#pipe, this.#input.readBuffers);
+    const reader = new ConnectionReader(this.#pipe, this.#input.readBuffers);
     try {
       while (!this.#cause) {
         const run = await reader.next();
@@ -169,7 +169,7 @@ export class Link {
         }
       }
     } catch (error) {
-      this.close(this.#endCause ?? asLinkError(error));
+      this.close(this.#endCause ?? asConnectionError(error));
     } finally {
       reader.close();
     }
@@ -196,7 +196,7 @@ export class Link {
         this.#bytesWritten += out.length;
       }
     } catch (error) {
-      this.close(this.#endCause ?? asLinkError(error));
+      this.close(this.#endCause ?? asConnectionError(error));
     }
   }
 
@@ -247,7 +247,7 @@ export class Link {
   }
 }
 
-function asLinkError(error: unknown): Error {
+function asConnectionError(error: unknown): Error {
   if (error instanceof ProtocolError || error instanceof ConnectionError) return error;
   return new ConnectionError(messageOf(error), { cause: error });
 }

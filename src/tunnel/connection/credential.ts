@@ -33,7 +33,7 @@ export async function transcript(
 }
 
 /** What each end proves at the start of a session. */
-export function authProof(
+export function authCredential(
   key: CryptoKey,
   role: "connecting" | "listening",
   hash: Uint8Array,
@@ -55,7 +55,7 @@ export function successorSecret(session: { readonly key: CryptoKey }): Promise<U
 }
 
 /** What each end proves when a session goes on over a new connection. */
-export function resumeProof(
+export function resumeCredential(
   key: CryptoKey,
   role: "connecting" | "listening",
   hash: Uint8Array,
@@ -65,7 +65,7 @@ export function resumeProof(
 }
 
 /** Compares two proofs in a time that does not depend on where they differ. */
-export function sameProof(a: Uint8Array, b: Uint8Array): boolean {
+export function sameCredential(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
   let difference = 0;
   for (let i = 0; i < a.length; i++) difference |= a[i]! ^ b[i]!;

@@ -18,9 +18,9 @@ import {
 import { encodeHello, encodePreface, type Hello, parseHello, parsePreface } from "../wire/hello.ts";
 import * as limits from "../limits.ts";
 import {
-  authProof,
-  resumeProof,
-  sameProof,
+  authCredential,
+  resumeCredential,
+  sameCredential,
   secretKey,
   sessionKey,
   transcript,
@@ -89,15 +89,15 @@ export interface KnownSessions {
  * @throws {ProtocolError | ConnectionError} when it does not speak the protocol, or went away.
  */
 export async function openSession(pipe: BytePipe, local: Local): Promise<Opened> {
-  const exchange = await sayHello(pipe, "connecting", local, new Uint8Array(16));
+  const exchange = await exchangeHellos(pipe, "connecting", local, new Uint8Array(16));
   checkSecrets(local, exchange.peer);
   const key = await secretKey(local.secret);
   await writeAll(
     pipe,
-    frameOf(wire.AUTH, 0, await authProof(key, "connecting", exchange.hash)),
+    frameOf(wire.AUTH, 0, await authCredential(key, "connecting", exchange.hash)),
   );
   const answer = await readFrame(pipe, [wire.AUTH]);
-  if (!sameProof(answer.payload, await authProof(key, "listening", exchange.hash))) {
+  if (!sameCredential(answer.payload, await authCredential(key, "listening", exchange.hash))) {
     throw new SessionError("refused", "The other end does not know the secret", {
       refusal: "wrong-secret",
     });
@@ -117,19 +117,19 @@ export async function resumeSession(
   epoch: number,
   received: number,
 ): Promise<Resumed> {
-  const exchange = await sayHello(pipe, "connecting", local, identity.id);
+  const exchange = await exchangeHellos(pipe, "connecting", local, identity.id);
   const numbers = new Uint8Array(16);
   putU64(numbers, 0, epoch);
   putU64(numbers, 8, received);
-  const proof = await resumeProof(identity.key, "connecting", exchange.hash, numbers);
+  const proof = await resumeCredential(identity.key, "connecting", exchange.hash, numbers);
   const request = new Uint8Array(wire.RESUME_LENGTH);
   request.set(numbers);
   request.set(proof, 16);
   await writeAll(pipe, frameOf(wire.RESUME, 0, request));
   const answer = await readFrame(pipe, [wire.RESUMED]);
   const peerNumbers = answer.payload.subarray(0, 8);
-  const expected = await resumeProof(identity.key, "listening", exchange.hash, peerNumbers);
-  if (!sameProof(answer.payload.subarray(8), expected)) {
+  const expected = await resumeCredential(identity.key, "listening", exchange.hash, peerNumbers);
+  if (!sameCredential(answer.payload.subarray(8), expected)) {
     throw new SessionError("refused", "The other end does not hold this session's key", {
       refusal: "wrong-secret",
     });
@@ -149,7 +149,7 @@ export async function answerHandshake(
   local: Local,
   sessions: KnownSessions,
 ): Promise<Opened | (Resumed & { readonly session: Resumable })> {
-  const exchange = await sayHello(
+  const exchange = await exchangeHellos(
     pipe,
     "listening",
     local,
@@ -166,9 +166,9 @@ export async function answerHandshake(
   }
   const { secret, spent } = local;
   const key = await secretKey(secret);
-  if (!sameProof(frame.payload, await authProof(key, "connecting", exchange.hash))) {
-    const old = spent && await authProof(await secretKey(spent), "connecting", exchange.hash);
-    if (old && sameProof(frame.payload, old)) {
+  if (!sameCredential(frame.payload, await authCredential(key, "connecting", exchange.hash))) {
+    const old = spent && await authCredential(await secretKey(spent), "connecting", exchange.hash);
+    if (old && sameCredential(frame.payload, old)) {
       return await refuse(pipe, "wrong-secret", "The ticket was used already, it is good for once");
     }
     return await refuse(pipe, "wrong-secret", "The secrets of the two ends are not the same");
@@ -179,7 +179,7 @@ export async function answerHandshake(
     return await refuse(pipe, "busy", reason);
   }
   // All of it is made before the other end can know that it has a session, and come back to it.
-  const proof = await authProof(key, "listening", exchange.hash);
+  const proof = await authCredential(key, "listening", exchange.hash);
   const identity = { id: exchange.own.sessionId, key: await sessionKey(key, exchange.hash) };
   await writeAll(pipe, frameOf(wire.AUTH, 0, proof));
   return { kind: "opened", identity, peer: exchange.peer };
@@ -193,8 +193,8 @@ async function answerResume(
 ): Promise<Resumed & { readonly session: Resumable }> {
   const numbers = request.slice(0, 16);
   const { key } = session.identity;
-  const proof = await resumeProof(key, "connecting", hash, numbers);
-  if (!sameProof(request.subarray(16), proof)) {
+  const proof = await resumeCredential(key, "connecting", hash, numbers);
+  if (!sameCredential(request.subarray(16), proof)) {
     return await refuse(pipe, "wrong-secret", "That is not this session's key");
   }
   const epoch = getU64(numbers, 0);
@@ -212,7 +212,7 @@ async function answerResume(
   }
   const answer = new Uint8Array(wire.RESUMED_LENGTH);
   putU64(answer, 0, received);
-  answer.set(await resumeProof(key, "listening", hash, answer.slice(0, 8)), 8);
+  answer.set(await resumeCredential(key, "listening", hash, answer.slice(0, 8)), 8);
   await writeAll(pipe, frameOf(wire.RESUMED, 0, answer));
   return { kind: "resumed", peerReceived, epoch, session };
 }
@@ -224,7 +224,7 @@ interface Exchange {
 }
 
 /** Both prefaces and HELLOs. The connecting end speaks first, so that a scanner learns nothing. */
-async function sayHello(
+async function exchangeHellos(
   pipe: BytePipe,
   role: "connecting" | "listening",
   local: Local,

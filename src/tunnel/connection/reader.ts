@@ -41,7 +41,7 @@ class Slot {
  * event loop then brings several records, and those that follow one another without a gap are one
  * run. The pipe stays its owner's.
  */
-export class LinkReader {
+export class ConnectionReader {
   readonly #pipe: BytePipe;
   readonly #pool: ReadBufferPool;
   /** Bytes that one read asks for at most. */
@@ -73,7 +73,7 @@ export class LinkReader {
    * @throws {Error} when the connection failed.
    */
   next(): Promise<Run | null> {
-    this.#letGo();
+    this.#release();
     return this.#depth === 1 ? this.#readOne() : this.#readAhead();
   }
 
@@ -106,7 +106,7 @@ export class LinkReader {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#letGo();
+    this.#release();
     this.#buffer.release();
     for (const slot of this.#slots) if (slot.n !== undefined) slot.buffer!.release();
   }
@@ -160,7 +160,7 @@ export class LinkReader {
     };
   }
 
-  #letGo(): void {
+  #release(): void {
     this.#handedOut?.release();
     this.#handedOut = undefined;
   }

@@ -1,56 +1,56 @@
 import * as limits from "../limits.ts";
-import type { Link } from "./connection.ts";
+import type { Connection } from "./connection.ts";
 
 /**
  * The connection under a session, or none: what the session's parts may ask of it at any time. The
  * session puts a connection in and takes it out, and alone ends it.
  */
-export class LinkSlot {
-  #link: Link | undefined;
+export class ConnectionSlot {
+  #current: Connection | undefined;
   #bytesBefore = 0;
 
   /** The connection in use; `undefined` while there is none. */
-  get link(): Link | undefined {
-    return this.#link;
+  get current(): Connection | undefined {
+    return this.#current;
   }
 
   /** Bytes on the wire so far, both directions, of all connections together. */
   get bytes(): number {
-    return this.#bytesBefore + (this.#link?.bytesRead ?? 0) + (this.#link?.bytesWritten ?? 0);
+    return this.#bytesBefore + (this.#current?.bytesRead ?? 0) + (this.#current?.bytesWritten ?? 0);
   }
 
   /** Shortest round trip seen on the connection, ms. */
   get rttMs(): number {
-    return this.#link?.rttMs ?? limits.FIRST_RTT_MS;
+    return this.#current?.rttMs ?? limits.FIRST_RTT_MS;
   }
 
   /** As of the pipe below. */
   get delaysSmallWrites(): boolean {
-    return this.#link?.delaysSmallWrites ?? false;
+    return this.#current?.delaysSmallWrites ?? false;
   }
 
-  put(link: Link): void {
-    this.#link = link;
+  put(connection: Connection): void {
+    this.#current = connection;
   }
 
   /** Takes the connection out, once it is over. */
   drop(): void {
-    if (this.#link) this.#bytesBefore += this.#link.bytesRead + this.#link.bytesWritten;
-    this.#link = undefined;
+    if (this.#current) this.#bytesBefore += this.#current.bytesRead + this.#current.bytesWritten;
+    this.#current = undefined;
   }
 
   /** There may be something to write. */
   wake(): void {
-    this.#link?.wake();
+    this.#current?.wake();
   }
 
   /** A PING that measures the round trip goes out now. */
   pingSent(): void {
-    this.#link?.pingSent();
+    this.#current?.pingSent();
   }
 
   /** Its PONG is here. */
   pongReceived(): void {
-    this.#link?.pongReceived();
+    this.#current?.pongReceived();
   }
 }

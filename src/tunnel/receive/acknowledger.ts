@@ -1,6 +1,6 @@
 import type { Clock } from "../../io/mod.ts";
 import * as limits from "../limits.ts";
-import type { LinkSlot } from "../connection/slot.ts";
+import type { ConnectionSlot } from "../connection/slot.ts";
 
 /**
  * Counts what came in and says when the peer is to hear of it: at once when much came, else after a
@@ -8,7 +8,7 @@ import type { LinkSlot } from "../connection/slot.ts";
  */
 export class Acknowledger {
   readonly #clock: Clock;
-  readonly #slot: LinkSlot;
+  readonly #slot: ConnectionSlot;
   #received = 0;
   #sent = 0;
   #due = false;
@@ -16,7 +16,7 @@ export class Acknowledger {
   #stopTimer: (() => void) | undefined;
   #stopped = false;
 
-  constructor(clock: Clock, slot: LinkSlot) {
+  constructor(clock: Clock, slot: ConnectionSlot) {
     this.#clock = clock;
     this.#slot = slot;
   }

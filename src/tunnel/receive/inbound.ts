@@ -4,7 +4,7 @@ import type { ReadBuffer, ReadBufferPool } from "../connection/buffers.ts";
 import { codeName, ProtocolError, StreamResetError } from "../errors.ts";
 import { type FrameHeader, getU64 } from "../wire/frame.ts";
 import * as limits from "../limits.ts";
-import type { LinkInput } from "../connection/connection.ts";
+import type { ConnectionInput } from "../connection/connection.ts";
 import type { Outbound } from "../send/outbound.ts";
 import type { TunnelStream } from "../stream/stream.ts";
 import type { StreamTable } from "../stream/table.ts";
@@ -30,7 +30,7 @@ export interface InboundOptions {
  * What comes in: takes each frame to whom it concerns, and completes with the next connection the
  * DATA frame that a lost one left half delivered. Owned by the session.
  */
-export class Inbound implements LinkInput {
+export class Inbound implements ConnectionInput {
   readonly readBuffers: ReadBufferPool;
 
   readonly #host: InboundHost;
@@ -54,7 +54,7 @@ export class Inbound implements LinkInput {
   }
 
   /** The connection is lost; the next one brings again the frame that it was in the middle of. */
-  linkLost(): void {
+  connectionLost(): void {
     if (this.#current === undefined) return;
     const { header, delivered } = this.#current === this.#partial?.header
       ? this.#partial
@@ -63,7 +63,7 @@ export class Inbound implements LinkInput {
     this.#current = undefined;
   }
 
-  // LinkInput
+  // ConnectionInput
 
   reading(buffer: ReadBuffer): void {
     this.#readBuffer = buffer;

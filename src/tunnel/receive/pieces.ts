@@ -34,7 +34,7 @@ export class PieceQueue {
       this.#pieces[this.#pieces.length - 1] = { bytes: whole, buffer };
       return;
     }
-    buffer.hold();
+    buffer.retain();
     this.#pieces.push({ bytes, buffer });
   }
 

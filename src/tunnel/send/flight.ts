@@ -25,7 +25,7 @@ export class FlightCap {
   #ackedAtStart = 0;
   /** The round is over when this much is acknowledged. */
   #roundEnd = 0;
-  #held = false;
+  #limited = false;
 
   /**
    * @param most the cap is never above this, bytes.
@@ -53,8 +53,8 @@ export class FlightCap {
   }
 
   /** The cap kept something from being sent. */
-  held(): void {
-    this.#held = true;
+  limited(): void {
+    this.#limited = true;
   }
 
   /** A new connection: what was measured on the old one says nothing. */
@@ -83,11 +83,11 @@ export class FlightCap {
     this.#startedAt = now;
     this.#ackedAtStart = acked;
     this.#roundEnd = end;
-    this.#held = false;
+    this.#limited = false;
   }
 
   #measured(rate: number, rttMs: number): void {
-    if (this.#held || rate > Math.max(0, ...this.#rates)) {
+    if (this.#limited || rate > Math.max(0, ...this.#rates)) {
       this.#rates.push(rate);
       if (this.#rates.length > ROUNDS) this.#rates.shift();
     }
@@ -97,7 +97,7 @@ export class FlightCap {
     // A sender that was not held back tells only that the connection can do so much: a slow start
     // lowers the cap no further than to what it began with. But a round trip that was measured while
     // the processes started must not leave it far too high.
-    const least = this.#held ? 0 : Math.min(this.#first, this.#cap);
+    const least = this.#limited ? 0 : Math.min(this.#first, this.#cap);
     this.#cap = Math.min(this.#most, Math.max(cap, least));
   }
 }

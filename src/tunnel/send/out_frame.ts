@@ -15,7 +15,7 @@ export class OutFrame {
   }
 
   /** The bytes are not needed any more. */
-  letGo(): void {
+  release(): void {
     this.#buffer?.release();
     this.#buffer = undefined;
   }

@@ -4,7 +4,7 @@ import { ProtocolError } from "../errors.ts";
 import type { FlightCap } from "./flight.ts";
 import { frameOf, putU64, u64Frame } from "../wire/frame.ts";
 import * as limits from "../limits.ts";
-import type { LinkSlot } from "../connection/slot.ts";
+import type { ConnectionSlot } from "../connection/slot.ts";
 import type { ReplayBuffer } from "./replay.ts";
 import type { SendQueue } from "./send_queue.ts";
 import * as wire from "../wire/layout.ts";
@@ -16,7 +16,7 @@ const HURRYING = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 1);
 export interface OutboundOptions {
   readonly queue: SendQueue;
   readonly acks: Acknowledger;
-  readonly slot: LinkSlot;
+  readonly slot: ConnectionSlot;
   readonly clock: Clock;
   /** Empty; only the way out changes it. */
   readonly replay: ReplayBuffer;
@@ -33,7 +33,7 @@ export interface OutboundOptions {
 export class Outbound {
   readonly #queue: SendQueue;
   readonly #acks: Acknowledger;
-  readonly #slot: LinkSlot;
+  readonly #slot: ConnectionSlot;
   readonly #clock: Clock;
   readonly #replay: ReplayBuffer;
   readonly #flight: FlightCap;
@@ -43,7 +43,7 @@ export class Outbound {
   /** Bytes in it. */
   #gathered = 0;
   readonly #ack = u64Frame(wire.ACK, 0, 0);
-  #held: Uint8Array | undefined;
+  #postponed: Uint8Array | undefined;
   #pongOwed: Uint8Array | undefined;
   /** The PONG that is owed may as well be any other bytes. */
   #pongCanBeOther = false;
@@ -125,20 +125,20 @@ export class Outbound {
     const before = this.#replay.acked;
     this.#replay.rewind(received);
     if (this.#replay.acked > before) this.#onProgress();
-    this.#held = undefined;
+    this.#postponed = undefined;
     this.#flight.restart();
   }
 
   /** The connection is gone, and what was to be written next with it. */
-  linkLost(): void {
-    this.#held = undefined;
+  connectionLost(): void {
+    this.#postponed = undefined;
   }
 
   /** The next bytes to write, valid until the next call; `undefined` when there is nothing. */
   next(): Uint8Array | undefined {
-    if (this.#held) {
+    if (this.#postponed) {
       if (this.#pongCanBeOther) this.#pongOwed = undefined;
-      return this.#takeHeld();
+      return this.#takePostponed();
     }
     this.#gathered = 0;
     if (this.#pongOwed && !this.#pongCanBeOther) {
@@ -157,10 +157,12 @@ export class Outbound {
       this.#add(this.#ack);
     }
     if (this.#pongOwed) {
-      if (this.#gathered === 0 && !this.#held) this.#add(frameOf(wire.PONG, 0, this.#pongOwed));
+      if (this.#gathered === 0 && !this.#postponed) {
+        this.#add(frameOf(wire.PONG, 0, this.#pongOwed));
+      }
       this.#pongOwed = undefined;
     }
-    if (this.#gathered === 0) return this.#takeHeld();
+    if (this.#gathered === 0) return this.#takePostponed();
     // Its answer carries the acknowledgement that the next small write would wait for.
     if (!measures && this.#slot.delaysSmallWrites) {
       this.#add(frameOf(wire.PING, 0, HURRYING, wire.FLAG_SOON));
@@ -174,7 +176,7 @@ export class Outbound {
     let frame: Uint8Array | undefined;
     while ((frame = this.#nextSequenced()) !== undefined) {
       if (frame.length > limits.GATHER_FRAME || this.#gathered + frame.length > room) {
-        this.#held = frame;
+        this.#postponed = frame;
         return;
       }
       this.#add(frame);
@@ -186,10 +188,10 @@ export class Outbound {
     this.#gathered += frame.length;
   }
 
-  #takeHeld(): Uint8Array | undefined {
-    const held = this.#held;
-    this.#held = undefined;
-    return held;
+  #takePostponed(): Uint8Array | undefined {
+    const postponed = this.#postponed;
+    this.#postponed = undefined;
+    return postponed;
   }
 
   /** The next frame in the session's order: what a lost connection left first, then new ones. */

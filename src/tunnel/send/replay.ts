@@ -52,7 +52,7 @@ export class ReplayBuffer {
 
   /** The next frame to put on the connection; those taken before have been written by then. */
   takeNext(): Uint8Array | undefined {
-    if (!this.#keeps && this.#next > this.#first) this.#entries[this.#next - 1]!.letGo();
+    if (!this.#keeps && this.#next > this.#first) this.#entries[this.#next - 1]!.release();
     const entry = this.#entries[this.#next];
     if (entry) this.#next++;
     return entry?.bytes;
@@ -75,7 +75,7 @@ export class ReplayBuffer {
     while ((entry = this.#entries[this.#first]) && entry.end <= offset) {
       this.#acked = entry.end;
       this.#first++;
-      entry.letGo();
+      entry.release();
     }
     if (this.#acked !== offset) {
       throw new ProtocolError(`Got an acknowledgement of ${offset} bytes, inside a frame`);

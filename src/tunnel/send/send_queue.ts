@@ -4,7 +4,7 @@ import { ProtocolError } from "../errors.ts";
 import type { FlightCap } from "./flight.ts";
 import { codeFrame, resetFrame, u64Frame } from "../wire/frame.ts";
 import * as limits from "../limits.ts";
-import type { LinkSlot } from "../connection/slot.ts";
+import type { ConnectionSlot } from "../connection/slot.ts";
 import { OutFrame } from "./out_frame.ts";
 import { Pacer } from "./pacer.ts";
 import type { ReplayBuffer } from "./replay.ts";
@@ -24,7 +24,7 @@ export interface SendQueueHost {
 export interface SendQueueOptions {
   readonly host: SendQueueHost;
   readonly clock: Clock;
-  readonly slot: LinkSlot;
+  readonly slot: ConnectionSlot;
   /** What was sent so far; the queue only looks at its numbers. */
   readonly replay: ReplayBuffer;
   readonly flight: FlightCap;
@@ -39,7 +39,7 @@ export interface SendQueueOptions {
 export class SendQueue implements TableOutput {
   readonly #host: SendQueueHost;
   readonly #clock: Clock;
-  readonly #slot: LinkSlot;
+  readonly #slot: ConnectionSlot;
   readonly #replay: ReplayBuffer;
   readonly #flight: FlightCap;
   readonly #peerMaxData: number;
@@ -71,13 +71,13 @@ export class SendQueue implements TableOutput {
   }
 
   /** The other end was told that this one is done. */
-  get doneSaid(): boolean {
+  get goawaySent(): boolean {
     return this.#goaway === "sent";
   }
 
   /** The other end has all, that this one is done included. */
-  get doneAcked(): boolean {
-    return this.doneSaid && this.#replay.acked >= this.#goawayEnd;
+  get goawayAcked(): boolean {
+    return this.goawaySent && this.#replay.acked >= this.#goawayEnd;
   }
 
   /** Holds all streams together, the RPC excepted, to `rate` bytes per second, from now on. */
@@ -96,7 +96,7 @@ export class SendQueue implements TableOutput {
   }
 
   /** Says before all else that the session is over, and why. */
-  sayFatal(code: wire.GoawayCode, reason: string): void {
+  sendFatal(code: wire.GoawayCode, reason: string): void {
     this.#fatal = codeFrame(wire.GOAWAY, wire.GOAWAY_CODES[code], reason);
   }
 
@@ -206,7 +206,7 @@ export class SendQueue implements TableOutput {
     const length = stream.nextFrameLength;
     const inFlight = this.#replay.inFlight;
     if (inFlight > 0 && inFlight + length > this.#flight.bytes) {
-      this.#flight.held();
+      this.#flight.limited();
       return undefined;
     }
     if (this.#pacer.rate !== Infinity) {

@@ -374,7 +374,7 @@ export class TunnelStream implements BytePipe {
     this.#failure = failure;
     // Not back to the pool: a read into it may still be under way.
     this.#reserved = undefined;
-    for (const frame of this.#queue) frame.letGo();
+    for (const frame of this.#queue) frame.release();
     this.#queue = [];
     this.#pieces.clear();
     this.#wakeSend();

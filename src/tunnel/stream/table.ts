@@ -3,7 +3,7 @@ import type { ReadBufferPool } from "../connection/buffers.ts";
 import { ProtocolError } from "../errors.ts";
 import type { Hello } from "../wire/hello.ts";
 import * as limits from "../limits.ts";
-import type { LinkSlot } from "../connection/slot.ts";
+import type { ConnectionSlot } from "../connection/slot.ts";
 import { type StreamOutput, type StreamOwner, TunnelStream } from "./stream.ts";
 
 /** Where the table's streams send, and what it asks of that beside. */
@@ -18,7 +18,7 @@ export interface StreamTableOptions {
   readonly role: "connecting" | "listening";
   readonly peer: Hello;
   readonly clock: Clock;
-  readonly slot: LinkSlot;
+  readonly slot: ConnectionSlot;
   readonly output: TableOutput;
   readonly readBuffers: ReadBufferPool;
 }
@@ -34,7 +34,7 @@ export class StreamTable implements StreamOwner {
 
   readonly #peer: Hello;
   readonly #clock: Clock;
-  readonly #slot: LinkSlot;
+  readonly #slot: ConnectionSlot;
   readonly #output: TableOutput;
   readonly #readBuffers: ReadBufferPool;
   readonly #streams = new Map<number, TunnelStream>();

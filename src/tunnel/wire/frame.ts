@@ -115,7 +115,7 @@ const RULES: Readonly<
   Record<number, { min: number; max: number; flags: number; stream: "zero" | "any" | "not-zero" }>
 > = {
   [wire.HELLO]: rule(wire.HELLO_LENGTH),
-  [wire.AUTH]: rule(wire.PROOF_LENGTH),
+  [wire.AUTH]: rule(wire.CREDENTIAL_LENGTH),
   [wire.RESUME]: rule(wire.RESUME_LENGTH),
   [wire.RESUMED]: rule(wire.RESUMED_LENGTH),
   [wire.REFUSE]: { min: 2, max: 2 + limits.MAX_REASON, flags: 0, stream: "zero" },

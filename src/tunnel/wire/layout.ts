@@ -96,7 +96,7 @@ export const FLAG_FIN = 1;
 export const FLAG_SOON = 1;
 
 export const HELLO_LENGTH = 96;
-export const PROOF_LENGTH = 32;
+export const CREDENTIAL_LENGTH = 32;
 export const NONCE_LENGTH = 32;
 export const SESSION_ID_LENGTH = 16;
 export const RESUME_LENGTH = 48;

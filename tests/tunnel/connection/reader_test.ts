@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import type { BytePipe } from "../../../src/io/mod.ts";
 import { ReadBufferPool } from "../../../src/tunnel/connection/buffers.ts";
 import * as limits from "../../../src/tunnel/limits.ts";
-import { LinkReader, type Run } from "../../../src/tunnel/connection/reader.ts";
+import { ConnectionReader, type Run } from "../../../src/tunnel/connection/reader.ts";
 import { PieceQueue } from "../../../src/tunnel/receive/pieces.ts";
 import { pattern } from "../../support/bytes.ts";
 
@@ -69,7 +69,7 @@ class CountedPool extends ReadBufferPool {
 
 Deno.test("reader: one read at a time where a read brings all there is", async () => {
   const pipe = new AskedPipe();
-  const reader = new LinkReader(pipe, new ReadBufferPool());
+  const reader = new ConnectionReader(pipe, new ReadBufferPool());
   const next = reader.next();
   assertEquals(pipe.underWay, 1);
   pipe.bring(pattern(70_000, 1));
@@ -79,7 +79,7 @@ Deno.test("reader: one read at a time where a read brings all there is", async (
 
 Deno.test("reader: a buffer that nobody holds is filled from its start, one that is held behind that", async () => {
   const pipe = new AskedPipe();
-  const reader = new LinkReader(pipe, new ReadBufferPool());
+  const reader = new ConnectionReader(pipe, new ReadBufferPool());
   const offsets: number[] = [];
   let held;
   for (const hold of [false, true, false]) {
@@ -87,7 +87,7 @@ Deno.test("reader: a buffer that nobody holds is filled from its start, one that
     pipe.bring(pattern(1000, 1));
     const run = (await next)!;
     offsets.push(run.bytes.byteOffset);
-    if (hold) (held = run.buffer).hold();
+    if (hold) (held = run.buffer).retain();
   }
   assertEquals(offsets, [0, 0, 1000]);
   held!.release();
@@ -96,7 +96,7 @@ Deno.test("reader: a buffer that nobody holds is filled from its start, one that
 
 Deno.test("reader: several records are asked for, and those that have come are one run", async () => {
   const pipe = new AskedPipe(RECORD);
-  const reader = new LinkReader(pipe, new ReadBufferPool());
+  const reader = new ConnectionReader(pipe, new ReadBufferPool());
   const next = reader.next();
   assertEquals(pipe.underWay, limits.READS_AHEAD);
   const sent = pattern(2 * RECORD + 100, 3);
@@ -115,7 +115,7 @@ Deno.test("reader: several records are asked for, and those that have come are o
 
 Deno.test("reader: everything before the end is handed on, and the end again and again", async () => {
   const pipe = new AskedPipe(RECORD);
-  const reader = new LinkReader(pipe, new ReadBufferPool());
+  const reader = new ConnectionReader(pipe, new ReadBufferPool());
   const next = reader.next();
   pipe.bring(pattern(5, 1));
   pipe.end();
@@ -128,7 +128,7 @@ Deno.test("reader: everything before the end is handed on, and the end again and
 
 Deno.test("reader: everything before an error is handed on, then the first error", async () => {
   const pipe = new AskedPipe(RECORD);
-  const reader = new LinkReader(pipe, new ReadBufferPool());
+  const reader = new ConnectionReader(pipe, new ReadBufferPool());
   const next = reader.next();
   pipe.bring(pattern(5, 1));
   pipe.fail(new Error("reset by the test"));
@@ -142,7 +142,7 @@ Deno.test("reader: everything before an error is handed on, then the first error
 Deno.test("reader: whatever is under way at its end, each buffer comes back, and not before", async () => {
   const pool = new CountedPool();
   const pipe = new AskedPipe(RECORD);
-  const reader = new LinkReader(pipe, pool);
+  const reader = new ConnectionReader(pipe, pool);
   const next = reader.next();
   // More than one buffer full, two records to a run where they lie in one buffer.
   const whole = 2 * limits.READ_BUFFER / RECORD;

@@ -42,7 +42,7 @@ class SimulatedLink {
       }
       while ((this.#sent - sentBefore) < offered * (this.#now - start)) {
         if (this.#sent - this.#acked + FRAME > this.cap.bytes) {
-          this.cap.held();
+          this.cap.limited();
           break;
         }
         this.#freeAt = Math.max(this.#now, this.#freeAt) + FRAME / this.rate;
