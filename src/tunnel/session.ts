@@ -1,325 +1,212 @@
-import {
-  type BytePipe,
-  type Clock,
-  type Logger,
-  messageOf,
-  type Moves,
-  States,
-  withDeadline,
-} from "../io/mod.ts";
-import { Acknowledger } from "./receive/acknowledger.ts";
-import { ReadBufferPool } from "./connection/buffers.ts";
-import { Ending } from "./ending.ts";
-import { ConnectionError, ProtocolError, SessionError } from "./errors.ts";
-import { FlightCap } from "./send/flight.ts";
-import { Grace } from "./grace.ts";
+import { type BytePipe, type Clock, withDeadline } from "../io/mod.ts";
 import type { Resumable, SessionIdentity } from "./connection/handshake.ts";
-import type { Hello } from "./wire/hello.ts";
-import { Inbound } from "./receive/inbound.ts";
+import { ProtocolError, SessionError } from "./errors.ts";
 import * as limits from "./limits.ts";
-import { Connection, type ConnectionHost, type Liveness } from "./connection/connection.ts";
-import { ConnectionSlot } from "./connection/slot.ts";
-import { Outbound } from "./send/outbound.ts";
-import { ReplayBuffer } from "./send/replay.ts";
-import { SendQueue, type SendQueueHost } from "./send/send_queue.ts";
+import type { LinkChange, SessionState } from "./session_connection.ts";
+import { joinParts, type SessionOptions, type SessionParts } from "./session_parts.ts";
 import type { TunnelStream } from "./stream/stream.ts";
-import { StreamTable } from "./stream/table.ts";
+import type { Hello } from "./wire/hello.ts";
 import type { GoawayCode } from "./wire/layout.ts";
 
-/** `up`: a connection carries it. `down`: it waits for the next one. `ended`: for good. */
-export type SessionState = "up" | "down" | "ended";
-
-const MOVES: Moves<SessionState> = {
-  up: ["down", "ended"],
-  down: ["up", "ended"],
-  ended: [],
-};
-
-/** What happened to the connection under a session. */
-export interface LinkChange {
-  readonly state: "up" | "down";
-  /** With `down`: why. */
-  readonly cause: Error | undefined;
-  /** With `down`: what the connections so far have in common, and what to do about it. */
-  readonly hint?: string | undefined;
-}
-
-export interface SessionOptions {
-  readonly role: "connecting" | "listening";
-  readonly identity: SessionIdentity;
-  readonly peer: Hello;
-  /** How long to wait for another connection, ms; the lower one of both ends' wishes counts. */
-  readonly graceMs: number;
-  readonly clock: Clock;
-  readonly log: Logger;
-  /** Bytes sent and not acknowledged, at most. */
-  readonly inFlight?: number;
-  /** The same until the connection was measured. */
-  readonly firstInFlight?: number;
-  readonly liveness?: Liveness;
-}
-
 /**
- * Many byte streams and one RPC stream over one connection at a time. When the connection is lost
- * the session waits for another and goes on where it was; everything sent and not acknowledged
- * goes out again. It keeps the connections; its parts do the rest.
+ * Many byte streams and one RPC stream over one connection at a time (docs/tunnel-protocol.md,
+ * sections 5 to 7). When the connection is lost the session waits for another one and goes on where
+ * it was: it sends again everything that was not acknowledged.
  *
- * Owns its parts, its connection and its streams' fate; who opens a stream owns what is on its
- * other side.
+ * Owns its parts, its connection and the fate of its streams. A stream's other side belongs to
+ * the caller that opened it.
+ *
+ * @example Two ends in one process
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { silentLogger, systemClock, writeAll } from "../io/mod.ts";
+ * import { memoryNetwork } from "../../tests/support/cutting.ts";
+ * import { connectSession, SessionServer } from "./mod.ts";
+ *
+ * const network = memoryNetwork();
+ * const common = {
+ *   local: { secret: new Uint8Array(32), graceMs: 60_000, version: "1.0.0" },
+ *   clock: systemClock,
+ *   log: silentLogger,
+ * };
+ * const { promise, resolve } = Promise.withResolvers<Session>();
+ * const server = new SessionServer(network.acceptor, { ...common, onSession: resolve });
+ * const session = await connectSession({
+ *   ...common,
+ *   dial: network.dial,
+ *   connectMs: 5000,
+ *   mayReconnect: true,
+ * });
+ *
+ * const stream = session.open();
+ * const other = (await promise).accept(stream.id);
+ * await writeAll(stream, new TextEncoder().encode("hello"));
+ * const room = new Uint8Array(16);
+ * const n = await other.read(room);
+ * assertEquals(new TextDecoder().decode(room.subarray(0, n!)), "hello");
+ *
+ * await Promise.all([stream.closeWrite(), other.closeWrite()]);
+ * assertEquals(await session.close(), undefined);
+ * await server.close();
+ * ```
  */
-export class Session implements ConnectionHost, SendQueueHost, Resumable {
+export class Session implements Resumable {
+  /** Which end this is. */
   readonly role: "connecting" | "listening";
+  /** What a later connection proves that it belongs to this session with. */
   readonly identity: SessionIdentity;
+  /** The other end's HELLO. */
   readonly peer: Hello;
+  /** How long the session lives without a connection, ms; the lower value of the two ends. */
   readonly graceMs: number;
   /** Stream 0: carries the RPC. */
   readonly rpc: TunnelStream;
 
   readonly #clock: Clock;
-  readonly #liveness: Liveness;
-  readonly #states: States<SessionState>;
-  readonly #slot = new ConnectionSlot();
-  readonly #acks: Acknowledger;
-  readonly #queue: SendQueue;
-  readonly #streams: StreamTable;
-  readonly #outbound: Outbound;
-  readonly #inbound: Inbound;
-  readonly #ending: Ending;
-  readonly #grace: Grace;
+  readonly #parts: SessionParts;
 
-  #epoch = 0;
-  #connections = 0;
-  #linkListeners = new Set<(change: LinkChange) => void>();
-
+  /** A session without a connection; {@link attach} gives it one. */
   constructor(options: SessionOptions) {
-    const { role, peer, clock } = options;
-    this.role = role;
+    this.role = options.role;
     this.identity = options.identity;
-    this.peer = peer;
-    this.graceMs = Math.min(options.graceMs, peer.graceMs);
-    this.#clock = clock;
-    this.#states = new States<SessionState>("session", "down", MOVES, options.log);
-    this.#liveness = options.liveness ??
-      { pingAfterMs: limits.PING_AFTER_MS, deadAfterMs: limits.DEAD_AFTER_MS };
-
-    const slot = this.#slot;
-    const flight = new FlightCap(options.inFlight ?? limits.IN_FLIGHT, options.firstInFlight);
-    const sending = { clock, slot, flight, replay: new ReplayBuffer(this.graceMs > 0) };
-    const readBuffers = new ReadBufferPool();
-    const acks = this.#acks = new Acknowledger(clock, slot);
-    const grace = this.#grace = new Grace({
-      clock,
-      ms: this.graceMs,
-      inFlight: () => this.inFlight,
-      received: () => acks.received,
-      onOver: (reason, cause) => this.#ending.lost(reason, cause),
-    });
-    const queue = this.#queue = new SendQueue({
-      ...sending,
-      host: this,
-      peerMaxData: peer.maxData,
-    });
-    const outbound = this.#outbound = new Outbound({
-      ...{ ...sending, queue, acks },
-      onProgress: grace.renew,
-    });
-    const streams = this.#streams = new StreamTable({
-      role,
-      peer,
-      clock,
-      slot,
-      output: queue,
-      readBuffers,
-    });
-    const onOver = () => this.#over();
-    const ending = this.#ending = new Ending({ clock, slot, queue, acks, streams, onOver });
-    this.#inbound = new Inbound({ host: ending, streams, outbound, acks, readBuffers });
-    this.rpc = this.#streams.rpc;
+    this.peer = options.peer;
+    this.#clock = options.clock;
+    this.#parts = joinParts(options);
+    this.graceMs = this.#parts.graceMs;
+    this.rpc = this.#parts.streams.rpc;
   }
 
+  /** Whether a connection carries the session. */
   get state(): SessionState {
-    return this.#states.current;
+    return this.#parts.connection.state;
   }
 
   /** How many connections it took so far; 1 when none was lost. */
   get connections(): number {
-    return this.#connections;
+    return this.#parts.connection.count;
   }
 
   /** Epoch of the connection in use; the next one must name a higher one. */
   get epoch(): number {
-    return this.#epoch;
+    return this.#parts.connection.epoch;
   }
 
   /** Bytes of whole sequenced frames received since the session began. */
   get received(): number {
-    return this.#acks.received;
+    return this.#parts.acks.received;
   }
 
   /** Bytes on the wire so far, both directions, replays included. */
   get bytes(): number {
-    return this.#slot.bytes;
+    return this.#parts.slot.bytes;
   }
 
   /** Bytes sent and not acknowledged. */
   get inFlight(): number {
-    return this.#outbound.inFlight;
+    return this.#parts.outbound.inFlight;
   }
 
-  /** Bytes sent and acknowledged, and received: as long as this grows, there is progress. */
+  /** Bytes sent and acknowledged, plus bytes received: as long as this grows, there is progress. */
   get progress(): number {
-    return this.#outbound.acknowledged + this.#acks.received;
+    return this.#parts.outbound.acknowledged + this.#parts.acks.received;
   }
 
   /**
-   * How long it may go without progress and not end, ms: until its connection is found dead, and the
-   * grace after that.
+   * How long the session may go without progress before it ends, ms: the time until its connection
+   * is found dead, plus the grace.
    */
   get patienceMs(): number {
-    return this.graceMs + this.#liveness.deadAfterMs;
+    return this.graceMs + this.#parts.liveness.deadAfterMs;
   }
 
-  /** What is left of the grace, ms; all of it while the connection carries the session. */
+  /** Remaining grace, ms; all of it while the connection carries the session. */
   get graceLeftMs(): number {
-    return this.#grace.leftMs;
+    return this.#parts.grace.leftMs;
   }
 
   /** Shortest round trip seen on the connection, ms. */
   get rttMs(): number {
-    return this.#slot.rttMs;
+    return this.#parts.slot.rttMs;
   }
 
   /** Streams that are open, the RPC's excepted. */
   get openStreams(): number {
-    return this.#streams.size;
+    return this.#parts.streams.size;
   }
 
   /** Resolves at the end: `undefined` after a clean one, else why. Never rejects. */
   get ended(): Promise<SessionError | undefined> {
-    return this.#ending.ended;
+    return this.#parts.ending.ended;
   }
 
-  /** Calls `listener` whenever the connection goes or comes back. Returns how to stop that. */
+  /**
+   * Calls `listener` whenever the connection is lost, and whenever a new one takes over.
+   *
+   * @returns a function that removes the listener.
+   */
   onLink(listener: (change: LinkChange) => void): () => void {
-    this.#linkListeners.add(listener);
-    return () => this.#linkListeners.delete(listener);
+    return this.#parts.connection.onChange(listener);
   }
 
-  /** Holds all streams together, the RPC excepted, to `rate` bytes per second, from now on. */
+  /** Limits all streams together, the RPC excepted, to `rate` bytes per second, from now on. */
   setBandwidth(rate: number): void {
-    this.#queue.setBandwidth(rate);
+    this.#parts.queue.setBandwidth(rate);
   }
 
   // Connections
 
   /**
-   * Puts the session on a connection whose handshake is done; takes ownership of `pipe`.
-   * `peerReceived` is what the other end said it has of ours, `epoch` the number of the connection;
-   * both 0 for a new session. A connection that a newer one has overtaken is closed.
+   * Puts the session on a connection whose handshake is done; takes ownership of `pipe`. Closes it
+   * instead when a newer connection has overtaken it.
    *
-   * @throws {ProtocolError} when that can't be served; the session is over then.
+   * @param peerReceived bytes of ours that the other end has (RESUME, RESUMED); 0 in a new session.
+   * @param epoch number of the connection; 0 in a new session.
+   * @throws {ProtocolError} when `peerReceived` cannot be served; the session is over then.
    */
   attach(pipe: BytePipe, peerReceived: number, epoch: number): void {
-    if (this.state !== "down" || epoch !== this.#epoch) {
-      pipe.close();
-      return;
-    }
-    try {
-      this.#outbound.restart(peerReceived);
-    } catch (error) {
-      pipe.close();
-      this.#ending.end(new SessionError("protocol-error", messageOf(error)));
-      throw error;
-    }
-    // Credit is absolute, acknowledgements are cumulative: what was owed is owed once more.
-    this.#acks.restart();
-    this.#grace.attached();
-    this.#states.to("up");
-    this.#connections++;
-    const connection = new Connection(pipe, this, this.#inbound, this.#clock, this.#liveness);
-    this.#slot.put(connection);
-    // Not before: what writes it has begun by then, and must find the link to tell it the time.
-    this.pingWanted();
-    connection.over.then((cause) => this.#connectionOver(connection, cause));
-    if (this.#connections > 1) this.#reportLink({ state: "up", cause: undefined });
+    this.#parts.connection.attach(pipe, peerReceived, epoch);
   }
 
-  /** Ends the connection in use, so that another can take over; resolves when its numbers stand. */
-  async detach(cause: Error): Promise<void> {
-    const connection = this.#slot.current;
-    if (!connection) return;
-    connection.close(cause);
-    await connection.over;
+  /** Ends the connection in use; resolves when it delivers nothing more and `received` is final. */
+  detach(cause: Error): Promise<void> {
+    return this.#parts.connection.detach(cause);
   }
 
   /** {@inheritDoc Resumable.fence} */
-  async fence(epoch: number, peerReceived: number): Promise<number> {
-    if (epoch <= this.#epoch) {
-      throw new ProtocolError(
-        `Connection ${epoch} of this session comes after connection ${this.#epoch}`,
-      );
-    }
-    if (this.state === "ended") throw new ProtocolError("The session is over");
-    this.#epoch = epoch;
-    await this.detach(new ConnectionError("A newer connection took over"));
-    try {
-      this.#outbound.checkServable(peerReceived);
-    } catch (error) {
-      this.#ending.end(new SessionError("protocol-error", messageOf(error)));
-      throw error;
-    }
-    return this.#acks.received;
+  fence(epoch: number, peerReceived: number): Promise<number> {
+    return this.#parts.connection.fence(epoch, peerReceived);
   }
 
   /** For the connecting end: the epoch of its next attempt. */
   nextEpoch(): number {
-    return ++this.#epoch;
-  }
-
-  #connectionOver(connection: Connection, cause: Error): void {
-    if (this.#slot.current !== connection) return;
-    this.#slot.drop();
-    this.#outbound.connectionLost();
-    if (this.state === "ended") return;
-    this.#inbound.connectionLost();
-    if (cause instanceof ProtocolError) {
-      this.#ending.end(new SessionError("protocol-error", cause.message, { cause }));
-    } else if (this.#ending.settled || this.graceMs === 0) {
-      this.#ending.lost(`The connection was lost: ${cause.message}`, cause);
-    } else {
-      this.#states.to("down");
-      this.#grace.lost(connection, cause, this.#ending.bothDone ? limits.LINGER_MS : this.graceMs);
-      this.#reportLink({ state: "down", cause, hint: this.#grace.hint });
-    }
-  }
-
-  #reportLink(change: LinkChange): void {
-    for (const listener of this.#linkListeners) listener(change);
+    return this.#parts.connection.nextEpoch();
   }
 
   // Streams
 
   /**
-   * Makes a stream of ours; the peer is told by RPC, and nothing may be sent before it agreed.
+   * Opens a stream with the next id of this end. The caller asks the other end by RPC to accept it
+   * (`openTunnel`) and sends nothing before the answer.
    *
    * @throws {SessionError} when the session is over or about to end.
-   * @throws {RangeError} when as many are open as the peer allows.
+   * @throws {RangeError} when as many are open as the other end allows.
    */
   open(): TunnelStream {
     this.#checkOpenable();
-    return this.#streams.open();
+    return this.#parts.streams.open();
   }
 
   /**
-   * Makes the stream that the peer named when it asked for one.
+   * Opens the stream that the other end named in its `openTunnel`.
    *
-   * @throws {ProtocolError} when the id is not the peer's to give, or was used; ends the session.
-   * @throws {RangeError} when too many are open.
+   * @throws {ProtocolError} when the id is not one of the other end's, or was used; ends the session.
+   * @throws {SessionError} when the session is over or about to end.
+   * @throws {RangeError} when {@link limits.MAX_STREAMS} are open.
    */
   accept(id: number): TunnelStream {
     this.#checkOpenable();
     try {
-      return this.#streams.accept(id);
+      return this.#parts.streams.accept(id);
     } catch (error) {
       if (error instanceof ProtocolError) this.abort(error.message, "protocol-error");
       throw error;
@@ -327,73 +214,43 @@ export class Session implements ConnectionHost, SendQueueHost, Resumable {
   }
 
   #checkOpenable(): void {
-    if (this.state === "ended" || this.#queue.ending) {
+    if (this.state === "ended" || this.#parts.queue.ending) {
       throw new SessionError("closed", "The session is ending, no stream can be opened");
     }
   }
 
-  /** Forgets a stream of ours that the peer refused to open. */
+  /** Forgets a stream of ours that the other end refused to open; it fails with `failure`. */
   abandon(stream: TunnelStream, failure: Error): void {
-    this.#streams.remove(stream);
+    this.#parts.streams.remove(stream);
     stream.fail(failure);
-  }
-
-  /** How many bytes beyond what was consumed the peer may be allowed on this stream, at most. */
-  maxWindowFor(stream: TunnelStream): number {
-    return this.#streams.maxWindowFor(stream);
-  }
-
-  // ConnectionHost
-
-  nextOutput(): Uint8Array | undefined {
-    const out = this.#outbound.next();
-    if (!out && this.#ending.settled) this.#ending.end(undefined);
-    return out;
-  }
-
-  pingWanted(): void {
-    this.#outbound.owePing();
-  }
-
-  faulted(error: ProtocolError): void {
-    this.#ending.faulted(error);
-  }
-
-  heardLate(): void {
-    this.#grace.heardLate();
   }
 
   // The end
 
   /**
-   * Ends the session cleanly: waits until the streams have ended, says so, waits for the other end
-   * to say the same. Resolves when the connection is closed too; one whose session was ended with a
-   * reason stays until that was heard, a second at most.
+   * Ends the session cleanly: waits until the streams have ended, sends GOAWAY `done`, waits for the
+   * other end's. Resolves when the connection is closed too. A session that ends with a reason keeps
+   * the connection until the other end has it, {@link limits.LAST_WORD_MS} at most.
    *
+   * @param deadlineMs after this the session is aborted.
    * @returns why it did not end cleanly, or `undefined`.
    */
   async close(deadlineMs: number = limits.CLOSE_MS): Promise<SessionError | undefined> {
-    const cause = await this.#ending.close(deadlineMs);
-    const over = this.#slot.current?.over;
-    // Standard input has no way to end a read that is under way.
+    const cause = await this.#parts.ending.close(deadlineMs);
+    const over = this.#parts.slot.current?.over;
+    // A read of standard input cannot be cancelled: do not wait for it for ever.
     const waitMs = 2 * limits.LAST_WORD_MS;
     if (over) await withDeadline(this.#clock, waitMs, "the connection's end", over).catch(() => {});
     return cause;
   }
 
-  /** For the connecting end: there is no way back to the other end. */
+  /** For the connecting end: the other end cannot be reached any more. */
   giveUp(reason: string, cause: unknown): void {
-    this.#ending.lost(reason, cause);
+    this.#parts.ending.lost(reason, cause);
   }
 
-  /** Ends the session now and tells the other end why, if it can be told within a second. */
+  /** Ends the session now; the other end gets the reason if it reads within a second. */
   abort(reason: string, code: GoawayCode): void {
-    this.#ending.abort(reason, code);
-  }
-
-  #over(): void {
-    this.#states.to("ended");
-    this.#grace.stop();
-    this.#linkListeners.clear();
+    this.#parts.ending.abort(reason, code);
   }
 }

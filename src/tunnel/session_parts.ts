@@ -1,0 +1,99 @@
+import type { Clock, Logger } from "../io/mod.ts";
+import { ReadBufferPool } from "./connection/buffers.ts";
+import type { Liveness } from "./connection/connection.ts";
+import type { SessionIdentity } from "./connection/handshake.ts";
+import { ConnectionSlot } from "./connection/slot.ts";
+import { Ending } from "./ending.ts";
+import { Grace } from "./grace.ts";
+import * as limits from "./limits.ts";
+import { Acknowledger } from "./receive/acknowledger.ts";
+import { Inbound } from "./receive/inbound.ts";
+import { FlightCap } from "./send/flight.ts";
+import { Outbound } from "./send/outbound.ts";
+import { ReplayBuffer } from "./send/replay.ts";
+import { SendQueue } from "./send/send_queue.ts";
+import { SessionConnection } from "./session_connection.ts";
+import { StreamTable } from "./stream/table.ts";
+import type { Hello } from "./wire/hello.ts";
+
+/** What a session is made of; `connectSession` and `SessionServer` fill it in. */
+export interface SessionOptions {
+  /** `connecting`: this end made the connection, and makes the next ones. */
+  readonly role: "connecting" | "listening";
+  /** What the handshake agreed on. */
+  readonly identity: SessionIdentity;
+  /** The other end's HELLO. */
+  readonly peer: Hello;
+  /** How long to wait for another connection, ms; the lower value of the two ends counts. */
+  readonly graceMs: number;
+  /** The time. */
+  readonly clock: Clock;
+  /** Gets changes of state at level `debug`. */
+  readonly log: Logger;
+  /** Bytes sent and not acknowledged, at most. Default {@link limits.IN_FLIGHT}. */
+  readonly inFlight?: number;
+  /** The same until a rate was measured. Default {@link limits.FIRST_IN_FLIGHT}. */
+  readonly firstInFlight?: number;
+  /** Default: {@link limits.PING_AFTER_MS} and {@link limits.DEAD_AFTER_MS}. */
+  readonly liveness?: Liveness;
+}
+
+/** The parts of one session, joined to each other. */
+export interface SessionParts {
+  readonly graceMs: number;
+  readonly liveness: Liveness;
+  readonly slot: ConnectionSlot;
+  readonly acks: Acknowledger;
+  readonly queue: SendQueue;
+  readonly streams: StreamTable;
+  readonly outbound: Outbound;
+  readonly ending: Ending;
+  readonly grace: Grace;
+  readonly connection: SessionConnection;
+}
+
+/** Makes the parts of a session and joins them. */
+export function joinParts(options: SessionOptions): SessionParts {
+  const { role, peer, clock, log } = options;
+  const graceMs = Math.min(options.graceMs, peer.graceMs);
+  const liveness = options.liveness ??
+    { pingAfterMs: limits.PING_AFTER_MS, deadAfterMs: limits.DEAD_AFTER_MS };
+  const slot = new ConnectionSlot();
+  const flight = new FlightCap(options.inFlight ?? limits.IN_FLIGHT, options.firstInFlight);
+  const sending = { clock, slot, flight, replay: new ReplayBuffer(graceMs > 0) };
+  const readBuffers = new ReadBufferPool();
+  const acks = new Acknowledger(clock, slot);
+  const grace: Grace = new Grace({
+    clock,
+    ms: graceMs,
+    inFlight: () => outbound.inFlight,
+    received: () => acks.received,
+    onOver: (reason, cause) => ending.lost(reason, cause),
+  });
+  const queue: SendQueue = new SendQueue({
+    ...sending,
+    host: {
+      get rpc() {
+        return streams.rpc;
+      },
+      get openStreams() {
+        return streams.size;
+      },
+    },
+    peerMaxData: peer.maxData,
+  });
+  const outbound: Outbound = new Outbound({ ...sending, queue, acks, onProgress: grace.renew });
+  const streams = new StreamTable({ role, peer, clock, slot, output: queue, readBuffers });
+  const ending: Ending = new Ending({
+    ...{ clock, slot, queue, acks, streams },
+    onOver: () => {
+      connection.stop();
+      grace.stop();
+    },
+  });
+  const inbound = new Inbound({ host: ending, streams, outbound, acks, readBuffers });
+  const connection = new SessionConnection({
+    ...{ clock, log, liveness, graceMs, slot, acks, outbound, inbound, grace, ending },
+  });
+  return { graceMs, liveness, slot, acks, queue, streams, outbound, ending, grace, connection };
+}
