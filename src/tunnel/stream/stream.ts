@@ -1,76 +1,53 @@
 import type { BytePipe } from "../../io/mod.ts";
-import {
-  type FrameBuffer,
-  type FrameSize,
-  type ReadBuffer,
-  SMALL_PAYLOAD,
-} from "../connection/buffers.ts";
-import { ProtocolError, StreamResetError } from "../errors.ts";
-import { putHeader } from "../wire/frame.ts";
-import * as limits from "../limits.ts";
-import { OutFrame } from "../send/out_frame.ts";
-import { type Piece, PieceQueue } from "../receive/pieces.ts";
-import { ReceiveWindow } from "../receive/receive_window.ts";
-import { DATA, FLAG_FIN, HEADER_LENGTH, type ResetCode } from "../wire/layout.ts";
+import type { ReadBuffer } from "../connection/buffers.ts";
+import { StreamResetError } from "../errors.ts";
+import type { Piece } from "../receive/pieces.ts";
+import type { OutFrame } from "../send/out_frame.ts";
+import type { ResetCode } from "../wire/layout.ts";
+import { type ReceiverHost, StreamReceiver } from "./receiver.ts";
+import { type SenderHost, StreamSender } from "./sender.ts";
 
 /** Where a stream's frames go. */
-export interface StreamOutput {
+export interface StreamOutput extends SenderHost {
   /** The stream has a frame to send. */
   readyToSend(stream: TunnelStream): void;
   /** Credit is owed to the peer. */
   owesCredit(stream: TunnelStream): void;
   /** A RESET is owed to the peer. */
   owesReset(stream: TunnelStream, code: ResetCode, finalOffset: number, reason: string): void;
-  /** The largest DATA payload to send now, bytes. */
-  readonly maxData: number;
-  takeFrameBuffer(size: FrameSize): FrameBuffer;
 }
 
-/** Who keeps a stream until it is over. */
-export interface StreamOwner {
+/** The owner of a stream, until the stream is over. */
+export interface StreamOwner extends ReceiverHost {
   /**
    * The stream is over: both directions have ended and everything received was consumed, or this
    * end reset it.
    */
   streamDone(stream: TunnelStream): void;
-  /** How many bytes beyond what was consumed the peer may be allowed on this stream, at most. */
+  /** How many bytes the peer may be allowed on this stream beyond those consumed, at most. */
   maxWindowFor(stream: TunnelStream): number;
-  /** Shortest round trip seen on the connection, ms. */
-  readonly rttMs: number;
-  /** The session's clock, ms. */
-  now(): number;
-  /** True while another read buffer may be pinned instead of copied out of. */
-  readonly mayPin: boolean;
 }
 
 /**
- * One byte stream inside a session, with credit in both directions. Offsets count bytes of this
- * stream. Ends cleanly when both directions have ended, or by a reset that ends both at once.
+ * One byte stream inside a session, with credit in both directions (docs/tunnel-protocol.md,
+ * section 5). Offsets count bytes of this stream. It ends cleanly when both directions have ended,
+ * or by a reset, which ends both at once.
  *
- * It can be used as a `BytePipe`, or without a copy: `tryReserve`/`reserve` and `commit` to send,
+ * Use it as a `BytePipe`, or without a copy: `tryReserve`/`reserve` and `commit` to send,
  * `takePiece`/`nextPiece` and `consume` to receive. One reader and one writer at a time.
+ *
+ * All errors that it throws are its `failure`: a {@link StreamResetError} when the stream was reset,
+ * a `SessionError` when its session is over.
  */
 export class TunnelStream implements BytePipe {
+  /** Its number on the wire: odd if the connecting end opened it, even if the listening end did. */
   readonly id: number;
-  /** The scheduler's. */
+  /** For the scheduler alone: bytes that the stream may still send in its turn. */
   deficit: number | undefined;
   readonly #owner: StreamOwner;
   readonly #output: StreamOutput;
-
-  #sendOffset = 0;
-  #sendLimit: number;
-  #queue: OutFrame[] = [];
-  #reserved: FrameBuffer | undefined;
-  #reservedSize: FrameSize = "small";
-  #finSent = false;
-  #wakeSender: (() => void) | undefined;
-
-  readonly #window: ReceiveWindow;
-  readonly #pieces = new PieceQueue();
-  #finReceived = false;
-  #wakeReader: (() => void) | undefined;
-  #onReadable: (() => void) | undefined;
-
+  readonly #sender: StreamSender;
+  readonly #receiver: StreamReceiver;
   #failure: Error | undefined;
   #done = false;
   readonly #ended = Promise.withResolvers<void>();
@@ -86,23 +63,26 @@ export class TunnelStream implements BytePipe {
     this.id = id;
     this.#owner = owner;
     this.#output = output;
-    this.#sendLimit = sendWindow;
-    this.#window = new ReceiveWindow(receiveWindow, owner.now());
+    const onEnded = () => this.#checkDone();
+    const onReady = () => output.readyToSend(this);
+    const onOwesCredit = () => output.owesCredit(this);
+    this.#sender = new StreamSender(id, output, sendWindow, onReady, onEnded);
+    this.#receiver = new StreamReceiver(id, owner, receiveWindow, onOwesCredit, onEnded);
   }
 
   /** Bytes queued for sending so far. */
   get bytesSent(): number {
-    return this.#sendOffset;
+    return this.#sender.offset;
   }
 
   /** Bytes received so far. */
   get bytesReceived(): number {
-    return this.#window.received;
+    return this.#receiver.received;
   }
 
-  /** Bytes that the peer was allowed and that were not consumed yet. */
+  /** Bytes that the peer may send beyond those that were consumed. */
   get creditOut(): number {
-    return this.#window.creditOut;
+    return this.#receiver.creditOut;
   }
 
   /** Set once the stream was reset or its session ended. */
@@ -123,273 +103,171 @@ export class TunnelStream implements BytePipe {
    * @returns room for at most as many bytes as there is credit; fill it from its start and `commit`.
    * @throws {StreamResetError | SessionError} when the stream is over.
    */
-  async reserve(): Promise<Uint8Array> {
-    let room: Uint8Array | undefined;
-    while ((room = this.tryReserve()) === undefined) {
-      await new Promise<void>((resolve) => this.#wakeSender = resolve);
-    }
-    return room;
+  reserve(): Promise<Uint8Array> {
+    return this.#sender.reserve();
   }
 
   /**
    * Like `reserve`, without waiting.
    *
    * @returns `undefined` when nothing may be sent now.
+   * @throws {StreamResetError | SessionError} when the stream is over.
+   * @throws {TypeError} after `closeWrite`.
    */
   tryReserve(): Uint8Array | undefined {
-    if (this.#failure) throw this.#failure;
-    if (this.#finSent) throw new TypeError(`Stream ${this.id} was ended for sending`);
-    const credit = this.#sendLimit - this.#sendOffset;
-    if (credit <= 0 || this.#queue.length >= limits.FRAMES_AHEAD) return undefined;
-    this.#reserved ??= this.#output.takeFrameBuffer(this.#reservedSize);
-    return this.#reserved.payload(Math.min(credit, this.#output.maxData));
+    return this.#sender.tryReserve();
   }
 
-  /** Sends the first `length` bytes of what `reserve` returned. */
+  /** Sends the first `length` bytes of the room that `reserve` returned. */
   commit(length: number): void {
-    const reserved = this.#reserved!;
-    if (this.#failure || length === 0) return;
-    let bytes = reserved.frame(length);
-    let buffer: FrameBuffer | undefined;
-    if (length * 2 < reserved.room) {
-      bytes = bytes.slice();
-    } else {
-      buffer = reserved;
-      this.#reserved = undefined;
-    }
-    const { size } = reserved;
-    if (size === "small" ? length === reserved.room : length < SMALL_PAYLOAD) {
-      this.#reservedSize = size === "small" ? "large" : "small";
-      this.#dropReserved();
-    }
-    putHeader(bytes, length, DATA, 0, this.id);
-    this.#sendOffset += length;
-    this.#enqueue(new OutFrame(bytes, buffer));
+    this.#sender.commit(length);
   }
 
+  /**
+   * Sends some of `from`; waits for credit.
+   *
+   * @returns how many bytes were taken.
+   * @throws {StreamResetError | SessionError} when the stream is over.
+   */
   async write(from: Uint8Array): Promise<number> {
-    const room = await this.reserve();
+    const room = await this.#sender.reserve();
     const n = Math.min(room.length, from.length);
     room.set(n === from.length ? from : from.subarray(0, n));
-    this.commit(n);
+    this.#sender.commit(n);
     return n;
   }
 
-  /** Ends the sending direction: the peer sees the end after all bytes before it. */
+  /** Ends the sending direction: the peer sees the end after all bytes before it (FIN). */
   closeWrite(): Promise<void> {
-    if (this.#failure) return Promise.reject(this.#failure);
-    if (this.#finSent) return Promise.resolve();
-    this.#finSent = true;
-    this.#dropReserved();
-    const frame = new Uint8Array(HEADER_LENGTH);
-    putHeader(frame, 0, DATA, FLAG_FIN, this.id);
-    this.#enqueue(new OutFrame(frame));
-    return Promise.resolve();
+    return this.#sender.closeWrite();
   }
 
-  /** Length of the frame whose turn is next, 0 when none waits. */
+  /** For the session: length of the frame to send next, header included; 0 without one. */
   get nextFrameLength(): number {
-    return this.#queue.length === 0 ? 0 : this.#queue[0]!.bytes.length;
+    return this.#sender.nextFrameLength;
   }
 
   /** For the session: takes the next frame for sending. */
   takeFrame(): OutFrame | undefined {
-    if (this.#queue.length === 0) return undefined;
-    const frame = this.#queue.shift();
-    this.#wakeSend();
-    if (this.#finSent && this.#queue.length === 0) this.#checkDone();
-    return frame;
+    return this.#sender.takeFrame();
   }
 
-  /** For the session: the peer may now be sent `limit` bytes in all. A lower limit is an old one. */
+  /** For the session: the peer accepts `limit` bytes in all. A lower limit is an old one. */
   raiseSendLimit(limit: number): void {
-    if (limit <= this.#sendLimit) return;
-    this.#sendLimit = limit;
-    this.#wakeSend();
-  }
-
-  #enqueue(frame: OutFrame): void {
-    this.#queue.push(frame);
-    this.#output.readyToSend(this);
-  }
-
-  #wakeSend(): void {
-    const wake = this.#wakeSender;
-    this.#wakeSender = undefined;
-    wake?.();
-  }
-
-  #dropReserved(): void {
-    this.#reserved?.release();
-    this.#reserved = undefined;
+    this.#sender.raiseLimit(limit);
   }
 
   // Receiving
 
   /**
-   * The next bytes that came in; hand them back with `consume`.
+   * Waits for the next bytes; return them with `consume`.
    *
    * @returns `null` at the peer's end of the stream.
-   * @throws {StreamResetError | SessionError} when the stream was given up.
+   * @throws {StreamResetError | SessionError} when the stream failed.
    */
-  async nextPiece(): Promise<Piece | null> {
-    while (true) {
-      const piece = this.takePiece();
-      if (piece !== undefined) return piece;
-      if (this.#failure) throw this.#failure;
-      await new Promise<void>((resolve) => this.#wakeReader = resolve);
-    }
+  nextPiece(): Promise<Piece | null> {
+    return this.#receiver.nextPiece();
   }
 
   /**
    * Like `nextPiece`, without waiting.
    *
-   * @returns `undefined` when nothing is there now, or the stream was given up.
+   * @returns `undefined` when nothing is there now, or the stream has failed.
    */
   takePiece(): Piece | null | undefined {
-    if (this.#failure) return undefined;
-    return this.#pieces.shift() ?? (this.#finReceived ? null : undefined);
+    return this.#receiver.takePiece();
   }
 
   /**
-   * Instead of waiting: `listener` is called whenever there may be something to take, or the stream
-   * was given up, and within the call that brings it. It must not throw.
+   * Calls `listener` whenever there may be something to take and when the stream fails, within the
+   * call that delivers it. The listener must not throw.
    */
   onReadable(listener: () => void): void {
-    this.#onReadable = listener;
+    this.#receiver.onReadable(listener);
   }
 
-  /** The first `length` bytes of `piece` are used up; the last of them frees its buffer. */
+  /** The bytes of `piece` are used up; its buffer may be filled again. */
   consume(piece: Piece): void {
-    piece.buffer?.release();
-    this.#window.consume(piece.bytes.length);
-    if (this.#failure) return;
-    if (!this.#finReceived) {
-      if (this.#window.worthGranting) this.#output.owesCredit(this);
-    } else {
-      this.#checkDone();
-    }
-  }
-
-  async read(into: Uint8Array): Promise<number | null> {
-    const piece = await this.nextPiece();
-    if (piece === null) return null;
-    const n = Math.min(piece.bytes.length, into.length);
-    if (n === piece.bytes.length) {
-      into.set(piece.bytes);
-      this.consume(piece);
-      return n;
-    }
-    into.set(piece.bytes.subarray(0, n));
-    this.#pieces.unshift({ bytes: piece.bytes.subarray(n), buffer: piece.buffer });
-    this.consume({ bytes: piece.bytes.subarray(0, n), buffer: undefined });
-    return n;
+    this.#receiver.consume(piece);
   }
 
   /**
-   * Both ends know of the stream, and somebody reads it from here on: on a long link the peer is
-   * allowed more than the first window at once, it would wait a round trip for each doubling of it.
+   * Reads up to `into.length` bytes.
+   *
+   * @returns how many, or `null` at the peer's end of the stream.
+   * @throws {StreamResetError | SessionError} when the stream failed.
+   */
+  read(into: Uint8Array): Promise<number | null> {
+    return this.#receiver.read(into);
+  }
+
+  /**
+   * Call this when both ends know of the stream and its reader is there. Over a long round trip it
+   * allows the peer more than the first window at once: each doubling would cost a round trip.
    */
   widenWindow(): void {
-    if (this.#failure || this.#finReceived) return;
-    const wanted = Math.min(limits.MOST_OPEN_WINDOW, limits.OPEN_WINDOW_PER_MS * this.#owner.rttMs);
-    const size = Math.floor(Math.min(wanted, this.#owner.maxWindowFor(this)));
-    if (this.#window.widen(size)) this.#output.owesCredit(this);
+    this.#receiver.widenWindow(this.#owner.maxWindowFor(this));
   }
 
-  /** Instead: what waits for whoever reads it is in the way of something else, so little shall wait. */
+  /**
+   * Call this in place of `widenWindow` where queued bytes add to the downtime (RAM at the
+   * destination): the window stays as small as the reader allows.
+   */
   narrowWindow(): void {
-    this.#window.narrow();
+    this.#receiver.narrowWindow();
   }
 
-  /** For the session: the limit to tell the peer; it holds from now on. */
+  /** For the session: the limit to send to the peer; it counts from now on. */
   grantCredit(): number {
-    const { rttMs } = this.#owner;
-    return this.#window.grant(this.#owner.now(), rttMs, this.#owner.maxWindowFor(this));
+    return this.#receiver.grantCredit(this.#owner.maxWindowFor(this));
   }
 
   /**
    * For the session: a DATA frame of `length` bytes begins.
    *
-   * @throws {ProtocolError} when the peer has not that much credit, or had ended the stream.
+   * @throws {ProtocolError} when the peer has less credit than that, or has ended the stream.
    */
   checkData(length: number): void {
-    if (this.#finReceived) {
-      throw new ProtocolError(`Got data on stream ${this.id} after its end`);
-    }
-    const received = this.#window.received + length;
-    if (received > this.#window.limit) {
-      throw new ProtocolError(
-        `Got ${received} bytes on stream ${this.id}, but only ${this.#window.limit} were allowed`,
-        "flow-control",
-      );
-    }
+    this.#receiver.checkData(length);
   }
 
-  /** For the session: bytes came in; they lie in `buffer`, which is pinned or copied from. */
+  /** For the session: bytes came, which lie in `buffer`; they are pinned there or copied. */
   deliver(bytes: Uint8Array, buffer: ReadBuffer): void {
-    this.#window.receive(bytes.length);
-    if (this.#failure || bytes.length === 0) return;
-    if (bytes.length >= limits.MIN_PINNED_PIECE && this.#owner.mayPin) {
-      this.#pieces.pin(bytes, buffer);
-    } else {
-      this.#pieces.copy(bytes);
-    }
-    this.#wakeRead();
+    this.#receiver.deliver(bytes, buffer);
   }
 
-  /** For the session: the peer will send nothing more. */
+  /** For the session: the peer sends nothing more. */
   deliverEnd(): void {
-    this.#finReceived = true;
-    this.#wakeRead();
-    this.#checkDone();
-  }
-
-  #wakeRead(): void {
-    const wake = this.#wakeReader;
-    this.#wakeReader = undefined;
-    wake?.();
-    this.#onReadable?.();
+    this.#receiver.deliverEnd();
   }
 
   // The end
 
-  /** Gives the stream up in both directions and tells the peer why. */
+  /** Ends both directions at once and sends the peer the reason. */
   reset(code: ResetCode, reason: string): void {
     if (this.#failure || this.#done) return;
-    const finalOffset = this.#sendOffset - this.#queuedBytes();
+    const finalOffset = this.#sender.offsetTaken;
     this.fail(new StreamResetError(code, reason, "us"));
     this.#owner.streamDone(this);
     this.#output.owesReset(this, code, finalOffset, reason);
   }
 
-  /** As a `BytePipe`: what has not ended by itself is reset. */
+  /** As a `BytePipe`: resets the stream unless it has ended. */
   close(): void {
     this.reset("cancelled", "Closed before its end");
   }
 
-  /** For the session: the stream is over with `failure`; waiters wake, buffers are let go. */
+  /** For the session: the stream is over with `failure`; waiters wake, buffers are released. */
   fail(failure: Error): void {
     if (this.#failure || this.#done) return;
     this.#failure = failure;
-    // Not back to the pool: a read into it may still be under way.
-    this.#reserved = undefined;
-    for (const frame of this.#queue) frame.release();
-    this.#queue = [];
-    this.#pieces.clear();
-    this.#wakeSend();
-    this.#wakeRead();
+    this.#sender.fail(failure);
+    this.#receiver.fail(failure);
     this.#ended.resolve();
   }
 
-  #queuedBytes(): number {
-    return this.#queue.reduce((sum, { bytes }) => sum + bytes.length - HEADER_LENGTH, 0);
-  }
-
   #checkDone(): void {
-    if (this.#done || this.#failure) return;
-    if (!this.#finSent || this.#queue.length > 0) return;
-    if (!this.#finReceived || !this.#window.empty) return;
+    if (this.#done || this.#failure || !this.#sender.ended || !this.#receiver.ended) return;
     this.#done = true;
     this.#ended.resolve();
     this.#owner.streamDone(this);

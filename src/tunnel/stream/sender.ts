@@ -1,0 +1,165 @@
+import { type FrameBuffer, type FrameSize, SMALL_PAYLOAD } from "../connection/buffers.ts";
+import * as limits from "../limits.ts";
+import { OutFrame } from "../send/out_frame.ts";
+import { putHeader } from "../wire/frame.ts";
+import { DATA, FLAG_FIN, HEADER_LENGTH } from "../wire/layout.ts";
+
+/** What the sending direction of a stream needs of its surroundings. */
+export interface SenderHost {
+  /** The largest DATA payload to send now, bytes. */
+  readonly maxData: number;
+  takeFrameBuffer(size: FrameSize): FrameBuffer;
+}
+
+/**
+ * The sending direction of one stream: the peer's credit, the frame that is being filled and the
+ * frames that wait for the connection. Owned by the stream.
+ */
+export class StreamSender {
+  readonly #id: number;
+  readonly #host: SenderHost;
+  readonly #onReady: () => void;
+  readonly #onEnded: () => void;
+  #offset = 0;
+  #limit: number;
+  #queue: OutFrame[] = [];
+  #reserved: FrameBuffer | undefined;
+  #reservedSize: FrameSize = "small";
+  #finSent = false;
+  #failure: Error | undefined;
+  #wake: (() => void) | undefined;
+
+  /**
+   * @param window bytes that may be sent before any credit came.
+   * @param onReady called when there is a frame to send.
+   * @param onEnded called when the last frame of this direction was taken for sending.
+   */
+  constructor(
+    id: number,
+    host: SenderHost,
+    window: number,
+    onReady: () => void,
+    onEnded: () => void,
+  ) {
+    this.#id = id;
+    this.#host = host;
+    this.#limit = window;
+    this.#onReady = onReady;
+    this.#onEnded = onEnded;
+  }
+
+  /** Bytes queued for sending so far. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /** Bytes of the stream that were taken for sending so far: the final offset of a RESET. */
+  get offsetTaken(): number {
+    return this.#queue.reduce((at, { bytes }) => at - bytes.length + HEADER_LENGTH, this.#offset);
+  }
+
+  /** The peer has been sent everything, the end included. */
+  get ended(): boolean {
+    return this.#finSent && this.#queue.length === 0;
+  }
+
+  /** {@inheritDoc TunnelStream.reserve} */
+  async reserve(): Promise<Uint8Array> {
+    let room: Uint8Array | undefined;
+    while ((room = this.tryReserve()) === undefined) {
+      await new Promise<void>((resolve) => this.#wake = resolve);
+    }
+    return room;
+  }
+
+  /** {@inheritDoc TunnelStream.tryReserve} */
+  tryReserve(): Uint8Array | undefined {
+    if (this.#failure) throw this.#failure;
+    if (this.#finSent) throw new TypeError(`Stream ${this.#id} was ended for sending`);
+    const credit = this.#limit - this.#offset;
+    if (credit <= 0 || this.#queue.length >= limits.FRAMES_AHEAD) return undefined;
+    this.#reserved ??= this.#host.takeFrameBuffer(this.#reservedSize);
+    return this.#reserved.payload(Math.min(credit, this.#host.maxData));
+  }
+
+  /** {@inheritDoc TunnelStream.commit} */
+  commit(length: number): void {
+    const reserved = this.#reserved!;
+    if (this.#failure || length === 0) return;
+    let bytes = reserved.frame(length);
+    let buffer: FrameBuffer | undefined;
+    if (length * 2 < reserved.room) {
+      bytes = bytes.slice();
+    } else {
+      buffer = reserved;
+      this.#reserved = undefined;
+    }
+    const { size } = reserved;
+    if (size === "small" ? length === reserved.room : length < SMALL_PAYLOAD) {
+      this.#reservedSize = size === "small" ? "large" : "small";
+      this.#dropReserved();
+    }
+    putHeader(bytes, length, DATA, 0, this.#id);
+    this.#offset += length;
+    this.#enqueue(new OutFrame(bytes, buffer));
+  }
+
+  /** {@inheritDoc TunnelStream.closeWrite} */
+  closeWrite(): Promise<void> {
+    if (this.#failure) return Promise.reject(this.#failure);
+    if (this.#finSent) return Promise.resolve();
+    this.#finSent = true;
+    this.#dropReserved();
+    const frame = new Uint8Array(HEADER_LENGTH);
+    putHeader(frame, 0, DATA, FLAG_FIN, this.#id);
+    this.#enqueue(new OutFrame(frame));
+    return Promise.resolve();
+  }
+
+  /** {@inheritDoc TunnelStream.nextFrameLength} */
+  get nextFrameLength(): number {
+    return this.#queue.length === 0 ? 0 : this.#queue[0]!.bytes.length;
+  }
+
+  /** {@inheritDoc TunnelStream.takeFrame} */
+  takeFrame(): OutFrame | undefined {
+    if (this.#queue.length === 0) return undefined;
+    const frame = this.#queue.shift();
+    this.#wakeWriter();
+    if (this.ended) this.#onEnded();
+    return frame;
+  }
+
+  /** {@inheritDoc TunnelStream.raiseSendLimit} */
+  raiseLimit(limit: number): void {
+    if (limit <= this.#limit) return;
+    this.#limit = limit;
+    this.#wakeWriter();
+  }
+
+  /** The stream is over: a waiting writer fails, frames that were not sent are dropped. */
+  fail(failure: Error): void {
+    this.#failure = failure;
+    // Not released to the pool: a read into it may still be under way.
+    this.#reserved = undefined;
+    for (const frame of this.#queue) frame.release();
+    this.#queue = [];
+    this.#wakeWriter();
+  }
+
+  #enqueue(frame: OutFrame): void {
+    this.#queue.push(frame);
+    this.#onReady();
+  }
+
+  #wakeWriter(): void {
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
+  }
+
+  #dropReserved(): void {
+    this.#reserved?.release();
+    this.#reserved = undefined;
+  }
+}
