@@ -28,8 +28,12 @@ const TIERS: readonly Tier[] = [
   { name: "check", args: ["task", "--quiet", "check"] },
   {
     name: "pure",
-    // No permission at all, and no question for one.
-    args: ["test", "--quiet", "--no-prompt", "--parallel", ...files.filter((f) => !isNet(f))],
+    // No permission at all, and no question for one. --doc runs the examples of docstrings, too.
+    args: [
+      ...["test", "--doc", "--quiet", "--no-prompt", "--parallel"],
+      ...files.filter((f) => !isNet(f)),
+      ...exampleFiles(),
+    ],
     counts: DENO_TEST,
   },
   {
@@ -115,6 +119,15 @@ async function runTier(
 
 function isNet(file: string): boolean {
   return file.endsWith("_net_test.ts");
+}
+
+/** Sources whose docstrings have examples. */
+function exampleFiles(folder = "src"): string[] {
+  return [...Deno.readDirSync(project(folder))].flatMap((entry) => {
+    const path = `${folder}/${entry.name}`;
+    if (entry.isDirectory) return exampleFiles(path);
+    return Deno.readTextFileSync(project(path)).includes("* @example") ? [path] : [];
+  }).sort();
 }
 
 function testFiles(folder = "tests"): string[] {

@@ -1,3 +1,4 @@
+export { abortable } from "@std/async/abortable";
 import type { Clock } from "./clock.ts";
 
 /** A wait took longer than it was given. `message` says what was waited for. */
@@ -27,25 +28,6 @@ export async function withDeadline<T>(
     return await Promise.race([promise, late]);
   } finally {
     cancel();
-  }
-}
-
-/**
- * Waits for `promise`, unless the signal is aborted first. The work behind the promise goes on; its
- * owner ends it.
- *
- * @throws the signal's reason.
- */
-export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = () => reject(signal.reason);
-  if (signal.aborted) onAbort();
-  else signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    // Also where it is aborted already: nobody else looks at how `promise` ends.
-    return await Promise.race([aborted, promise]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
   }
 }
 

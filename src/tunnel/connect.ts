@@ -1,5 +1,5 @@
 /**
- * The connecting end: a new session, and new connections for it when one is lost.
+ * The connecting end: opens a session, and makes a new connection when one is lost.
  *
  * @module
  */
@@ -20,28 +20,37 @@ import * as limits from "./limits.ts";
 import type { Liveness } from "./connection/connection.ts";
 import { Session } from "./session.ts";
 
+/** How to reach the other end. */
 export interface ConnectOptions {
+  /** Makes a connection; called again for each attempt to reconnect. */
   readonly dial: Dial;
+  /** What this end brings to the handshake. */
   readonly local: Local;
+  /** The time. */
   readonly clock: Clock;
+  /** Gets each attempt to reconnect that failed. */
   readonly log: Logger;
   /** How long dialling and the handshake may take together, ms. */
   readonly connectMs: number;
   /** False when a new connection would not reach the same process (a child's stdio). */
   readonly mayReconnect: boolean;
+  /** Bytes sent and not acknowledged, at most. Default {@link limits.IN_FLIGHT}. */
   readonly inFlight?: number;
+  /** How silence is judged. Default: {@link limits.PING_AFTER_MS}, {@link limits.DEAD_AFTER_MS}. */
   readonly liveness?: Liveness;
-  /** Numbers from 0 to 1 for the jitter. */
+  /** Numbers from 0 to 1 for the jitter of the waits. Default `Math.random`. */
   readonly random?: () => number;
-  /** Told of each attempt to have the connection back, with the time left, ms. */
+  /** Called before each attempt to reconnect: its number from 1, and the grace left, ms. */
   readonly onAttempt?: (attempt: number, leftMs: number) => void;
+  /** Gives up the first connection; it has no effect once the session is open. */
   readonly signal?: AbortSignal;
 }
 
 /**
  * Opens a session. It reconnects by itself, within its grace, until it ends.
  *
- * @throws {SessionError} code `unreachable` or `refused`.
+ * @throws {SessionError} code `unreachable` when no connection or no handshake came about within
+ * `connectMs`, `refused` when the other end refuses this one or does not know the secret.
  */
 export async function connectSession(options: ConnectOptions): Promise<Session> {
   const { clock, log } = options;
@@ -53,7 +62,7 @@ export async function connectSession(options: ConnectOptions): Promise<Session> 
       if (failure === "refused") {
         throw new SessionError("refused", messageOf(error), { cause: error });
       }
-      // What a child of ours dials is its own affair.
+      // A child of ours dials by itself; its errors say nothing about the address.
       const unanswered = options.mayReconnect &&
         (error instanceof DeadlineError || failure === "unanswered");
       throw new SessionError("unreachable", messageOf(error), { cause: error, unanswered });
@@ -101,16 +110,16 @@ async function reconnect(session: Session, options: ConnectOptions): Promise<voi
     } catch (error) {
       log.log("info", `reconnect, attempt ${attempt}: ${messageOf(error)}`);
       if (error instanceof SessionError && error.code === "refused") {
-        return session.giveUp(`The session can't go on: ${error.message}`, error);
+        return session.giveUp(`The session cannot go on: ${error.message}`, error);
       }
     }
-    // Half of the wait is left to chance, so that many sessions do not come back in step.
+    // Half of the wait is random, so that many sessions do not reconnect at the same moment.
     await delay(clock, pause * (0.5 + random() / 2), over.signal).catch(() => {});
     pause = Math.min(limits.RECONNECT_LONGEST_MS, pause * 2);
   }
 }
 
-/** Dials and shakes hands within one deadline; closes the pipe when that fails. */
+/** Dials and does the handshake within one deadline; closes the pipe when that fails. */
 async function withPipe<T>(
   options: ConnectOptions,
   handshake: (pipe: BytePipe) => Promise<T>,

@@ -14,13 +14,14 @@ export interface EndingOptions {
   readonly queue: SendQueue;
   readonly acks: Acknowledger;
   readonly streams: StreamTable;
-  /** Called once, when the session is over and before its streams are told. */
+  /** Called once, when the session is over and before its streams fail. */
   readonly onOver: () => void;
 }
 
 /**
- * How a session ends: both ends say that they are done, or one of them gives up, or no connection
- * comes back. Stops the other parts and closes the connection. Owned by the session.
+ * How a session ends (docs/tunnel-protocol.md, section 7): both ends send GOAWAY `done`, or one of
+ * them gives up, or no connection comes back. Stops the other parts and closes the connection. Owned
+ * by the session.
  */
 export class Ending implements InboundHost {
   readonly #clock: Clock;
@@ -48,21 +49,21 @@ export class Ending implements InboundHost {
   }
 
   /**
-   * Both ends have said that they are done: each has all that the other sent. Only the other end's
-   * knowledge of that may still be on its way.
+   * Both ends have sent GOAWAY `done`: each has everything that the other sent. Only the last
+   * acknowledgement may still be on its way.
    */
   get bothDone(): boolean {
     return this.#peerDone && this.#queue.goawaySent;
   }
 
-  /** Both ends have said that they are done, and the other one has heard it. */
+  /** Both ends have sent GOAWAY `done`, and the other one has acknowledged ours. */
   get settled(): boolean {
     return this.bothDone && this.#queue.goawayAcked;
   }
 
   /**
-   * Ends the session cleanly: waits until the streams have ended, says so, waits for the other end
-   * to say the same; aborts after `deadlineMs`.
+   * Ends the session cleanly: waits until the streams have ended, sends GOAWAY `done`, waits for the
+   * other end's; aborts after `deadlineMs`.
    *
    * @returns why it did not end cleanly, or `undefined`.
    */
@@ -83,12 +84,12 @@ export class Ending implements InboundHost {
     return await this.ended;
   }
 
-  /** No connection comes back; that is a clean end when both ends have said that they are done. */
+  /** No connection comes back; that is a clean end when both ends have sent GOAWAY `done`. */
   lost(reason: string, cause: unknown): void {
     this.end(this.bothDone ? undefined : new SessionError("lost", reason, { cause }));
   }
 
-  /** Ends the session now and tells the other end why, if it can be told within a second. */
+  /** Ends the session now; the other end gets the reason if it reads within a second. */
   abort(reason: string, code: GoawayCode): void {
     this.#abort(new SessionError("closed", reason), code, reason);
   }
@@ -104,7 +105,7 @@ export class Ending implements InboundHost {
     );
   }
 
-  /** The session is over and its connection is closed. Does nothing when it is over already. */
+  /** Ends the session and closes its connection. Does nothing when it is over already. */
   end(error: SessionError | undefined): void {
     if (this.#over) return;
     const connection = this.#slot.current;

@@ -1,28 +1,34 @@
 import type { GoawayCode, RefuseCode, ResetCode } from "./wire/layout.ts";
 
-/** Why a session ended that did not end cleanly. The session is over; so are all its streams. */
+/** Why a session did not end cleanly. */
 export type SessionErrorCode =
-  /** The other end would not have us; `refusal` says why. */
+  /** The other end refused the handshake (REFUSE); `refusal` says why. */
   | "refused"
   /** The other end broke the protocol. */
   | "protocol-error"
-  /** The connection was lost and could not be had back in time. */
+  /** The connection was lost, and no new one took over within the grace. */
   | "lost"
-  /** The other end ended the session with an error of its own. */
+  /** The other end ended the session with a reason (GOAWAY). */
   | "ended-by-peer"
   /** This end ended it. */
   | "closed"
   /** No connection could be made in the first place. */
   | "unreachable";
 
-/** The session is dead, and with it every stream and call in it. */
+/** The session is over, and with it every stream and call in it. */
 export class SessionError extends Error {
+  /** The class, also in a bundle. */
   override name = "SessionError";
+  /** Why. */
   readonly code: SessionErrorCode;
-  /** With code `refused`: the reason's code. */
+  /** With code `refused`: the code in the REFUSE (docs/tunnel-protocol.md, section 2). */
   readonly refusal: RefuseCode | undefined;
-  /** With code `unreachable`: nobody answered at the address. Else somebody did, and was not the one. */
+  /**
+   * With code `unreachable`: nothing answered at the address. False when something answered that is
+   * not the other end.
+   */
   readonly unanswered: boolean;
+  /** Makes the error; `message` is for people. */
   constructor(
     code: SessionErrorCode,
     message: string,
@@ -37,24 +43,32 @@ export class SessionError extends Error {
 
 /** One connection is dead; the session may go on with another. */
 export class ConnectionError extends Error {
+  /** The class, also in a bundle. */
   override name = "ConnectionError";
 }
 
-/** The peer broke a rule of the protocol; the session ends with `goaway` as the code it is told. */
+/** The peer broke a rule of docs/tunnel-protocol.md; the session ends. */
 export class ProtocolError extends Error {
+  /** The class, also in a bundle. */
   override name = "ProtocolError";
+  /** Code of the GOAWAY that the peer gets. */
   readonly goaway: GoawayCode;
+  /** Makes the error; the peer gets `message` as the reason. */
   constructor(message: string, goaway: GoawayCode = "protocol-error") {
     super(message);
     this.goaway = goaway;
   }
 }
 
-/** One stream was given up, by this end or the other. The session goes on. */
+/** One stream was reset, by this end or the other. The session goes on. */
 export class StreamResetError extends Error {
+  /** The class, also in a bundle. */
   override name = "StreamResetError";
+  /** Code of the RESET. */
   readonly code: ResetCode;
+  /** The end that reset the stream. */
   readonly by: "us" | "peer";
+  /** Makes the error; the other end gets `message` as the reason. */
   constructor(code: ResetCode, message: string, by: "us" | "peer") {
     super(message);
     this.code = code;

@@ -9,7 +9,7 @@ export interface GraceOptions {
   readonly inFlight: () => number;
   /** Bytes of whole sequenced frames received. */
   readonly received: () => number;
-  /** A period is over and no connection is there. */
+  /** Called when a period is over and there is no connection. */
   readonly onOver: (reason: string, cause: Error) => void;
 }
 
@@ -17,15 +17,15 @@ export interface GraceOptions {
 export interface LostConnection {
   /** Something came from the other end well after the handshake. */
   readonly heardLate: boolean;
-  /** It was given up for its silence. */
+  /** It was closed because nothing came. */
   readonly silent: boolean;
 }
 
 /**
- * How long a session may go without a connection that carries it. A period begins when a connection is
- * lost. Only acknowledged bytes end it: a new connection alone does not, or one that carries nothing but
- * its handshake would renew it for ever. A period that is over while a connection is there ends the
- * session when that one is lost. Owned by the session.
+ * How long a session may go without a connection that carries it (docs/tunnel-protocol.md, section
+ * 7). A period begins when a connection is lost. Only acknowledged bytes end it: if a new connection
+ * did, a path that passes handshakes and nothing else would renew it for ever. A period that is over
+ * while a connection is there ends the session when that one is lost. Owned by the session.
  */
 export class Grace {
   readonly #options: GraceOptions;
@@ -33,22 +33,23 @@ export class Grace {
   #until: number | undefined;
   #stopTimer: () => void = () => {};
   /** Connections that were lost since the last progress. */
-  #vain = 0;
-  /** What was acknowledged, or received, over the connection in use. */
+  #lost = 0;
+  /** Bytes of ours were acknowledged over the connection in use. */
   #acknowledged = false;
+  /** Bytes that had been received when it began. */
   #receivedBefore = 0;
 
   constructor(options: GraceOptions) {
     this.#options = options;
   }
 
-  /** What is left of the period that runs, ms; all of it while none does. */
+  /** Rest of the period that runs, ms; a whole period while none does. */
   get leftMs(): number {
     const { clock, ms } = this.#options;
     return this.#until === undefined ? ms : Math.max(0, this.#until - clock.now());
   }
 
-  /** What the last connections have in common, and what to do about it. */
+  /** What the last connections have in common and what to do about it, if anything. */
   get hint(): string | undefined {
     return this.#stalls.hint;
   }
@@ -56,29 +57,29 @@ export class Grace {
   /**
    * The connection is lost.
    *
-   * @param mostMs the wait for the next one is no longer than this.
+   * @param mostMs upper bound of the wait for the next one.
    */
   lost({ heardLate, silent }: LostConnection, cause: Error, mostMs: number): void {
     const { clock, ms, inFlight, received, onOver } = this.#options;
     const progress = this.#acknowledged || received() > this.#receivedBefore;
     this.#stalls.over({ unacknowledged: inFlight(), progress, heardLate, silent });
-    this.#vain++;
+    this.#lost++;
     this.#until ??= clock.now() + ms;
     const waitMs = Math.min(this.leftMs, mostMs);
     const over = () => {
       const within = `within ${Math.min(ms, mostMs) / 1000} s`;
-      const what = this.#vain > 1
-        ? `, ${this.#vain} in a row that carried nothing ${within}`
+      const what = this.#lost > 1
+        ? `, ${this.#lost} in a row that carried nothing ${within}`
         : ` and did not come back ${within}`;
       const hint = this.hint === undefined ? "" : `. ${this.hint}`;
       onOver(`The connection was lost (${cause.message})${what}${hint}`, cause);
     };
-    // At once: another connection that is made just now would have the session go on for its time.
+    // At once: a connection that is made just now would let the session go on past its grace.
     if (waitMs === 0) over();
     else this.#stopTimer = clock.after(waitMs, over);
   }
 
-  /** There is a connection again, which has to show what it carries. */
+  /** There is a connection again; the period goes on until bytes are acknowledged. */
   attached(): void {
     this.#stopTimer();
     this.#acknowledged = false;
@@ -88,16 +89,16 @@ export class Grace {
   /** Bytes of ours were acknowledged: the next loss begins a period of its own. */
   readonly renew = (): void => {
     this.#until = undefined;
-    this.#vain = 0;
+    this.#lost = 0;
     this.#acknowledged = true;
   };
 
   /** Something came from the other end well after the handshake. */
   heardLate(): void {
-    // With bytes on their way, only their acknowledgement shows that the connection carries them.
+    // Where bytes are in flight, only their acknowledgement shows that the connection carries them.
     if (this.#options.inFlight() > 0) return;
     this.#until = undefined;
-    this.#vain = 0;
+    this.#lost = 0;
   }
 
   /** The session is over. */

@@ -1,5 +1,7 @@
 /**
- * Every bound of the tunnel, and of the RPC in it, in one place. Sizes in bytes, times in milliseconds.
+ * Every bound of the tunnel, and of the RPC in it, in one place. Sizes in bytes, times in
+ * milliseconds. Those that the protocol fixes are in docs/tunnel-protocol.md; the rest are this
+ * implementation's choice.
  *
  * @module
  */
@@ -14,22 +16,20 @@ export const MIN_MAX_DATA = 4 * KiB;
 /** Longest text of a RESET, GOAWAY or REFUSE. */
 export const MAX_REASON = 512;
 /** Largest payload of any frame that is not DATA (GOAWAY, RESET, REFUSE with the longest reason). */
-export const MAX_CONTROL = 10 + MAX_REASON;
-/** Streams that may be open at a time, opened by one end. */
+export const MAX_CONTROL: number = 10 + MAX_REASON;
+/** Streams opened by one end that may be open at a time. */
 export const MAX_STREAMS = 256;
 /** Credit that every new stream starts with. */
 export const FIRST_WINDOW = 64 * KiB;
-/**
- * Window of a stream as soon as both ends know of it: for each millisecond of a round trip so much
- * (half a Gbit/s), and no more than that.
- */
+/** Window of a stream once both ends know of it, for each ms of the round trip (half a Gbit/s). */
 export const OPEN_WINDOW_PER_MS = 64 * KiB;
+/** Largest window that the round trip alone gives. */
 export const MOST_OPEN_WINDOW = 4 * MiB;
 /** Largest window of a stream whose reader keeps up with the connection. */
 export const STREAM_WINDOW = 32 * MiB;
 /**
- * What all windows together do not exceed, but for {@link MIN_WINDOW} that each stream has at least;
- * with many streams each gets its share.
+ * Sum of all windows, which the streams share; only {@link MIN_WINDOW}, which each stream has, may
+ * exceed it.
  */
 export const ALL_WINDOWS = 128 * MiB;
 /** A stream's window is never below this, however many there are. */
@@ -37,46 +37,48 @@ export const MIN_WINDOW = 64 * KiB;
 /** Window of stream 0, the RPC. */
 export const RPC_WINDOW = 256 * KiB;
 /**
- * Bytes sent and not yet acknowledged, at most; also the size of the replay buffer. How many there
- * are depends on the connection, see send/flight.ts.
+ * Bytes sent and not acknowledged, at most; also the size of the replay buffer. The cap in use
+ * depends on the connection, see send/flight.ts.
  */
 export const IN_FLIGHT = 64 * MiB;
-/** The same until something was measured. */
+/** The cap until a rate was measured. */
 export const FIRST_IN_FLIGHT = 2 * MiB;
-/** The same on the slowest connection. */
+/** The cap on the slowest connection. */
 export const LEAST_IN_FLIGHT = 256 * KiB;
-/** What may be under way beyond what the connection holds: this long's worth, and no more than that. */
+/** The cap allows at least what the connection carries in this time. */
 export const QUEUE_MS = 10;
+/** The most that {@link QUEUE_MS} may add. */
 export const QUEUE_BYTES = 2 * MiB;
 /** Shortest time over which a rate is measured. */
 export const SHORTEST_ROUND_MS = 2;
-/** DATA payloads need not be smaller than this, however slow the connection. */
+/** DATA payloads are never limited to less than this, however slow the connection. */
 export const MIN_DATA_SENT = 64 * KiB;
 /**
  * Control frames a peer may leave unacknowledged on top of the in-flight cap. Each answers bytes
  * that the peer sent, so only a peer that reads and never acknowledges gets here.
  */
 export const MAX_UNACKED_CONTROL = 1 * MiB;
-/** Received bytes after which an acknowledgement is owed at once, when few come and when many do. */
+/** Received bytes after which an acknowledgement is sent at once. */
 export const ACK_EVERY = 64 * KiB;
+/** The same at a high rate. */
 export const MOST_ACK_EVERY = 512 * KiB;
 /** How long a smaller amount may wait for its acknowledgement. */
 export const ACK_DELAY_MS = 5;
-/** Acknowledgements that are enough in that time. */
+/** Acknowledgements to send in that time at most. */
 export const ACKS_PER_DELAY = 8;
-/** A window that is used up to a half in less than this is too small, however short the round trip. */
+/** A window of which half is used up within this time is too small, however short the round trip. */
 export const WINDOW_MS = 4;
-/** The same where what waits in it is in the way of something else. */
+/** The same for a narrow window, which is kept small because queued bytes add to the downtime. */
 export const NARROW_WINDOW_MS = 1;
-/** Such a window is too large when a half of it lasts this many times as long. */
+/** A narrow window is too large when half of it lasts this many times as long. */
 export const NARROW_SLOW = 4;
-/** Size of the buffers the connection is read into. */
+/** Size of the buffers that the connection is read into. */
 export const READ_BUFFER = 1 * MiB;
-/** Reads under way at a time where each brings no more than a record. */
+/** Reads under way at a time where each returns one TLS record at most. */
 export const READS_AHEAD = 16;
-/** A read is not worth its while into less than this. */
+/** Reads with less room than this cost more system calls than a new buffer does. */
 export const MIN_READ = 256 * KiB;
-/** Read buffers that slow streams may pin; past that their bytes are copied. */
+/** Read buffers that slow streams may pin; above this their bytes are copied. */
 export const MAX_PINNED_READ_BUFFERS = 32;
 /** A piece smaller than this is copied out of the read buffer. */
 export const MIN_PINNED_PIECE = 4 * KiB;
@@ -88,9 +90,9 @@ export const GATHER_FRAME = 16 * KiB;
 export const GATHER_BUFFER = 64 * KiB;
 /** Frames a stream may have waiting for the connection. */
 export const FRAMES_AHEAD = 2;
-/** Preface, HELLO, proof: all of it must be through after this. */
+/** Time for the whole handshake: preface, HELLO and credential. */
 export const HANDSHAKE_MS = 10_000;
-/** Connections that may be in their handshake at a time; one more takes the oldest one's place. */
+/** Handshakes under way at a time; one more closes the oldest. */
 export const MAX_HANDSHAKES = 64;
 /** Sessions that one end serves at a time. */
 export const MAX_SESSIONS = 64;
@@ -108,27 +110,28 @@ export const RTT_PROBE_BYTES = 1 * MiB;
 export const GRACE_MS = 60_000;
 /** Longest grace that a peer may name: one day. */
 export const MAX_GRACE_MS = 86_400_000;
-/** First and longest wait between two attempts to reconnect. */
+/** First wait between two attempts to reconnect; it doubles with each attempt. */
 export const RECONNECT_FIRST_MS = 100;
+/** Longest wait between two attempts to reconnect. */
 export const RECONNECT_LONGEST_MS = 5_000;
-/** How long an end that is done waits for the other one to come back and hear of it. */
+/** How long an end that is done waits for the other one to come back and learn of it. */
 export const LINGER_MS = 5_000;
-/** How long the other end may take to be told why the session is over, and to hang up. */
+/** How long the other end may take to read why the session is over, and to hang up. */
 export const LAST_WORD_MS = 1_000;
 /** How long a clean end may take. */
 export const CLOSE_MS = 10_000;
-/** Shortest secret that is taken. */
+/** Shortest secret that is accepted. */
 export const MIN_SECRET = 16;
-/** Longest secret that is taken. */
+/** Longest secret that is accepted. */
 export const MAX_SECRET = 4 * KiB;
 
 // RPC, on stream 0
 
 /** Longest message: bytes of JSON. */
 export const MAX_MESSAGE = 1 * MiB;
-/** Requests of the other end that may be under way or have answers to send; then its next one waits. */
+/** Requests of the other end that may be under way or wait to be answered; the next one waits. */
 export const MAX_REQUESTS = 64;
 /** Calls of ours that may be under way. */
 export const MAX_CALLS = 1024;
-/** How long the other end may take to connect a stream while the link stands. */
+/** How long the other end may take to connect a stream while the connection is up. */
 export const OPEN_MS = 30_000;

@@ -1,10 +1,17 @@
 /**
- * One session between two ends, one connection under it at a time, many byte streams in it.
- * The protocol is specified in docs/tunnel-protocol.md.
+ * One session between two ends, one connection under it at a time, many byte streams in it
+ * (docs/tunnel-protocol.md).
+ *
+ * `connectSession` and `SessionServer` open a {@link Session}; `splice` joins one of its streams to a
+ * socket. {@link limits} has every bound.
  *
  * @module
  */
 export { type ConnectOptions, connectSession } from "./connect.ts";
+export type { FrameBuffer, FrameSize, ReadBuffer } from "./connection/buffers.ts";
+export type { Liveness } from "./connection/connection.ts";
+export { successorSecret } from "./connection/credential.ts";
+export type { Local, Resumable, SessionIdentity } from "./connection/handshake.ts";
 export {
   ConnectionError,
   ProtocolError,
@@ -12,14 +19,21 @@ export {
   type SessionErrorCode,
   StreamResetError,
 } from "./errors.ts";
-export type { Local } from "./connection/handshake.ts";
-export { successorSecret } from "./connection/credential.ts";
 export * as limits from "./limits.ts";
-export type { Liveness } from "./connection/connection.ts";
-export { MAGIC as PREFACE } from "./wire/layout.ts";
+export type { Piece } from "./receive/pieces.ts";
+export type { OutFrame } from "./send/out_frame.ts";
 export { type ServeOptions, SessionServer } from "./serve.ts";
 export { Session } from "./session.ts";
 export type { LinkChange, SessionState } from "./session_connection.ts";
 export type { SessionOptions } from "./session_parts.ts";
+export type { ReceiverHost } from "./stream/receiver.ts";
+export type { SenderHost } from "./stream/sender.ts";
 export { splice, type SpliceResult } from "./stream/splice.ts";
-export { TunnelStream } from "./stream/stream.ts";
+export { type StreamOutput, type StreamOwner, TunnelStream } from "./stream/stream.ts";
+export type { Hello } from "./wire/hello.ts";
+export {
+  type GoawayCode,
+  MAGIC as PREFACE,
+  type RefuseCode,
+  type ResetCode,
+} from "./wire/layout.ts";

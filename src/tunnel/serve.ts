@@ -1,6 +1,6 @@
 /**
- * The listening end: handshakes on every connection that comes in, new sessions for those that
- * prove themselves, and new connections for sessions that lost theirs.
+ * The listening end: does the handshake on every connection, opens sessions, and gives sessions that
+ * lost their connection a new one.
  *
  * @module
  */
@@ -19,21 +19,28 @@ import * as limits from "./limits.ts";
 import type { Liveness } from "./connection/connection.ts";
 import { Session } from "./session.ts";
 
+/** How to serve sessions. */
 export interface ServeOptions {
+  /** What this end brings to the handshake. */
   readonly local: Local;
+  /** The time. */
   readonly clock: Clock;
+  /** Gets each rejected connection, with the reason. */
   readonly log: Logger;
+  /** Bytes sent and not acknowledged, at most. Default {@link limits.IN_FLIGHT}. */
   readonly inFlight?: number;
+  /** How silence is judged. Default: {@link limits.PING_AFTER_MS}, {@link limits.DEAD_AFTER_MS}. */
   readonly liveness?: Liveness;
-  /** How long a handshake may take, ms. */
+  /** How long a handshake may take, ms. Default {@link limits.HANDSHAKE_MS}. */
   readonly handshakeMs?: number;
-  /** Owns each new session from then on. Must not wait. */
+  /** Takes ownership of each new session. Must not wait. */
   readonly onSession: (session: Session) => void;
 }
 
 /**
- * Accepts connections until it is closed. A connection that fails its handshake is told why,
- * logged, and forgotten; the ones after it are served all the same.
+ * Accepts connections until it is closed, {@link limits.MAX_HANDSHAKES} handshakes and
+ * {@link limits.MAX_SESSIONS} sessions at a time. A connection that fails its handshake gets the
+ * reason (REFUSE) and is logged; it does not affect the others. Owns the acceptor.
  */
 export class SessionServer {
   readonly #options: ServeOptions;
@@ -42,13 +49,14 @@ export class SessionServer {
   readonly #handshakes = new Set<BytePipe>();
   readonly #tasks = new TaskGroup();
 
+  /** Starts to accept connections. */
   constructor(acceptor: Acceptor, options: ServeOptions) {
     this.#acceptor = acceptor;
     this.#options = options;
     this.#tasks.spawn(() => this.#acceptLoop());
   }
 
-  /** Stops listening and ends handshakes under way. Sessions that are open go on as they are. */
+  /** Stops listening and ends the handshakes under way. Open sessions go on. */
   async close(): Promise<void> {
     this.#acceptor.close();
     for (const pipe of this.#handshakes) pipe.close();
@@ -65,7 +73,7 @@ export class SessionServer {
     }
   }
 
-  /** Who has had the longest to prove himself makes room: idle connections keep nobody out. */
+  /** Makes room for a new handshake: idle connections must not keep anybody out. */
   #closeOldest(): void {
     const [oldest] = this.#handshakes;
     if (!oldest) return;
@@ -85,7 +93,7 @@ export class SessionServer {
       const result = await withDeadline(
         clock,
         handshakeMs,
-        "the connecting end to prove itself",
+        "the connecting end's handshake",
         answerHandshake(pipe, local, known),
       );
       if (result.kind === "resumed") {
@@ -108,7 +116,7 @@ export class SessionServer {
       this.#options.onSession(session);
     } catch (error) {
       const from = pipe.peer === undefined ? "" : ` from ${pipe.peer}`;
-      log.log("warning", `a connection${from} was turned away: ${messageOf(error)}`);
+      log.log("warning", `rejected a connection${from}: ${messageOf(error)}`);
       if (error instanceof SessionError) await this.#linger(pipe);
       pipe.close();
     } finally {
@@ -116,7 +124,7 @@ export class SessionServer {
     }
   }
 
-  /** Lets the reason arrive: closing with bytes unread would take it back (RST). */
+  /** Lets the reason arrive: a socket closed with bytes unread discards its last write (RST). */
   async #linger(pipe: BytePipe): Promise<void> {
     const scrap = new Uint8Array(4096);
     const drain = async () => {

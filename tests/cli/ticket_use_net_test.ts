@@ -80,7 +80,7 @@ Deno.test("the source that used a ticket can always come back, and nobody else",
     await lost(await second());
     await lost(await (await source(address, `${dir}/source`))());
     const other = await source(address, `${dir}/other`);
-    await assertRejects(other, SessionError, "ticket was used already");
+    await assertRejects(other, SessionError, "ticket has already been used");
   });
 });
 

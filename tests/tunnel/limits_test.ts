@@ -44,7 +44,7 @@ Deno.test("a session beyond the limit is refused with busy, and an ended session
   const open = [];
   for (let i = 0; i < limits.MAX_SESSIONS; i++) open.push((await intruder()).session);
   const oneMore = async () => await openSession(await network.dial(), LOCAL);
-  const error = await assertRejects(oneMore, SessionError, "64 sessions are open here");
+  const error = await assertRejects(oneMore, SessionError, "The limit of 64 open sessions");
   assertEquals(error.refusal, "busy");
   open[5]!.abort("test over", "stopped");
   await turn();

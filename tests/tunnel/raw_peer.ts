@@ -24,7 +24,7 @@ export function u64(value: number): Uint8Array {
   return bytes;
 }
 
-/** What a raw peer heard: frames with a code have it and their reason as text. */
+/** A frame that a raw peer received; `text` is the reason of a frame that has one. */
 export interface Heard {
   readonly type: number;
   readonly stream: number;
@@ -35,7 +35,7 @@ export interface Heard {
 export const SECRET = new TextEncoder().encode("sixteen bytes ok");
 export const LOCAL = { secret: SECRET, graceMs: 0, version: "1.0.0" };
 
-/** A listening end, and ways to it for those who mean no good. */
+/** A listening end, and raw connections to it. */
 export function listeningEnd(graceMs = 0, handshakeMs = 10_000, inFlight?: number) {
   const quiet = memoryNetwork(() => undefined, { capacity: 1 << 20 });
   const dialled: BytePipe[] = [];
@@ -64,14 +64,14 @@ export function listeningEnd(graceMs = 0, handshakeMs = 10_000, inFlight?: numbe
     network,
     sessions,
     server: {
-      /** Ends the listening end, hangs up, and waits until the sessions have heard of it. */
+      /** Closes the listening end, hangs up, and waits until the sessions have ended. */
       async close(): Promise<void> {
         await server.close();
         for (const pipe of dialled) pipe.close();
         await Promise.all(sessions.map((session) => session.close()));
       },
     },
-    /** A peer that has proved itself and then says what it likes. */
+    /** A peer that has done the handshake and then sends what the test wants. */
     async intruder(sofar: Heard[] = []) {
       const coming = new Promise<Session>((resolve) => waiters.push(resolve));
       const pipe = await network.dial();
@@ -82,7 +82,7 @@ export function listeningEnd(graceMs = 0, handshakeMs = 10_000, inFlight?: numbe
   };
 }
 
-/** Reads frames until the other end hangs up; each is in `heard` as soon as it came. */
+/** Reads frames until the other end hangs up; adds each to `heard` as it comes. */
 export async function listen(pipe: BytePipe, heard: Heard[] = []): Promise<Heard[]> {
   const add = (type: number, stream: number, length: number, text = "") =>
     heard.push({ type, stream, length, text });
@@ -97,12 +97,12 @@ export async function listen(pipe: BytePipe, heard: Heard[] = []): Promise<Heard
   try {
     for (let n; (n = await pipe.read(buffer)) !== null;) parser.push(buffer.subarray(0, n));
   } catch {
-    // It was closed under us, which is an end as well.
+    // The test closed the pipe, which is an end, too.
   }
   return heard;
 }
 
-/** Sends everything, and does not mind when nobody listens any more. */
+/** Sends everything; stops without an error when the other end has hung up. */
 export async function shout(pipe: BytePipe, ...parts: readonly Uint8Array[]): Promise<void> {
   for (const part of parts) {
     try {

@@ -16,7 +16,7 @@ import { sessions } from "./session_pair.ts";
 const GRACE_MS = 60_000;
 const local = { ...LOCAL, graceMs: GRACE_MS };
 
-/** A session with a raw peer; resuming it says what became of that. */
+/** A session with a raw peer, and functions that resume it or expect a refusal. */
 async function resumable() {
   const end = listeningEnd(GRACE_MS);
   const { pipe, session, identity, heard } = await end.intruder();
@@ -41,9 +41,12 @@ async function resumable() {
   return { ...end, pipe, session, identity, heard, resume, refused, end: end_ };
 }
 
-Deno.test("resume: an unknown session and another session's key are refused, the session lives", async () => {
+Deno.test("a resume of an unknown session, or with another session's key, is refused and ends nothing", async () => {
   const { session, identity, refused, intruder, end } = await resumable();
-  await refused(1, 0, "not known here", { id: new Uint8Array(16).fill(7), key: identity.key });
+  await refused(1, 0, "does not know the session", {
+    id: new Uint8Array(16).fill(7),
+    key: identity.key,
+  });
   const other = await intruder();
   await refused(1, 0, "not this session's key", { id: identity.id, key: other.identity.key });
   assertEquals(session.state, "up");
@@ -52,15 +55,15 @@ Deno.test("resume: an unknown session and another session's key are refused, the
   await end();
 });
 
-/** A pipe that remembers what was written to it. */
-function recording(pipe: BytePipe): { readonly pipe: BytePipe; readonly said: Uint8Array[] } {
-  const said: Uint8Array[] = [];
+/** A pipe that records its writes. */
+function recording(pipe: BytePipe): { readonly pipe: BytePipe; readonly written: Uint8Array[] } {
+  const written: Uint8Array[] = [];
   const write = async (from: Uint8Array) => {
     const n = await pipe.write(from);
-    said.push(from.slice(0, n));
+    written.push(from.slice(0, n));
     return n;
   };
-  return { said, pipe: { ...bound(pipe), write } };
+  return { written, pipe: { ...bound(pipe), write } };
 }
 
 function bound(pipe: BytePipe): BytePipe {
@@ -72,7 +75,7 @@ function bound(pipe: BytePipe): BytePipe {
   };
 }
 
-/** All that comes until the other end hangs up, as text. */
+/** Everything that comes until the other end hangs up, as text. */
 async function textOf(pipe: BytePipe): Promise<string> {
   const buffer = new Uint8Array(4096);
   let text = "";
@@ -82,7 +85,7 @@ async function textOf(pipe: BytePipe): Promise<string> {
   return text;
 }
 
-Deno.test("what was recorded of a good handshake, or of a good return, opens nothing when it is played again", async () => {
+Deno.test("a recorded handshake or resume opens nothing when it is replayed", async () => {
   const { server, network, sessions: open, session, identity, end } = await resumable();
   const first = recording(await network.dial());
   await openSession(first.pipe, local);
@@ -90,10 +93,10 @@ Deno.test("what was recorded of a good handshake, or of a good return, opens not
   await resumeSession(back.pipe, local, identity, 1, 0);
   await settle();
   const [known, epoch] = [open.length, session.epoch];
-  for (const { said } of [first, back]) {
+  for (const { written } of [first, back]) {
     const again = await network.dial();
     const heard = textOf(again);
-    await shout(again, ...said);
+    await shout(again, ...written);
     await again.closeWrite();
     const text = await heard;
     assert(/secrets of the two ends are not the same|not this session's key/.test(text), text);
@@ -104,7 +107,7 @@ Deno.test("what was recorded of a good handshake, or of a good return, opens not
   await end();
 });
 
-Deno.test("resume: a number that was used before is refused, the connection in use goes on", async () => {
+Deno.test("a resume with an epoch that was used is refused, and the connection in use goes on", async () => {
   const { session, resume, refused, end } = await resumable();
   const second = await resume(5);
   for (const stale of [5, 4, 0]) await refused(stale, 0, "comes after connection 5");
@@ -113,14 +116,14 @@ Deno.test("resume: a number that was used before is refused, the connection in u
   await end();
 });
 
-Deno.test("resume: the newer of two connections wins and the older one delivers nothing any more", async () => {
+Deno.test("the newer of two connections takes over, and the older one delivers nothing more", async () => {
   const { pipe, session, resume, heard, end } = await resumable();
   const stream = session.accept(1);
   await shout(pipe, frame(wire.DATA, 1, pattern(100)));
   const buffer = new Uint8Array(200);
   assertEquals(await stream.read(buffer), 100);
   const newer = await resume(1);
-  // What it says it has is what it has: the frame is not taken twice.
+  // The number includes the frame, so it is not sent again.
   assertEquals(newer.peerReceived, wire.HEADER_LENGTH + 100);
   await heard;
   await shout(pipe, frame(wire.DATA, 1, new Uint8Array(50)));
@@ -130,14 +133,14 @@ Deno.test("resume: the newer of two connections wins and the older one delivers 
   await end();
 });
 
-Deno.test("resume: a peer that has more than was sent ends the session, with that reason", async () => {
+Deno.test("a resume from beyond what was sent ends the session with that reason", async () => {
   const { session, refused, end } = await resumable();
   await refused(1, 1_000_000, "has 1000000 bytes, but 0 to");
   assertEquals((await session.ended)?.code, "protocol-error");
   await end();
 });
 
-Deno.test("resume: a peer that asks inside a frame, or for what it acknowledged, ends the session", async () => {
+Deno.test("a resume from inside a frame, or from before an acknowledgement, ends the session", async () => {
   for (const [acked, received] of [[0, 5], [wire.HEADER_LENGTH + 10, 0]] as const) {
     const { pipe, session, resume, refused, end } = await resumable();
     const stream = session.accept(1);
@@ -158,20 +161,20 @@ Deno.test("resume: a peer that asks inside a frame, or for what it acknowledged,
   }
 });
 
-Deno.test("resume: a replay that is not what was sent before ends the session", async () => {
+Deno.test("a replay of other bytes than before ends the session", async () => {
   const { pipe, session, resume, heard, end } = await resumable();
   const stream = session.accept(1);
-  // Half of a frame is delivered, then the connection breaks.
+  // The connection breaks after half of a frame.
   await shout(pipe, frame(wire.DATA, 1, pattern(1000)).subarray(0, 500));
   const buffer = new Uint8Array(2000);
   assert(await stream.read(buffer) !== null);
   pipe.close();
   await heard;
   const again = await resume(1);
-  const said = listen(again.pipe);
+  const heardAgain = listen(again.pipe);
   await shout(again.pipe, frame(wire.DATA, 1, pattern(999)));
   assertEquals((await session.ended)?.message.includes("not what was sent before"), true);
-  await said;
+  await heardAgain;
   await end();
 });
 
@@ -198,9 +201,9 @@ Deno.test("single bytes that nobody reads are kept in few pieces", async () => {
   await end();
 });
 
-Deno.test("a session is known by the time the other end hears that it is open", async () => {
+Deno.test("the listening end knows a session before the other end learns that it is open", async () => {
   const { sign } = crypto.subtle;
-  // As it is on a busy machine: a signature takes a turn of the event loop or more.
+  // As on a busy machine: a signature takes a turn of the event loop or more.
   crypto.subtle.sign = async (...args) => {
     await new Promise((resolve) => setTimeout(resolve, 1));
     return await sign.apply(crypto.subtle, args);

@@ -129,7 +129,7 @@ export async function listenTls(
     const reason = socket.authorizationError ?? error;
     const from = socket.remoteAddress ? ` from ${nameOfPeer(socket)}` : "";
     const { message } = tlsError(reason, "certificates", "a client");
-    log(`a connection${from} was turned away: ${message}`);
+    log(`rejected a connection${from}: ${message}`);
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);

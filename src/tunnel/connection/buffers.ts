@@ -1,5 +1,6 @@
 /**
- * Buffers that are used again: the ones the connection is read into and the ones frames are built in.
+ * Pools of reusable buffers: those that the connection is read into and those that frames are built
+ * in.
  *
  * @module
  */
@@ -7,9 +8,9 @@ import * as limits from "../limits.ts";
 import { HEADER_LENGTH } from "../wire/layout.ts";
 
 /**
- * A buffer that the connection is read into, one read behind the other; streams that still hold a
- * piece of it pin it. Once only its reader holds it, it is filled from its start again, where it is
- * still in the processor's cache.
+ * A buffer that the connection is read into, one read behind the other. It counts references: one of
+ * its reader, and one for each piece that a stream has in it. When only the reader's is left it is
+ * filled from its start again, which is still in the processor's cache.
  */
 export class ReadBuffer {
   readonly #bytes = new Uint8Array(limits.READ_BUFFER);
@@ -17,13 +18,15 @@ export class ReadBuffer {
   #used = 0;
   #references = 0;
 
+  /** For the pool. */
   constructor(pool: ReadBufferPool) {
     this.#pool = pool;
   }
 
   /**
-   * The next `most` bytes, or what is left, to read into, with a hold on the buffer; `undefined` when
-   * too little is left to be worth a read.
+   * Retains the buffer and returns room to read into: the next `most` bytes, or the rest.
+   *
+   * @returns `undefined` when the rest is less than a read is worth.
    */
   reserve(most: number): Uint8Array | undefined {
     if (this.#references === 1) this.#used = 0;
@@ -35,22 +38,24 @@ export class ReadBuffer {
     return from === 0 && most >= left ? this.#bytes : this.#bytes.subarray(from, this.#used);
   }
 
-  /** Only `length` bytes of what was reserved were needed; the rest is free if nothing is behind it. */
+  /** Only `length` bytes of the room were needed; the rest is free unless more is reserved behind it. */
   giveBack(room: Uint8Array, length: number): void {
     const unused = room.length - length;
     if (room.byteOffset + room.length === this.#used) this.#used -= unused;
   }
 
+  /** Adds a reference. */
   retain(): void {
     this.#references++;
   }
 
+  /** Removes a reference; the last one puts the buffer back into its pool. */
   release(): void {
     if (--this.#references === 0) this.#pool.put(this);
   }
 }
 
-/** Hands out read buffers and counts those that are out. */
+/** Lends read buffers and counts those that are in use. */
 export class ReadBufferPool {
   #free: ReadBuffer[] = [];
   #out = 0;
@@ -60,7 +65,7 @@ export class ReadBufferPool {
     return this.#out <= limits.MAX_PINNED_READ_BUFFERS;
   }
 
-  /** A buffer with one holder, the caller. */
+  /** A buffer with one reference, the caller's. */
   take(): ReadBuffer {
     this.#out++;
     const buffer = this.#free.pop() ?? new ReadBuffer(this);
@@ -68,7 +73,7 @@ export class ReadBufferPool {
     return buffer;
   }
 
-  /** For ReadBuffer: its last holder let go. */
+  /** For ReadBuffer: its last reference was released. */
   put(buffer: ReadBuffer): void {
     this.#out--;
     if (this.#free.length < limits.MAX_PINNED_READ_BUFFERS) this.#free.push(buffer);
@@ -77,15 +82,17 @@ export class ReadBufferPool {
 
 /** Room for one frame: the header first, the payload behind it. */
 export class FrameBuffer {
+  /** Its size. */
   readonly size: FrameSize;
-  /** Bytes of payload that it takes. */
+  /** Largest payload, bytes. */
   readonly room: number;
   readonly #bytes: Uint8Array;
   readonly #pool: FrameBufferPool;
-  /** What was handed out last: most frames of a bulk stream are of one length. */
+  // Views that are used again, since most frames of a bulk stream have one length.
   #payload: Uint8Array;
   #frame: Uint8Array;
 
+  /** For the pool. */
   constructor(size: FrameSize, pool: FrameBufferPool) {
     this.size = size;
     this.#pool = pool;
@@ -94,7 +101,7 @@ export class FrameBuffer {
     this.#payload = this.#bytes.subarray(HEADER_LENGTH);
   }
 
-  /** The first `most` bytes of the payload, or all there is room for. */
+  /** The first `most` bytes of the payload, or all of it. */
   payload(most: number): Uint8Array {
     const length = Math.min(most, this.room);
     if (this.#payload.length !== length) {
@@ -111,17 +118,18 @@ export class FrameBuffer {
     return this.#frame;
   }
 
-  /** It is free again. */
+  /** Puts the buffer back into its pool. */
   release(): void {
     this.#pool.put(this);
   }
 }
 
+/** `small` for streams that send little, `large` for bulk. */
 export type FrameSize = "small" | "large";
 
 /** Payload of a small frame buffer, bytes. */
 export const SMALL_PAYLOAD = 16 * 1024;
-/** Bytes of payload: for streams that say little, and for bulk. */
+/** Largest payload by size, bytes. */
 const PAYLOAD: Readonly<Record<FrameSize, number>> = {
   small: SMALL_PAYLOAD,
   large: limits.MAX_DATA,
@@ -131,7 +139,7 @@ const MOST_FREE: Readonly<Record<FrameSize, number>> = {
   large: limits.IN_FLIGHT / limits.MAX_DATA,
 };
 
-/** Hands out frame buffers. One comes back when its frame is acknowledged. */
+/** Lends frame buffers. A buffer comes back when its frame is acknowledged. */
 export class FrameBufferPool {
   readonly #free: Readonly<Record<FrameSize, FrameBuffer[]>> = { small: [], large: [] };
 
@@ -139,7 +147,7 @@ export class FrameBufferPool {
     return this.#free[size].pop() ?? new FrameBuffer(size, this);
   }
 
-  /** For FrameBuffer: it is free again. */
+  /** For FrameBuffer: takes it back. */
   put(buffer: FrameBuffer): void {
     const free = this.#free[buffer.size];
     if (free.length < MOST_FREE[buffer.size]) free.push(buffer);

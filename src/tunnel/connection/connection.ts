@@ -5,34 +5,37 @@ import * as limits from "../limits.ts";
 import { FrameParser, type FrameSink } from "../wire/frame.ts";
 import { ConnectionReader } from "./reader.ts";
 
-/** Where what comes in on a connection goes. None of it may wait. */
+/** Takes the frames that come in on a connection. None of its methods may wait. */
 export interface ConnectionInput extends FrameSink {
   readonly readBuffers: ReadBufferPool;
   /** The buffer in which the pieces of the following `dataPiece` calls lie. */
   reading(buffer: ReadBuffer): void;
 }
 
-/** What else a connection needs of its session. None of it may wait. */
+/** What else a connection needs of its session. None of its methods may wait. */
 export interface ConnectionHost {
   /** The next bytes to write, valid until the next call; `undefined` when there is nothing. */
   nextOutput(): Uint8Array | undefined;
-  /** Nothing was heard for a while: a PING is wanted. */
+  /** Nothing was received for a while, or the round trip is to be measured: a PING is wanted. */
   pingWanted(): void;
-  /** The peer broke the protocol; the host says what it has to say and ends the link. */
+  /** The peer broke the protocol; the host sends its reason and ends the connection. */
   faulted(error: ProtocolError): void;
   /** Something came from the other end well after the connection began. Called once. */
   heardLate(): void;
 }
 
-/** How silence is judged, ms. */
+/** How silence is judged (docs/tunnel-protocol.md, section 7). */
 export interface Liveness {
+  /** Silence after which a PING is sent, ms. */
   readonly pingAfterMs: number;
+  /** Silence, or a write without progress, after which the connection is dead, ms. */
   readonly deadAfterMs: number;
 }
 
 /**
- * One connection under a session: the loop that reads, which waits for nothing but the socket, the
- * loop that writes, and the watch over both. Owns the pipe.
+ * One connection under a session: the loop that reads, the loop that writes, and the watch over
+ * both. The read loop waits for the socket and nothing else, or acknowledgements and credit behind
+ * bulk data would wait too. Owns the pipe.
  */
 export class Connection {
   readonly #pipe: BytePipe;
@@ -83,17 +86,17 @@ export class Connection {
     return this.#bytesRead;
   }
 
-  /** Something came from the other end well after the connection began: it passes both ways. */
+  /** Something came from the other end well after the connection began: it works both ways. */
   get heardLate(): boolean {
     return this.#heardLate;
   }
 
-  /** It was given up because nothing came. */
+  /** It was closed because nothing came. */
   get silent(): boolean {
     return this.#silent;
   }
 
-  /** As of the pipe below. */
+  /** As the pipe's. */
   get delaysSmallWrites(): boolean {
     return this.#pipe.delaysSmallWrites ?? false;
   }
@@ -107,7 +110,7 @@ export class Connection {
     return this.#rttMs ?? limits.FIRST_RTT_MS;
   }
 
-  /** A PING goes out now. Of several on their way the first one counts. */
+  /** A PING goes out now. Where several are on their way, the first one counts. */
   pingSent(): void {
     this.#pingAt ??= this.#clock.now();
   }
@@ -137,9 +140,9 @@ export class Connection {
   }
 
   /**
-   * Ends the connection when all that the host has to say is written and the other end has hung up.
-   * Until then what comes is read and thrown away: a socket that is closed with bytes unread takes
-   * back what was written last (TCP sends RST). The host sets the deadline, by `close`.
+   * Ends the connection when the host's output is written and the other end has hung up. Until then
+   * everything that comes is read and dropped: a socket that is closed with bytes unread discards its
+   * last write (TCP sends RST). The host sets the deadline, by `close`.
    */
   closeAfterOutput(cause: Error): void {
     this.#endCause = cause;
@@ -157,7 +160,7 @@ export class Connection {
         }
         this.#heard = true;
         this.#bytesRead += run.length;
-        // A link that was ended meanwhile must not deliver: its numbers are settled.
+        // A connection that was ended meanwhile must not deliver: `received` is final.
         if (this.#cause) return;
         if (this.#endCause) continue;
         this.#input.reading(run.buffer);
@@ -180,7 +183,7 @@ export class Connection {
       while (!this.#cause) {
         const out = this.#host.nextOutput();
         if (out === undefined) {
-          // The session may have come to its end as it looked for something to say.
+          // The session may have ended while it looked for output.
           if (this.#cause) return;
           if (this.#endCause) return await this.#pipe.closeWrite();
           await new Promise<void>((resolve) => this.#wakeWriter = resolve);
@@ -201,19 +204,19 @@ export class Connection {
   }
 
   /**
-   * Silence is counted in ticks of a timer, not in time that passed: a process that was stopped for
-   * a while does not blame its peer for it.
+   * Counts silence in ticks of a timer, not by the clock: a process that was stopped for a while
+   * (SIGSTOP, a busy host) must not take its own pause for the peer's silence.
    */
   #watch(): void {
     const { pingAfterMs, deadAfterMs } = this.#liveness;
     const tick = Math.max(10, Math.min(500, pingAfterMs / 4));
-    // What begins right after a tick is counted from the next one on.
+    // A silence that begins right after a tick is counted from the next one on.
     const isOver = (countedMs: number) => countedMs + tick >= deadAfterMs;
     const onTick = () => {
       if (this.#cause) return;
       const before = this.#silentMs;
       this.#silentMs = this.#heard ? 0 : before + tick;
-      // What came before was on its way with the handshake.
+      // Bytes that came earlier may have been sent together with the handshake.
       if (this.#heard && this.#livedMs >= pingAfterMs / 2 && !this.#heardLate) {
         this.#heardLate = true;
         this.#host.heardLate();
@@ -226,7 +229,7 @@ export class Connection {
       if (isOver(this.#silentMs)) {
         this.#silent = true;
         return this.close(
-          new ConnectionError(`Nothing was heard from the other end for ${deadAfterMs / 1000} s`),
+          new ConnectionError(`The other end sent nothing for ${deadAfterMs / 1000} s`),
         );
       }
       if (isOver(this.#stuckMs)) {
@@ -236,7 +239,7 @@ export class Connection {
       }
       const moved = this.#bytesRead + this.#bytesWritten - this.#bytesAtPing;
       const silent = before < pingAfterMs && this.#silentMs >= pingAfterMs;
-      // Beside finding out silence, a PING now and then tells how long a round trip takes.
+      // A PING also measures the round trip, which the cap on bytes in flight depends on.
       if (silent || moved >= limits.RTT_PROBE_BYTES) {
         this.#bytesAtPing = this.#bytesRead + this.#bytesWritten;
         this.#host.pingWanted();

@@ -2,18 +2,18 @@ import type { BytePipe } from "../../io/mod.ts";
 import type { ReadBuffer, ReadBufferPool } from "./buffers.ts";
 import * as limits from "../limits.ts";
 
-/** Bytes that came in one behind the other, and the buffer in which they lie. */
+/** Consecutive bytes of the connection, and the buffer in which they lie. */
 export interface Run {
-  /** What came is at its start. */
+  /** The bytes are at its start. */
   readonly bytes: Uint8Array;
-  /** How many bytes of it came. */
+  /** How many they are. */
   readonly length: number;
   readonly buffer: ReadBuffer;
 }
 
 /** A read that is under way, or its outcome. */
 class Slot {
-  /** What it reads into, held by the slot. */
+  /** The room that it reads into, in a buffer that the slot has retained. */
   room: Uint8Array | undefined;
   buffer: ReadBuffer | undefined;
   /** Bytes read, `null` at the end of the stream; `undefined` while it is under way. */
@@ -36,23 +36,23 @@ class Slot {
 }
 
 /**
- * Reads a connection into read buffers, whose bytes stay where they are. Where a read brings no more
- * than a record, several are under way at a time, each into its own part of a buffer: a turn of the
- * event loop then brings several records, and those that follow one another without a gap are one
- * run. The pipe stays its owner's.
+ * Reads a connection into read buffers; the bytes are not moved afterwards. Where a read returns one
+ * TLS record at most, several reads are under way at a time, each into its own part of a buffer: one
+ * turn of the event loop then delivers several records, and consecutive ones become one run. Does not
+ * own the pipe.
  */
 export class ConnectionReader {
   readonly #pipe: BytePipe;
   readonly #pool: ReadBufferPool;
-  /** Bytes that one read asks for at most. */
+  /** Room of one read, bytes. */
   readonly #most: number;
   readonly #depth: number;
-  /** The buffer that reads are asked into. */
+  /** The buffer that the next read goes into. */
   #buffer: ReadBuffer;
-  /** The reads under way or not yet handed on, in order. */
+  /** Reads under way or not yet returned, in order. */
   readonly #slots: Slot[] = [];
   readonly #spare: Slot[] = [];
-  /** Where the run lies that was handed out last. */
+  /** The buffer of the run that was returned last. */
   #handedOut: ReadBuffer | undefined;
   #wake: (() => void) | undefined;
   #closed = false;
@@ -68,8 +68,8 @@ export class ConnectionReader {
   /**
    * Waits for the next bytes.
    *
-   * @returns what came, which is the caller's until the next call, longer if it holds the buffer;
-   * `null` at the end of the stream.
+   * @returns a run that is valid until the next call, longer if the caller retains its buffer; `null`
+   * at the end of the stream.
    * @throws {Error} when the connection failed.
    */
   next(): Promise<Run | null> {
@@ -96,13 +96,13 @@ export class ConnectionReader {
     while (this.#slots.length < this.#depth) this.#ask();
     const first = this.#slots[0]!;
     if (first.n === undefined) await new Promise<void>((resolve) => this.#wake = resolve);
-    // The end and errors stay in front: whoever reads again meets them again.
+    // The end and errors stay in front, so that another call gets them again.
     if (first.error !== undefined) throw first.error;
     if (first.n === null) return null;
     return this.#takeRun();
   }
 
-  /** Lets go of all buffers; of those that are being read into as soon as that is over. */
+  /** Releases all buffers; those that are being read into as soon as their read ends. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -111,7 +111,7 @@ export class ConnectionReader {
     for (const slot of this.#slots) if (slot.n !== undefined) slot.buffer!.release();
   }
 
-  /** Room for a read, which holds the buffer that is in use now. */
+  /** Room for a read; it retains the buffer that is in use now. */
   #reserve(): Uint8Array {
     let room: Uint8Array | undefined;
     while ((room = this.#buffer.reserve(this.#most)) === undefined) {
@@ -139,14 +139,14 @@ export class ConnectionReader {
     wake?.();
   }
 
-  /** All that has come and lies in a row, of which the first read is some. */
+  /** All that has come and is consecutive, beginning with the first read. */
   #takeRun(): Run {
     const { buffer, room } = this.#slots[0]!;
     let length = 0;
     for (let slot; (slot = this.#slots[0]) && slot.buffer === buffer;) {
       if (slot.n === undefined || slot.n === null) break;
       if (slot.room!.byteOffset !== room!.byteOffset + length) break;
-      // One hold stays, for the run.
+      // One reference stays, for the run.
       if (slot.room !== room) buffer!.release();
       buffer!.giveBack(slot.room!, slot.n);
       length += slot.n;

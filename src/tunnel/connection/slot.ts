@@ -2,8 +2,8 @@ import * as limits from "../limits.ts";
 import type { Connection } from "./connection.ts";
 
 /**
- * The connection under a session, or none: what the session's parts may ask of it at any time. The
- * session puts a connection in and takes it out, and alone ends it.
+ * The connection under a session, or none. The session's parts use it at any time; the session alone
+ * puts a connection in, takes it out and ends it.
  */
 export class ConnectionSlot {
   #current: Connection | undefined;
@@ -24,7 +24,7 @@ export class ConnectionSlot {
     return this.#current?.rttMs ?? limits.FIRST_RTT_MS;
   }
 
-  /** As of the pipe below. */
+  /** As the pipe's. */
   get delaysSmallWrites(): boolean {
     return this.#current?.delaysSmallWrites ?? false;
   }

@@ -3,8 +3,9 @@ import * as limits from "../limits.ts";
 import type { ConnectionSlot } from "../connection/slot.ts";
 
 /**
- * Counts what came in and says when the peer is to hear of it: at once when much came, else after a
- * short while. Owned by the session; its numbers outlive the connections.
+ * Counts received bytes and decides when to acknowledge them (docs/tunnel-protocol.md, section 6):
+ * at once when many came, else after a short while. Owned by the session; its numbers outlive the
+ * connections.
  */
 export class Acknowledger {
   readonly #clock: Clock;
@@ -26,20 +27,20 @@ export class Acknowledger {
     return this.#received;
   }
 
-  /** An acknowledgement is to go out now. */
+  /** An acknowledgement must be sent now. */
   get due(): boolean {
     return this.#due;
   }
 
-  /** There is something to acknowledge, be it due or not. */
+  /** There is something to acknowledge, whether due or not. */
   get pending(): boolean {
     return this.#received > this.#sent;
   }
 
-  /** A sequenced frame of `bytes` bytes, its header included, is here as a whole. */
+  /** A whole sequenced frame of `bytes` bytes, header included, was received. */
   count(bytes: number): void {
     this.#received += bytes;
-    // What still stood in the buffer behind the frame that ended the session.
+    // Frames may follow in the buffer after the one that ended the session.
     if (this.#stopped) return;
     if (this.#received - this.#sent >= this.#every) {
       if (!this.#due) this.owe();
@@ -48,18 +49,18 @@ export class Acknowledger {
     }
   }
 
-  /** An acknowledgement is due, however little came. */
+  /** An acknowledgement is due, however few bytes came. */
   owe(): void {
     this.#due = true;
     this.#slot.wake();
   }
 
-  /** A new connection: the last acknowledgement may be lost, so it is due once more. */
+  /** A new connection: the last acknowledgement may be lost, so it is due again. */
   restart(): void {
     this.#due = this.#received > 0;
   }
 
-  /** The number to acknowledge; it goes out now. */
+  /** Takes the number to acknowledge; the caller sends it now. */
   take(): number {
     this.#sent = this.#received;
     this.#due = false;
@@ -73,9 +74,9 @@ export class Acknowledger {
   }
 
   /**
-   * One timer at a time, which is left to run when an acknowledgement goes out before it: what came
-   * after that one waits for the timer's next turn. The more came between two turns, the more may
-   * come until an acknowledgement is due.
+   * One timer at a time, which is not cancelled when an acknowledgement is sent before it fires:
+   * cancelling one for each frame costs more. Later bytes wait for its next turn. The more bytes came
+   * between two turns, the more may come until an acknowledgement is due.
    */
   #arm(): void {
     const sent = this.#sent;

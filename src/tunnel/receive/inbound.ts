@@ -10,11 +10,11 @@ import type { TunnelStream } from "../stream/stream.ts";
 import type { StreamTable } from "../stream/table.ts";
 import * as wire from "../wire/layout.ts";
 
-/** What the peer's GOAWAY asks of the session. */
+/** Takes the peer's GOAWAY. */
 export interface InboundHost {
   /** The peer has nothing more to send. */
   peerDone(): void;
-  /** The peer ended the session with an error. */
+  /** The peer ended the session with a reason. */
   endedByPeer(reason: string): void;
 }
 
@@ -27,8 +27,9 @@ export interface InboundOptions {
 }
 
 /**
- * What comes in: takes each frame to whom it concerns, and completes with the next connection the
- * DATA frame that a lost one left half delivered. Owned by the session.
+ * Dispatches incoming frames. When a connection is lost inside a DATA frame, it remembers how many
+ * bytes were delivered and skips as many when the frame comes again (docs/tunnel-protocol.md,
+ * section 6). Owned by the session.
  */
 export class Inbound implements ConnectionInput {
   readonly readBuffers: ReadBufferPool;
@@ -39,7 +40,7 @@ export class Inbound implements ConnectionInput {
   readonly #acks: Acknowledger;
   #readBuffer: ReadBuffer | undefined;
   #target: TunnelStream | undefined;
-  /** A DATA frame that the lost connection left half delivered: its header, and how much. */
+  /** A DATA frame that a lost connection delivered in part: its header, and how many bytes. */
   #partial: { header: FrameHeader; delivered: number } | undefined;
   #current: FrameHeader | undefined;
   #delivered = 0;
@@ -53,7 +54,7 @@ export class Inbound implements ConnectionInput {
     this.#acks = options.acks;
   }
 
-  /** The connection is lost; the next one brings again the frame that it was in the middle of. */
+  /** The connection is lost; an unfinished frame comes again over the next one. */
   connectionLost(): void {
     if (this.#current === undefined) return;
     const { header, delivered } = this.#current === this.#partial?.header
@@ -134,7 +135,7 @@ export class Inbound implements ConnectionInput {
     const finalOffset = getU64(payload, wire.OFFSET_IN_RESET);
     if (finalOffset !== stream.bytesReceived) {
       throw new ProtocolError(
-        `Got a reset of stream ${id} at ${finalOffset}, but ${stream.bytesReceived} bytes of it`,
+        `Got a reset of stream ${id} after ${finalOffset} bytes, but got ${stream.bytesReceived}`,
       );
     }
     const number = new DataView(payload.buffer, payload.byteOffset).getUint16(0);

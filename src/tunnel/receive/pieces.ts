@@ -1,31 +1,32 @@
 import type { ReadBuffer } from "../connection/buffers.ts";
 import * as limits from "../limits.ts";
 
-/** A piece of what came in on a stream; it goes back with `consume` when its bytes are used up. */
+/** Received bytes of a stream; return them with `consume` when they are used up. */
 export interface Piece {
+  /** The bytes. */
   readonly bytes: Uint8Array;
-  /** Where the bytes lie, held until the piece is used up; `undefined`: in memory of their own. */
+  /** The buffer in which they lie, retained until `consume`; `undefined`: in memory of their own. */
   readonly buffer: ReadBuffer | undefined;
 }
 
-/** The pieces that wait for a stream's reader. Holds the read buffers they lie in. */
+/** The pieces that wait for a stream's reader. Retains the read buffers in which they lie. */
 export class PieceQueue {
   #pieces: Piece[] = [];
-  /** Where small pieces that nobody reads yet are gathered. */
+  /** Where small pieces are gathered while nobody reads them. */
   #chunk: Uint8Array | undefined;
   #chunkUsed = 0;
 
-  /** The first piece, with its hold on the buffer; `undefined` when there is none. */
+  /** Takes the first piece, with its reference to the buffer; `undefined` when there is none. */
   shift(): Piece | undefined {
     return this.#pieces.shift();
   }
 
-  /** Puts back what is left of the piece that was taken last, with its hold on the buffer. */
+  /** Puts back the rest of the piece that was taken last, with its reference to the buffer. */
   unshift(piece: Piece): void {
     this.#pieces.unshift(piece);
   }
 
-  /** Adds bytes that stay where they are, in `buffer`; to the last piece where they follow it. */
+  /** Adds bytes that stay in `buffer`; extends the last piece if they follow it there. */
   pin(bytes: Uint8Array, buffer: ReadBuffer): void {
     const last = this.#pieces.length === 0 ? undefined : this.#pieces[this.#pieces.length - 1];
     if (last?.buffer === buffer && endOf(last.bytes) === bytes.byteOffset) {
@@ -44,13 +45,13 @@ export class PieceQueue {
     this.#pieces.push({ bytes: this.#copied(bytes), buffer: undefined });
   }
 
-  /** Lets go of all pieces. */
+  /** Drops all pieces. */
   clear(): void {
     for (const piece of this.#pieces) piece.buffer?.release();
     this.#pieces = [];
   }
 
-  /** Many small pieces become few: a peer that sends single bytes must not cost us an object each. */
+  /** Merges small pieces: a peer that sends single bytes must not cost an object for each. */
   #appendToLast(bytes: Uint8Array): boolean {
     const last = this.#pieces.at(-1);
     const chunk = this.#chunk;
@@ -66,7 +67,7 @@ export class PieceQueue {
     return true;
   }
 
-  /** The bytes in memory of our own, with room behind them where a reader has fallen behind. */
+  /** Copies the bytes; with room for more behind them where other pieces wait already. */
   #copied(bytes: Uint8Array): Uint8Array {
     if (this.#pieces.length === 0 || bytes.length >= limits.COALESCE) return bytes.slice();
     this.#chunk = new Uint8Array(limits.COALESCE);

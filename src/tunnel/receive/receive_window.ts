@@ -1,11 +1,13 @@
 /**
- * What the peer may send on one stream: how much came, how much of it was used up, and how much is
- * allowed beyond that. Offsets count bytes of the stream. Pure; the caller brings the time, in ms.
+ * The credit of one stream (docs/tunnel-protocol.md, section 5): how many bytes came, how many were
+ * consumed, and how many the peer may send beyond those. Offsets count bytes of the stream. Pure; the
+ * caller passes the time, ms.
  *
  * @module
  */
 import * as limits from "../limits.ts";
 
+/** The receive window of one stream. */
 export class ReceiveWindow {
   #received = 0;
   #consumed = 0;
@@ -14,7 +16,7 @@ export class ReceiveWindow {
   #grantedAt: number;
   #narrow = false;
 
-  /** @param first what the peer may send before it is told a limit, bytes. */
+  /** @param first bytes that the peer may send before it gets any credit. */
   constructor(first: number, now: number) {
     this.#limit = first;
     this.#size = first;
@@ -31,7 +33,7 @@ export class ReceiveWindow {
     return this.#limit;
   }
 
-  /** Bytes that the peer was allowed and that were not consumed yet. */
+  /** Bytes that the peer may send beyond those that were consumed. */
   get creditOut(): number {
     return this.#limit - this.#consumed;
   }
@@ -41,47 +43,49 @@ export class ReceiveWindow {
     return this.#consumed >= this.#received;
   }
 
-  /** So much of the window is used up that the peer should be told a new limit. */
+  /** Half of the window is used up: the peer should get a new limit. */
   get worthGranting(): boolean {
     return this.creditOut <= this.#size / 2;
   }
 
+  /** Counts bytes that came. */
   receive(bytes: number): void {
     this.#received += bytes;
   }
 
+  /** Counts bytes that the reader has used up. */
   consume(bytes: number): void {
     this.#consumed += bytes;
   }
 
   /**
-   * The next grant is of this many bytes.
+   * Widens the window; the next grant uses it.
    *
    * @returns false when the window is as large already.
    */
   widen(size: number): boolean {
     if (size <= this.#size) return false;
     this.#size = size;
-    // It is not to be doubled at once.
+    // A grant that follows at once must not double it.
     this.#grantedAt = -Infinity;
     return true;
   }
 
   /**
-   * What waits for the reader is in the way of something else: the window is what the reader uses up in
-   * less time than else, and shrinks when it becomes slower.
+   * Keeps the window small: queued bytes add to the downtime. The reader must be faster for the window
+   * to grow, and a slower reader shrinks it.
    */
   narrow(): void {
     this.#narrow = true;
   }
 
   /**
-   * The limit to tell the peer; it holds from now on. The window doubles while the reader uses up
-   * half of it within a round trip, which means that the peer waits for credit; a reader that is
-   * slower than that has no use for more, it would only stand in a queue. A window that comes in one
-   * burst is granted anew once a round trip and a little, hence the half more.
+   * The limit to send to the peer; it counts from now on. The window doubles while the reader uses up
+   * half of it within a round trip: then the peer waits for credit. A slower reader does not need
+   * more; the bytes would only wait in a queue. The factor 1.5 allows for a window that arrives in
+   * one burst, which is granted again after slightly more than a round trip.
    *
-   * @param most the window is not above this, bytes.
+   * @param most upper bound of the window, bytes.
    */
   grant(now: number, rttMs: number, most: number): number {
     const tookMs = now - this.#grantedAt;

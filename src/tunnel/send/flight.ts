@@ -1,12 +1,12 @@
 /**
- * How many bytes may be under way unacknowledged: enough to keep the connection full, and not much
- * more, for all that stands in a queue makes the RPC wait and the caches cold. Pure; the caller
- * brings the time, in ms.
+ * The cap on bytes in flight (docs/tunnel-protocol.md, section 6): enough to fill the connection and
+ * not much more, because queued bytes delay the RPC and leave the processor's cache. Pure; the
+ * caller passes the time, ms.
  *
- * The rate is measured a round at a time: from some moment until everything sent by then is
- * acknowledged. The cap is twice the highest rate of the last rounds times the shortest round trip, so
- * that a connection that has no queue yet is given twice as much with each round; at least what goes
- * out in QUEUE_MS, because the other end may be kept from its processor for a while.
+ * The rate is measured in rounds: from some moment until everything sent by then is acknowledged.
+ * The cap is twice the highest rate of the last rounds times the shortest round trip, so that it
+ * doubles with each round while the connection has no queue. It is at least what the connection
+ * carries in QUEUE_MS, because the other end may not get its processor for a while.
  *
  * @module
  */
@@ -15,6 +15,7 @@ import * as limits from "../limits.ts";
 /** Rounds whose highest rate counts. */
 const ROUNDS = 8;
 
+/** Measures the connection and sets the cap. Owned by the session. */
 export class FlightCap {
   readonly #most: number;
   readonly #first: number;
@@ -23,13 +24,13 @@ export class FlightCap {
   #rates: number[] = [];
   #startedAt: number | undefined;
   #ackedAtStart = 0;
-  /** The round is over when this much is acknowledged. */
+  /** The round is over when this many bytes are acknowledged. */
   #roundEnd = 0;
   #limited = false;
 
   /**
-   * @param most the cap is never above this, bytes.
-   * @param first the cap until something was measured.
+   * @param most upper bound of the cap, bytes.
+   * @param first the cap until a rate was measured, bytes.
    */
   constructor(most: number, first: number = limits.FIRST_IN_FLIGHT) {
     this.#most = most;
@@ -37,40 +38,40 @@ export class FlightCap {
     this.#cap = this.#first;
   }
 
-  /** Bytes that may be under way. */
+  /** Bytes that may be in flight. */
   get bytes(): number {
     return this.#cap;
   }
 
-  /** The highest that the cap can ever be. */
+  /** Upper bound of the cap, bytes. */
   get most(): number {
     return this.#most;
   }
 
-  /** A DATA frame's payload should not be larger, so that several fit under the cap. */
+  /** Largest payload of a DATA frame that lets several frames fit under the cap, bytes. */
   get frameBytes(): number {
     return Math.max(limits.MIN_DATA_SENT, this.#cap / 4);
   }
 
-  /** The cap kept something from being sent. */
+  /** The cap delayed a frame. */
   limited(): void {
     this.#limited = true;
   }
 
-  /** A new connection: what was measured on the old one says nothing. */
+  /** A new connection: the old one's measurements do not apply. */
   restart(): void {
     this.#startedAt = undefined;
     this.#rates = [];
     this.#cap = Math.min(this.#most, Math.max(this.#cap, limits.FIRST_IN_FLIGHT));
   }
 
-  /** The end of what is measured has been acknowledged: only then does `acked` look at the time. */
+  /** The round is over: call `acked` with the time. */
   isRoundOver(acked: number): boolean {
     return this.#startedAt === undefined || acked >= this.#roundEnd;
   }
 
   /**
-   * The other end has everything below `acked` of the `end` bytes sent in all.
+   * The other end has acknowledged `acked` of the `end` bytes sent in all.
    *
    * @param rttMs the shortest round trip so far.
    */
@@ -94,9 +95,9 @@ export class FlightCap {
     const best = Math.max(...this.#rates);
     const queue = Math.min(limits.QUEUE_BYTES, best * limits.QUEUE_MS);
     const cap = Math.ceil(Math.max(limits.LEAST_IN_FLIGHT, 2 * best * rttMs, queue));
-    // A sender that was not held back tells only that the connection can do so much: a slow start
-    // lowers the cap no further than to what it began with. But a round trip that was measured while
-    // the processes started must not leave it far too high.
+    // A round that the cap did not limit is only a lower bound of the rate: a slow start must not
+    // lower the cap below its first value. But a long round trip that was measured while the
+    // processes started must not leave it far too high.
     const least = this.#limited ? 0 : Math.min(this.#first, this.#cap);
     this.#cap = Math.min(this.#most, Math.max(cap, least));
   }

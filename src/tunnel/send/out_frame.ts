@@ -1,14 +1,18 @@
 import type { FrameBuffer } from "../connection/buffers.ts";
 
-/** A sequenced frame from when it is made until it is acknowledged. */
+/** A sequenced frame, until it is acknowledged. */
 export class OutFrame {
   /** All of it, header and payload. */
   readonly bytes: Uint8Array;
-  /** Session offset behind it, once it has its place in the session's order. */
+  /** Session offset behind it, once its place in the sequence is fixed. */
   end = 0;
   #buffer: Pick<FrameBuffer, "release"> | undefined;
 
-  /** @param buffer what the bytes lie in, where that is used again. */
+  /**
+   * A frame that was not sent yet.
+   *
+   * @param buffer the reusable buffer in which the bytes lie, if any.
+   */
   constructor(bytes: Uint8Array, buffer?: Pick<FrameBuffer, "release">) {
     this.bytes = bytes;
     this.#buffer = buffer;

@@ -9,8 +9,9 @@ import type { ReplayBuffer } from "./replay.ts";
 import type { SendQueue } from "./send_queue.ts";
 import * as wire from "../wire/layout.ts";
 
-/** What a PING holds that measures the round trip, and one that only wants an answer soon. */
+/** Payload of a PING that measures the round trip. */
 const MEASURING = new Uint8Array(8);
+/** Payload of a PING with the flag SOON. */
 const HURRYING = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 1);
 
 export interface OutboundOptions {
@@ -18,17 +19,17 @@ export interface OutboundOptions {
   readonly acks: Acknowledger;
   readonly slot: ConnectionSlot;
   readonly clock: Clock;
-  /** Empty; only the way out changes it. */
+  /** Empty; only this class changes it. */
   readonly replay: ReplayBuffer;
   readonly flight: FlightCap;
-  /** Called when bytes were acknowledged that were not before. Must not wait. */
+  /** Called when more bytes were acknowledged. Must not wait. */
   readonly onProgress: () => void;
 }
 
 /**
- * What goes out on the connection: PING, PONG and ACK, what a lost connection left, and new frames
- * from the queue; small ones are gathered into one write. Keeps what was sent until it is
- * acknowledged. Owned by the session.
+ * The connection's output: PING, PONG and ACK, frames that are sent again after a lost connection,
+ * and new frames from the queue. Gathers small frames into one write. Keeps each sequenced frame
+ * until it is acknowledged. Owned by the session.
  */
 export class Outbound {
   readonly #queue: SendQueue;
@@ -45,7 +46,7 @@ export class Outbound {
   readonly #ack = u64Frame(wire.ACK, 0, 0);
   #postponed: Uint8Array | undefined;
   #pongOwed: Uint8Array | undefined;
-  /** The PONG that is owed may as well be any other bytes. */
+  /** The PING was SOON: any other bytes are an answer, too. */
   #pongCanBeOther = false;
   #pingOwed = false;
 
@@ -78,7 +79,7 @@ export class Outbound {
   /**
    * Owes the answer to a PING with this payload; takes ownership of it.
    *
-   * @param canBeOther any bytes that go out are answer enough.
+   * @param canBeOther the PING was SOON: any other bytes are an answer, too.
    */
   owePong(payload: Uint8Array, canBeOther: boolean): void {
     if (!canBeOther || !this.#pongOwed) {
@@ -88,13 +89,13 @@ export class Outbound {
     this.#slot.wake();
   }
 
-  /** The answer to a PING is here. */
+  /** The answer to a PING came. */
   ponged(payload: Uint8Array): void {
     if (payload[7] === MEASURING[7]) this.#slot.pongReceived();
   }
 
   /**
-   * The other end has `received` bytes.
+   * The other end has acknowledged `received` bytes.
    *
    * @throws {ProtocolError} when that is more than was sent, or inside a frame.
    */
@@ -107,7 +108,7 @@ export class Outbound {
     this.#slot.wake();
   }
 
-  /** @throws {ProtocolError} when a peer that has `received` bytes can't be sent the rest. */
+  /** @throws {ProtocolError} when the bytes after `received` are not all in the replay buffer. */
   checkServable(received: number): void {
     const { acked, end } = this.#replay;
     if (received >= acked && received <= end) return;
@@ -117,9 +118,9 @@ export class Outbound {
   }
 
   /**
-   * A new connection: the other end has `received` bytes, all that follows goes out again.
+   * A new connection: the other end has `received` bytes, the following ones are sent again.
    *
-   * @throws {ProtocolError} when that can't be served; the session can't go on then.
+   * @throws {ProtocolError} when they are not all in the replay buffer; the session is over then.
    */
   restart(received: number): void {
     const before = this.#replay.acked;
@@ -129,7 +130,7 @@ export class Outbound {
     this.#flight.restart();
   }
 
-  /** The connection is gone, and what was to be written next with it. */
+  /** The connection is lost, and the postponed frame with it. */
   connectionLost(): void {
     this.#postponed = undefined;
   }
@@ -163,14 +164,14 @@ export class Outbound {
       this.#pongOwed = undefined;
     }
     if (this.#gathered === 0) return this.#takePostponed();
-    // Its answer carries the acknowledgement that the next small write would wait for.
+    // Nagle's algorithm delays the next small write until this one is acknowledged; the answer is.
     if (!measures && this.#slot.delaysSmallWrites) {
       this.#add(frameOf(wire.PING, 0, HURRYING, wire.FLAG_SOON));
     }
     return this.#gather.subarray(0, this.#gathered);
   }
 
-  /** Small frames as far as there is room; the first one that is not small is held for the next turn. */
+  /** Gathers small frames while there is room; postpones the first frame that does not fit. */
   #gatherSequenced(): void {
     const room = this.#gather.length - 2 * (wire.HEADER_LENGTH + 8);
     let frame: Uint8Array | undefined;
@@ -194,7 +195,7 @@ export class Outbound {
     return postponed;
   }
 
-  /** The next frame in the session's order: what a lost connection left first, then new ones. */
+  /** The next frame in sequence: first those to be sent again, then new ones. */
   #nextSequenced(): Uint8Array | undefined {
     if (!this.#replay.hasNext) {
       const made = this.#queue.next();

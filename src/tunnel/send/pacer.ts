@@ -1,9 +1,11 @@
 /**
- * Holds bulk bytes to a rate: a token bucket that may be overdrawn by one frame. Pure; the caller
- * brings the time, in ms.
+ * Limits bulk bytes to a rate: a token bucket that may be overdrawn by one frame. Pure; the caller
+ * passes the time, ms.
  *
  * @module
  */
+
+/** A token bucket. */
 export class Pacer {
   /** Bytes per second; `Infinity` = no limit. */
   #rate = Infinity;
@@ -21,17 +23,17 @@ export class Pacer {
     this.#at = now;
   }
 
-  /** Milliseconds until bytes may be sent; 0 = now. */
+  /** Time until bytes may be sent, ms; 0 = now. */
   wait(now: number): number {
     if (this.#rate === Infinity) return 0;
-    // 20 ms of idle time may be made good, so that a timer's lateness costs no throughput.
+    // 20 ms of tokens are kept, so that a late timer costs no throughput.
     const burst = this.#rate * 0.02;
     this.#tokens = Math.min(burst, this.#tokens + (now - this.#at) * this.#rate / 1000);
     this.#at = now;
     return this.#tokens >= 0 ? 0 : Math.max(1, -this.#tokens * 1000 / this.#rate);
   }
 
-  /** Takes note of bytes sent. */
+  /** Counts bytes sent. */
   spend(bytes: number): void {
     if (this.#rate !== Infinity) this.#tokens -= bytes;
   }

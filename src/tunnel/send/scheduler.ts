@@ -1,20 +1,20 @@
 /**
- * Who sends next: deficit round robin over the streams that have something to send (Shreedhar and
- * Varghese, 1995). Each turn a stream may send `quantum` bytes; what it could not use for want of a
- * large enough remainder it keeps. Pure.
+ * Deficit round robin over the streams that have something to send (Shreedhar and Varghese, 1995).
+ * In each turn a stream may send `quantum` bytes; it keeps a rest that is too small for its next
+ * frame. Pure.
  *
  * @module
  */
 
-/** What the scheduler asks of a stream. */
+/** What the scheduler needs of a stream. */
 export interface Schedulable {
   /** Size in bytes of the next frame to send; 0 when there is none. */
   readonly nextFrameLength: number;
-  /** The scheduler's own: bytes it may still send in this turn, `undefined` while it has no turn. */
+  /** The scheduler's own: bytes left in this turn, `undefined` while the stream has no turn. */
   deficit: number | undefined;
 }
 
-/** Shares the connection out among streams, byte for byte. */
+/** Divides the connection among streams, by bytes. */
 export class Scheduler<T extends Schedulable> {
   readonly #quantum: number;
   #turn: T[] = [];
@@ -23,14 +23,14 @@ export class Scheduler<T extends Schedulable> {
     this.#quantum = quantum;
   }
 
-  /** The stream has something to send now; does nothing when that is known already. */
+  /** The stream has something to send; may be called again. */
   ready(stream: T): void {
     if (stream.deficit !== undefined) return;
     stream.deficit = this.#quantum;
     this.#turn.push(stream);
   }
 
-  /** The stream has nothing to send any more. */
+  /** The stream has nothing more to send. */
   remove(stream: T): void {
     if (stream.deficit === undefined) return;
     stream.deficit = undefined;
@@ -38,7 +38,7 @@ export class Scheduler<T extends Schedulable> {
   }
 
   /**
-   * The stream whose next frame goes out now, or `undefined` when none has one. The caller takes
+   * The stream whose next frame goes out now; `undefined` when no stream has one. The caller takes
    * exactly one frame from it and then calls `sent`.
    */
   next(): T | undefined {

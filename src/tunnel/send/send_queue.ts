@@ -13,11 +13,11 @@ import type { TunnelStream } from "../stream/stream.ts";
 import type { TableOutput } from "../stream/table.ts";
 import * as wire from "../wire/layout.ts";
 
-/** What the queue asks of its session. */
+/** What the queue needs of its session. */
 export interface SendQueueHost {
   /** Stream 0, which has a turn of its own. */
   readonly rpc: TunnelStream;
-  /** Streams that are open, the RPC's excepted: the last word waits until there is none. */
+  /** Streams that are open, the RPC's excepted: GOAWAY `done` waits until there is none. */
   readonly openStreams: number;
 }
 
@@ -25,7 +25,7 @@ export interface SendQueueOptions {
   readonly host: SendQueueHost;
   readonly clock: Clock;
   readonly slot: ConnectionSlot;
-  /** What was sent so far; the queue only looks at its numbers. */
+  /** The frames sent so far; the queue only reads its numbers. */
   readonly replay: ReplayBuffer;
   readonly flight: FlightCap;
   /** The largest DATA payload that the peer accepts, bytes. */
@@ -33,8 +33,8 @@ export interface SendQueueOptions {
 }
 
 /**
- * The sequenced frames that were not sent yet, and which of them is next: what is owed to the peer,
- * the RPC's frames, those of the streams in turn, the last word. Owned by the session.
+ * Decides which sequenced frame is sent next: CREDIT and RESET, then the RPC's frames and those of
+ * the streams in turn, at last GOAWAY. Owned by the session.
  */
 export class SendQueue implements TableOutput {
   readonly #host: SendQueueHost;
@@ -70,37 +70,37 @@ export class SendQueue implements TableOutput {
     return this.#goaway !== "none";
   }
 
-  /** The other end was told that this one is done. */
+  /** GOAWAY was taken for sending. */
   get goawaySent(): boolean {
     return this.#goaway === "sent";
   }
 
-  /** The other end has all, that this one is done included. */
+  /** The other end has acknowledged everything, GOAWAY `done` included. */
   get goawayAcked(): boolean {
     return this.goawaySent && this.#replay.acked >= this.#goawayEnd;
   }
 
-  /** Holds all streams together, the RPC excepted, to `rate` bytes per second, from now on. */
+  /** Limits all streams together, the RPC excepted, to `rate` bytes per second, from now on. */
   setBandwidth(rate: number): void {
     this.#pacer.setRate(rate, this.#clock.now());
-    // What waits was reckoned with the rate of before.
+    // The wait that is under way was computed with the old rate.
     this.#stopPace?.();
     this.#stopPace = undefined;
     this.#slot.wake();
   }
 
-  /** Says, once all streams are over, that this end is done. */
+  /** Sends GOAWAY `done` once all streams are over. */
   wantGoaway(): void {
     if (this.#goaway === "none") this.#goaway = "wanted";
     this.#slot.wake();
   }
 
-  /** Says before all else that the session is over, and why. */
+  /** Sends GOAWAY with a reason before everything else. */
   sendFatal(code: wire.GoawayCode, reason: string): void {
     this.#fatal = codeFrame(wire.GOAWAY, wire.GOAWAY_CODES[code], reason);
   }
 
-  /** The session is over: nothing is owed any more but to say so. */
+  /** The session is over: only its GOAWAY may still be sent. */
   stop(): void {
     this.#stopPace?.();
     this.#creditOwed.clear();
@@ -153,19 +153,19 @@ export class SendQueue implements TableOutput {
 
   // The order
 
-  /** The next frame to send; it is taken out. `undefined` when none may be sent now. */
+  /** Takes the next frame to send; `undefined` when none may be sent now. */
   next(): OutFrame | undefined {
     if (this.#fatal) {
       const frame = new OutFrame(this.#fatal);
       this.#fatal = undefined;
-      // It is the last word, whatever else was to be said.
+      // No sequenced frame may follow a GOAWAY.
       this.#goaway = "sent";
       return frame;
     }
     if (this.#goaway === "sent") return undefined;
     const control = this.#newControl();
     if (control) return new OutFrame(control);
-    // RPC goes first, but one frame at a time, so that bulk is never shut out by it.
+    // RPC and bulk alternate frame by frame, so that neither can block the other.
     const rpcFirst = this.#rpcTurn;
     this.#rpcTurn = !rpcFirst;
     const made = rpcFirst
@@ -185,7 +185,7 @@ export class SendQueue implements TableOutput {
     if (this.#creditOwed.size === 0 && this.#resetOwed.size === 0) return undefined;
     if (this.#replay.inFlight > this.#flight.most + limits.MAX_UNACKED_CONTROL) {
       throw new ProtocolError(
-        `The other end left ${this.#replay.inFlight} bytes unacknowledged and goes on sending`,
+        `The other end left ${this.#replay.inFlight} bytes unacknowledged and kept sending`,
       );
     }
     for (const stream of this.#creditOwed) {

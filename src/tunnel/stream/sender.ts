@@ -8,6 +8,7 @@ import { DATA, FLAG_FIN, HEADER_LENGTH } from "../wire/layout.ts";
 export interface SenderHost {
   /** The largest DATA payload to send now, bytes. */
   readonly maxData: number;
+  /** A buffer for the next frame. */
   takeFrameBuffer(size: FrameSize): FrameBuffer;
 }
 

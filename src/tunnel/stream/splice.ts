@@ -4,19 +4,46 @@ import type { Piece } from "../receive/pieces.ts";
 import type { TunnelStream } from "./stream.ts";
 import type { ResetCode } from "../wire/layout.ts";
 
-/** How a splice ended. */
+/** The outcome of a splice. */
 export interface SpliceResult {
   /** Bytes from the pipe into the stream. */
   readonly sent: number;
   /** Bytes from the stream into the pipe. */
   readonly received: number;
-  /** The first thing that went wrong; `undefined` when both directions ended with their end mark. */
+  /** The first failure; `undefined` when both directions ended with their end mark. */
   readonly error: Error | undefined;
 }
 
 /**
- * Joins a socket and a stream: bytes both ways, each end passed on as a half-close, each failure as
- * a reset with its reason. Owns both and closes them. Never rejects.
+ * Joins a socket and a stream: bytes both ways. The end of either direction becomes a half-close of
+ * the other side, a failure becomes a reset with its reason. Owns both and closes them. Never
+ * rejects.
+ *
+ * @example An echo server behind a stream
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { readFull, writeAll } from "../../io/mod.ts";
+ * import { memoryPipe } from "../../../tests/support/memory_pipe.ts";
+ * import { sessionPair } from "../../../tests/tunnel/session_pair.ts";
+ *
+ * const { connecting, listening } = await sessionPair();
+ * const stream = connecting.open();
+ * const [near, far] = memoryPipe();
+ * const joined = splice(listening.accept(stream.id), near);
+ *
+ * await writeAll(stream, new Uint8Array([1, 2, 3]));
+ * await stream.closeWrite();
+ * const got = new Uint8Array(3);
+ * await readFull(far, got);
+ * assertEquals(got, new Uint8Array([1, 2, 3]));
+ *
+ * await writeAll(far, new Uint8Array([4, 5]));
+ * await far.closeWrite();
+ * assertEquals(await stream.read(new Uint8Array(9)), 2);
+ * assertEquals(await stream.read(new Uint8Array(9)), null);
+ * assertEquals(await joined, { sent: 2, received: 3, error: undefined });
+ * await Promise.all([connecting.close(), listening.close()]);
+ * ```
  */
 export async function splice(stream: TunnelStream, pipe: BytePipe): Promise<SpliceResult> {
   let error: Error | undefined;
@@ -52,32 +79,32 @@ async function sendAll(pipe: BytePipe, stream: TunnelStream, fail: Fail): Promis
   }
 }
 
-/** What a stream brings, on its way into a pipe; `whole` resolves at the end, however it comes. */
+/** Writes everything that the stream receives to the pipe; resolves at the end, also after a failure. */
 function receiveAll(stream: TunnelStream, pipe: BytePipe, fail: Fail): Promise<void> {
   return new Receiver(stream, pipe, fail).whole;
 }
 
 /**
- * Writes each piece within the call that brings it, where the pipe is free: the bytes are still in the
- * processor's cache then, and no longer once the connection has been read again.
+ * Writes each piece within the call that delivers it, if the pipe is free: the bytes are in the
+ * processor's cache then, and are not once the connection was read again.
  */
 class Receiver {
   readonly #stream: TunnelStream;
   readonly #pipe: BytePipe;
   readonly #fail: Fail;
   readonly #whole = Promise.withResolvers<void>();
-  /** A piece, or the end, is being written, or nothing more will be. */
+  /** A piece or the end is being written, or nothing more will be. */
   #busy = false;
   /** The piece that is being written. */
   #piece: Piece | undefined;
-  /** How much of it is. */
+  /** Bytes of it that are written. */
   #done = 0;
 
   constructor(stream: TunnelStream, pipe: BytePipe, fail: Fail) {
     this.#stream = stream;
     this.#pipe = pipe;
     this.#fail = fail;
-    // A stream that fails while a write is under way must still close the socket.
+    // Close the socket of a stream that fails while a write is under way: the write ends with it.
     stream.ended.then(() => stream.failure && fail(stream.failure));
     stream.onReadable(this.#pump);
     this.#pump();

@@ -6,11 +6,11 @@ import * as limits from "../limits.ts";
 import type { ConnectionSlot } from "../connection/slot.ts";
 import { type StreamOutput, type StreamOwner, TunnelStream } from "./stream.ts";
 
-/** Where the table's streams send, and what it asks of that beside. */
+/** Where the table's streams send. */
 export interface TableOutput extends StreamOutput {
-  /** Resets that wait to be sent; each counts as a stream until it is. */
+  /** Resets that wait to be sent; until then each counts as a stream. */
   readonly resetsOwed: number;
-  /** The stream is over: whatever waits for its turn to send is dropped. */
+  /** The stream is over: its frames that wait for their turn are dropped. */
   forget(stream: TunnelStream): void;
 }
 
@@ -24,9 +24,9 @@ export interface StreamTableOptions {
 }
 
 /**
- * The streams of a session by their ids: makes them, finds them, forgets them when they are over,
- * and shares the windows out among them. The connecting end's streams have odd ids, the listening
- * end's even ones; an id is given once. Owned by the session.
+ * The streams of a session by id: opens them, finds them, forgets them when they are over, and
+ * divides the windows among them. The connecting end's streams have odd ids, the listening end's
+ * even ones; an id is used once. Owned by the session.
  */
 export class StreamTable implements StreamOwner {
   /** Stream 0: there from the beginning, and not counted. */
@@ -44,7 +44,7 @@ export class StreamTable implements StreamOwner {
   #lastRemote = 0;
   #localOpen = 0;
   #remoteOpen = 0;
-  /** Streams of the peer that it gave up before its request to open them was looked at. */
+  /** Streams that the peer reset before its request to open them was handled. */
   readonly #resetEarly = new Set<number>();
 
   constructor(options: StreamTableOptions) {
@@ -65,13 +65,13 @@ export class StreamTable implements StreamOwner {
   }
 
   /**
-   * Makes a stream of ours, with the next id.
+   * Opens a stream with the next id of this end.
    *
    * @throws {RangeError} when as many are open as the peer allows.
    */
   open(): TunnelStream {
     if (this.#localOpen >= this.#peer.maxStreams) {
-      throw new RangeError(`${this.#localOpen} streams are open, the other end allows no more`);
+      throw new RangeError(`${this.#localOpen} streams are open; the other end allows no more`);
     }
     this.#lastLocal += 2;
     this.#localOpen++;
@@ -79,10 +79,10 @@ export class StreamTable implements StreamOwner {
   }
 
   /**
-   * Makes the stream that the peer named.
+   * Opens the stream that the peer named.
    *
-   * @throws {ProtocolError} when the id is not the peer's to give, or was used.
-   * @throws {RangeError} when too many are open, or the peer has given this one up already.
+   * @throws {ProtocolError} when the id is not one of the peer's, or was used.
+   * @throws {RangeError} when too many are open, or the peer has already reset this one.
    */
   accept(id: number): TunnelStream {
     const parity = 1 - this.#localParity;
@@ -93,17 +93,17 @@ export class StreamTable implements StreamOwner {
     }
     this.#lastRemote = id;
     if (this.#remoteOpen + this.#output.resetsOwed >= limits.MAX_STREAMS) {
-      throw new RangeError(`${limits.MAX_STREAMS} streams are open, no more are allowed`);
+      throw new RangeError(`${limits.MAX_STREAMS} streams are open; no more are allowed`);
     }
-    if (this.#resetEarly.delete(id)) throw new RangeError(`Stream ${id} was given up already`);
+    if (this.#resetEarly.delete(id)) throw new RangeError(`Stream ${id} has already been reset`);
     this.#remoteOpen++;
     return this.#register(id);
   }
 
   /**
-   * The stream of that id; `undefined` when it is over.
+   * Finds a stream by its id; `undefined` when it is over.
    *
-   * @throws {ProtocolError} when there never was one.
+   * @throws {ProtocolError} when it was never opened.
    */
   lookup(id: number): TunnelStream | undefined {
     if (id === 0) return this.rpc;
@@ -115,9 +115,9 @@ export class StreamTable implements StreamOwner {
   }
 
   /**
-   * Notes that the peer gives up a stream before its request to open it was looked at.
+   * Notes that the peer resets a stream before its request to open it was handled.
    *
-   * @returns false when it is not such a stream, or too many are noted already.
+   * @returns false when the stream was requested before, or too many are noted.
    */
   noteEarlyReset(id: number): boolean {
     if (this.#isLocal(id) || id <= this.#lastRemote) return false;
@@ -126,7 +126,7 @@ export class StreamTable implements StreamOwner {
     return true;
   }
 
-  /** Forgets a stream that is over; does nothing when that has happened already. */
+  /** Forgets a stream that is over; may be called again. */
   remove(stream: TunnelStream): void {
     if (!this.#streams.delete(stream.id)) return;
     if (this.#isLocal(stream.id)) this.#localOpen--;
@@ -146,7 +146,7 @@ export class StreamTable implements StreamOwner {
     this.remove(stream);
   }
 
-  /** Its share of all windows, of which the others may hold more than theirs from before. */
+  /** Its equal share of all windows, or the rest where older streams have more than theirs. */
   maxWindowFor(stream: TunnelStream): number {
     if (stream === this.rpc) return limits.RPC_WINDOW;
     let others = 0;

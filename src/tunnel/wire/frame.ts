@@ -7,11 +7,15 @@ import { ProtocolError } from "../errors.ts";
 import * as limits from "../limits.ts";
 import * as wire from "./layout.ts";
 
-/** The fixed part of a frame. */
+/** The fixed part of a frame, 12 bytes on the wire (docs/tunnel-protocol.md, section 2). */
 export interface FrameHeader {
+  /** Bytes of payload. */
   readonly length: number;
+  /** One of the frame types of layout.ts, such as {@link wire.DATA}. */
   readonly type: number;
+  /** Such as {@link wire.FLAG_FIN}. */
   readonly flags: number;
+  /** Stream id; 0 for the session and its RPC. */
   readonly stream: number;
 }
 
@@ -31,7 +35,7 @@ export function putHeader(
   putU32(frame, 8, stream);
 }
 
-// A DataView would do the same, but is an object more for each number.
+// By hand: a DataView is one more object for each number on the bulk path.
 
 function putU32(into: Uint8Array, at: number, value: number): void {
   into[at] = value >>> 24;
@@ -60,7 +64,7 @@ export function u64Frame(type: number, stream: number, value: number): Uint8Arra
   return frame;
 }
 
-/** Makes a GOAWAY or REFUSE: a code and a reason, cut to the limit. */
+/** Makes a GOAWAY or REFUSE: a code and a reason, which is cut to {@link limits.MAX_REASON} bytes. */
 export function codeFrame(type: number, code: number, reason: string): Uint8Array {
   const text = reasonBytes(reason);
   const payload = new Uint8Array(2 + text.length);
@@ -110,7 +114,7 @@ function reasonBytes(reason: string): Uint8Array {
   return into.subarray(0, written);
 }
 
-/** What the payload of each type may measure, and where it may stand. */
+/** Length of the payload, flags and stream ids that each type may have. */
 const RULES: Readonly<
   Record<number, { min: number; max: number; flags: number; stream: "zero" | "any" | "not-zero" }>
 > = {
@@ -138,9 +142,22 @@ function rule(length: number) {
 }
 
 /**
- * Reads the header at `at` and holds it against the rules of its type.
+ * Reads the header at `at` and checks it by the rules of its type.
  *
- * @throws {ProtocolError} naming what is wrong; nothing was allocated by then.
+ * @throws {ProtocolError} naming the fault. It is thrown before anything is allocated, so that a
+ * false length costs nothing.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals, assertThrows } from "@std/assert";
+ * import { ProtocolError } from "../errors.ts";
+ * import * as wire from "./layout.ts";
+ *
+ * const frame = u64Frame(wire.ACK, 0, 1234);
+ * assertEquals(parseHeader(frame), { length: 8, type: wire.ACK, flags: 0, stream: 0 });
+ * frame[4] = 99;
+ * assertThrows(() => parseHeader(frame), ProtocolError, "unknown type 99");
+ * ```
  */
 export function parseHeader(bytes: Uint8Array, at = 0): FrameHeader {
   const header = {
@@ -175,11 +192,11 @@ export function parseHeader(bytes: Uint8Array, at = 0): FrameHeader {
   return header;
 }
 
-/** Who gets the frames out of a parser. */
+/** Takes the frames of a parser. */
 export interface FrameSink {
   /** A DATA frame begins. */
   dataBegin(header: FrameHeader): void;
-  /** Some of its payload; `bytes` is a view into what was pushed. May be called many times. */
+  /** A part of its payload; `bytes` is a view into the pushed bytes. May be called many times. */
   dataPiece(header: FrameHeader, bytes: Uint8Array): void;
   /** The DATA frame is complete. */
   dataEnd(header: FrameHeader): void;
@@ -188,8 +205,28 @@ export interface FrameSink {
 }
 
 /**
- * Cuts a byte stream into frames. DATA payloads are handed on in the pieces in which they came,
- * without a copy; all other payloads are small and handed on whole.
+ * Cuts a byte stream into frames. DATA payloads are passed on in the pieces in which they came,
+ * without a copy; all other payloads are small and passed on whole.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import * as wire from "./layout.ts";
+ *
+ * const seen: string[] = [];
+ * const parser = new FrameParser({
+ *   dataBegin: ({ stream, length }) => seen.push(`DATA ${stream}, ${length} bytes`),
+ *   dataPiece: (_, bytes) => seen.push(`piece of ${bytes.length}`),
+ *   dataEnd: () => seen.push("end"),
+ *   control: ({ type }, payload) => seen.push(`type ${type}: ${getU64(payload, 0)}`),
+ * });
+ * const data = frameOf(wire.DATA, 1, new Uint8Array(5));
+ * parser.push(data.subarray(0, 14));
+ * parser.push(data.subarray(14));
+ * parser.push(u64Frame(wire.CREDIT, 1, 65536));
+ * assertEquals(seen, ["DATA 1, 5 bytes", "piece of 2", "piece of 3", "end", "type 17: 65536"]);
+ * assertEquals(parser.atBoundary, true);
+ * ```
  */
 export class FrameParser {
   readonly #sink: FrameSink;
@@ -210,9 +247,9 @@ export class FrameParser {
   }
 
   /**
-   * Takes the first `length` bytes of what came from the connection.
+   * Takes the first `length` bytes, which may end anywhere in a frame.
    *
-   * @throws {ProtocolError} when a header breaks the rules; the parser is of no use then.
+   * @throws {ProtocolError} when a header breaks the rules; do not use the parser afterwards.
    */
   push(bytes: Uint8Array, length = bytes.length): void {
     let at = 0;

@@ -1,5 +1,5 @@
 /**
- * Preface and HELLO, from and to bytes. Pure.
+ * Preface and HELLO, from and to bytes (docs/tunnel-protocol.md, sections 1 and 3). Pure.
  *
  * @module
  */
@@ -9,9 +9,11 @@ import { frameOf } from "./frame.ts";
 import * as limits from "../limits.ts";
 import * as wire from "./layout.ts";
 
-/** What each end says of itself before anything else. */
+/** What each end declares at the start of a connection. */
 export interface Hello {
+  /** Which end it is. */
   readonly role: "connecting" | "listening";
+  /** It has a secret, so the other end needs the same one. */
   readonly hasSecret: boolean;
   /** Largest DATA payload accepted, bytes. */
   readonly maxData: number;
@@ -23,20 +25,21 @@ export interface Hello {
   readonly rpcWindow: number;
   /** How long this end keeps the session without a connection, ms. */
   readonly graceMs: number;
-  /** 16 bytes. */
+  /** 16 bytes; zeros from a connecting end that wants a new session. */
   readonly sessionId: Uint8Array;
-  /** 32 bytes. */
+  /** 32 bytes, fresh for each connection. */
   readonly nonce: Uint8Array;
   /** Version of the program, at most 16 ASCII characters. */
   readonly version: string;
 }
 
-/** The wire's own version as told in a preface. */
+/** The protocol's version, from a preface. */
 export interface WireVersion {
   readonly major: number;
   readonly minor: number;
 }
 
+/** The preface of this version: 16 bytes. */
 export function encodePreface(): Uint8Array {
   const bytes = new Uint8Array(wire.PREFACE_LENGTH);
   bytes.set(wire.MAGIC);
@@ -47,14 +50,16 @@ export function encodePreface(): Uint8Array {
 }
 
 /**
- * @param bytes fewer than it takes when the connection ended after them.
- * @throws {ProtocolError} when it is no preface; the message shows what came instead.
+ * Reads a preface.
+ *
+ * @param bytes 16 bytes, or fewer when the connection ended after them.
+ * @throws {ProtocolError} when it is no preface; the message shows the bytes.
  * @throws {UnexpectedEndError} when it is the beginning of one.
  */
 export function parsePreface(bytes: Uint8Array): WireVersion {
-  // A TLS record of the handshake, or an alert that tells somebody that he does not speak TLS.
+  // A TLS record: of the handshake, or the alert of a TLS server that got something else.
   if ((bytes[0] === 0x16 || bytes[0] === 0x15) && bytes[1] === 0x03) {
-    throw new ProtocolError("The other end speaks TLS, and this end was told to use plain tcp");
+    throw new ProtocolError("The other end speaks TLS, but this end uses plain tcp");
   }
   for (let i = 0; i < wire.MAGIC.length && i < bytes.length; i++) {
     if (bytes[i] !== wire.MAGIC[i]) {
@@ -87,6 +92,9 @@ export function encodeHello(hello: Hello): Uint8Array {
 }
 
 /**
+ * Reads the payload of a HELLO.
+ *
+ * @param payload 96 bytes.
  * @throws {ProtocolError} naming the member that is out of its bounds.
  */
 export function parseHello(payload: Uint8Array): Hello {
@@ -96,7 +104,7 @@ export function parseHello(payload: Uint8Array): Hello {
     throw new ProtocolError(`HELLO names role ${role}, expected 1 or 2`);
   }
   const flags = view.getUint8(1);
-  // A later minor version may define more flags and use reserved bytes; they are not looked at.
+  // Ignore unknown flags and reserved bytes: a later minor version may use them.
   const version = new TextDecoder("latin1").decode(payload.subarray(80, 96)).replace(/\0+$/, "");
   return {
     role: role === wire.ROLE_CONNECTING ? "connecting" : "listening",

@@ -17,11 +17,11 @@
  * HELLO (first frame in each direction, exactly 96 bytes of payload):
  *
  *      0  u8        role: 1 connecting end, 2 listening end
- *      1  u8        flags: bit 0 = this end was given a secret
+ *      1  u8        flags: bit 0 = this end has a secret
  *      2  u16       reserved, 0
  *      4  u32       largest DATA payload this end accepts, bytes
  *      8  u32       streams the other end may have open at a time
- *     12  u32       first window: credit that every new stream starts with, bytes
+ *     12  u32       first window: the credit of every new stream, bytes
  *     16  u32       window of stream 0, bytes
  *     20  u32       grace: how long this end keeps the session without a connection, ms
  *     24  u64       reserved, 0
@@ -32,26 +32,26 @@
  *
  * The other payloads:
  *
- *     AUTH      32 bytes proof
- *     RESUME    u64 epoch, u64 received, 32 bytes proof
- *     RESUMED   u64 received, 32 bytes proof
+ *     AUTH      32 bytes credential
+ *     RESUME    u64 epoch, u64 received, 32 bytes credential
+ *     RESUMED   u64 received, 32 bytes credential
  *     REFUSE    u16 code, UTF-8 reason
  *     ACK       u64 received
- *     PING      8 bytes, any; flag SOON: any other bytes are answer enough
+ *     PING      8 bytes, any; flag SOON: any other bytes are an answer, too
  *     PONG      the 8 bytes of the PING
  *     DATA      bytes of the stream; flag FIN: the stream's last bytes in this direction
  *     CREDIT    u64: bytes of this stream that may have been sent in all
  *     RESET     u16 code, u64 final offset (bytes sent on this stream in all), UTF-8 reason
  *     GOAWAY    u16 code, UTF-8 reason
  *
- * `received` and what ACK tells count the bytes of whole sequenced frames, headers included, since
- * the session began. DATA, CREDIT, RESET and GOAWAY are sequenced; the others belong to one
- * connection and are never sent again.
+ * `received` counts the bytes of whole sequenced frames, headers included, since the session began.
+ * DATA, CREDIT, RESET and GOAWAY are sequenced; the others belong to one connection and are never
+ * sent again.
  *
  * @module
  */
 
-/** What a connection starts with; the first byte is no text, the rest shows mangled line ends. */
+/** The preface's magic: its first byte is no text, its last ones show mangled line ends. */
 export const MAGIC: Uint8Array = Uint8Array.of(
   0x89,
   0x56,
@@ -86,13 +86,13 @@ export const CREDIT = 17;
 export const RESET = 18;
 export const GOAWAY = 19;
 
-/** The types that are counted, acknowledged and replayed are this one and those above it. */
+/** This type and those above it are counted, acknowledged and replayed. */
 export const FIRST_SEQUENCED = DATA;
 
-/** DATA: nothing follows on this stream in this direction. */
+/** DATA: the stream's last bytes in this direction. */
 export const FLAG_FIN = 1;
 
-/** PING: only wants bytes soon, whatever they are; where some go out anyway no PONG need be sent. */
+/** PING: any bytes are an answer; no PONG is needed where others are sent anyway. */
 export const FLAG_SOON = 1;
 
 export const HELLO_LENGTH = 96;
@@ -118,7 +118,7 @@ export const REFUSE_CODES = {
   "busy": 6,
   "malformed": 7,
   "not-allowed": 8,
-} as const;
+} as const satisfies Record<RefuseCode, number>;
 
 /** Why a session ends; the numbers of GOAWAY. */
 export const GOAWAY_CODES = {
@@ -127,17 +127,28 @@ export const GOAWAY_CODES = {
   "flow-control": 2,
   "internal": 3,
   "stopped": 4,
-} as const;
+} as const satisfies Record<GoawayCode, number>;
 
-/** Why a stream is given up; the numbers of RESET. */
+/** Why a stream is reset; the numbers of RESET. */
 export const RESET_CODES = {
   "cancelled": 1,
   "read-failed": 2,
   "write-failed": 3,
   "refused": 4,
   "internal": 5,
-} as const;
+} as const satisfies Record<ResetCode, number>;
 
-export type RefuseCode = keyof typeof REFUSE_CODES;
-export type GoawayCode = keyof typeof GOAWAY_CODES;
-export type ResetCode = keyof typeof RESET_CODES;
+/** Why a connection is refused before the session is open (docs/tunnel-protocol.md, section 2). */
+export type RefuseCode =
+  | "version"
+  | "wrong-secret"
+  | "unknown-session"
+  | "stale-epoch"
+  | "bad-resume"
+  | "busy"
+  | "malformed"
+  | "not-allowed";
+/** Why a session ends (docs/tunnel-protocol.md, section 2). */
+export type GoawayCode = "done" | "protocol-error" | "flow-control" | "internal" | "stopped";
+/** Why a stream is reset (docs/tunnel-protocol.md, section 2). */
+export type ResetCode = "cancelled" | "read-failed" | "write-failed" | "refused" | "internal";

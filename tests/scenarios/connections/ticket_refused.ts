@@ -21,12 +21,12 @@ export const scenario: Scenario = {
     context.note("a secret that is not the ticket's");
     const secret = ticket.slice(0, 43) + "AAAAAAAAAAAAAAAAAAAAA";
     await fails(pair.migrateWith([`${where}/${secret}`]), 3, /secrets of the two ends/);
-    await says(receive, /turned away: The secrets of the two ends are not the same/);
+    await says(receive, /rejected a connection.*: The secrets of the two ends are not the same/);
 
     context.note("the key of another receive");
     const key = "A".repeat(43) + ticket.slice(43);
     await fails(pair.migrateWith([`${where}/${key}`]), 1, /does not hold the ticket's key/);
-    await says(receive, /turned away: .* does not take this end's certificate/);
+    await says(receive, /rejected a connection.*: .* does not take this end's certificate/);
 
     context.note("somebody in between with a certificate of his own");
     using middle = middleman(await makeTicketIdentity());
@@ -53,7 +53,7 @@ export const scenario: Scenario = {
 
     context.note("plain tcp where TLS is spoken, and the reverse");
     await fails(pair.migrateWith([`tcp://127.0.0.1:${port}`]), 1, /speaks TLS/);
-    await says(receive, /turned away: What came from .* is not TLS/);
+    await says(receive, /rejected a connection.*: What came from .* is not TLS/);
     const plain = context.vmferry({
       name: "plain",
       args: [
@@ -64,7 +64,7 @@ export const scenario: Scenario = {
     const plainPort = (await plain.address()).split(":").at(-1);
     const toPlain = pair.migrateWith([`vmferry://127.0.0.1:${plainPort}/${ticket}`]);
     await fails(toPlain, 1, /in the TLS handshake|not TLS/);
-    await says(plain, /turned away: The other end speaks TLS/);
+    await says(plain, /rejected a connection.*: The other end speaks TLS/);
 
     context.note("an environment that would have the keys of TLS written down");
     const logging = ["env", `SSLKEYLOGFILE=${context.dir}/keys`];
@@ -98,10 +98,10 @@ export const scenario: Scenario = {
       ],
     });
     await assertExit(second, 3);
-    if (!/ticket was used already/.test(JSON.stringify(second.events.entries))) {
+    if (!/ticket has already been used/.test(JSON.stringify(second.events.entries))) {
       throw new Error("The second use was not told what it is");
     }
-    await says(receive, /turned away: The ticket was used already/);
+    await says(receive, /rejected a connection.*: This ticket has already been used/);
     await assertExit(migrate, 0);
     await assertExit(receive, 0);
 

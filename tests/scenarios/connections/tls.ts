@@ -31,14 +31,17 @@ export const scenario: Scenario = {
       trusts: foreign,
     });
     await fails(from(trusting), 1, /is not signed by the authority in ca-cert\.pem/);
-    await says(receive, /turned away: .*does not know the authority/);
+    await says(receive, /rejected a connection.*: .*does not know the authority/);
 
     context.note("a client of another authority");
     const stranger = await foreign.folder("stranger", "client", ["source.example"], {
       trusts: pki,
     });
     await fails(from(stranger), 1, /does not take this end's certificate/);
-    await says(receive, /turned away: The certificate of a client is not signed by the authority/);
+    await says(
+      receive,
+      /rejected a connection.*: The certificate of a client is not signed by the authority/,
+    );
 
     context.note("a client without a certificate");
     await noCertificate(`${server}/ca-cert.pem`, port);
@@ -47,7 +50,10 @@ export const scenario: Scenario = {
     context.note("a client of the authority that is not allowed");
     const other = await pki.folder("other", "client", ["other.example"]);
     await fails(from(other), 3, /other\.example is not among those/);
-    await says(receive, /turned away: The certificate of other\.example is not among those/);
+    await says(
+      receive,
+      /rejected a connection.*: The certificate of other\.example is not among those/,
+    );
 
     context.note("a client with the server's kind of certificate");
     const wrongKind = await pki.folder("kind", "server", ["source.example"]);
@@ -67,7 +73,7 @@ export const scenario: Scenario = {
 
     context.note("plain tcp where TLS is spoken, and a ticket's TLS");
     await fails(pair.migrateWith([`tcp://127.0.0.1:${port}`]), 1, /speaks TLS/);
-    await says(receive, /turned away: What came from .* is not TLS/);
+    await says(receive, /rejected a connection.*: What came from .* is not TLS/);
     const bare = context.vmferry({
       name: "bare",
       args: [
@@ -77,7 +83,7 @@ export const scenario: Scenario = {
     });
     const toBare = (await bare.address()).replace("tcp://", "tls://");
     await fails(from(client, toBare), 1, /ended the connection without a word/);
-    await says(bare, /turned away: The other end speaks TLS/);
+    await says(bare, /rejected a connection.*: The other end speaks TLS/);
     const ticket = `vmferry://127.0.0.1:${port}/${"A".repeat(64)}`;
     await fails(pair.migrateWith([ticket]), 1, /ticket is another receive's, or somebody/);
     const plain = await connectTcp("127.0.0.1", port);
@@ -113,7 +119,7 @@ export const scenario: Scenario = {
         args: ["forward", "--json", ...listen(dir), "--to", `x=unix://${context.dir}/x`],
       });
       await fails(from(client, (await wrong.address()).replace("127.0.0.1", host)), 1, reason);
-      await says(wrong, /turned away: /);
+      await says(wrong, /rejected a connection.*: /);
     }
   },
 };
@@ -132,7 +138,7 @@ async function says(ferry: Vmferry, line: RegExp): Promise<void> {
 
 /** It was said so many times, and not one time less. */
 async function turnedAway(ferry: Vmferry, reason: RegExp, times: number): Promise<void> {
-  const all = new RegExp(`turned away: ${reason.source}`, "g");
+  const all = new RegExp(`rejected a connection.*: ${reason.source}`, "g");
   await poll(
     `${ferry.name} to turn ${times} away`,
     () => (ferry.stderr.match(all)?.length ?? 0) >= times || undefined,

@@ -4,7 +4,7 @@ import { connectTcp, listenTcp } from "../../../src/transport/mod.ts";
 import { SessionServer } from "../../../src/tunnel/mod.ts";
 import { LOCAL } from "../raw_peer.ts";
 
-Deno.test("whoever is turned away is named by his address", async () => {
+Deno.test("the log names a rejected connection by its address", async () => {
   const acceptor = listenTcp("127.0.0.1", 0);
   const said = Promise.withResolvers<string>();
   const server = new SessionServer(acceptor, {
@@ -16,7 +16,7 @@ Deno.test("whoever is turned away is named by his address", async () => {
   await pipe.write(new TextEncoder().encode("GET / HTTP/1.1\r\n\r\n"));
   assertMatch(
     await said.promise,
-    new RegExp(`^a connection from 127\\.0\\.0\\.1:${port} was turned away: `),
+    new RegExp(`^rejected a connection from 127\\.0\\.0\\.1:${port}: `),
   );
   pipe.close();
   await server.close();

@@ -1,0 +1,7 @@
+/**
+ * `@std/bytes/concat` as published on npm, with its types.
+ *
+ * @module
+ */
+// @ts-types="./bytes_concat.d.ts"
+export { concat } from "npm:deno-std@1.4.0/bytes/concat.js";
