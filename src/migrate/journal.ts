@@ -5,7 +5,7 @@
  * @module
  */
 import { destinationState, schema } from "../rpc/mod.ts";
-import type { SourceState } from "./handover/source_states.ts";
+import type { SourceState } from "./handover/states.ts";
 
 const { flag, integer, list, nullable, object, text, word } = schema;
 

@@ -12,7 +12,7 @@ export {
 } from "./check.ts";
 export { DestinationMigration } from "./destination/migration.ts";
 export type { DestinationOptions } from "./destination/options.ts";
-export type { DestinationState } from "./handover/destination_states.ts";
+export type { DestinationState } from "./handover/states.ts";
 export { DestinationPeer } from "./source/destination_peer.ts";
 export { adviceOn } from "./advice.ts";
 export { asMigrationError, type FailureKind, MigrationError } from "./errors.ts";

@@ -75,7 +75,7 @@ const blockSample = object({
 /** In the order of the disks that were asked for. */
 const exports = list(object({ disk: name, exportName: text(1024) }), 1024);
 
-/** Where a destination is, see migrate/handover/destination_states.ts. */
+/** Where a destination is, see migrate/handover/states.ts. */
 export const destinationState = word(
   "waiting",
   "prepared",

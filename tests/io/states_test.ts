@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { Machine, silentLogger, type Transitions } from "../../src/io/mod.ts";
-import { DESTINATION } from "../../src/migrate/handover/destination_states.ts";
-import { resumedAt, SOURCE, wordOf } from "../../src/migrate/handover/source_states.ts";
+import { DESTINATION } from "../../src/migrate/handover/states.ts";
+import { resumedAt, SOURCE, wordOf } from "../../src/migrate/handover/states.ts";
 
 const DOOR: Transitions<"open" | "shut", "push" | "lock"> = {
   open: { push: "shut" },

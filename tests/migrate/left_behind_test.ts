@@ -6,8 +6,8 @@ import {
   type SourceRecord,
 } from "../../src/migrate/journal.ts";
 import { isLeft, isOpen, qemuFacts } from "../../src/migrate/handover/recover.ts";
-import type { DestinationState } from "../../src/migrate/handover/destination_states.ts";
-import type { SourceState } from "../../src/migrate/handover/source_states.ts";
+import type { DestinationState } from "../../src/migrate/handover/states.ts";
+import type { SourceState } from "../../src/migrate/handover/states.ts";
 import { QmpClient } from "../../src/qmp/mod.ts";
 import { FakeQemu } from "../support/fake_qemu.ts";
 import { memoryPipe } from "../support/memory_pipe.ts";

@@ -4,11 +4,7 @@ import { RpcError } from "../../rpc/mod.ts";
 import type { Session } from "../../tunnel/mod.ts";
 import type { MigrationError } from "../errors.ts";
 import type { Report } from "../events.ts";
-import {
-  DESTINATION,
-  type DestinationEvent,
-  type DestinationState,
-} from "../handover/destination_states.ts";
+import { DESTINATION, type DestinationEvent, type DestinationState } from "../handover/states.ts";
 import { type DestinationRecord, firstRecord } from "../journal.ts";
 import { COMPARE_SOCKET } from "../storage/access.ts";
 import { DestinationStorage } from "../storage/destination_storage.ts";

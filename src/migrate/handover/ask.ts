@@ -4,7 +4,7 @@ import type { DestinationPeer } from "../source/destination_peer.ts";
 import { MigrationError } from "../errors.ts";
 import type { Report } from "../events.ts";
 import { warnIfStands } from "../guest/run_states.ts";
-import { wordOf } from "./source_states.ts";
+import { wordOf } from "./states.ts";
 
 export interface HandoverOptions {
   /** The session that the migration went over; none where another process had that. */

@@ -6,7 +6,7 @@
  */
 import { type Clock, type Logger, messageOf, systemClock } from "../../io/mod.ts";
 import { MigrationSettings, type QmpClient, queryJobs, queryMigrate } from "../../qmp/mod.ts";
-import type { DestinationState } from "./destination_states.ts";
+import type { DestinationState } from "./states.ts";
 import type { DestinationRecord, JournalRecord, SourceRecord } from "../journal.ts";
 import { MirrorSet } from "../disks/mirror_set.ts";
 import { exportsInQemu, removeExports, stopNbdServer } from "../disks/nbd_exports.ts";
@@ -107,9 +107,8 @@ export interface RecoverOptions {
 export function recoverVerdict(options: RecoverOptions): Verdict {
   const { record, facts, destination, force } = options;
   if (record.side === "source") {
-    // Somebody has made it run again, or it never stopped.
-    if (runs(facts.status)) return "keep";
-    return sourceVerdict({ journal: record.state, destination, force });
+    const { status } = facts;
+    return sourceVerdict({ runs: runs(status), journal: record.state, destination, force });
   }
   return destinationVerdict({
     journal: record.state,

@@ -1,11 +1,12 @@
 /**
  * What is to be done with a guest whose migration was cut off, from what was written down and what
- * is known. Pure; `recover` and `--resume` carry it out, tests/migrate/handover/model_test.ts explores it.
+ * is known, and in which order it is done. Pure; `recover` carries it out, tests/migrate/handover/model/
+ * explores it.
  *
  * @module
  */
-import type { DestinationState } from "./destination_states.ts";
-import { type SourceState, wordOf } from "./source_states.ts";
+import type { DestinationState } from "./states.ts";
+import { type SourceState, wordOf } from "./states.ts";
 
 /** What an end that recovers does with the guest in its QEMU. */
 export type Verdict =
@@ -20,7 +21,29 @@ export type Verdict =
   /** It may run at the other end: nothing is done without the user's word. */
   | "ask";
 
+/** What recover does on either side. */
+export type RecoverAction =
+  /** Undoes what the killed process had begun, its migration of the memory among it. */
+  | "undo"
+  /** Lets the guest run, where it is to. */
+  | "qemu cont"
+  /** Ends QEMU. */
+  | "qemu quit"
+  /** Removes the record and the rest of the run directory, where nothing is left to be done. */
+  | "forget";
+
+/** What follows from each verdict, in this order. The record goes last: a killed recover is repeated. */
+export const RECOVER_LISTS: Readonly<Record<Verdict, readonly RecoverAction[]>> = {
+  "run-here": ["undo", "qemu cont", "forget"],
+  keep: ["undo", "forget"],
+  leave: ["undo", "forget"],
+  discard: ["undo", "qemu quit", "forget"],
+  ask: [],
+};
+
 export interface SourceFacts {
+  /** QEMU runs the guest. */
+  readonly runs: boolean;
   /** What the source's journal says. */
   readonly journal: SourceState;
   /** What the destination answered when it was asked; `undefined`: it was not, or did not answer. */
@@ -30,7 +53,9 @@ export interface SourceFacts {
 }
 
 /** What a source does whose tool was killed. */
-export function sourceVerdict({ journal, destination, force }: SourceFacts): Verdict {
+export function sourceVerdict({ runs, journal, destination, force }: SourceFacts): Verdict {
+  // Somebody has let it run again, or it never stopped.
+  if (runs) return "keep";
   switch (journal) {
     // `finish` was never sent, and without it no destination starts a guest.
     case "prepare":

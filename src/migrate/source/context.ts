@@ -6,7 +6,7 @@ import { FirstCause } from "../first_cause.ts";
 import { GuestStops } from "../guest/pauses.ts";
 import { carriesAsleep, versionOf } from "../guest/run_states.ts";
 import { GuestWatch } from "../guest/watch.ts";
-import type { SourceEvent } from "../handover/source_states.ts";
+import type { SourceEvent } from "../handover/states.ts";
 import type { SourceRecord } from "../journal.ts";
 import { MachineGuard } from "../machine/mod.ts";
 import type { ProgressTicker } from "../progress/ticker.ts";

@@ -1,11 +1,6 @@
 import { Machine } from "../../io/mod.ts";
 import { firstSourceRecord, type SourceRecord } from "../journal.ts";
-import {
-  resumedAt,
-  SOURCE,
-  type SourceEvent,
-  type SourceState,
-} from "../handover/source_states.ts";
+import { resumedAt, SOURCE, type SourceEvent, type SourceState } from "../handover/states.ts";
 import type { SourceOptions } from "./options.ts";
 
 /** States in which the migration may be the reason why the guest is paused. */

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { resumedAt } from "../../../src/migrate/handover/source_states.ts";
+import { resumedAt } from "../../../src/migrate/handover/states.ts";
 import { sourceVerdict } from "../../../src/migrate/handover/verdict.ts";
 
 Deno.test("a journal that is one step late at the switchover leads to the same as one in time", () => {
@@ -7,8 +7,8 @@ Deno.test("a journal that is one step late at the switchover leads to the same a
   for (const destination of [undefined, "prepared", "failed"] as const) {
     for (const force of [false, true]) {
       assertEquals(
-        sourceVerdict({ journal: "ram", destination, force }),
-        sourceVerdict({ journal: "switchover", destination, force }),
+        sourceVerdict({ runs: false, journal: "ram", destination, force }),
+        sourceVerdict({ runs: false, journal: "switchover", destination, force }),
       );
     }
   }

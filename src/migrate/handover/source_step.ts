@@ -1,0 +1,137 @@
+/**
+ * The source's side as data: for each state and event what is done, in this order. Pure; the driver
+ * carries it out, tests/migrate/handover/model/ interprets the same lists.
+ *
+ * @module
+ */
+import type { Lists, StateAction, Step } from "./action.ts";
+import { SOURCE, type SourceEvent, type SourceState } from "./states.ts";
+
+/** What the source does beside the journal, by the kind of thing that it acts on. */
+export type SourceEffect =
+  /** Opens RAM's stream: the destination's QEMU is given its one incoming migration. */
+  | "call stream"
+  /** Asks the destination to load the rest; the next action does not wait. */
+  | "call load"
+  /** Waits for the answer to `load`. */
+  | "wait load"
+  /** Asks the destination to run the guest until there is a word on it (ask.ts). */
+  | "call finish"
+  /** Lets the destination know that this end has heard its word. */
+  | "call status"
+  /** Has the destination undo what it prepared; begun as soon as there is a cause. */
+  | "call abort"
+  /** Waits for the answer to `abort`, unless RAM crosses. */
+  | "wait abort"
+  /** Every mirror is still connected and ready. */
+  | "qemu mirrors-ready"
+  /** Starts the migration of RAM. */
+  | "qemu migrate"
+  /** Ends every mirror, which is ready; the next action does not wait. */
+  | "qemu end-mirrors"
+  /** Waits until every mirror has ended without an error, on the machine of before. */
+  | "wait mirrors"
+  /** Lets QEMU give everything away, and waits for it. */
+  | "qemu migrate-continue"
+  /** Removes the mirrors' jobs and nodes. */
+  | "qemu remove-mirrors"
+  /** Ends QEMU, where that is wanted. */
+  | "qemu quit"
+  /** Resumes the guest here, if it ran before. */
+  | "qemu cont"
+  /** Undoes everything: the sockets, the migration of RAM, the settings, the mirrors. */
+  | "undo"
+  /** Writes down what could not be undone, where there is such a thing. */
+  | "note left"
+  | "report mirror"
+  | "report ram"
+  | "report switchover"
+  | "report handover"
+  | "report done";
+
+export type SourceAction = StateAction<SourceState> | SourceEffect;
+
+/** Of a migration that was not handed over: the guest is ours. */
+const GIVE_UP: readonly SourceAction[] = [
+  "call abort",
+  "enter",
+  // A source that resumes a journal which says `handover` asks for the guest to be run there.
+  "withdraw undone",
+  "wait abort",
+  // QEMU does not resume the guest before its migration is over.
+  "undo",
+  "qemu cont",
+  "note left",
+];
+
+/** Of a guest that is the destination's. */
+const LEAVE: readonly SourceAction[] = [
+  "try to write done",
+  "qemu remove-mirrors",
+  "undo",
+  "note left",
+  "qemu quit",
+  "report done",
+];
+
+export const SOURCE_LISTS: Lists<SourceState, SourceEvent, SourceAction> = {
+  prepare: { prepared: ["write mirror", "enter", "report mirror"], fault: GIVE_UP },
+  mirror: {
+    ready: [
+      "call stream",
+      "qemu mirrors-ready",
+      // Once RAM has begun to cross, no other process can go on with it.
+      "write ram",
+      "enter",
+      "report ram",
+      "qemu migrate",
+    ],
+    fault: GIVE_UP,
+  },
+  ram: {
+    stopped: [
+      // The guest is paused: QEMU gets its command before anything is written.
+      "qemu end-mirrors",
+      "enter",
+      // It leads to the same as `ram`, so the disks need not wait for it.
+      "begin to write switchover",
+      "report switchover",
+      // The last write of the guest is at the destination before its disks are given away.
+      "wait mirrors",
+      "call load",
+      "qemu migrate-continue",
+      "wait load",
+    ],
+    fault: GIVE_UP,
+  },
+  switchover: {
+    crossed: [
+      // It must not come to stand behind the next one.
+      "written",
+      // From the moment that this is written down, only the destination's word brings the guest back.
+      "write handover",
+      "enter",
+      "report handover",
+      "call finish",
+    ],
+    fault: GIVE_UP,
+  },
+  handover: {
+    resumed: ["call finish"],
+    answered: ["enter", ...LEAVE],
+    denied: ["enter", "try to write undone", "undo", "qemu cont", "note left"],
+    silence: ["enter", "try to write unknown", "undo"],
+  },
+  done: { resumed: ["call status", ...LEAVE] },
+  undone: { resumed: ["undo", "qemu cont", "note left"] },
+  unknown: {},
+};
+
+/** What follows from an event; `undefined` where the state does not know it. */
+export function sourceStep(
+  state: SourceState,
+  event: SourceEvent,
+): Step<SourceState, SourceAction> | undefined {
+  const to = SOURCE[state][event];
+  return to && { to, actions: SOURCE_LISTS[state][event] ?? [] };
+}
