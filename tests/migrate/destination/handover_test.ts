@@ -113,17 +113,16 @@ Deno.test("a QEMU that is silent for three minutes after finish is left alone, a
 });
 
 Deno.test("a QEMU that ends after cont leaves the outcome unknown: the source must not run the guest", async () => {
-  const { one, qemu, written, migration, connect } = await loaded({
+  const { one, qemu, written, migration } = await loaded({
     commands: { "cont": () => undefined },
   });
-  const finishing = assertRejects(() => one.finish(true));
+  const finishing = rejects("lost", () => one.finish(true));
   await until("QEMU has cont", () => qemu.count("cont") === 1);
   qemu.fake.close();
   await finishing;
   const error = await assertRejects(() => migration.outcome(), MigrationError);
   assertEquals([error.kind, error.code], ["unknown", "lost"]);
   assertEquals([written.at(-1)?.state, written.some((r) => r.state === "failed")], ["lost", false]);
-  await connect();
   await one.close(100);
 });
 
@@ -237,7 +236,7 @@ Deno.test("a cancel before the journal says starting wins: QEMU gets no cont", a
   await until("the journal is written", journal.isReached);
   const cancelling = migration.cancel(CANCELLED);
   journal.release();
-  await finishing;
+  assertEquals((await finishing).message, "Cancelled here");
   await cancelling;
   await assertRejects(() => migration.outcome(), MigrationError, "Cancelled here");
   assertEquals([qemu.count("cont"), qemu.count("quit"), written.at(-1)?.state], [0, 1, "failed"]);
@@ -262,21 +261,25 @@ Deno.test("a cancel after the journal says starting changes nothing: the guest r
   await end();
 });
 
-Deno.test("no source hears failed before the journal says so", async () => {
+Deno.test("the journal says failed before any source hears of it and before anything is undone", async () => {
   const journal = slowJournal("failed");
   const destination = await loaded(journal);
-  const { one, migration, end } = destination;
+  const { one, qemu, migration, end } = destination;
   const cancelling = migration.cancel(CANCELLED);
   await until("the journal is written", journal.isReached);
+  const given = qemu.fake.received.length;
   const two = await destination.source();
   let heard: string | undefined;
   const asking = two.status("one").then(({ state }) => heard = state);
   await turns();
   assertEquals(heard, undefined);
+  const since = qemu.fake.received.slice(given).map(({ command }) => command);
+  assertEquals(since, ["query-status"]);
   journal.release();
   await asking;
   assertEquals(heard, "failed");
   await cancelling;
+  assertEquals(qemu.count("quit"), 1);
   await Promise.all([one.close(100), two.close()]);
   await end();
 });

@@ -122,3 +122,45 @@ Deno.test("a source that compares nothing, as before 1.1, is warned", async () =
   await Promise.all([older.close(), current.close()]);
   await destination.end();
 });
+
+Deno.test("the journal says that RAM comes before QEMU gets migrate-incoming", async () => {
+  const order: string[] = [];
+  const destination = await fakeDestination(systemClock, {
+    "migrate-incoming": () => {
+      order.push("migrate-incoming");
+      return { return: {} };
+    },
+  }, {
+    onWrite: ({ incomingStarted }) =>
+      Promise.resolve(void order.push(`started ${incomingStarted}`)),
+  });
+  const source = await destination.source();
+  await source.prepare(announced("one"), never);
+  order.length = 0;
+  await source.openChannel("ram");
+  assertEquals(order, ["started true", "migrate-incoming"]);
+  // QEMU takes one in its life.
+  await assertRejects(() => source.openChannel("ram"), RpcError);
+  assertEquals(order.length, 2);
+  await source.close(100);
+  await destination.end();
+});
+
+Deno.test("the journal has the exports and the settings before QEMU is changed", async () => {
+  const order: string[] = [];
+  const noted = (command: string) => () => {
+    order.push(command);
+    return { return: {} };
+  };
+  const destination = await fakeDestination(systemClock, {
+    "migrate-set-capabilities": noted("migrate-set-capabilities"),
+    "nbd-server-start": noted("nbd-server-start"),
+  }, {
+    onWrite: ({ state, exports }) => Promise.resolve(void order.push(`${state} ${exports.length}`)),
+  });
+  const source = await destination.source();
+  await source.prepare(announced("one"), never);
+  assertEquals(order, ["waiting 1", "migrate-set-capabilities", "nbd-server-start", "prepared 1"]);
+  await source.close(100);
+  await destination.end();
+});
