@@ -11,6 +11,7 @@ import {
   queryMigrate,
 } from "../../qmp/mod.ts";
 import type { GuestDescription, Params } from "../../rpc/mod.ts";
+import { migrationBlockers } from "./blockers.ts";
 import { ASLEEP } from "./watch.ts";
 import { carriesAsleep, runs, versionOf } from "./run_states.ts";
 import { compareGuests, type DiskChoice, type DiskPair, matchDisks } from "../disks/plan.ts";
@@ -57,7 +58,7 @@ export async function sourceProblems(qmp: QmpClient, guest: Guest): Promise<stri
     const why = undone ? `: ${STUCK}` : ", expected running or paused";
     problems.push(`the guest is in state "${guest.status}"${why}`);
   }
-  for (const reason of migration.blockedReasons) {
+  for (const reason of await migrationBlockers(qmp)) {
     problems.push(`QEMU says: ${reason}${isNvme(reason) ? `: ${NVME}` : ""}`);
   }
   // QEMU 11.1 names no blocker and does not survive the attempt, and the guest with it.
