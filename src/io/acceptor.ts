@@ -10,6 +10,8 @@ export interface Acceptor {
    * @returns `undefined` once the acceptor is closed.
    */
   accept(): Promise<BytePipe | undefined>;
+  /** Resolves when no further connection can come. Absent where one always can. */
+  readonly over?: Promise<void>;
   /** Stops listening and removes what was bound. Connections that were accepted stay. */
   close(): void;
 }

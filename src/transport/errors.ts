@@ -26,3 +26,8 @@ function isUnanswered(error: unknown): boolean {
   }
   return false;
 }
+
+/** An address, the value of a flag or a file that the user named is wrong; the message says how. */
+export class InputError extends Error {
+  override name = "InputError";
+}

@@ -1,17 +1,33 @@
 /**
- * What a tunnel, a QMP connection or a mirror can run over.
+ * What a session, a QMP connection or a mirror can run over. Imports `io` alone.
  *
  * @module
  */
-export { TransportError } from "./errors.ts";
-export { connectSsh, sshEnded, type SshOptions } from "./ssh/ssh.ts";
-export { stdioPipe } from "./stdio.ts";
+export { InputError, TransportError } from "./errors.ts";
+export { sshEnded } from "./ssh/ssh.ts";
 export {
-  makeTicketIdentity,
-  PUBLIC_KEY_LENGTH,
-  type TicketIdentity,
-} from "./ticket/self_signed.ts";
+  type Address,
+  formatAddress,
+  listenerOf,
+  parseAddress,
+  splitAddress,
+  transportOf,
+  TRANSPORTS,
+  withoutSecret,
+} from "./table.ts";
 export { connectTcp, listenTcp } from "./tcp.ts";
-export { connectTls, listenTls, type TlsCredentials } from "./tls/tls.ts";
-export { connectTicket, listenTicket } from "./ticket/ticket.ts";
-export { connectUnix, listenUnix } from "./unix.ts";
+export { makeTicketIdentity, type TicketIdentity } from "./ticket/self_signed.ts";
+export { Ticket } from "./ticket/ticket.ts";
+export type {
+  AddressedTransport,
+  ClosedMode,
+  DialContext,
+  End,
+  FlagValues,
+  Listen,
+  ListenContext,
+  ReadPrivate,
+  Transport,
+  TransportFlag,
+} from "./transport.ts";
+export { checkSocketPath, connectUnix, listenUnix, parseSocketPath } from "./unix.ts";

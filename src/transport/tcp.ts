@@ -1,12 +1,40 @@
 import type { Acceptor, BytePipe } from "../io/mod.ts";
 import { acceptFrom, dialled } from "./accept.ts";
 import { TransportError } from "./errors.ts";
-import { bracketed } from "./host.ts";
+import { formatHostPort, isLoopback, parseHostPort } from "./host.ts";
+import type { AddressedTransport } from "./transport.ts";
+
+/** `tcp://HOST:PORT`. */
+export interface TcpAddress {
+  readonly transport: "tcp";
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Plain TCP. */
+export const tcp: AddressedTransport<TcpAddress> = {
+  name: "tcp",
+  scheme: "tcp",
+  form: "tcp://HOST:PORT",
+  about: "not encrypted",
+  encryption: "none",
+  authenticates: false,
+  hasSecret: false,
+  mayReconnect: true,
+  startsPeer: false,
+  leastConnectMs: 0,
+  flags: [],
+  parse: (rest, end) => ({ transport: "tcp", ...parseHostPort("tcp", rest, end) }),
+  format: (address) => `tcp://${formatHostPort(address)}`,
+  isLocal: ({ host }) => isLoopback(host),
+  prepareDial: ({ host, port }) => Promise.resolve((signal) => connectTcp(host, port, signal)),
+  prepareListen: () => Promise.resolve(({ host, port }) => Promise.resolve(listenTcp(host, port))),
+};
 
 /**
  * Connects to a TCP port, without delaying small writes (TCP_NODELAY).
  *
- * @throws {Error} naming the address and why, when nobody answers there.
+ * @throws {TransportError} naming the address and why, when nobody answers there.
  */
 export async function connectTcp(
   host: string,
@@ -14,7 +42,7 @@ export async function connectTcp(
   signal?: AbortSignal,
 ): Promise<BytePipe & Deno.TcpConn> {
   const conn = await dialled(
-    `tcp://${bracketed(host)}:${port}`,
+    `tcp://${formatHostPort({ host, port })}`,
     Deno.connect({ transport: "tcp", hostname: host, port }),
     signal,
   );
@@ -25,10 +53,10 @@ export async function connectTcp(
 /**
  * Listens on a TCP port; port 0 picks a free one.
  *
- * @throws {Error} naming the address, when it is taken or not this host's.
+ * @throws {TransportError} naming the address, when it is taken or not this host's.
  */
 export function listenTcp(host: string, port: number): Acceptor {
-  const name = `tcp://${bracketed(host)}:${port}`;
+  const name = `tcp://${formatHostPort({ host, port })}`;
   let listener: Deno.TcpListener;
   try {
     listener = Deno.listen({ transport: "tcp", hostname: host, port });
@@ -36,7 +64,7 @@ export function listenTcp(host: string, port: number): Acceptor {
     const message = `Can't listen on ${name}: ${(error as Error).message}`;
     throw new TransportError(message, { cause: error });
   }
-  return acceptFrom(listener, `tcp://${bracketed(host)}:${listener.addr.port}`, {
+  return acceptFrom(listener, `tcp://${formatHostPort({ host, port: listener.addr.port })}`, {
     prepare: (conn) => (conn as Deno.TcpConn).setNoDelay(true),
   });
 }

@@ -1,11 +1,69 @@
 import type { Acceptor, BytePipe } from "../io/mod.ts";
-import { TransportError } from "./errors.ts";
+import { InputError, TransportError } from "./errors.ts";
+import type { AddressedTransport } from "./transport.ts";
 import { acceptFrom, dialled } from "./accept.ts";
+
+/** `unix:///PATH`. */
+export interface UnixAddress {
+  readonly transport: "unix";
+  readonly path: string;
+}
+
+/** A UNIX socket that only its user may use. */
+export const unix: AddressedTransport<UnixAddress> = {
+  name: "unix",
+  scheme: "unix",
+  form: "unix:///PATH",
+  about: "a UNIX socket on this host",
+  encryption: "none",
+  // By the mode of the socket file.
+  authenticates: true,
+  hasSecret: false,
+  mayReconnect: true,
+  startsPeer: false,
+  leastConnectMs: 0,
+  flags: [],
+  parse: (rest) => ({ transport: "unix", path: parseSocketPath(rest) }),
+  format: ({ path }) => `unix://${path}`,
+  isLocal: () => true,
+  prepareDial: ({ path }) => Promise.resolve((signal) => connectUnix(path, signal)),
+  prepareListen: () => Promise.resolve(({ path }) => listenUnix(path)),
+};
+
+/** Longest path of a UNIX socket, bytes (`sun_path` without its end, unix(7)). */
+const MAX_SOCKET_PATH = 107;
+
+/**
+ * The absolute path of a UNIX socket.
+ *
+ * @throws {InputError} when it is not absolute or longer than the kernel takes.
+ */
+export function parseSocketPath(path: string): string {
+  if (!path.startsWith("/") || path === "/") {
+    throw new InputError(`got path "${path}", expected an absolute one: unix:///run/x.sock`);
+  }
+  return checkSocketPath(path);
+}
+
+/**
+ * The path of a UNIX socket, absolute or not.
+ *
+ * @throws {InputError} when it is longer than the kernel takes.
+ */
+export function checkSocketPath(path: string): string {
+  const { length } = new TextEncoder().encode(path);
+  if (length > MAX_SOCKET_PATH) {
+    throw new InputError(
+      `the path has ${length} bytes, a UNIX socket's has ${MAX_SOCKET_PATH} at most`,
+    );
+  }
+  return path;
+}
 
 /**
  * Connects to a UNIX socket.
  *
- * @throws {Error} naming the path and why: no such file, no permission, no socket, nobody listening.
+ * @throws {TransportError} naming the path and why: no such file, no permission, no socket, nobody listening.
  */
 export function connectUnix(path: string, signal?: AbortSignal): Promise<BytePipe> {
   const connecting = Deno.connect({ transport: "unix", path })
@@ -19,7 +77,7 @@ export function connectUnix(path: string, signal?: AbortSignal): Promise<BytePip
  * Listens on a UNIX socket that only this user may use (mode 0600), and removes it when closed. A
  * socket file that nobody listens on any more is replaced.
  *
- * @throws {Error} naming the path, when it can't be had.
+ * @throws {TransportError} naming the path, when it can't be had.
  */
 export async function listenUnix(path: string): Promise<Acceptor> {
   let listener: Deno.UnixListener;

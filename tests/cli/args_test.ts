@@ -41,9 +41,8 @@ Deno.test("a migrate with everything is read as it was meant", () => {
       inFlight: undefined,
       socketOwner: undefined,
       ticketFile: undefined,
-      tlsDir: undefined,
-      allowClients: [],
-      ssh: undefined,
+      transportFlags: {},
+      peerArgs: [],
     },
   );
 });
@@ -137,7 +136,7 @@ const WRONG: readonly [string, string][] = [
   ["migrate --qmp /q ssh://-u@h", "expected ssh://"],
   ["migrate --qmp /q ssh://h:0", "expected ssh://"],
   ["migrate --qmp /q --remote-qmp /r tcp://h:1", "goes with ssh:// only"],
-  ["migrate --qmp /q tcp://h:1 -- --disk a", "goes to the vmferry of ssh:// only"],
+  ["migrate --qmp /q tcp://h:1 -- --disk a", "go to the vmferry of ssh:// only"],
   ["receive --qmp /q --listen ssh://h", "is for the source"],
   ["recover --qmp /q ssh://h", "run 'vmferry recover' on that host"],
   ["migrate --qmp /q vmferry://h:1", "lacks its ticket"],
@@ -265,11 +264,10 @@ Deno.test("ssh:// names a host, and what runs there is put together", () => {
   assertEquals(command.destination, {
     ...{ transport: "ssh", user: "root", host: "fe80::1", port: 22 },
   });
-  assertEquals(command.ssh, {
-    options: ["Port=7"],
-    command: "vmferry",
-    args: ["receive", "--stdio", "--quiet", "--qmp", "/r", "--disk", "a=b"],
-  });
+  assertEquals(command.transportFlags, { "ssh-option": ["Port=7"] });
+  assertEquals(command.peerArgs, [
+    ...["receive", "--stdio", "--quiet", "--qmp", "/r", "--disk", "a=b"],
+  ]);
 });
 
 Deno.test("a socket's owner is a user's name or number, and a group's", () => {

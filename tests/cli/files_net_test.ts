@@ -5,7 +5,8 @@ import { runBase } from "../../src/cli/run/base.ts";
 import { PrivateRunDir } from "../../src/cli/run/run_dir.ts";
 import { readSecret } from "../../src/cli/endpoint/secret.ts";
 import { giveTo } from "../../src/cli/run/socket_owner.ts";
-import { readCredentials } from "../../src/cli/endpoint/tls_dir.ts";
+import { readPrivate } from "../../src/cli/endpoint/private_file.ts";
+import { readCredentials } from "../../src/transport/tls/credentials.ts";
 import { UsageError } from "../../src/cli/args/usage_error.ts";
 import { listenUnix } from "../../src/transport/mod.ts";
 import { inFolder } from "../support/in_folder.ts";
@@ -261,8 +262,16 @@ Deno.test("another user's file is nobody's secret here, and who can write an aut
     const authority = `${dir}/ca-cert.pem`;
     await Deno.writeTextFile(authority, "-----BEGIN CERTIFICATE-----");
     await Deno.chmod(authority, 0o664);
-    await assertRejects(() => readCredentials(dir, "server"), UsageError, "chmod go-w");
+    await assertRejects(
+      () => readCredentials(dir, "server", readPrivate),
+      UsageError,
+      "chmod go-w",
+    );
     await Deno.chmod(authority, 0o644);
-    await assertRejects(() => readCredentials(dir, "server"), UsageError, "server-cert.pem");
+    await assertRejects(
+      () => readCredentials(dir, "server", readPrivate),
+      UsageError,
+      "server-cert.pem",
+    );
   });
 });

@@ -45,7 +45,7 @@ Deno.test("what is not encrypted is told, on both ends", async () => {
     const secret = `${dir}/secret`;
     await Deno.writeTextFile(secret, "sixteen bytes ok", { mode: 0o600 });
     const safety = ["--insecure", "--secret-file", secret];
-    const words = "is not encrypted: whoever is on the way can read";
+    const words = "is not encrypted: others on the way can read";
     const near = await vmferry(
       ["migrate", "--qmp", `${dir}/none`, ...safety, "tcp://192.0.2.1:7450"],
     );

@@ -1,10 +1,10 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { parseAddress } from "../../src/cli/endpoint/address.ts";
-import { checkSafety } from "../../src/cli/endpoint/endpoint.ts";
+import { parseDestination } from "../../src/cli/endpoint/address.ts";
+import { checkSafety } from "../../src/cli/endpoint/safety.ts";
 import { UsageError } from "../../src/cli/args/usage_error.ts";
 
 const check = (address: string, insecure: boolean, secretFile?: string) =>
-  checkSafety(parseAddress(address, "x"), { insecure, secretFile });
+  checkSafety(parseDestination(address, "x"), { insecure, secretFile });
 
 Deno.test("plain tcp beyond this machine takes --insecure and a secret, and is warned of", () => {
   for (const address of ["tcp://10.0.0.1:1", "tcp://0.0.0.0:1", "tcp://[::]:1", "tcp://host:1"]) {

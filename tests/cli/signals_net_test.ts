@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { connectSsh } from "../../src/transport/mod.ts";
+import { connectSsh } from "../../src/transport/ssh/ssh.ts";
 import { WaitingQemu } from "../support/fake_destination.ts";
 import { inFolder } from "../support/in_folder.ts";
 import { MAIN } from "../support/program.ts";

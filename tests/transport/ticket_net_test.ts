@@ -1,11 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type BytePipe, silentLogger, systemClock, writeAll } from "../../src/io/mod.ts";
-import {
-  connectTcp,
-  connectTicket,
-  listenTicket,
-  makeTicketIdentity,
-} from "../../src/transport/mod.ts";
+import { connectTcp, makeTicketIdentity } from "../../src/transport/mod.ts";
+import { connectTicket, listenTicket } from "../../src/transport/ticket/connection.ts";
 import {
   connectSession,
   type Local,

@@ -1,9 +1,10 @@
 import { TLSSocket } from "node:tls";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type BytePipe, systemClock, withDeadline, writeAll } from "../../src/io/mod.ts";
-import { connectTls, listenTls, type TlsCredentials } from "../../src/transport/mod.ts";
+import { connectTls, listenTls, type TlsCredentials } from "../../src/transport/tls/tls.ts";
 import { certificateNames, mayCome } from "../../src/transport/tls/certificate_names.ts";
-import { readCredentials } from "../../src/cli/endpoint/tls_dir.ts";
+import { readPrivate } from "../../src/cli/endpoint/private_file.ts";
+import { readCredentials } from "../../src/transport/tls/credentials.ts";
 import { Pki } from "../support/pki.ts";
 
 const dir = await Deno.makeTempDir();
@@ -11,8 +12,9 @@ const pki = await Pki.make(dir);
 const server = await readCredentials(
   await pki.folder("s", "server", ["s", "DNS:localhost", "IP:127.0.0.1"]),
   "server",
+  readPrivate,
 );
-const client = await readCredentials(await pki.folder("c", "client", ["c"]), "client");
+const client = await readCredentials(await pki.folder("c", "client", ["c"]), "client", readPrivate);
 addEventListener("unload", () => Deno.removeSync(dir, { recursive: true }));
 
 /** Whether this Deno can demand a client's certificate; one that can't must say so. */
@@ -126,7 +128,7 @@ test("an authority that the whole host trusts counts for nothing: only the one i
     const acceptor = await listenTls(
       "127.0.0.1",
       0,
-      await readCredentials(folder, "server"),
+      await readCredentials(folder, "server", readPrivate),
       [],
       () => {},
     );
@@ -146,7 +148,7 @@ test("an authority that the whole host trusts counts for nothing: only the one i
        await c.handshake(); console.log("trusted"); c.close(); Deno.exit();`,
     );
     assertEquals(trusted, "trusted");
-    const source = new URL("../../src/transport/mod.ts", import.meta.url).href;
+    const source = new URL("../../src/transport/tls/tls.ts", import.meta.url).href;
     const said = await run(
       `const { connectTls } = await import("${source}");
        const credentials = ${JSON.stringify(client)};

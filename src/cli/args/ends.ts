@@ -42,14 +42,7 @@ export function listenOf(given: Given): Address | "stdio" {
     return "stdio";
   }
   if (listen === undefined) given.fail(`${given.command} needs --listen ADDRESS or --stdio`);
-  const address = parseAddress(listen, "--listen");
-  if (address.transport === "ssh") {
-    given.fail("ssh:// is for the source, which starts receive over there by itself");
-  }
-  if (address.transport === "ticket" && address.ticket) {
-    given.fail("--listen: the ticket is made here; give vmferry://HOST:PORT or tcp://HOST:PORT");
-  }
-  return address;
+  return parseAddress(listen, "--listen");
 }
 
 /** Fails when a file is to hold a ticket where none is made. */

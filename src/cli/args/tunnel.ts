@@ -1,20 +1,12 @@
 /**
- * The options of commands with a tunnel: its times and sizes, certificates, ssh. Pure.
+ * The options of commands with a tunnel: its times and sizes, and the flags of its transport. Pure.
  *
  * @module
  */
+import { type FlagValues, splitAddress, TRANSPORTS } from "../../transport/mod.ts";
 import { checkSocketPath } from "../endpoint/address.ts";
 import { parseDuration, parseSize } from "./size.ts";
 import { type Given, seconds } from "./given.ts";
-
-/** How a vmferry over there is started. */
-export interface SshFlags {
-  /** As after ssh's `-o`. */
-  readonly options: readonly string[];
-  readonly command: string;
-  /** Its arguments. */
-  readonly args: readonly string[];
-}
 
 /** What commands with a tunnel have. Times in ms, sizes in bytes. */
 export interface TunnelOptions {
@@ -26,16 +18,16 @@ export interface TunnelOptions {
   readonly socketOwner: string | undefined;
   /** Where a listening end leaves its ticket. */
   readonly ticketFile: string | undefined;
-  /** With `tls://`: where the certificates are. */
-  readonly tlsDir: string | undefined;
-  /** The names of which a client's certificate must have one; none = every client's is good. */
-  readonly allowClients: readonly string[];
-  /** With `ssh://`. */
-  readonly ssh: SshFlags | undefined;
+  /** The flags of the address's transport that were given. */
+  readonly transportFlags: FlagValues;
+  /** The arguments of the vmferry that the transport starts at the other end, where it does. */
+  readonly peerArgs: readonly string[];
 }
 
 /** Reads {@link TunnelOptions}. */
 export function tunnel(given: Given): TunnelOptions {
+  const address = given.one("listen") ?? given.positional[0] ?? "";
+  const transport = splitAddress(address)?.transport;
   return {
     graceMs: seconds(given, "grace", 60_000),
     connectMs: seconds(given, "connect-timeout", 10_000),
@@ -49,57 +41,61 @@ export function tunnel(given: Given): TunnelOptions {
     }, "a size of 64K or more, as 32M"),
     socketOwner: given.one("socket-owner"),
     ticketFile: given.one("ticket-file"),
-    ...tlsFlags(given),
-    ssh: sshFlags(given),
+    transportFlags: transportFlags(given, transport),
+    peerArgs: peerArgs(given, transport),
   };
 }
 
-function tlsFlags(given: Given): Pick<TunnelOptions, "tlsDir" | "allowClients"> {
-  const address = given.one("listen") ?? given.positional[0] ?? "";
-  const tlsDir = given.one("tls-dir");
-  const allowClients = given.many("allow-client");
-  if (address.startsWith("tls://")) {
-    if (tlsDir === undefined) given.fail("tls:// needs --tls-dir DIR with the certificates");
-    if (allowClients.length > 0 && !given.has("listen")) {
-      given.fail("--allow-client is for the end that listens");
+type InUse = { readonly name: string; readonly startsPeer: boolean } | undefined;
+
+/** Reads the flags of the transport in use; a flag of another one is refused. */
+function transportFlags(given: Given, inUse: InUse): FlagValues {
+  const end = given.has("listen") || given.has("stdio") ? "listening" : "connecting";
+  const values: Record<string, readonly string[]> = {};
+  for (const { name, scheme, flags } of TRANSPORTS) {
+    for (const flag of flags) {
+      const isGiven = given.has(flag.name);
+      if (name === inUse?.name && flag.required && !isGiven) {
+        given.fail(`${scheme}:// needs --${flag.name} ${flag.value}`);
+      }
+      if (!isGiven) continue;
+      if (name !== inUse?.name) given.fail(`--${flag.name} goes with ${scheme}:// only`);
+      if (flag.end !== "both" && flag.end !== end) {
+        given.fail(`--${flag.name} is for the end that ${ENDS[flag.end]}`);
+      }
+      values[flag.name] = given.many(flag.name);
     }
-  } else if (tlsDir !== undefined || allowClients.length > 0) {
-    given.fail(`--${tlsDir === undefined ? "allow-client" : "tls-dir"} goes with tls:// only`);
   }
-  return { tlsDir, allowClients };
+  return values;
 }
 
-function sshFlags(given: Given): SshFlags | undefined {
-  const destination = given.positional[0] ?? "";
+const ENDS = { listening: "listens", connecting: "connects" } as const;
+
+/** Puts together the arguments of the vmferry that the transport starts at the other end. */
+function peerArgs(given: Given, inUse: InUse): readonly string[] {
   const qmp = given.one("remote-qmp");
-  const flags = ["ssh-option", "remote-command", "remote-qmp"].filter((f) => given.has(f));
-  const isSsh = destination.startsWith("ssh://");
-  if (!isSsh) {
-    if (flags.length > 0) given.fail(`--${flags[0]} goes with ssh:// only`);
-    if (given.rest.length > 0) given.fail("What comes after -- goes to the vmferry of ssh:// only");
-    return undefined;
+  if (!inUse?.startsPeer) {
+    if (qmp !== undefined) given.fail(`--remote-qmp goes with ${STARTERS} only`);
+    if (given.rest.length > 0) {
+      given.fail(`Arguments behind -- go to the vmferry of ${STARTERS} only`);
+    }
+    return [];
   }
   if (given.command === "recover") {
-    given.fail("recover does not ask over ssh://; run 'vmferry recover' on that host");
+    given.fail(`recover does not ask over ${STARTERS}; run 'vmferry recover' on that host`);
   }
   const forwards = given.command === "forward";
   if (!forwards && qmp === undefined) {
-    given.fail("ssh:// needs --remote-qmp PATH, the destination's QEMU over there");
+    given.fail(`${STARTERS} needs --remote-qmp PATH, the destination's QEMU on that host`);
   }
   if (qmp !== undefined) checkSocketPath(qmp, "--remote-qmp");
-  return {
-    options: given.many("ssh-option"),
-    command: given.one("remote-command") ?? "vmferry",
-    args: [
-      ...(forwards ? ["forward"] : ["receive"]),
-      "--stdio",
-      ...(given.has("verbose")
-        ? ["--verbose"]
-        : given.rest.includes("--verbose")
-        ? []
-        : ["--quiet"]),
-      ...(qmp === undefined ? [] : ["--qmp", qmp]),
-      ...given.rest,
-    ],
-  };
+  return [
+    ...(forwards ? ["forward"] : ["receive"]),
+    "--stdio",
+    ...(given.has("verbose") ? ["--verbose"] : given.rest.includes("--verbose") ? [] : ["--quiet"]),
+    ...(qmp === undefined ? [] : ["--qmp", qmp]),
+    ...given.rest,
+  ];
 }
+
+const STARTERS = TRANSPORTS.filter((t) => t.startsPeer).map((t) => `${t.scheme}://`).join(" or ");

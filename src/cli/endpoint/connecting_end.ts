@@ -3,21 +3,24 @@ import type { Report } from "../../migrate/mod.ts";
 import {
   type ConnectOptions,
   connectSession,
+  limits,
   type Liveness,
+  PREFACE,
   type Session,
   SessionError,
   successorSecret,
 } from "../../tunnel/mod.ts";
-import type { Address } from "./address.ts";
+import { type Address, type DialContext, transportOf } from "../../transport/mod.ts";
 import type { CommonOptions } from "../args/common.ts";
 import type { Destination } from "../args/ends.ts";
 import type { TunnelOptions } from "../args/tunnel.ts";
-import { checkSafety, dialer } from "./endpoint.ts";
+import { checkSafety } from "./safety.ts";
+import { inputFrom } from "./input_error.ts";
 import { LinkEvents } from "../output/link_events.ts";
 import { readSecret } from "./secret.ts";
 import { readTicket } from "./ticket_file.ts";
 import type { KeptTicket } from "./ticket_use.ts";
-import { readCredentials } from "./tls_dir.ts";
+import { readPrivate } from "./private_file.ts";
 import { UsageError } from "../args/usage_error.ts";
 import { VERSION } from "../version.ts";
 
@@ -44,8 +47,8 @@ export function livenessOf({ deadAfterMs }: TunnelOptions): Liveness {
  * @throws {UsageError} when it was not allowed.
  */
 export function warnOf(address: Address, options: EndOptions, report: Report): void {
-  const encryptsHere = address.transport === "ticket" || address.transport === "tls";
-  if (encryptsHere && Deno.env.get("SSLKEYLOGFILE")) throw new UsageError(KEY_LOG);
+  const hasKeys = transportOf(address).encryption === "in-process";
+  if (hasKeys && Deno.env.get("SSLKEYLOGFILE")) throw new UsageError(KEY_LOG);
   const warning = checkSafety(address, options);
   if (warning) report({ event: "warning", code: "not-encrypted", message: warning });
 }
@@ -79,14 +82,15 @@ export async function connector(
   if (ticket && given.transport !== "ticket-file") {
     told.report({ event: "warning", code: "ticket-in-argv", message: IN_ARGV });
   }
-  const isSsh = address.transport === "ssh";
-  const { tlsDir } = options;
-  const dial = dialer(
-    address,
-    options,
-    tlsDir === undefined ? undefined : await readCredentials(tlsDir, "client"),
-    (line) => told.line(`${isSsh ? address.host : "peer"}: ${line.replace(/^vmferry: /, "")}`),
-  );
+  const transport = transportOf(address);
+  const context: DialContext = {
+    flags: options.transportFlags,
+    readPrivate,
+    preface: { bytes: PREFACE, maxBanner: limits.MAX_BANNER },
+    peerArgs: options.peerArgs,
+    onLine: told.line,
+  };
+  const dial = await inputFrom(() => transport.prepareDial(address, context));
   const open =
     (link: LinkEvents, proof: Pick<ConnectOptions["local"], "secret" | "binding">) =>
     (signal: AbortSignal) =>
@@ -95,9 +99,8 @@ export async function connector(
         local: { ...proof, graceMs: options.graceMs, version: VERSION },
         clock,
         log: told.log,
-        // To log in takes its time, above all where somebody types.
-        connectMs: isSsh ? Math.max(options.connectMs, LOGIN_MS) : options.connectMs,
-        mayReconnect: !isSsh,
+        connectMs: Math.max(options.connectMs, transport.leastConnectMs),
+        mayReconnect: transport.mayReconnect,
         signal,
         onAttempt: link.onAttempt,
         liveness: livenessOf(options),
@@ -108,7 +111,9 @@ export async function connector(
   let opened = 0;
   return async (signal) => {
     const link = new LinkEvents(told.report, clock);
-    if (isSsh && opened++ > 0 && use) throw new SessionError("unreachable", GONE_WITH_SSH);
+    if (!transport.mayReconnect && opened++ > 0 && use) {
+      throw new SessionError("unreachable", GONE);
+    }
     if (!ticket) return watched(link, await open(link, { secret })(signal));
     const binding = ticket.publicKey;
     successor ??= await use?.kept()?.loadSuccessor();
@@ -148,9 +153,7 @@ function watched(link: LinkEvents, session: Session): Session {
   return session;
 }
 
-/** How long an ssh may take until the vmferry over there speaks, ms. */
-const LOGIN_MS = 60_000;
-const GONE_WITH_SSH = "The vmferry over there ended with its ssh connection and can't be asked";
+const GONE = "The destination's vmferry ended with its connection and can't be asked";
 const KEY_LOG =
   "SSLKEYLOGFILE is set in the environment: the keys of the connection would be written there; unset it";
 const IN_ARGV =

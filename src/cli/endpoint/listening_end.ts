@@ -1,13 +1,11 @@
 import { type Acceptor, type Clock, systemClock } from "../../io/mod.ts";
-import type { TlsCredentials } from "../../transport/mod.ts";
 import { type Session, SessionServer } from "../../tunnel/mod.ts";
-import { type Address, formatAddress } from "./address.ts";
+import { type Address, formatAddress, type Listen, listenerOf } from "../../transport/mod.ts";
 import { type EndOptions, livenessOf, secretOf, type Told, warnOf } from "./connecting_end.ts";
-import { listenOn } from "./endpoint.ts";
+import { inputFrom } from "./input_error.ts";
 import { LinkEvents } from "../output/link_events.ts";
-import { writePrivate } from "./private_file.ts";
+import { readPrivate, writePrivate } from "./private_file.ts";
 import { type KeptTicket, TicketUse } from "./ticket_use.ts";
-import { readCredentials } from "./tls_dir.ts";
 import { VERSION } from "../version.ts";
 
 const clock: Clock = systemClock;
@@ -19,8 +17,7 @@ export class ListeningEnd implements Disposable {
   readonly #options: EndOptions;
   readonly #told: Told;
   readonly #secret: Uint8Array | undefined;
-  readonly #credentials: TlsCredentials | undefined;
-  readonly #over = Promise.withResolvers<void>();
+  readonly #listen: Listen<Address | "stdio">;
   #where: Address | "stdio";
   #use: TicketUse | undefined;
   /** The ticket is good for as long as this end listens. */
@@ -39,13 +36,20 @@ export class ListeningEnd implements Disposable {
   ): Promise<ListeningEnd> {
     if (where !== "stdio") {
       warnOf(where, options, told.report);
-      if (where.transport === "tcp" && options.secretFile === undefined) {
-        told.report({ event: "warning", code: "not-authenticated", message: NOT_AUTHENTICATED });
-      }
     }
-    const { tlsDir } = options;
-    const credentials = tlsDir === undefined ? undefined : await readCredentials(tlsDir, "server");
-    return new ListeningEnd(where, options, told, await secretOf(options), credentials);
+    const transport = listenerOf(where);
+    if (!transport.authenticates && options.secretFile === undefined) {
+      told.report({ event: "warning", code: "not-authenticated", message: NOT_AUTHENTICATED });
+    }
+    // Parsing refuses an address on which nothing can listen.
+    const listen = await inputFrom(() =>
+      transport.prepareListen!({
+        flags: options.transportFlags,
+        readPrivate,
+        warn: (message) => told.log.log("warning", message),
+      })
+    );
+    return new ListeningEnd(where, options, told, await secretOf(options), listen);
   }
 
   private constructor(
@@ -53,15 +57,14 @@ export class ListeningEnd implements Disposable {
     options: EndOptions,
     told: Told,
     secret: Uint8Array | undefined,
-    credentials: TlsCredentials | undefined,
+    listen: Listen<Address | "stdio">,
   ) {
-    // The other end of a pipe can't come back: there is no process of ours to come back to.
-    this.graceMs = where === "stdio" ? 0 : options.graceMs;
+    this.graceMs = listenerOf(where).mayReconnect ? options.graceMs : 0;
     this.#where = where;
     this.#options = options;
     this.#told = told;
     this.#secret = secret;
-    this.#credentials = credentials;
+    this.#listen = listen;
   }
 
   /**
@@ -73,19 +76,14 @@ export class ListeningEnd implements Disposable {
    */
   async open(again?: Address, kept?: KeptTicket): Promise<void> {
     if (again) this.#where = again;
-    const where = this.#where;
+    let where = this.#where;
     if (where !== "stdio" && where.transport === "ticket") {
       this.#use = kept && await TicketUse.takeUp(kept) || await TicketUse.make();
       if (kept) this.#use.keepIn(kept);
       this.#reusable = kept === undefined;
+      where = { ...where, identity: this.#use.identity };
     }
-    this.#acceptor = await listenOn(where, {
-      identity: this.#use?.identity,
-      credentials: this.#credentials,
-      allowClients: this.#options.allowClients,
-      onOver: () => this.#over.resolve(),
-      log: this.#told.log,
-    });
+    this.#acceptor = await this.#listen(where);
   }
 
   /** Where it listens, with the port that was chosen, without any ticket. */
@@ -93,9 +91,9 @@ export class ListeningEnd implements Disposable {
     return this.#acceptor!.address;
   }
 
-  /** Resolves when the one connection that standard input and output are is over. */
+  /** Resolves when no further connection can come; it never does where one always can. */
   get over(): Promise<void> {
-    return this.#over.promise;
+    return this.#acceptor?.over ?? Promise.race<void>([]);
   }
 
   /** A source begins its migration in `session`: a ticket is good for nobody else from then on. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { ClosedMode } from "../../transport/mod.ts";
 import { isOurs, octal } from "./trusted.ts";
 import { UsageError } from "../args/usage_error.ts";
 
@@ -25,7 +26,7 @@ export async function readPrivate(
   path: string,
   what: string,
   limit: number,
-  closed: keyof typeof EXPECTED = 0o077,
+  closed: ClosedMode = 0o077,
 ): Promise<Uint8Array> {
   using file = await openFile(path, what);
   const info = await file.stat();

@@ -4,10 +4,9 @@
  * @module
  */
 import { decodeBase64, encodeBase64 } from "@std/encoding/base64";
-import { makeTicketIdentity, type TicketIdentity } from "../../transport/mod.ts";
+import { makeTicketIdentity, Ticket, type TicketIdentity } from "../../transport/mod.ts";
 import { type Local, type Session, successorSecret } from "../../tunnel/mod.ts";
 import { writePrivate } from "./private_file.ts";
-import { Ticket } from "./ticket.ts";
 
 /** What a run directory keeps of a ticket, for a process that takes the migration up. */
 interface Kept {
@@ -83,7 +82,7 @@ export class TicketUse {
   static async takeUp(kept: KeptTicket): Promise<TicketUse | undefined> {
     const { ticket: text, certificate, privateKey, successor } = await kept.load() ?? {};
     if (!text || !certificate || !privateKey) return undefined;
-    const ticket = Ticket.parse(text, "the run directory");
+    const ticket = Ticket.parse(text);
     const { publicKey } = ticket;
     return new TicketUse(
       ticket,

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { type TransportFlag, TRANSPORTS } from "../../transport/mod.ts";
+
 /** The commands that take flags. */
 export const COMMANDS = [
   ...["receive", "migrate", "forward", "check"] as const,
@@ -27,6 +29,18 @@ const TUNNEL: readonly CommandName[] = ["receive", "migrate", "forward", "check"
 /** Those that speak to a migration that is running. */
 const CONTROL: readonly CommandName[] = ["status", "cancel", "set"];
 const LISTENING: readonly CommandName[] = ["receive", "forward"];
+
+/** Those that can listen and connect by any transport, by the end that they are. */
+const BY_END: Readonly<Record<TransportFlag["end"], readonly CommandName[]>> = {
+  both: TUNNEL,
+  listening: LISTENING,
+  connecting: ["migrate", "forward", "check"],
+};
+
+/** A flag of a transport, for the commands that can use it. */
+function transportFlag({ name, value, many = false, end, help }: TransportFlag): Flag {
+  return { name, value, many, commands: BY_END[end], help };
+}
 
 export const FLAGS: readonly Flag[] = [
   {
@@ -194,41 +208,12 @@ export const FLAGS: readonly Flag[] = [
     help: "The user that QEMU runs as, when it is not yours: the sockets that it uses are his. " +
       "Takes root.",
   },
-  {
-    name: "tls-dir",
-    value: "DIR",
-    commands: TUNNEL,
-    help:
-      "With tls://: folder with ca-cert.pem and, to listen, server-cert.pem and server-key.pem, " +
-      "to connect, client-cert.pem and client-key.pem, as QEMU has them.",
-  },
-  {
-    name: "allow-client",
-    value: "NAME",
-    many: true,
-    commands: LISTENING,
-    help: "With tls://: let in only a client whose certificate has this name (its common name or " +
-      "a DNS name). Repeatable. Default: every client of the authority.",
-  },
+  ...TRANSPORTS.flatMap(({ flags }) => flags.map(transportFlag)),
   {
     name: "remote-qmp",
     value: "PATH",
     commands: ["migrate", "check"],
     help: "With ssh://: the QMP socket of the destination's QEMU, over there.",
-  },
-  {
-    name: "remote-command",
-    value: "COMMAND",
-    commands: ["migrate", "forward", "check"],
-    help: "With ssh://: vmferry over there, as its shell takes it: a path, 'sudo vmferry'. " +
-      "Default: vmferry. What comes after -- is given to it.",
-  },
-  {
-    name: "ssh-option",
-    value: "OPTION",
-    many: true,
-    commands: ["migrate", "forward", "check"],
-    help: "With ssh://: as ssh's -o, such as IdentityFile=/root/key. Repeatable.",
   },
   {
     name: "ticket-file",

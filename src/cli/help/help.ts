@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { TRANSPORTS } from "../../transport/mod.ts";
 import { type CommandName, flagsOf } from "./flags.ts";
 import { VERSION } from "../version.ts";
 
@@ -138,9 +139,10 @@ function overview(): string {
     "Commands:",
     ...SUMMARY.map(([command, what]) => entry(`  ${command}`, what)),
     "",
-    "An ADDRESS or DESTINATION is vmferry://HOST:PORT (encrypted, with a ticket), tls://HOST:PORT",
-    "(with certificates), tcp://HOST:PORT or unix:///PATH, a DESTINATION also",
-    "ssh://[USER@]HOST[:PORT]; an IPv6 address stands in brackets. Each command has its own --help.",
+    "Addresses, as ADDRESS or DESTINATION; an IPv6 address stands in brackets:",
+    ...TRANSPORTS.map(({ form, about }) => entry(`  ${form}`, about)),
+    "",
+    "Each command has its own --help.",
     "",
     EXIT_CODES,
   ].join("\n");

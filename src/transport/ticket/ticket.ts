@@ -1,63 +1,57 @@
-/**
- * TLS between two ends of which one was told the other's key: no names, no authority, no clock.
- *
- * @module
- */
-import type { Acceptor, BytePipe } from "../../io/mod.ts";
-import { acceptFrom } from "../accept.ts";
-import { TransportError } from "../errors.ts";
-import { forgetAuthorities } from "../tls/environment.ts";
-import { bracketed } from "../host.ts";
-import { startTls, tlsPipe } from "./tls_pipe.ts";
-import { TICKET_NAME, ticketAnchor, type TicketIdentity } from "./self_signed.ts";
-import { connectTcp } from "../tcp.ts";
+import { decodeBase64, encodeBase64 } from "@std/encoding/base64";
+import { InputError } from "../errors.ts";
+import { PUBLIC_KEY_LENGTH } from "./self_signed.ts";
+
+/** Length of the secret in a ticket, bytes. */
+const SECRET_LENGTH = 16;
+/** How a ticket is written: base64url, 64 characters. */
+const TEXT = /^[A-Za-z0-9_-]{64}$/;
 
 /**
- * Connects to the end that holds the private key of `publicKey`, and to nobody else.
- *
- * @throws {Error} naming the address and why, when nobody answers there or somebody else does.
+ * What lets a source in, and what it knows the receive by: the public key of the receive's
+ * certificate, and a secret. It does not show in logs, JSON or errors; only `reveal` tells it.
  */
-export async function connectTicket(
-  host: string,
-  port: number,
-  publicKey: Uint8Array,
-  signal?: AbortSignal,
-): Promise<BytePipe> {
-  forgetAuthorities();
-  // Deno trusts the public authorities too; none of them signs a name under .invalid.
-  const tls = { hostname: TICKET_NAME, caCerts: [ticketAnchor(publicKey)] };
-  const who = `${bracketed(host)}:${port}`;
-  return await startTls(
-    await connectTcp(host, port, signal),
-    tls,
-    { who, proof: "ticket" },
-    signal,
-  );
-}
+export class Ticket {
+  readonly #publicKey: Uint8Array;
+  readonly #secret: Uint8Array;
 
-/**
- * Listens for ends that hold the ticket of `identity`; port 0 picks a free one.
- *
- * @throws {Error} naming the address, when it is taken or not this host's.
- */
-export function listenTicket(host: string, port: number, identity: TicketIdentity): Acceptor {
-  forgetAuthorities();
-  const name = `vmferry://${bracketed(host)}`;
-  let listener: Deno.TlsListener;
-  try {
-    const { certificate, privateKey } = identity;
-    listener = Deno.listenTls({ hostname: host, port, cert: certificate, key: privateKey });
-  } catch (error) {
-    throw new TransportError(`Can't listen on ${name}:${port}: ${(error as Error).message}`, {
-      cause: error,
-    });
+  /** The ticket of a key, with a fresh secret. */
+  static make(publicKey: Uint8Array): Ticket {
+    return new Ticket(publicKey, crypto.getRandomValues(new Uint8Array(SECRET_LENGTH)));
   }
-  return acceptFrom(listener, `${name}:${listener.addr.port}`, {
-    wrap: (conn) => {
-      const { hostname, port } = conn.remoteAddr as Deno.NetAddr;
-      const who = `${bracketed(hostname)}:${port}`;
-      // Deno offers no TCP_NODELAY on what a TLS listener accepts.
-      return tlsPipe(conn as Deno.TlsConn, { who, proof: "ticket", delaysSmallWrites: true });
-    },
-  });
+
+  /** @throws {InputError} when it is no ticket; the message does not repeat the text. */
+  static parse(text: string): Ticket {
+    if (!TEXT.test(text)) {
+      throw new InputError(
+        `the ticket is not whole: it has ${text.length} characters, expected 64 letters, ` +
+          "digits, '-' and '_'",
+      );
+    }
+    const bytes = decodeBase64(text.replaceAll("-", "+").replaceAll("_", "/"));
+    return new Ticket(bytes.slice(0, PUBLIC_KEY_LENGTH), bytes.slice(PUBLIC_KEY_LENGTH));
+  }
+
+  private constructor(publicKey: Uint8Array, secret: Uint8Array) {
+    this.#publicKey = publicKey;
+    this.#secret = secret;
+  }
+
+  get publicKey(): Uint8Array {
+    return this.#publicKey;
+  }
+
+  get secret(): Uint8Array {
+    return this.#secret;
+  }
+
+  /** As it is written down. */
+  reveal(): string {
+    const bytes = new Uint8Array([...this.#publicKey, ...this.#secret]);
+    return encodeBase64(bytes).replaceAll("+", "-").replaceAll("/", "_");
+  }
+
+  toJSON(): string {
+    return "(a ticket)";
+  }
 }

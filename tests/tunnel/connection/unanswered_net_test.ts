@@ -1,8 +1,10 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { silentLogger, systemClock } from "../../../src/io/mod.ts";
-import { connectTcp, connectTls, connectUnix } from "../../../src/transport/mod.ts";
+import { connectTcp, connectUnix } from "../../../src/transport/mod.ts";
+import { connectTls } from "../../../src/transport/tls/tls.ts";
 import { connectSession, SessionError } from "../../../src/tunnel/mod.ts";
-import { readCredentials } from "../../../src/cli/endpoint/tls_dir.ts";
+import { readPrivate } from "../../../src/cli/endpoint/private_file.ts";
+import { readCredentials } from "../../../src/transport/tls/credentials.ts";
 import { inFolder } from "../../support/in_folder.ts";
 import { Pki } from "../../support/pki.ts";
 
@@ -29,7 +31,11 @@ Deno.test("an address at which nobody answers is told from one at which somebody
   await inFolder(async (dir) => {
     const port = freePort();
     const pki = await Pki.make(dir);
-    const client = await readCredentials(await pki.folder("c", "client", ["c"]), "client");
+    const client = await readCredentials(
+      await pki.folder("c", "client", ["c"]),
+      "client",
+      readPrivate,
+    );
     assertEquals(await unanswered(() => connectTcp("127.0.0.1", port)), true);
     assertEquals(await unanswered(() => connectUnix(`${dir}/nobody.sock`)), true);
     assertEquals(await unanswered(() => connectTls("127.0.0.1", port, client)), true);
