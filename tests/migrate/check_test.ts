@@ -43,7 +43,7 @@ async function qemuThat(
 const MAPPED = { name: "x", local: "vd0" };
 const NOWHERE = { name: "vd0", local: "nope" };
 
-Deno.test("names are mapped where QEMU waits for a guest, and nowhere else", async () => {
+Deno.test("--disk NAME=LOCAL is accepted for a destination and rejected for a source", async () => {
   const waiting = await qemuThat("inmigrate");
   const there = await waiting.check(MAPPED);
   assertEquals([there.role, there.problems.length], ["destination", 0]);
@@ -60,7 +60,7 @@ Deno.test("names are mapped where QEMU waits for a guest, and nowhere else", asy
   running.end();
 });
 
-Deno.test("a destination without the disks that were named refuses before any source is there", async () => {
+Deno.test("a destination without the named disks refuses before a source connects", async () => {
   const waiting = await qemuThat("inmigrate");
   await checkDestination(waiting.qmp, [MAPPED]);
   const error = await assertRejects(
@@ -72,7 +72,7 @@ Deno.test("a destination without the disks that were named refuses before any so
   waiting.end();
 });
 
-Deno.test("what stands in the way at the destination is told one by one", async () => {
+Deno.test("each problem at the destination is a problem of its own", async () => {
   const destination = await fakeDestination(systemClock, {
     "query-cpus-fast": () => ({ return: [{}, {}] }),
     "query-block": () => ({ return: [] }),
@@ -89,20 +89,20 @@ Deno.test("what stands in the way at the destination is told one by one", async 
   await destination.end();
 });
 
-Deno.test("a state that a migration was left in is told with what helps", async () => {
+Deno.test("a run state that prevents a migration is reported with what to do", async () => {
   const told = async (status: string, migration: object) => {
     const qemu = await qemuThat(status, undefined, migration);
     const { problems } = await qemu.check();
     qemu.end();
     return problems.map((p) => p.message).join("; ");
   };
-  assertMatch(await told("postmigrate", { status: "cancelled" }), /wants it continued once/);
+  assertMatch(await told("postmigrate", { status: "cancelled" }), /Run the guest once/);
   assertMatch(await told("postmigrate", { status: "completed" }), /expected running or paused/);
   const own = { "socket-address": [{ type: "unix", path: "/x" }] };
-  assertMatch(await told("inmigrate", own), /socket of its own.*-incoming defer/);
+  assertMatch(await told("inmigrate", own), /its own socket.*-incoming defer/);
 });
 
-Deno.test("a guest that runs with TCG in an old QEMU is warned of, a paused or waiting one is not", async () => {
+Deno.test("only a running guest in TCG before QEMU 9.0 causes the single-pass warning", async () => {
   for (const [status, times] of [["running", 1], ["paused", 0], ["inmigrate", 0]] as const) {
     const qemu = await qemuThat(status, undefined, undefined, false);
     const { warnings } = await qemu.check();

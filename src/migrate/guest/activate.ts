@@ -7,35 +7,35 @@ export interface ActivateOptions {
   readonly qmp: QmpClient;
   /** QEMU's run state. */
   readonly status: string;
-  /** Where QEMU may make a socket for a moment. */
+  /** UNIX socket for QEMU's NBD server, which listens only during this call. */
   readonly socketPath: string;
   readonly removeFile: (path: string) => Promise<void>;
   readonly log: Logger;
 }
 
 /**
- * Activates the disks of a guest that arrived here paused and has not run since.
+ * Activates the disks of a guest that an earlier migration brought here and that has not run since.
  *
  * With late-block-activate QEMU keeps the block nodes of an incoming guest inactive until `cont`. Before
  * 10.0 a migration of them ends QEMU: `bdrv_inactivate_recurse: Assertion !(bs->open_flags &
  * BDRV_O_INACTIVE)`. The writable disks were exported for mirrors, which activates them; read-only media
- * and firmware code were not. So each node is exported read-only for a moment: `block-export-add`
- * activates its node and everything below it, and the guest executes nothing. From 10.0 on
- * (`blockdev-set-active`) QEMU gives inactive nodes away.
+ * and firmware code were not. So each node is exported read-only and the export removed:
+ * `block-export-add` activates its node and everything below it, without running the guest. QEMU 10.0
+ * and later (`blockdev-set-active`) migrates inactive nodes.
  *
- * @throws {MigrationError} kind `refused`, when a disk of the guest cannot be activated.
+ * @throws {MigrationError} kind `refused`, code `disk-inactive`, when QEMU rejects the export of a disk.
  */
 export async function activateArrived(options: ActivateOptions): Promise<void> {
   const { qmp, status, log } = options;
   if (runs(status) || qmp.hasCommand("blockdev-set-active")) return;
-  // Of an incoming migration too; QEMU says "none" where there never was one.
+  // "none": this QEMU has never taken part in a migration, incoming ones included.
   if ((await queryMigrate(qmp)).status === "none") return;
   const disks = await qmp.execute("query-block", {});
   const attached = disks.flatMap(({ inserted, qdev, device }) =>
     inserted?.["node-name"] ? [{ node: inserted["node-name"], disk: qdev || device }] : []
   );
   const named = await qmp.execute("query-named-block-nodes", { flat: true });
-  // QEMU names nodes "#block…" that nobody else has named: they are below others.
+  // "#block…" are QEMU's own names: such nodes are below named ones, and activated with them.
   const others = named.map((node) => node["node-name"])
     .filter((node) => !node.startsWith("#") && !attached.some((a) => a.node === node));
   if (attached.length + others.length === 0) return;
@@ -48,13 +48,13 @@ export async function activateArrived(options: ActivateOptions): Promise<void> {
           "disk-inactive",
           "source",
           `The guest arrived here paused, and QEMU does not activate disk ${disk || node}: ` +
-            `${messageOf(error)}. Continue the guest once ('cont', then 'stop') and migrate again`,
+            `${messageOf(error)}. Run the guest once ('cont', then 'stop') and migrate again`,
           { cause: error },
         );
       });
     }
     for (const node of others) {
-      // One that is no disk of the guest may be in use in a way that allows no export.
+      // A node that is no disk of the guest may be in use in a way that allows no export.
       await exportOnce(qmp, node).catch((error) =>
         log.log("debug", `node ${node} was not activated: ${messageOf(error)}`)
       );
@@ -64,7 +64,7 @@ export async function activateArrived(options: ActivateOptions): Promise<void> {
   }
 }
 
-/** @returns what stops it; one that runs already is used and left alone. */
+/** @returns a function that stops the server again; a server that runs already is used and kept. */
 async function startServer(
   { qmp, socketPath: path, removeFile, log }: ActivateOptions,
 ): Promise<() => Promise<void>> {
@@ -77,7 +77,7 @@ async function startServer(
     if (!(error instanceof QmpCommandError)) throw error;
     if (/already/i.test(error.message)) return () => Promise.resolve();
     log.log("debug", `${path}: ${error.message}`);
-    // A QEMU of another user makes no files in our directory.
+    // A QEMU of another user cannot create files in vmferry's directory.
     await start({ path: `vmferry-${crypto.randomUUID()}`, abstract: true });
   }
   return async () => {

@@ -2,30 +2,31 @@ import { type Clock, type Logger, messageOf } from "../../io/mod.ts";
 import type { QmpClient } from "../../qmp/mod.ts";
 import type { Session } from "../../tunnel/mod.ts";
 
-/** The session that carries the mirrors, as far as its silence goes. */
+/** The part of a session that shows whether its connection carries anything. */
 export type Silence = Pick<Session, "state" | "progress" | "inFlight">;
 
 export interface FreezeWatchOptions {
   readonly qmp: Pick<QmpClient, "execute">;
   readonly clock: Clock;
   readonly log: Logger;
-  /** `undefined` while there is none. */
+  /** The session that carries the mirrors; `undefined` while there is none. */
   readonly session: () => Silence | undefined;
-  /** QEMU has not answered for so long, ms, while the connection carried nothing. */
+  /** QEMU has not answered for `unansweredMs` while the connection carried nothing. */
   readonly onFrozen: (unansweredMs: number) => void;
 }
 
-/** How often it is looked, ms. */
+/** Interval of the check, ms. */
 const TICK_MS = 500;
-/** How long the connection may carry nothing before QEMU is asked whether it waits for it, ms. */
+/** How long the connection may carry nothing before QEMU gets a query, ms. */
 const SILENT_MS = 2_000;
-/** How long QEMU may take to answer then, ms: it answers within milliseconds where it waits for nothing. */
+/** How long QEMU may take to answer it, ms: unless its main loop is blocked, it takes milliseconds. */
 const UNANSWERED_MS = 2_000;
 
 /**
- * Finds a QEMU that waits, as a whole and its guest with it, for writes that are stuck in a silent connection:
- * it drains a disk where the guest is reset or stopped, or connects a target. Such a QEMU answers no QMP
- * command. Bytes that are not acknowledged show the silence long before a connection is found dead.
+ * Detects a QEMU whose main loop, and guest, are blocked by writes that are stuck in a silent connection.
+ * That happens when QEMU drains a disk, because the guest is reset or paused, or connects a target.
+ * Such a QEMU answers no QMP command. Unacknowledged bytes show the silence long before the connection
+ * is known to be lost.
  */
 export class FreezeWatch {
   readonly #options: FreezeWatchOptions;
@@ -39,7 +40,7 @@ export class FreezeWatch {
     this.#options = options;
   }
 
-  /** The connection has carried nothing for a while, found dead or not. */
+  /** Whether the connection has carried nothing for 2 s, known to be lost or not. */
   get silent(): boolean {
     return this.#running && this.#options.clock.now() - this.#carriedAt >= SILENT_MS;
   }

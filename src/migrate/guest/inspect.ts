@@ -1,5 +1,5 @@
 /**
- * What an end's QEMU says of itself, and what of it stands in the way of a migration.
+ * Describes the guest of a QEMU, and finds the problems that prevent its migration.
  *
  * @module
  */
@@ -24,7 +24,11 @@ export interface Guest {
 
 const NO_UUID = "00000000-0000-0000-0000-000000000000";
 
-/** Asks QEMU who it is. */
+/**
+ * Asks QEMU for its guest and run state.
+ *
+ * @throws {QmpError | QmpCommandError} when QEMU does not answer.
+ */
 export async function inspectGuest(qmp: QmpClient): Promise<Guest> {
   const machine = await describeMachine(qmp);
   return {
@@ -39,86 +43,109 @@ export async function inspectGuest(qmp: QmpClient): Promise<Guest> {
   };
 }
 
-/** Run states from which a guest can be migrated, beside those in which it runs; it arrives paused. */
+/** Run states of a guest that does not run and can be migrated; it arrives paused. */
 const MOVABLE = ["paused", "prelaunch"];
 
-/** Of a guest that stood when a migration of it was given up: QEMU 7.2 does not take that back. */
-export const STUCK =
-  "QEMU wants it continued once before it is migrated again ('cont', then 'stop')";
-/** Of a job of ours. */
-const OURS = "it is of a migration that runs ('vmferry status') or was cut off ('vmferry recover')";
+/** Advice for a guest that was paused when its migration failed: QEMU 7.2 leaves it in `postmigrate`. */
+export const STUCK = "Run the guest once ('cont', then 'stop' in QEMU's monitor) and migrate again";
+/** Advice for a block job of vmferry's. */
+const OURS =
+  "It belongs to a migration that runs ('vmferry status') or was interrupted ('vmferry recover')";
 
-/** Problems of the source, in words; an empty list when it can start. */
+/**
+ * The problems that prevent a migration from this QEMU, a message each; empty where there is none.
+ *
+ * @throws {QmpError | QmpCommandError} when QEMU does not answer.
+ */
 export async function sourceProblems(qmp: QmpClient, guest: Guest): Promise<string[]> {
   const problems: string[] = [];
   if (guest.status === "suspended" && !carriesAsleep(versionOf(qmp))) problems.push(ASLEEP);
   const migration = await queryMigrate(qmp);
   if (!MOVABLE.includes(guest.status) && !runs(guest.status)) {
     const undone = guest.status === "postmigrate" && migration.status !== "completed";
-    const why = undone ? `: ${STUCK}` : ", expected running or paused";
+    const why = undone ? `. ${STUCK}` : ", expected running or paused";
     problems.push(`the guest is in state "${guest.status}"${why}`);
   }
   for (const reason of await migrationBlockers(qmp)) {
-    problems.push(`QEMU says: ${reason}${isNvme(reason) ? `: ${NVME}` : ""}`);
+    problems.push(blocked(reason));
   }
-  // QEMU 11.1 names no blocker and does not survive the attempt, and the guest with it.
+  // QEMU 11.1 reports no blocker for these disks, and the attempt ends QEMU and its guest.
   for (const { name } of (await listDisks(qmp)).filter(({ namespace }) => namespace)) {
     problems.push(
-      `disk ${name} is an NVMe namespace of its own (nvme-ns), with which QEMU can't migrate: ` +
-        "give the drive to the nvme device itself, or attach it by virtio-blk or virtio-scsi",
+      `disk ${name} is a separate NVMe namespace (nvme-ns), which QEMU cannot migrate. ` +
+        "Give the drive to the nvme device itself, or attach it by virtio-blk or virtio-scsi",
     );
   }
   if (["setup", "active", "pre-switchover", "device", "cancelling"].includes(migration.status)) {
-    problems.push(`a migration is under way already (status "${migration.status}")`);
+    problems.push(
+      `a migration of this QEMU is already under way (status "${migration.status}"). ` +
+        "Wait for its end or cancel it",
+    );
   }
   for (const job of await queryBlockJobs(qmp)) {
-    const whose = job.device.startsWith("vmferry-") ? `: ${OURS}` : "";
-    problems.push(`the block job "${job.device}" (${job.type}) is running${whose}`);
+    const advice = job.device.startsWith("vmferry-") ? OURS : "Wait for its end or cancel it";
+    problems.push(`the block job "${job.device}" (${job.type}) is running. ${advice}`);
   }
   return problems;
 }
 
-const NVME = "emulated NVMe crosses from QEMU 11.1 to QEMU 11.1 or later; " +
+const NVME = "Emulated NVMe crosses only from QEMU 11.1 to QEMU 11.1 or later; " +
   "virtio-blk and virtio-scsi cross between all versions";
 
-/** QEMU's name of a device that it can't migrate ends with the name of its state. */
+/** A migration blocker, in QEMU's words (`blocked-reasons` of `query-migrate`, QEMU 6.0). */
+function blocked(reason: string): string {
+  return `QEMU cannot migrate this guest: ${reason}${isNvme(reason) ? `. ${NVME}` : ""}`;
+}
+
+/** In QEMU's blocker of a device, the device's path ends with the name of its state. */
 function isNvme(blocker: string): boolean {
   return /\/nvme$/.test(blocker);
 }
 
-/** Problems of the destination, in words; an empty list when it can receive. */
+/**
+ * The problems that prevent a migration to this QEMU, a message each; empty where there is none.
+ *
+ * @throws {QmpError | QmpCommandError} when QEMU does not answer.
+ */
 export async function destinationProblems(qmp: QmpClient, guest: Guest): Promise<string[]> {
   const problems: string[] = [];
   if (guest.status !== "inmigrate") {
     problems.push(
-      `QEMU is in state "${guest.status}", expected "inmigrate": start it with -incoming defer`,
+      `QEMU is in state "${guest.status}", expected "inmigrate". Start it with -incoming defer`,
     );
     return problems;
   }
   const { status, listens, blockedReasons } = await queryMigrate(qmp);
-  // A device that this version can't save, it can't load either.
-  for (const reason of blockedReasons.filter(isNvme)) {
-    problems.push(`QEMU says: ${reason}: ${NVME}`);
-  }
+  // A QEMU version that cannot save a device cannot load it either.
+  for (const reason of blockedReasons.filter(isNvme)) problems.push(blocked(reason));
   if (listens && ["none", "setup"].includes(status)) {
-    problems.push("QEMU waits for a guest on a socket of its own: start it with -incoming defer");
+    problems.push(
+      "QEMU waits for a guest on its own socket, expected vmferry's. Start it with -incoming defer",
+    );
   } else if (status !== "none") {
-    problems.push(`QEMU was given an incoming migration already (status "${status}")`);
+    problems.push(
+      `QEMU already had its one incoming migration (status "${status}"). ` +
+        "Start it again with -incoming defer",
+    );
   }
   return problems;
 }
 
-/** What a destination finds when a guest is announced to it. */
+/** What a destination finds when a source announces a guest (RPC `prepare`). */
 export interface Look {
-  /** How its own QEMU calls the guest. */
+  /** The guest's name or UUID in the destination's QEMU; empty without either. */
   readonly guest: string;
-  /** The announced disks and where each would go. */
+  /** The announced disks, each with the destination's disk that it would be copied to. */
   readonly pairs: readonly DiskPair[];
-  /** What stands in the way, in words. */
+  /** What prevents the migration, a message each. */
   readonly problems: readonly string[];
 }
 
-/** Holds the destination's QEMU against the guest and the disks that a source has announced. */
+/**
+ * Compares the destination's QEMU with the guest and disks that a source has announced.
+ *
+ * @throws {QmpError | QmpCommandError} when QEMU does not answer.
+ */
 export async function lookAt(
   qmp: QmpClient,
   announced: Params<"prepare">,

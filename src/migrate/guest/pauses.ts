@@ -4,38 +4,38 @@ import type { GuestWatch } from "./watch.ts";
 import type { Stop } from "../journal.ts";
 
 export interface GuestStopsOptions {
-  /** `undefined` while nobody knows the guest yet. */
+  /** `undefined` before the guest has been inspected. */
   readonly guest: () => GuestWatch | undefined;
   readonly clock: Clock;
   readonly report: Report;
-  /** Aborted when the migration is given up: the guest is to run then, and to stay so. */
+  /** Aborted when the migration is given up: from then on the guest must run. */
   readonly signal: AbortSignal;
-  /** Writes down how the guest stands because of us: before it does, and once it runs again. */
+  /** Writes to the journal that vmferry pauses the guest: before the pause, and once it runs again. */
   readonly write: (stopped: Stop) => Promise<void>;
-  /** How long it may be held, ms. */
+  /** Longest pause, ms. */
   readonly holdMs: () => number;
-  /** The guest could not be stopped, or not be let go. */
+  /** QEMU did not pause the guest, or not resume it. */
   readonly onFault: (error: unknown) => void;
 }
 
-/** How a guest was held. */
+/** The result of a pause that ended before the switchover. */
 export interface Held {
-  /** How long it stood still, ms. */
+  /** How long the guest was paused, ms. */
   readonly ms: number;
-  /** What it was held for has come to pass. */
+  /** The purpose of the pause was reached in time. */
   readonly done: boolean;
 }
 
 /**
- * Stops the guest before the switchover does: for the rest of the copy, where somebody wants that, or
- * for a moment, in which a disk that is nearly in step gets there. It runs again at the destination, or
- * here: after a moment, or when the migration is given up.
+ * Pauses the guest before the switchover does: for the rest of the copy, where the user asks for it, or
+ * briefly, so that an almost ready mirror becomes ready. The guest runs again at the destination, or at
+ * the source once the brief pause is over or the migration is given up.
  */
 export class GuestStops {
   readonly #options: GuestStopsOptions;
-  /** Why it is to be stopped for the rest, once it is. */
+  /** Why {@link due} must pause the guest for the rest of the copy. */
   #why: string | undefined;
-  /** Not once it was stopped for the rest, and not once its memory crosses. */
+  /** False once the guest is paused for the rest of the copy, or its RAM crosses. */
   #mayHold = true;
   #held: Promise<unknown> = Promise.resolve();
 
@@ -43,41 +43,42 @@ export class GuestStops {
     this.#options = options;
   }
 
-  /** Resolves when the guest is not held, and will not be any more. Never rejects. */
+  /** Ends the brief pauses; resolves when the guest is in none. Never rejects. */
   async holdNoMore(): Promise<void> {
     this.#mayHold = false;
     await this.#held;
   }
 
-  /** Stops it for the rest of the copy as soon as {@link due} is called, and says why. */
+  /** Pauses the guest for the rest of the copy as soon as {@link due} is called; `why` is reported then. */
   suspend(why: string): void {
     this.#why ??= why;
   }
 
-  /** What is left to copy is only what the guest changes. */
+  /** Everything was copied once: what the guest changes meanwhile is the rest. */
   due(): void {
     const why = this.#why;
     const guest = this.#options.guest();
     if (why === undefined || this.#options.signal.aborted || !guest?.shouldRun) return;
-    // Once: whoever lets it run afterwards has a reason for it.
+    // Only once: a user who resumes the guest afterwards has a reason.
     this.#why = undefined;
     this.#mayHold = false;
-    const message = `${why}: the guest is paused so that the rest can catch up`;
+    const message = `${why}: vmferry pauses the guest until the rest is copied. ` +
+      "It runs again at the destination";
     this.#options.report({ event: "warning", code: "guest-suspended", message });
     this.#stop(guest).catch(this.#options.onFault);
   }
 
   async #stop(guest: GuestWatch): Promise<void> {
     await this.#options.write("suspended");
-    // Given up meanwhile: it runs, and is to go on.
+    // Given up meanwhile: the guest runs and must keep running.
     if (!this.#options.signal.aborted) await guest.suspend();
   }
 
   /**
-   * Holds the guest until `done` resolves, or for as long as it may be held.
+   * Pauses the guest until `done` resolves, for `holdMs` at most.
    *
-   * @param done listens to its signal, and may throw its reason.
-   * @returns `undefined` when it is not to be held: it does not run, or stands for another reason.
+   * @param done ends when its signal is aborted, and may throw its reason.
+   * @returns `undefined` where the guest is not paused for this: it does not run, or is paused already.
    */
   async hold(done: (signal: AbortSignal) => Promise<void>): Promise<Held | undefined> {
     const guest = this.#options.guest();

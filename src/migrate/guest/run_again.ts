@@ -2,21 +2,22 @@ import { type Clock, delay, messageOf, withDeadline } from "../../io/mod.ts";
 import type { QmpClient } from "../../qmp/mod.ts";
 import { runs } from "./run_states.ts";
 
-/** How long a guest may take to run again, ms. */
+/** How long QEMU may take to run the guest again, ms. */
 const RUN_MS = 60_000;
 
-/** Why a guest in S3 is left as it is, see {@link runAgain}. */
+/** Why {@link runAgain} does not resume a guest in S3. */
 export const ASLEEP_STUCK =
-  "The guest sleeps (S3), and QEMU has completed its migration: continuing it would end QEMU " +
-  "(\"invalid runstate transition: 'postmigrate' -> 'suspended'\", seen with 10.0 and 11.1)";
+  "The guest sleeps (S3), and the source's QEMU has completed its migration. To resume it would end " +
+  "QEMU (\"invalid runstate transition: 'postmigrate' -> 'suspended'\", seen with 10.0 and 11.1)";
 
 /**
- * Makes the source's guest run again after a migration that came to nothing. Must only be called
- * where no destination can run it.
+ * Runs the source's guest again after a failed migration (`cont`). Call it only where no destination
+ * can run the guest.
  *
- * @param pausedByUs a guest that stands `paused` was stopped by the migration, not by somebody else.
- * @param asleep it slept when QEMU stopped it for the switchover: after `completed`, `cont` aborts QEMU.
- * @returns what is wrong with it, or `undefined` when it runs.
+ * @param pausedByUs a guest in state `paused` was paused by the migration, not by its owner.
+ * @param asleep the guest slept when QEMU paused it for the switchover: once its migration is
+ * `completed`, `cont` aborts QEMU.
+ * @returns `undefined` when the guest runs, else a message. Never rejects.
  */
 export async function runAgain(
   qmp: QmpClient,
@@ -41,19 +42,20 @@ export async function runAgain(
   try {
     return await withDeadline(clock, RUN_MS, "the guest to run again", until());
   } catch (error) {
-    return `Whether the guest runs at the source could not be made sure: ${messageOf(error)}`;
+    return "vmferry cannot tell whether the guest runs at the source. " +
+      `Ask its QEMU ('info status'): ${messageOf(error)}`;
   }
 }
 
-/** As QEMU announces a guest that has arrived (its parameters announce-*), ms. */
+/** QEMU's own values for a guest that has arrived (migration parameters announce-*), ms. */
 const ROUNDS = { initial: 50, max: 550, rounds: 5, step: 100 } as const;
 
 /**
- * Has QEMU announce the guest's NICs. The destination's QEMU did so when it had loaded the guest, before
- * anybody let it run (7.2 to 11.1), and the switches between send its packets there since. From 4.0 on.
+ * Has QEMU announce the guest's NICs (`announce-self`, QEMU 4.0). The destination's QEMU announced them
+ * as soon as it had loaded the guest (7.2 to 11.1); since then switches send the guest's packets there.
  */
 async function announce(qmp: QmpClient): Promise<void> {
   if (!qmp.hasCommand("announce-self")) return;
-  // The guest runs, which is what counts; its next packet teaches the switches too.
+  // An error is no failure: the guest runs, and its next packet teaches the switches too.
   await qmp.execute("announce-self", ROUNDS).catch(() => {});
 }

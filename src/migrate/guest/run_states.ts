@@ -1,5 +1,5 @@
 /**
- * What QEMU's run states mean for a migration.
+ * The meaning of QEMU's run states (`query-status`) for a migration. Pure.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import type { QmpClient } from "../../qmp/mod.ts";
 import type { Report } from "../events.ts";
 import type { SourceRecord } from "../journal.ts";
 
-/** Whether a guest runs, as far as its owner goes: one that sleeps (S3) wakes by itself. */
+/** Whether a guest runs for its owner: a guest that sleeps (S3, `suspended`) wakes by itself. */
 export function runs(status: string): boolean {
   return status === "running" || status === "suspended";
 }
@@ -21,31 +21,32 @@ export async function guestStatus(qmp: QmpClient): Promise<string | undefined> {
   }
 }
 
-/** Tells of a guest that has run at the destination and stands again, for a reason of its own. */
+/** Warns of a guest that was started at the destination and no longer runs. */
 export function warnIfStands(status: string, report: Report): void {
   if (runs(status)) return;
   const message =
-    `The guest was started at the destination and stands again: QEMU says "${status}"`;
+    `The guest was started at the destination and no longer runs: its state is "${status}". ` +
+    "Look at its QEMU there";
   report({ event: "warning", code: "guest-stands", message });
 }
 
-/** A QEMU's version as the other end is told it, such as `9.0.2`. */
+/** QEMU's version as the peers exchange it, such as `9.0.2`. */
 export function versionOf({ version }: Pick<QmpClient, "version">): string {
   return `${version.major}.${version.minor}.${version.micro}`;
 }
 
-/** Whether a QEMU of this version carries a guest over that sleeps; before, it would never wake again. */
+/** Whether a guest that sleeps (S3) survives a migration by this QEMU: before 9.0 it would never wake. */
 export function carriesAsleep(version: string): boolean {
   return Number.parseInt(version) >= 9;
 }
 
 /**
- * Whether a guest is to run when a migration is over that another process has begun: somebody may have
- * paused it or let it run while no tool was there to see it.
+ * Whether a guest must run at the end of a migration that an earlier process has begun. Its owner may
+ * have paused or resumed it while no vmferry was watching.
  */
 export function isToRun(status: string, record: SourceRecord): boolean {
   if (runs(status)) return true;
-  // What of ours stops it so is written down before; QEMU's own migration stops it in other states.
+  // vmferry writes to the journal before it pauses a guest; QEMU's migration leaves other states.
   if (status === "paused" && record.stopped === "no") return false;
   return record.wasRunning;
 }

@@ -7,98 +7,98 @@ export interface GuestWatchOptions {
   readonly qmp: QmpClient;
   readonly report: Report;
   readonly log: Logger;
-  /** The guest can't be moved as it is. */
+  /** The guest cannot be migrated in its present state. */
   readonly onFault: (error: MigrationError) => void;
-  /** Somebody paused it or let it run, or it stands for a reason of its own. */
+  /** Its owner paused or resumed the guest, or it stopped by itself. */
   readonly onShouldRun?: (shouldRun: boolean) => void;
-  /** Both QEMUs carry a guest over that sleeps. */
+  /** A guest that sleeps survives the migration by both QEMUs. */
   readonly asleepCanGo: () => boolean;
 }
 
-/** What is said of a guest that sleeps and can't be moved so. */
-export const ASLEEP =
-  'The guest sleeps (state "suspended"), which QEMU before 9.0 does not carry ' +
-  "over: wake it (system_wakeup) and migrate again";
+/** The message for a guest that sleeps and would not survive the migration. */
+export const ASLEEP = 'The guest sleeps (state "suspended"), and QEMU before 9.0 cannot migrate ' +
+  "a sleeping guest. Wake it (system_wakeup) and migrate again";
 
-/** Disk errors that are told of; the rest is more of the same. */
-const MAX_TOLD = 10;
+/** Disk errors that are reported; later ones are left out. */
+const MAX_REPORTED = 10;
 
 /**
- * Watches what the guest at the source does, and what is done to it, while it is on its way: errors
- * of its disks, shutdown, reset, panic, and somebody who pauses it or lets it run. From its start to
- * its disposal.
+ * Watches the guest at the source during the migration, from construction to disposal: disk errors,
+ * shutdown, reset, panic, sleep, and an owner who pauses or resumes it. Uses QEMU's events SHUTDOWN,
+ * RESET, BLOCK_IO_ERROR, STOP, RESUME, SUSPEND and WAKEUP.
  */
 export class GuestWatch implements Disposable {
   readonly #options: GuestWatchOptions;
   readonly #stopEvents: () => void;
-  readonly #told = new Set<string>();
+  readonly #reported = new Set<string>();
   #paused: boolean;
   #suspended = false;
-  /** How often it was let run. */
+  /** Number of RESUME events. */
   #resumes = 0;
   #ioError = false;
   #asleep = false;
-  /** How often it was told that it stands or runs. */
+  /** Number of events that changed the run state. */
   #changes = 0;
 
-  /** @param shouldRun whether the guest is to run when the migration is over, as far as is known. */
+  /** @param shouldRun whether the guest must run when the migration is over, as known so far. */
   constructor(shouldRun: boolean, options: GuestWatchOptions) {
     this.#options = options;
     this.#paused = !shouldRun;
     this.#stopEvents = options.qmp.onEvent((event) => {
       this.#onEvent(event).catch((error) => {
-        // The QMP client's end is a fault of its own, told elsewhere.
+        // The owner of the QMP client reports its end.
         options.log.log("debug", `${event.event}: ${messageOf(error)}`);
       });
     });
   }
 
-  /** Whether the guest is to run when the migration is over: nothing and nobody but us stopped it. */
+  /** Whether the guest must run when the migration is over: only vmferry has paused it, if at all. */
   get shouldRun(): boolean {
     return !this.#paused;
   }
 
   /**
-   * Asks QEMU how the guest is: it may have changed before it was watched.
+   * Queries the guest's state, which may have changed before the watch began.
    *
-   * @param shouldRun what follows from QEMU's run state.
+   * @param shouldRun derives from QEMU's run state whether the guest must run.
+   * @throws {QmpError | QmpCommandError} when QEMU does not answer.
    */
   async look(shouldRun: (status: string) => boolean): Promise<void> {
     const before = this.#changes;
     const { status } = await this.#options.qmp.execute("query-status", {});
-    // What came meanwhile may be newer than the answer.
+    // An event that came meanwhile may be newer than the answer.
     if (this.#changes !== before) return;
     this.#asleep = status === "suspended";
     this.#setPaused(!shouldRun(status));
     this.checkAsleep();
   }
 
-  /** A guest that sleeps is a fault where a QEMU does not carry it over; also once that is known better. */
+  /** Reports a sleeping guest as a fault; call it again when `asleepCanGo` may have changed. */
   checkAsleep(): void {
     if (!this.#asleep || this.#options.asleepCanGo()) return;
     this.#options.onFault(new MigrationError("failed", "guest-asleep", "source", ASLEEP));
   }
 
-  /** The guest sleeps (S3), also once it was stopped for the switchover. */
+  /** The guest sleeps (S3), also while it is paused for the switchover. */
   get asleep(): boolean {
     return this.#asleep;
   }
 
-  /** True while the guest stands because of {@link suspend}. */
+  /** True while {@link suspend} keeps the guest paused. */
   get suspended(): boolean {
     return this.#suspended;
   }
 
-  /** Stops the guest, so that it changes nothing any more; it is to run when all is over. */
+  /** Pauses the guest (QMP `stop`); it must run again when the migration is over. */
   async suspend(): Promise<void> {
     if (this.#paused || this.#suspended) return;
     this.#suspended = true;
     await this.#options.qmp.execute("stop", {});
   }
 
-  /** Lets it run again after {@link suspend}; not where somebody else has done so. */
+  /** Resumes the guest (QMP `cont`) after {@link suspend}, unless its owner already has. */
   async letRun(): Promise<void> {
-    // One that meanwhile has a reason of its own to stand is not continued.
+    // A guest that has stopped by itself meanwhile is not vmferry's to resume.
     if (!this.#suspended || this.#paused) return;
     await this.#options.qmp.execute("cont", {});
     this.#suspended = false;
@@ -115,7 +115,7 @@ export class GuestWatch implements Disposable {
       case "RESET": {
         const { guest, reason } = data as { guest?: boolean; reason?: string };
         const who = guest ? "reset itself" : `was reset (${reason ?? "from outside"})`;
-        return this.#warn("guest-reset", `The guest ${who}; the migration goes on`);
+        return this.#warn("guest-reset", `The guest ${who}; the migration continues`);
       }
       case "BLOCK_IO_ERROR":
         return await this.#onIoError(data as unknown as IoError);
@@ -138,7 +138,7 @@ export class GuestWatch implements Disposable {
   #onShutdown({ guest, reason }: { guest?: boolean; reason?: string }): void {
     const why = reason === undefined ? "" : ` (${reason})`;
     if (guest) this.#fault("guest-shutdown", `The guest shut down${why} during the migration`);
-    else this.#fault("source-qemu-gone", `QEMU was told to end${why} during the migration`);
+    else this.#fault("source-qemu-gone", `QEMU was asked to end${why} during the migration`);
   }
 
   async #onIoError({ operation, action, reason, ...where }: IoError): Promise<void> {
@@ -146,17 +146,17 @@ export class GuestWatch implements Disposable {
     const what = (disk: string) =>
       `The guest could not ${operation === "read" ? "read from" : "write to"} ${disk}` +
       (reason ? `: ${reason}` : "");
-    // STOP comes right behind it, before the disk's name is known.
+    // STOP follows at once, before the disk's name is known.
     if (action === "stop") this.#ioError = true;
     const node = where["node-name"] || where.device || "";
     const name = await this.#diskName(node).catch(() => undefined) ?? "one of its disks";
-    if (action === "stop") return this.#fault("guest-io-error", `${what(name)}; QEMU stopped it`);
-    if (this.#told.size >= MAX_TOLD || this.#told.has(what(name))) return;
-    this.#told.add(what(name));
-    this.#warn("guest-io-error", `${what(name)}; it was told so and goes on`);
+    if (action === "stop") return this.#fault("guest-io-error", `${what(name)}; QEMU paused it`);
+    if (this.#reported.size >= MAX_REPORTED || this.#reported.has(what(name))) return;
+    this.#reported.add(what(name));
+    this.#warn("guest-io-error", `${what(name)}; QEMU reported the error to it, and it runs on`);
   }
 
-  /** A disk by its node; while it is mirrored QEMU names one of its own there, without a meaning. */
+  /** A disk by its node; during a mirror the event names a node of QEMU's own, which identifies no disk. */
   async #diskName(node: string): Promise<string | undefined> {
     const disks = await listDisks(this.#options.qmp);
     const failed = disks.filter((d) => d.failed);
@@ -170,7 +170,7 @@ export class GuestWatch implements Disposable {
     const { status } = await this.#options.qmp.execute("query-status", {});
     switch (status) {
       case "io-error":
-        // Where it was seen which disk it was, that is told; it is looked up at this moment.
+        // BLOCK_IO_ERROR came first: its handler reports the fault, with the disk's name.
         if (this.#ioError) return;
         return this.#fault("guest-io-error", "An I/O error of a disk stopped the guest");
       case "shutdown":
@@ -179,19 +179,20 @@ export class GuestWatch implements Disposable {
         return this.#fault("guest-panicked", "The guest panicked during the migration");
       case "watchdog":
       case "internal-error":
-        return this.#fault("guest-stopped", `The guest was stopped by QEMU: ${status}`);
+        return this.#fault("guest-stopped", `QEMU stopped the guest: its state is "${status}"`);
       case "paused":
-        // The answer may be heard of after the guest was let run again, by us for one.
+        // The answer may arrive after the guest was resumed again, such as by vmferry.
         if (this.#suspended || this.#paused || resumes !== this.#resumes) return;
         this.#setPaused(true);
         return this.#warn(
           "guest-paused",
-          "Somebody paused the guest; it will stand at the destination until it is continued",
+          "Somebody paused the guest during the migration. It arrives paused: " +
+            "resume it at the destination with 'cont'",
         );
     }
   }
 
-  /** The guest stands for a reason of its own, and is not ours to continue. */
+  /** The guest stopped by itself, and is not vmferry's to resume. */
   #fault(code: string, message: string): void {
     this.#setPaused(true);
     this.#options.onFault(new MigrationError("failed", code, "source", message));

@@ -1,51 +1,52 @@
 import type { DiskProgress, RamProgress } from "../events.ts";
 
-/** What is looked at, twice a second. Sizes in bytes, rates in bytes per second. */
+/** The state of the copy, sampled twice a second. Sizes in bytes, rates in bytes per second. */
 export interface Sample {
   /** ms. */
   readonly now: number;
   readonly disks: readonly DiskProgress[];
   readonly ram: RamProgress | null;
-  /** What gets through for everything together. */
+  /** Throughput of everything together. */
   readonly rate: number;
 }
 
-/** Something that will not come to its end by itself. */
+/** A disk or the RAM that will not be copied completely while the guest writes as it does. */
 export type Finding =
   | {
     readonly kind: "disk";
     readonly name: string;
-    /** What the guest changes each second, and what of it gets through. */
+    /** What the guest writes and what the mirror copies, bytes per second. */
     readonly written: number;
     readonly copied: number;
+    /** What the mirror has yet to copy, bytes. */
     readonly behind: number;
-    /** It is nearly in step and does not get there: QEMU wants a moment without anything under way. */
+    /** Almost ready, but never without a write in flight, as QEMU requires for `ready`. */
     readonly close: boolean;
   }
   | {
     readonly kind: "ram";
-    /** What the last whole round had to send. */
+    /** What the last complete pass had to send, bytes. */
     readonly left: number;
     readonly rate: number;
   };
 
-/** How long a disk must not have come nearer to its end, ms. */
+/** How long a disk must have made no progress, ms. */
 const DISK_MS = 15_000;
-/** Behind by no more than this, a disk is nearly in step: bytes. */
+/** A disk that is behind by no more is almost ready, bytes. */
 const CLOSE = 1024 * 1024;
-/** What it may be further behind than before and has still not fallen back: a mirror's smallest part. */
+/** A disk that falls behind by no more has not lost ground, bytes: the smallest unit of a mirror. */
 const PART = 64 * 1024;
-/** How long it may stay so while the guest goes on writing, ms. */
+/** How long it may stay almost ready while the guest writes, ms. */
 const CLOSE_MS = 3_000;
-/** Looks of the last second, the newest one included. */
+/** Number of samples of the last second, the newest one included. */
 const RECENT = 3;
-/** How long the rounds through memory must not have become shorter, ms. */
+/** How long the passes over RAM must not have become shorter, ms. */
 const RAM_MS = 10_000;
-/** What a round has left at its start, at most, of what one before had, when it comes to an end. */
+/** Largest share of an earlier pass that a pass over RAM may have to send while it converges. */
 const SHORTER = 0.9;
-/** How long the same is not said again, ms. */
+/** How long a finding is not repeated, ms. */
 const AGAIN_MS = 60_000;
-/** Behind by no more than this, a disk that is in step is: bytes. */
+/** A ready disk that is behind by no more keeps up, bytes. */
 const IN_STEP = 16 * 1024 * 1024;
 
 interface Point {
@@ -54,14 +55,14 @@ interface Point {
   readonly total: number;
 }
 
-/** Finds out from how things go whether they will ever be done. Pure. */
+/** Predicts from samples of the progress whether the disks and the RAM will ever be copied. Pure. */
 export class Convergence {
   readonly #disks = new Map<string, { first: number; points: Point[] }>();
-  readonly #said = new Map<string, number>();
-  /** Each round through memory: when it was first seen, and the most that was left in it. */
+  readonly #reported = new Map<string, number>();
+  /** Each pass over RAM: when it was first seen, and the most that it had left to send. */
   readonly #rounds = new Map<number, { readonly at: number; left: number }>();
 
-  /** True once every disk was gone through once: what is left is what the guest changes. */
+  /** True once every disk was copied once: the rest is what the guest has changed meanwhile. */
   get onceThrough(): boolean {
     return this.#disks.size > 0 &&
       [...this.#disks.values()].every(({ first, points }) =>
@@ -69,21 +70,21 @@ export class Convergence {
       );
   }
 
-  /** What must be said now. */
+  /** Takes a sample; returns the findings to report now. */
   look(sample: Sample): Finding[] {
     const found = [...this.#disksOf(sample), ...this.#ramOf(sample)];
     return found.filter((finding) => {
       const key = finding.kind === "disk" ? `disk ${finding.name}` : "ram";
-      const last = this.#said.get(key);
+      const last = this.#reported.get(key);
       if (last !== undefined && sample.now - last < AGAIN_MS) return false;
-      this.#said.set(key, sample.now);
+      this.#reported.set(key, sample.now);
       return true;
     });
   }
 
   *#disksOf({ now, disks }: Sample): Generator<Finding> {
     for (const { name, transferred, total, ready } of disks) {
-      // Nothing is known of a job that has not begun.
+      // A job that has not begun says nothing yet.
       if (transferred === 0) continue;
       const disk = this.#disks.get(name) ?? { first: total, points: [] };
       this.#disks.set(name, disk);
@@ -92,7 +93,7 @@ export class Convergence {
       const near = ready ? undefined : closeSince(disk.points, now);
       const from = near ?? disk.points[0]!;
       const behind = total - transferred;
-      // Before the first time through, what is left falls anyhow.
+      // Before the disk was copied once, the rest shrinks in any case.
       if (from.transferred < disk.first) continue;
       if (!near) {
         if (now - from.at < DISK_MS) continue;
@@ -108,7 +109,7 @@ export class Convergence {
   }
 
   *#ramOf({ now, ram, rate }: Sample): Generator<Finding> {
-    // The first round is all of memory, the later ones what was changed during the one before.
+    // The first pass sends all RAM, a later one what the guest changed during the pass before.
     if (!ram || ram.iteration < 2) return;
     const round = this.#rounds.get(ram.iteration);
     if (round) round.left = Math.max(round.left, ram.remaining);
@@ -122,16 +123,16 @@ export class Convergence {
   }
 }
 
-/** Since when, for {@link CLOSE_MS} at least, a disk was nearly in step while the guest wrote to it. */
+/** The sample, {@link CLOSE_MS} ago or earlier, since which a disk was almost ready under the guest's writes. */
 function closeSince(points: readonly Point[], now: number): Point | undefined {
   const from = points.findLastIndex(({ at }) => now - at >= CLOSE_MS);
   if (from < 0) return undefined;
   const since = points.slice(from);
   const behind = since.map(({ total, transferred }) => total - transferred);
   const isClose = behind.every((bytes) => bytes > 0 && bytes <= CLOSE);
-  // One that falls back is slower than the guest, and is found out as such.
+  // A disk that loses ground is slower than the guest, which is another finding.
   if (!isClose || behind.at(-1)! > behind[0]! + PART) return undefined;
-  // Where nothing gets through the link is what is wrong, and no time to stop the guest.
+  // Without any throughput the connection is at fault, and pausing the guest would not help.
   const before = since.at(-RECENT) ?? since[0]!;
   if (since.at(-1)!.transferred <= before.transferred) return undefined;
   return since.at(-1)!.total > since[0]!.total ? since[0] : undefined;

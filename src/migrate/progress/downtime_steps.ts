@@ -1,13 +1,25 @@
-/** What QEMU may reckon with at first, ms. */
+/** The first downtime limit, ms. */
 const FIRST_MS = 10;
-/** How often QEMU reckons anew how much of memory that is (its `BUFFER_DELAY`), ms. */
+/** How often QEMU converts the limit to bytes (its `BUFFER_DELAY`), ms. */
 const RECKONS_MS = 100;
 
 /**
- * The downtime limit that QEMU is given. It stops the guest as soon as it reckons that what is left of
- * its memory takes no longer, even where another round would leave far less: a guest whose whole memory
- * can be sent within the limit stands still for all of it. So it gets a short one at first, and twice as
- * much with each round that did not get there. Pure; the caller brings the time, in ms.
+ * The downtime limit for QEMU (migration parameter `downtime-limit`). QEMU pauses the guest as soon as
+ * it expects to send the rest of the RAM within the limit, even where another pass would leave far less:
+ * if all RAM fits, the guest is paused while all of it is sent. So the limit begins short and doubles
+ * with each pass that was too long for it. Pure; the caller passes the time, ms.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { DowntimeSteps } from "./downtime_steps.ts";
+ *
+ * const steps = new DowntimeSteps();
+ * steps.roundBegan(2, 0);
+ * assertEquals(steps.limitMs, 10);
+ * steps.roundBegan(3, 500);
+ * assertEquals(steps.limitMs, 20);
+ * ```
  */
 export class DowntimeSteps {
   #limitMs = FIRST_MS;
@@ -18,9 +30,12 @@ export class DowntimeSteps {
     return this.#limitMs;
   }
 
-  /** @param round 1 for all of memory, 2 for what was changed meanwhile, and so on. */
+  /**
+   * @param round number of the pass that began: 1 sends all RAM, 2 what the guest changed meanwhile.
+   * @param now ms.
+   */
   roundBegan(round: number, now: number): void {
-    // The second is the first that has little to send.
+    // The second pass is the first with little to send, and gets the first limit.
     if (round <= 2 || now - this.#raisedAt < RECKONS_MS) return;
     this.#raisedAt = now;
     this.#limitMs *= 2;

@@ -5,19 +5,19 @@ import type { Held } from "../guest/pauses.ts";
 import type { MirrorSet } from "../disks/mirror_set.ts";
 import type { Ram } from "../source/ram.ts";
 
-/** How often progress is told, ms. */
+/** Interval of the progress events, ms. */
 const EVERY_MS = 500;
-/** What the first moments move says nothing of the rest, ms. */
+/** When the rate is first good enough for an estimate, ms after the start. */
 const ETA_AFTER_MS = 2_000;
-/** Weight of the newest rate in the mean that is shown. */
+/** Weight of the newest rate in the reported mean. */
 const SMOOTHING = 0.3;
 
-/** Tells how far things are, twice a second, until it is stopped. */
+/** Reports the progress twice a second until it is stopped. */
 export class ProgressTicker {
   readonly #clock: Clock;
   readonly #report: Report;
   readonly #mirrors: MirrorSet;
-  /** Bytes that crossed so far. */
+  /** Bytes sent so far. */
   readonly #crossed: () => number;
   readonly #onceThrough: () => void;
   readonly #hold: (disk: string) => Promise<Held | undefined>;
@@ -37,9 +37,9 @@ export class ProgressTicker {
       report: Report;
       mirrors: MirrorSet;
       crossed: () => number;
-      /** Called when what is left is only what the guest changes, now and then. */
+      /** Called repeatedly once everything was copied once: the rest is what the guest changes. */
       onceThrough: () => void;
-      /** Holds the guest for a moment, in which a disk that is nearly in step gets there. */
+      /** Pauses the guest briefly, so that an almost ready mirror becomes ready. */
       hold: (disk: string) => Promise<Held | undefined>;
     },
   ) {
@@ -62,7 +62,7 @@ export class ProgressTicker {
     this.#ram = ram;
   }
 
-  /** Stops; the last figures of the disks are told once more. */
+  /** Stops, after one last report of the disks' progress. */
   stop(): void {
     if (this.#stopped) return;
     this.#stopped = true;
@@ -75,7 +75,7 @@ export class ProgressTicker {
   }
 
   async #tick(): Promise<void> {
-    // A QEMU that does not answer is found out elsewhere; progress only has nothing to say then.
+    // A QEMU that does not answer is reported elsewhere; the RAM's progress is then left out.
     const ram = await this.#ram?.progress().catch(() => null) ?? null;
     if (this.#stopped) return;
     this.#tell(ram);
@@ -84,12 +84,12 @@ export class ProgressTicker {
     this.#arm();
   }
 
-  /** What will never be done by itself is helped, where QEMU can, and told of in any case. */
+  /** Reports what will not converge by itself, after trying to help it. */
   async #judge(ram: RamProgress | null): Promise<void> {
     const [now, rate] = [this.#clock.now(), this.#rate ?? 0];
     const disks = this.#mirrors.progress;
     for (const finding of this.#convergence.look({ now, disks, ram, rate })) {
-      // What helped the one before may have helped this one too.
+      // The help for an earlier finding may have made this disk ready too.
       if (finding.kind === "disk" && finding.close && this.#isReady(finding.name)) continue;
       this.#report({ event: "warning", ...wordsOn(finding, await this.#help(finding)) });
     }
@@ -128,50 +128,49 @@ export class ProgressTicker {
   }
 }
 
-/** What was done about a finding. */
+/** How vmferry helped: it did not, it set the mirror to write-blocking, or it paused the guest. */
 type Help = "none" | "blocking" | Held;
 
-const MORE = "Give it more bandwidth ('vmferry set bandwidth=…')";
+const MORE = "Allow more bandwidth ('vmferry set bandwidth=…')";
+const PAUSE = "pause the guest for the rest ('vmferry set pause=when-copied')";
 
 function wordsOn(finding: Finding, help: Help): { code: string; message: string } {
   if (finding.kind === "ram") {
     return {
       code: "ram-not-converging",
-      // Not QEMU's rate of changes: what is changed over and over counts in it once a round.
-      message: `Each round through memory leaves as much to send as the one before, ` +
-        `${inMiB(finding.left)}, and ${perSecond(finding.rate)} get through: it will not be done ` +
-        `by itself. ${MORE} or a ` +
-        "longer downtime ('vmferry set max-downtime=…'), or pause the guest for the rest ('vmferry set pause=when-copied')",
+      // Not QEMU's dirty rate: it counts a page once per pass, however often the guest changes it.
+      message: `The RAM does not converge: each pass leaves as much to send as the one before, ` +
+        `${inMiB(finding.left)}, at ${perSecond(finding.rate)}. ${MORE} or a longer downtime ` +
+        `('vmferry set max-downtime=…'), or ${PAUSE}`,
     };
   }
   const { name, written, copied, close } = finding;
   const rates = close
-    ? `Disk ${name} is nearly in step and does not get there: the guest writes again before the ` +
-      "destination has answered for what it wrote last"
-    : `The guest writes ${perSecond(written)} to disk ${name} and ${perSecond(copied)} get through`;
+    ? `The mirror of disk ${name} does not become ready: the guest writes again before the ` +
+      "destination has confirmed its last write"
+    : `The guest writes ${perSecond(written)} to disk ${name}, and the mirror copies ${
+      perSecond(copied)
+    }`;
   if (help === "blocking") {
     return {
       code: "mirror-write-blocking",
-      message: `${rates}; from now on the guest's writes wait until the destination has them too`,
+      message: `${rates}. From now on each write of the guest waits for the destination`,
     };
   }
   if (help !== "none" && help.done) {
     return {
       code: "guest-held",
-      message: `${rates}; the guest was held for ${
-        Math.round(help.ms)
-      } ms, in which the disk got there`,
+      message: `${rates}. A pause of the guest for ${Math.round(help.ms)} ms made it ready`,
     };
   }
-  const held = help === "none"
+  const paused = help === "none"
     ? ""
-    : `. That it was held for ${Math.round(help.ms)} ms did not help`;
+    : `. Pausing the guest for ${Math.round(help.ms)} ms did not help`;
   return {
     code: "mirror-not-converging",
     message: close
-      ? `${rates}${held}. Let it write less often, or pause the guest for the rest ('vmferry set pause=when-copied')`
-      : `${rates}: the disk will not get in step by itself. ${MORE}, or see ` +
-        "--timeout-action suspend",
+      ? `${rates}${paused}. Reduce its writes, or ${PAUSE}`
+      : `${rates}: it will not become ready by itself. ${MORE}, or ${PAUSE}`,
   };
 }
 

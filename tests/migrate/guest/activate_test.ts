@@ -38,30 +38,33 @@ const BOTH = [
   ...["block-export-add spare false", "block-export-del"],
 ];
 
-Deno.test("every node of a guest that arrived paused is exported for a moment, read-only", async () => {
+Deno.test("every node of a guest that arrived paused is exported read-only, and the export removed", async () => {
   assertEquals(await activate("paused", "completed"), [
     ...["nbd-server-start", ...BOTH, "nbd-server-stop"],
   ]);
 });
 
-Deno.test("a guest that runs, that never migrated, or whose QEMU takes inactive nodes is left alone", async () => {
+Deno.test("nothing is activated for a guest that runs or never migrated, or from QEMU 10.0 on", async () => {
   assertEquals(await activate("running", "completed"), []);
   assertEquals(await activate("paused", "none"), []);
   const commands = { return: [{ name: "blockdev-set-active" }] };
   assertEquals(await activate("paused", "completed", { "query-commands": () => commands }), []);
 });
 
-Deno.test("an NBD server that runs already is used and left running", async () => {
+Deno.test("activation uses an NBD server that runs already, and leaves it running", async () => {
   const running = { "nbd-server-start": error("NBD server already running") };
   assertEquals(await activate("paused", "completed", running), ["nbd-server-start", ...BOTH]);
 });
 
-Deno.test("a disk that cannot be activated is named, with what to do, before anything is copied", async () => {
+Deno.test("a disk that cannot be activated is refused by name, with what to do", async () => {
   const locked = { "block-export-add": error('Failed to get "write" lock') };
   const refused = await assertRejects(
     () => activate("paused", "completed", locked),
     MigrationError,
   );
   assertEquals([refused.kind, refused.code], ["refused", "disk-inactive"]);
-  assertEquals(/disk cd0: Failed to get "write" lock\. Continue/.test(refused.message), true);
+  assertEquals(
+    /disk cd0: Failed to get "write" lock\. Run the guest once/.test(refused.message),
+    true,
+  );
 });

@@ -5,7 +5,7 @@ import { QmpClient } from "../../../src/qmp/mod.ts";
 import { FakeQemu } from "../../support/fake_qemu.ts";
 import { memoryPipe } from "../../support/memory_pipe.ts";
 
-Deno.test("disks whose guest has discarded while they were mirrored are named, others are not", async () => {
+Deno.test("only disks with discards during the mirror are named", async () => {
   const [ours, theirs] = memoryPipe();
   const counts = { vd0: 3, vd1: 0, cd0: 0 };
   new FakeQemu(theirs, {
@@ -24,14 +24,14 @@ Deno.test("disks whose guest has discarded while they were mirrored are named, o
   assertEquals(await watch.dropped(), ["vd1"]);
 });
 
-Deno.test("a QEMU that does not count discards has none to be noted", async () => {
+Deno.test("a QEMU that does not count discards causes no note", async () => {
   const [ours, theirs] = memoryPipe();
   new FakeQemu(theirs);
   await using qmp = await QmpClient.open(ours);
   assertEquals(await new DiscardWatch(qmp, ["vd0"]).dropped(), []);
 });
 
-Deno.test("after dropped discards the result says to trim the guest's file systems, else nothing", () => {
+Deno.test("only after dropped discards does the result advise to trim the guest's file systems", () => {
   const next = (discarded: readonly string[]) => {
     const event = resultEvent({ startedAt: 0, bytes: 0, guest: "running", discarded });
     return event.event === "result" ? event.next : [];

@@ -5,7 +5,7 @@ import { ManualClock } from "../../support/manual_clock.ts";
 
 type Session = { -readonly [M in keyof Silence]: Silence[M] };
 
-/** A QEMU that answers unless it `stands`, and what was found. */
+/** A QEMU that answers unless it `stands`, and the reports of the watch. */
 function watched(session: Session) {
   const clock = new ManualClock();
   const qemu = { stands: false, asked: 0, free: () => {} };
@@ -27,7 +27,7 @@ function watched(session: Session) {
   return { clock, qemu, found, watch };
 }
 
-Deno.test("a QEMU that does not answer while a connection is silent is found within 5 s", async () => {
+Deno.test("a QEMU that a silent connection blocks is detected within 5 s", async () => {
   for (const state of ["up", "down"] as const) {
     const { clock, qemu, found, watch } = watched({ state, progress: 7, inFlight: 1000 });
     qemu.stands = true;
@@ -43,7 +43,7 @@ Deno.test("a QEMU that does not answer while a connection is silent is found wit
   }
 });
 
-Deno.test("a QEMU that begins to wait in a silence that is known is found within 3 s", async () => {
+Deno.test("a QEMU that blocks while the connection is already silent is detected within 3 s", async () => {
   const { clock, qemu, found, watch } = watched({ state: "down", progress: 7, inFlight: 0 });
   await clock.advance(20_000);
   qemu.stands = true;
@@ -52,7 +52,7 @@ Deno.test("a QEMU that begins to wait in a silence that is known is found within
   watch.stop();
 });
 
-Deno.test("a busy QEMU is not asked while bytes cross, nor while nothing is on its way", async () => {
+Deno.test("QEMU is not queried while bytes cross, nor while no byte waits for an acknowledgement", async () => {
   const session: Session = { state: "up", progress: 0, inFlight: 1000 };
   const { clock, qemu, found, watch } = watched(session);
   qemu.stands = true;

@@ -7,7 +7,7 @@ import { FakeQemu } from "../../support/fake_qemu.ts";
 import { ManualClock, settle } from "../../support/manual_clock.ts";
 import { memoryPipe } from "../../support/memory_pipe.ts";
 
-/** A guest, what may stop it, and all that is done to it, in order. */
+/** A guest, its pauses, and every command, record and report in order. */
 async function stops({ running = true } = {}) {
   const [ours, theirs] = memoryPipe();
   const done: string[] = [];
@@ -45,7 +45,7 @@ async function stops({ running = true } = {}) {
   };
 }
 
-/** All that can happen without time passing has happened. */
+/** Runs everything that needs no time. */
 async function later(): Promise<void> {
   for (let i = 0; i < 30; i++) await settle();
 }
@@ -53,7 +53,7 @@ async function later(): Promise<void> {
 const HELD = ["stopped: held", "stop", "cont", "stopped: no"];
 const never = () => new Promise<void>(() => {});
 
-Deno.test("a guest is held until what is waited for has come, and it is written down around that", async () => {
+Deno.test("a brief pause lasts until its purpose is reached, and the journal records both ends of it", async () => {
   const { all, clock, done, end } = await stops();
   const { promise, resolve } = Promise.withResolvers<void>();
   const holding = all.hold(() => promise);
@@ -63,13 +63,13 @@ Deno.test("a guest is held until what is waited for has come, and it is written 
   resolve();
   assertEquals(await holding, { done: true, ms: 120 });
   assertEquals(done, HELD);
-  // As often as it takes.
+  // It may be paused again.
   assertEquals(await all.hold(() => Promise.resolve()), { done: true, ms: 0 });
   assertEquals(done, [...HELD, ...HELD]);
   await end();
 });
 
-Deno.test("what comes after the last hold waits until the guest runs again, and none comes after it", async () => {
+Deno.test("holdNoMore resolves once the guest runs again, and refuses later pauses", async () => {
   const { all, clock, done, end } = await stops();
   const holding = all.hold(never);
   let isOver = false;
@@ -84,7 +84,7 @@ Deno.test("what comes after the last hold waits until the guest runs again, and 
   await end();
 });
 
-Deno.test("a guest is held no longer than it may be, and no longer than the migration is wanted", async () => {
+Deno.test("a brief pause ends after holdMs, and when the migration is given up", async () => {
   const late = await stops();
   let told: unknown;
   const holding = late.all.hold((signal) => {
@@ -107,7 +107,7 @@ Deno.test("a guest is held no longer than it may be, and no longer than the migr
   await cancelled.end();
 });
 
-Deno.test("a guest that stands for another reason is not held, and so not let go", async () => {
+Deno.test("a guest that is paused for another reason is neither paused nor resumed", async () => {
   const paused = await stops({ running: false });
   assertEquals(await paused.all.hold(never), undefined);
   assertEquals(paused.done, []);
@@ -116,7 +116,7 @@ Deno.test("a guest that stands for another reason is not held, and so not let go
   const suspended = await stops();
   suspended.all.suspend("the time is up");
   suspended.all.due();
-  // Not even while it is only about to be stopped.
+  // Nor while a pause for the rest of the copy is about to begin.
   assertEquals(await suspended.all.hold(never), undefined);
   await later();
   assertEquals(suspended.done, ["guest-suspended", "stopped: suspended", "stop"]);
@@ -124,7 +124,7 @@ Deno.test("a guest that stands for another reason is not held, and so not let go
   await suspended.end();
 });
 
-Deno.test("a guest that somebody lets run while it is held is not continued once more", async () => {
+Deno.test("a guest whose owner resumes it during a brief pause is not resumed again", async () => {
   const { all, clock, done, guest, happens, end } = await stops();
   const holding = all.hold(never);
   await later();

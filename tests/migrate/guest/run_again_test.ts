@@ -5,7 +5,7 @@ import { QmpClient } from "../../../src/qmp/mod.ts";
 import { FakeQemu } from "../../support/fake_qemu.ts";
 import { memoryPipe } from "../../support/memory_pipe.ts";
 
-/** What becomes of a guest that a migration left in `status`, and what QEMU was told. */
+/** The result for a guest that a migration left in `status`, and QEMU's commands. */
 async function outcome(status: string, asleep: boolean): Promise<[string | undefined, string]> {
   const [ours, theirs] = memoryPipe();
   const fake = new FakeQemu(theirs, {
@@ -24,12 +24,12 @@ async function outcome(status: string, asleep: boolean): Promise<[string | undef
   return [stuck, changes.join(" ")];
 }
 
-Deno.test("a guest that sleeps is not continued once QEMU has completed its migration", async () => {
+Deno.test("a guest that sleeps is not resumed once QEMU has completed its migration", async () => {
   assertEquals(await outcome("postmigrate", true), [ASLEEP_STUCK, ""]);
   assertEquals(await outcome("suspended", true), [undefined, ""]);
 });
 
-Deno.test("a guest that comes back after its RAM has crossed is announced to the network", async () => {
+Deno.test("a guest that resumes at the source after its RAM has crossed is announced to the network", async () => {
   assertEquals(await outcome("postmigrate", false), [undefined, "cont announce-self"]);
   assertEquals(await outcome("paused", false), [undefined, "cont"]);
 });

@@ -5,14 +5,14 @@ import { carriesAsleep, isToRun } from "../../../src/migrate/guest/run_states.ts
 const record = (change: Partial<SourceRecord>) =>
   ({ state: "mirror", stopped: "no", wasRunning: true, ...change }) as SourceRecord;
 
-Deno.test("a guest that was let run or paused while no tool saw it is as its owner left it", () => {
+Deno.test("a guest that its owner paused or resumed while no vmferry watched stays so", () => {
   assertEquals(isToRun("running", record({ wasRunning: false })), true);
   assertEquals(isToRun("paused", record({})), false);
   assertEquals(isToRun("paused", record({ state: "ram" })), false);
   assertEquals(isToRun("paused", record({ wasRunning: false })), false);
 });
 
-Deno.test("a guest that stands because of the migration is to run as it did before", () => {
+Deno.test("a guest that the migration paused must run if it ran before", () => {
   for (const stopped of ["held", "suspended"] as const) {
     assertEquals(isToRun("paused", record({ stopped })), true, stopped);
   }
@@ -24,7 +24,7 @@ Deno.test("a guest that stands because of the migration is to run as it did befo
   }
 });
 
-Deno.test("QEMU carries a sleeping guest over from 9.0 on", () => {
+Deno.test("a sleeping guest survives a migration from QEMU 9.0 on", () => {
   assertEquals(["7.2.22", "8.2.0", "9.0.0", "10.0.2"].map(carriesAsleep), [
     ...[false, false, true, true],
   ]);

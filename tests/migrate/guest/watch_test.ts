@@ -50,7 +50,7 @@ async function watched(running = true, asleepCanGo = false) {
   };
 }
 
-Deno.test("an error of a disk that stops the guest is told with the disk's name, and it stays stopped", async () => {
+Deno.test("a disk error that stops the guest is a fault with the disk's name, and the guest stays stopped", async () => {
   const w = await watched();
   const error = { device: "", "node-name": "d1", operation: "write", reason: "EIO" };
   await w.happens("BLOCK_IO_ERROR", { ...error, action: "ignore" });
@@ -58,9 +58,11 @@ Deno.test("an error of a disk that stops the guest is told with the disk's name,
   await w.happens("BLOCK_IO_ERROR", { ...error, action: "report" });
   assertEquals(w.said(), {
     faults: [],
-    warnings: ["The guest could not write to disk vd1: EIO; it was told so and goes on"],
+    warnings: [
+      "The guest could not write to disk vd1: EIO; QEMU reported the error to it, and it runs on",
+    ],
   });
-  // The name of a node of the mirror's.
+  // During a mirror the event names a node of QEMU's own.
   const hidden = { ...error, "node-name": "#block7" };
   await w.happens("BLOCK_IO_ERROR", { ...hidden, action: "report" });
   assertEquals(
@@ -70,13 +72,13 @@ Deno.test("an error of a disk that stops the guest is told with the disk's name,
   await w.happens("BLOCK_IO_ERROR", { ...hidden, action: "stop" }, "io-error");
   await w.happens("STOP", {}, "io-error");
   assertEquals(w.said().faults, [
-    "guest-io-error: The guest could not write to disk vd1: EIO; QEMU stopped it",
+    "guest-io-error: The guest could not write to disk vd1: EIO; QEMU paused it",
   ]);
   assertEquals(w.guest.shouldRun, false);
   await w.end();
 });
 
-Deno.test("a guest that runs again before it is known why it stood is not a paused one", async () => {
+Deno.test("a guest that resumes before QEMU says why it stopped counts as running", async () => {
   const w = await watched();
   await Promise.all([w.happens("STOP", {}, "paused"), w.happens("RESUME")]);
   assertEquals([w.guest.shouldRun, w.said()], [true, { faults: [], warnings: [] }]);
@@ -85,7 +87,7 @@ Deno.test("a guest that runs again before it is known why it stood is not a paus
   await w.end();
 });
 
-Deno.test("a guest that shuts down or panics can't go on its way; a reset is told and no more", async () => {
+Deno.test("a guest that shuts down or panics is a fault, a reset only a warning", async () => {
   for (
     const [event, data, status, expected] of [
       ["SHUTDOWN", { guest: true, reason: "guest-shutdown" }, "running", "guest-shutdown: "],
@@ -110,13 +112,13 @@ Deno.test("a guest that shuts down or panics can't go on its way; a reset is tol
   await w.happens("RESET", { guest: true, reason: "guest-reset" });
   assertEquals(w.said(), {
     faults: [],
-    warnings: ["The guest reset itself; the migration goes on"],
+    warnings: ["The guest reset itself; the migration continues"],
   });
   assertEquals(w.guest.shouldRun, true);
   await w.end();
 });
 
-Deno.test("who paused the guest decides whether it runs afterwards", async () => {
+Deno.test("a guest that its owner paused stays paused after the migration, one that vmferry paused runs", async () => {
   const w = await watched();
   await w.happens("STOP", {}, "finish-migrate");
   assertEquals(
@@ -144,7 +146,7 @@ Deno.test("who paused the guest decides whether it runs afterwards", async () =>
   await standing.end();
 });
 
-Deno.test("whether the guest is to run is told when it changes, and not by what the migration does", async () => {
+Deno.test("a change of whether the guest must run is reported, but not vmferry's own pauses", async () => {
   const w = await watched(false);
   await w.happens("RESUME", {}, "running");
   await w.guest.suspend();
@@ -159,14 +161,14 @@ Deno.test("whether the guest is to run is told when it changes, and not by what 
   await w.end();
 });
 
-Deno.test("what changed before the guest was watched is found out", async () => {
+Deno.test("a look finds a state that changed before the watch began", async () => {
   const w = await watched(false);
   await w.guest.look((status) => status === "running");
   assertEquals([w.guest.shouldRun, w.told], [true, [true]]);
   await w.end();
 });
 
-Deno.test("a guest that is held and meets an error of a disk is not let run again", async () => {
+Deno.test("a guest that meets a disk error during a brief pause is not resumed", async () => {
   const w = await watched();
   await w.guest.suspend();
   await w.happens("STOP", {}, "paused");
@@ -177,7 +179,7 @@ Deno.test("a guest that is held and meets an error of a disk is not let run agai
   await w.end();
 });
 
-Deno.test("a guest that goes to sleep goes along where both QEMUs can do that, and nowhere else", async () => {
+Deno.test("a guest that falls asleep is a fault unless both QEMUs can migrate it", async () => {
   for (const can of [true, false]) {
     const w = await watched(true, can);
     await w.happens("SUSPEND", {}, "suspended");

@@ -3,7 +3,7 @@ import { Convergence } from "../../../src/migrate/progress/convergence.ts";
 
 const MiB = 1024 * 1024;
 
-/** Looks twice a second for so long; what was found, with the second of each. */
+/** Samples twice a second; returns the findings with the second of each. */
 function watch(
   seconds: number,
   at: (
@@ -32,14 +32,14 @@ function watch(
   return { found, convergence };
 }
 
-Deno.test("a disk that the guest changes faster than it crosses is found out, with the rates", () => {
+Deno.test("a disk that the guest writes faster than the mirror copies is found, with the rates", () => {
   // 100 MiB at 10 MiB/s, the guest changes 12 MiB/s.
   const { found } = watch(60, (t) => ({ transferred: 10 * MiB * t, total: (100 + 12 * t) * MiB }));
-  // Gone through once after 10.6 s (what had changed by the first look is part of it), and 15 s more.
+  // Copied once after 10.6 s (with the writes before the first sample), and 15 s more.
   assertEquals(found, [[26, `disk 12 10 ${100 + 2 * 26}`]]);
 });
 
-Deno.test("a disk that comes nearer, however slowly, is left alone", () => {
+Deno.test("a disk that makes progress, however slow, is no finding", () => {
   const slow = watch(100, (t) => ({ transferred: 10 * MiB * t, total: (1000 + 9.9 * t) * MiB }));
   assertEquals(slow.found, []);
   assertEquals(slow.convergence.onceThrough, false);
@@ -51,12 +51,12 @@ Deno.test("a disk that comes nearer, however slowly, is left alone", () => {
   assertEquals(done.convergence.onceThrough, true);
 });
 
-Deno.test("a disk that is nearly in step and stays so while the guest writes is found out soon", () => {
+Deno.test("a disk that stays almost ready while the guest writes is found within seconds", () => {
   const near = (ready: boolean, wrote = 1) =>
     watch(14, (t) => ({
       ...{ transferred: (100 + wrote * t - 0.25) * MiB, total: (100 + wrote * t) * MiB, ready },
     })).found;
-  // Gone through once by 1 s, and 3 s more.
+  // Copied once by 1 s, and 3 s more.
   assertEquals(near(false), [[4, "disk 1 1 0.25 close"]]);
   assertEquals(near(true), [], "it is in step");
   assertEquals(near(false, 0), [], "nobody writes");
@@ -72,21 +72,21 @@ Deno.test("a disk that is nearly in step and stays so while the guest writes is 
   assertEquals(falling.found, [], "it falls back, slowly");
 });
 
-Deno.test("a disk in step that stays a little behind is in step", () => {
+Deno.test("a ready disk that stays a little behind is no finding", () => {
   const behind = (mib: number) =>
     watch(40, (t) => ({ transferred: 100 * MiB * t, total: (100 * t + mib) * MiB, ready: true }));
   assertEquals(behind(15).found, []);
   assertEquals(behind(17).found.length, 1);
 });
 
-Deno.test("memory whose rounds do not become shorter is found out, and told again after a minute", () => {
-  // Rounds of 4 s; each has `left` at its start.
+Deno.test("RAM whose passes do not become shorter is found, and again a minute later", () => {
+  // Passes of 4 s; each has `left` to send at its start.
   const rounds = (left: (round: number) => number) =>
     watch(90, (t) => {
       const round = 1 + Math.floor(t / 4);
       return { ram: [round, left(round) * (1 - (t % 4) / 4)] };
     }).found;
-  // Round 2 begins at 4 s; round 5 does 12 s later and is over at 20 s.
+  // Pass 2 begins at 4 s; pass 5 begins 12 s later and ends at 20 s.
   assertEquals(rounds(() => 16 * MiB), [[20, "ram 16 10"], [80, "ram 16 10"]]);
   assertEquals(rounds((round) => 0.9 ** round * 16 * MiB), [], "slowly, but it comes to an end");
   assertEquals(watch(90, (t) => ({ ram: [1, (100 - t) * MiB] })).found, [], "the first round");

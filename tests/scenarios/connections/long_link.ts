@@ -28,7 +28,7 @@ export const scenario: Scenario = {
     const migrate = pair.migrate(`tcp://127.0.0.1:${line.near}`);
     const code = canBlock ? "mirror-write-blocking" : "guest-held";
     const { message } = await migrate.waitEvent("warning", (e) => e.code === code, 20_000);
-    if (!/nearly in step/.test(String(message))) throw new Error(`It was told: ${message}`);
+    if (!/does not become ready/.test(String(message))) throw new Error(`It was told: ${message}`);
     await assertExit(migrate, 0, 60_000);
     await assertExit(receive, 0);
     await pair.assertArrived();

@@ -37,7 +37,7 @@ const CASES: readonly {
     disks: [RAW, { ...RAW, brokenFrom: { sector: AHEAD, iotype: "write", stops: true } }],
     told: {
       ...{ side: "source", code: "guest-io-error", next: /'cont'/ },
-      message: /^The guest could not write to disk vd1: Input\/output error; QEMU stopped it$/,
+      message: /^The guest could not write to disk vd1: Input\/output error; QEMU paused it$/,
     },
     status: "io-error",
   },

@@ -14,9 +14,9 @@ export const scenario: Scenario = {
   async run(context) {
     const name = await check(context, "namespace", [
       ...["-device", "nvme,serial=a,id=nv0", "-device", "nvme-ns,drive=node,bus=nv0,id=ns0"],
-    ], /disk ns0 is an NVMe namespace|non-migratable device/);
+    ], /disk ns0 is a separate NVMe namespace|non-migratable device/);
     const own = ["-device", "nvme,serial=a,drive=node,id=nv0"];
-    return `${name}; ${await check(context, "controller", own, /crosses from QEMU 11\.1 to/)}`;
+    return `${name}; ${await check(context, "controller", own, /crosses only from QEMU 11\.1 to/)}`;
   },
 };
 

@@ -25,8 +25,8 @@ export const scenario: Scenario = {
     await pair.renewDestination();
     let receive = pair.receive();
     if (status === "postmigrate") {
-      if (!/wants it continued once/.test(said)) throw new Error(`It said ${said}`);
-      await assertRefused(pair.migrate(await receive.address()), /wants it continued once/);
+      if (!/Run the guest once/.test(said)) throw new Error(`It said ${said}`);
+      await assertRefused(pair.migrate(await receive.address()), /Run the guest once/);
       receive.signal("SIGTERM");
       await assertExit(receive, 5);
       for (const command of ["cont", "stop"]) await pair.source.execute(command);
