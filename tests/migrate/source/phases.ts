@@ -1,0 +1,44 @@
+/**
+ * Sources that have come as far as a phase, for the tests of the next one.
+ *
+ * @module
+ */
+import { copy } from "../../../src/migrate/source/copy.ts";
+import { prepare } from "../../../src/migrate/source/prepare.ts";
+import { sendRam } from "../../../src/migrate/source/send_ram.ts";
+import { switchOver } from "../../../src/migrate/source/switchover.ts";
+import { fakeSource, type FakeSourceOptions } from "../../support/fake_source.ts";
+
+/** Its destination exports the disk. */
+export async function prepared(options?: FakeSourceOptions) {
+  const source = await fakeSource(options);
+  const result = await prepare(source.context);
+  return { source, result };
+}
+
+/** Its mirror is ready. */
+export async function copied(options?: FakeSourceOptions) {
+  const { source, result } = await prepared(options);
+  return { source, result: await copy(source.context, result) };
+}
+
+/** QEMU has paused its guest. */
+export async function paused(options?: FakeSourceOptions) {
+  const { source, result } = await copied(options);
+  return { source, result: await sendRam(source.context, result) };
+}
+
+/** Its guest has crossed. */
+export async function crossed(options?: FakeSourceOptions) {
+  const { source, result } = await paused(options);
+  return { source, result: await switchOver(source.context, result) };
+}
+
+/** Lets everything under way go on until `is` holds. */
+export async function until(what: string, is: () => boolean): Promise<void> {
+  for (let i = 0; i < 500; i++) {
+    if (is()) return;
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+  throw new Error(`it did not come to this: ${what}`);
+}
