@@ -31,7 +31,7 @@ export class DestinationContext {
   readonly storage: DestinationStorage;
   /** Resolves when the migration is over; then {@link failure} says whether it failed. */
   readonly outcome: PromiseWithResolvers<void> = Promise.withResolvers();
-  /** Resolves when the source knows for certain what became of the guest. */
+  /** Resolves when the source knows for certain whether the guest runs here. */
   readonly told: PromiseWithResolvers<void> = Promise.withResolvers();
   /** The session whose source owns the migration; `undefined` before a source has prepared one. */
   owner: Session | undefined;
@@ -76,7 +76,7 @@ export class DestinationContext {
     return FINAL.includes(this.state);
   }
 
-  /** Aborted once it is known what became of the guest: no timer of the migration outlives that. */
+  /** Aborted once the outcome is known: no timer of the migration outlives that. */
   get settled(): AbortSignal {
     return this.#settled.signal;
   }

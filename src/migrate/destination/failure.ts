@@ -13,9 +13,11 @@ import { quoteOf } from "../last_words.ts";
 import { leftHere } from "../undo.ts";
 import type { DestinationContext } from "./context.ts";
 
-export const CUT_OFF = "The tool was killed while memory was crossing, which can't be taken up";
-export const LOST = "The destination's QEMU ended as it was told to run the guest";
-export const NOT_SEEN = "QEMU was told to run the guest before, and was not seen to do so";
+export const CUT_OFF =
+  "vmferry was killed while RAM was crossing. Such a migration cannot be resumed";
+export const LOST = "The destination's QEMU ended after it got the command to run the guest";
+export const NOT_SEEN =
+  "QEMU got the command to run the guest before, and has not reported that it runs";
 
 /** Longest time for QEMU to notice that the stream has ended, without progress, ms. */
 const DISCARD_MS = 2_000;
@@ -148,7 +150,7 @@ export class GivingUp {
  * that the next QEMU does not meet this one. Ends a QEMU with the whole guest in it: a `cont` by anybody
  * would run the guest twice.
  *
- * @returns whether QEMU was told to end.
+ * @returns whether QEMU got the command to end.
  */
 async function discardLoaded(qmp: QmpClient, clock: Clock, log: Logger): Promise<boolean> {
   let told = false;

@@ -30,7 +30,9 @@ export class Loading {
    */
   async begin(): Promise<void> {
     const { record, incoming, qmp, clock, report } = this.#context;
-    if (record!.incomingStarted) throw new RpcError("failed", "The memory has come already");
+    if (record!.incomingStarted) {
+      throw new RpcError("failed", "The RAM of this migration has crossed before");
+    }
     await this.#context.write({ incomingStarted: true });
     await incoming.startIncoming();
     onLoadFailed(qmp, clock, (cause) => this.#failedEarly(cause));

@@ -58,8 +58,8 @@ export class DestinationMigration {
   }
 
   /**
-   * Resolves when the source knows for certain what became of the guest here: it has heard the final
-   * state, or never asked for the guest to run.
+   * Resolves when the source knows for certain whether the guest runs here: it has heard the final state,
+   * or never asked for the guest to run.
    */
   get told(): Promise<void> {
     return this.#context.told.promise;

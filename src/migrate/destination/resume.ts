@@ -84,7 +84,7 @@ export class Resumption {
       throw new RpcError("unknown-migration", "No such migration is known here (any more)");
     }
     if (state === "loading" || (state === "prepared" && record.incomingStarted)) {
-      throw new RpcError("refused", "The memory was crossing already, that can't be taken up");
+      throw new RpcError("refused", "RAM was crossing already: such a migration cannot be resumed");
     }
     const old = context.owner;
     context.owner = session;
@@ -102,7 +102,7 @@ export class Resumption {
     }
     const there = await exportsInQemu(this.#context.qmp, exports);
     if (there.length === exports.length) return true;
-    const message = "QEMU has not the exports that were made: it was started anew since";
+    const message = "QEMU no longer has the exports of this migration: it was restarted meanwhile";
     await this.#givingUp.give("fault", failed("exports-gone", message));
     return false;
   }
@@ -114,7 +114,7 @@ export class Resumption {
     const waitMs = Math.max(LEASE_AT_LEAST_MS, options.graceMs);
     const stop = clock.after(waitMs, () => {
       if (context.owner) return;
-      const message = `The source did not come back within ${waitMs / 1000} s`;
+      const message = `The source did not return within ${waitMs / 1000} s`;
       this.#givingUp.give("fault", failed("source-gone", message));
     });
     settled.addEventListener("abort", stop, { once: true });

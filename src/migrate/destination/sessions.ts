@@ -38,7 +38,7 @@ export interface Phases {
 interface Served {
   readonly session: Session;
   readonly channels: ChannelServer;
-  /** The source was told the final state of its migration, by `status`. */
+  /** `status` gave the source the final state of its migration. */
   heardEnd: boolean;
   /** The source has asked for the destination's disks, to compare them with its own. */
   hasCompared: boolean;
@@ -153,7 +153,7 @@ export class Sessions {
     if (session !== this.#context.owner) return { left: null };
     if (start.begun) throw new RpcError("failed", "The guest was handed over already");
     const kind = cancelled ? "cancelled" : "failed";
-    // A source that gives up has not asked for the guest to be run, and never will.
+    // A source that gives up has not sent `finish` and never will.
     this.#context.told.resolve();
     // The source may have found a fault of this side, which is then to be mended here.
     const word = printable(code ?? "aborted-by-source", 64);
@@ -165,7 +165,7 @@ export class Sessions {
     const context = this.#context;
     const isCurrent = context.isCurrent(migration);
     served.heardEnd = isCurrent && context.isFinal;
-    // What became of another guest says nothing about this one.
+    // The outcome of another guest says nothing about this one.
     if (!isCurrent) return { state: "waiting", guest: null };
     const guest = await guestStatus(context.qmp) ?? null;
     // The journal first: a process that resumes from it must not contradict this answer.

@@ -100,9 +100,9 @@ export class GuestStart {
   }
 
   #onSilent(): void {
-    const message = `QEMU was told to run the guest and did not say within ${
+    const message = `QEMU got the command to run the guest and did not report within ${
       START_MS / 1000
-    } s that it does`;
+    } s that it runs`;
     this.#givingUp.giveAndTell("gone", failed("not-seen-running", message));
   }
 

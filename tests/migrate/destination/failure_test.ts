@@ -108,7 +108,7 @@ Deno.test("a load that is cancelled is answered with the reason, not with its co
   );
   const cancelling = migration.cancel(reason);
   qemu.migration = "failed";
-  // It is heard before all is taken back.
+  // It is heard before everything is undone.
   assertEquals((await loaded).message, reason.message);
   qemu.exports.clear();
   await qemu.fake.answer("block-export-del", { return: {} });

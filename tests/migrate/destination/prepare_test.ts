@@ -5,7 +5,7 @@ import { RpcError } from "../../../src/rpc/mod.ts";
 import { DISK, fakeDestination, GUEST } from "../../support/fake_destination.ts";
 import { announced, cancelled, never, turns, until } from "./support.ts";
 
-Deno.test("prepare of two sources at once: one is refused, and the other one's exports stay", async () => {
+Deno.test("prepare of two sources at once: the second is refused, and the exports of the first stay", async () => {
   const destination = await fakeDestination(systemClock);
   const [one, two] = await Promise.all([destination.source(), destination.source()]);
   const ends = await Promise.allSettled([
