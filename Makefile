@@ -31,7 +31,7 @@ bench: ## vmferry and other relays side by side: mirrors, a raw stream, CPU, mem
 	@$(RUN) run -A tools/build.ts && tools/deno.sh run -A tools/bench/main.ts --json dist/bench.json $(ARGS)
 bench-long: ## over links with a delay and a rate: share of the link, RPC behind it
 	@$(RUN) run -A tools/build.ts && tools/deno.sh run -A tools/bench/long.ts --json dist/bench-long.json $(ARGS)
-bench-downtime: ## how long a guest stands still, with vmferry and with nothing between the QEMUs
+bench-downtime: ## how long a guest is paused, with vmferry and with nothing between the QEMUs
 	@$(RUN) run -A tools/build.ts && tools/deno.sh run -A tools/bench/downtime.ts --json dist/bench-downtime.json $(ARGS)
 bench-encryption: ## what it costs to encrypt in Deno, without any tunnel
 	@$(RUN) run -A tools/bench/relays/encryption.ts $(ARGS)

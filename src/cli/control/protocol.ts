@@ -1,5 +1,5 @@
 /**
- * What is said over the control socket of a running migration, as docs/operations.md has it: JSON,
+ * What is said over the control socket of a running migration, as docs/json.md has it: JSON,
  * a line each, one answer to each request, in order. Pure.
  *
  *     {"command": "status"}                                        -> {"result": {"event": "status", …}}

@@ -1,6 +1,6 @@
 /**
  * The rules by which two machines are compared: what differs, how bad that is, and whether the user may
- * say that it is right. One table for `check`, `migrate`, `--allow` and docs/operations.md.
+ * say that it is right. One table for `check`, `migrate`, `--allow` and docs/comparison.md.
  *
  * @module
  */
