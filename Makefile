@@ -29,13 +29,13 @@ memory: ## a guest that checks its RAM crosses to and fro, with KVM and TCG: mak
 	@$(RUN) run -A tools/build.ts && VMFERRY_CROSSINGS=$(or $(CROSSINGS),50) tools/deno.sh task scenario memory
 bench: ## vmferry and other relays side by side: mirrors, a raw stream, CPU, memory, RPC (some minutes)
 	@$(RUN) run -A tools/build.ts && tools/deno.sh run -A tools/bench/main.ts --json dist/bench.json $(ARGS)
-bench-long: ## over links with a delay and a rate: share of the link, RPC behind it
+bench-long: ## over links with a delay and a rate: share of the bandwidth, RPC behind it
 	@$(RUN) run -A tools/build.ts && tools/deno.sh run -A tools/bench/long.ts --json dist/bench-long.json $(ARGS)
 bench-downtime: ## how long a guest is paused, with vmferry and with nothing between the QEMUs
 	@$(RUN) run -A tools/build.ts && tools/deno.sh run -A tools/bench/downtime.ts --json dist/bench-downtime.json $(ARGS)
 bench-encryption: ## what it costs to encrypt in Deno, without any tunnel
 	@$(RUN) run -A tools/bench/relays/encryption.ts $(ARGS)
-bench-trips: ## a few bytes there and back when nothing else goes on
+bench-trips: ## a round trip of a few bytes when nothing else goes on
 	@$(RUN) run -A tools/build.ts && tools/deno.sh run -A tools/bench/trips.ts $(ARGS)
 bench-growth: ## CPU and memory from 1 to 64 disks and from 1 to 32 GiB
 	@$(RUN) run -A tools/build.ts && tools/deno.sh run -A tools/bench/growth.ts --json dist/bench-growth.json $(ARGS)
