@@ -12,11 +12,12 @@ import type { Qemu } from "../scenarios/support/qemu.ts";
 import { assertExit, type ScenarioContext } from "../scenarios/support/scenario.ts";
 import type { Vmferry } from "../scenarios/support/vmferry.ts";
 import type { Fault } from "./faults.ts";
+import { type Outcome, outcomesOf } from "./outcomes.ts";
 import type { Phase } from "./phases.ts";
 import type { Run } from "./run.ts";
 import { sh } from "../support/sh.ts";
 
-/** What became of it. */
+/** How a cell ended. */
 export interface Row {
   readonly phase: string;
   readonly fault: string;
@@ -73,7 +74,7 @@ export async function playCell(context: ScenarioContext, phase: Phase, fault: Fa
   }
   await recoverAll(run, codes.migrate[0]!);
   if (fault.kills && (codes.receive[0] === 3 || codes.migrate[0] === 3)) {
-    // It could not be taken up.
+    // The migration could not be resumed.
     await assertExit(pair.recover(sideOf(fault.kills), ["--yes"]), 0, END_MS);
   }
   checkOverlap(pair);
@@ -82,7 +83,26 @@ export async function playCell(context: ScenarioContext, phase: Phase, fault: Fa
     if (tool.strayLines.length > 0) throw new Error(`${tool.name} said ${tool.strayLines[0]}`);
   }
   const guest = await finalCheck(context, run, codes.migrate[0] === 0);
-  return { phase: phase.name, fault: fault.name, ...codes, guest, said };
+  const row: Row = { phase: phase.name, fault: fault.name, ...codes, guest, said };
+  assertExpected(row);
+  return row;
+}
+
+const LETTER = { "source": "S", "destination": "D", "lost with its QEMU": "-" } as const;
+
+/** As the table of outcomes writes it. */
+export function outcomeOf({ guest, migrate }: Row): Outcome {
+  return `${LETTER[guest]} ${migrate.at(-1)!}`;
+}
+
+/** @throws {Error} when the table of outcomes does not allow this one. */
+export function assertExpected(row: Row): void {
+  const outcome = outcomeOf(row);
+  const expected = outcomesOf(row.phase, row.fault);
+  if (expected.includes(outcome)) return;
+  throw new Error(
+    `${outcome}, expected ${expected.join(" or ")} as in tests/matrix/outcomes.ts: ${row.said}`,
+  );
 }
 
 const RING = { start: 2048, length: 4096, runId: 0x5eed_0002_0000_0001n };
@@ -101,7 +121,7 @@ function checkTruth(run: Run, code: number, fault: Fault, phase: Phase): void {
   if (code === 4 && !phase.handedOver) throw new Error("unknown before anything was handed over");
   if (fault.harmless && code !== 0) throw new Error(`exit ${code} after what only costs time`);
   if (fault.kills && phase.resumable.includes(fault.kills) && code !== 0) {
-    throw new Error(`exit ${code} where the migration could have been taken up`);
+    throw new Error(`exit ${code} where the migration could be resumed`);
   }
 }
 

@@ -12,7 +12,7 @@ import { atFullSpeed, type Run, setBandwidth } from "./run.ts";
 export interface Armed {
   /** Resolves when it is there. */
   reached(run: Run): Promise<void>;
-  /** Lets it go on. */
+  /** Ends the hold, so that the migration continues. */
   release(run: Run): Promise<void>;
 }
 
