@@ -1,4 +1,5 @@
 import { messageOf } from "../io/mod.ts";
+import { QmpClosedError } from "../qmp/mod.ts";
 import { RpcError } from "../rpc/mod.ts";
 import { SessionError } from "../tunnel/mod.ts";
 import type { ReportedError, Side } from "./events.ts";
@@ -73,7 +74,7 @@ export function asMigrationError(error: unknown, side: Side | null): MigrationEr
     const code = error.code === "unreachable" || error.code === "ended-by-peer"
       ? error.code
       : "connection-lost";
-    const message = error.message.replace(/^The other end ended the session: /, "");
+    const message = error.peerReason ?? error.message;
     return new MigrationError("failed", code, from, message, { cause: error });
   }
   return new MigrationError("failed", "failed", side, messageOf(error), { cause: error });
@@ -88,9 +89,10 @@ export function qemuGone(side: Side, cause: Error | undefined, log?: string): Mi
   const why = messageOf(cause ?? "The QMP connection was closed here");
   const quote = log === undefined ? undefined : quoteOf(log);
   const words = quote === undefined ? undefined : `"${quote}"`;
-  const message = /^QEMU shut down/.test(why)
+  const end = cause instanceof QmpClosedError ? cause.end : undefined;
+  const message = end === "shutdown"
     ? [why, words].filter((part) => part !== undefined).join(": ")
-    : `QEMU has ended: ${words ?? why.replace(/^QEMU closed.*$/, "it closed its QMP connection")}`;
+    : `QEMU has ended: ${words ?? (end === "by-qemu" ? "it closed its QMP connection" : why)}`;
   const quoted = quote !== undefined;
   return new MigrationError("failed", `${side}-qemu-gone`, side, message, { cause, quoted });
 }

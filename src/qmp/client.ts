@@ -14,7 +14,13 @@ import {
   writeAll,
 } from "../io/mod.ts";
 import type { Commands } from "./commands.ts";
-import { QmpClosedError, QmpCommandError, QmpError, QmpTimeoutError } from "./errors.ts";
+import {
+  QmpClosedError,
+  QmpCommandError,
+  type QmpEnd,
+  QmpError,
+  QmpTimeoutError,
+} from "./errors.ts";
 
 /** Commands that may wait for their answer at a time. */
 export const MAX_IN_FLIGHT = 1024;
@@ -344,18 +350,18 @@ export class QmpClient implements AsyncDisposable {
 
   #lost(cause: unknown): void {
     if (cause instanceof QmpError) return this.#end(cause);
-    const why = this.#shutdown !== undefined
-      ? `QEMU shut down (${this.#shutdown})`
+    const [end, why]: [QmpEnd, string] = this.#shutdown !== undefined
+      ? ["shutdown", `QEMU shut down (${this.#shutdown})`]
       : cause === undefined
-      ? "QEMU closed its QMP connection (has QEMU exited?)"
-      : `The QMP connection was lost: ${messageOf(cause)}`;
-    this.#end(new QmpClosedError(why, { cause }));
+      ? ["by-qemu", "QEMU closed its QMP connection (has QEMU exited?)"]
+      : ["broken", `The QMP connection was lost: ${messageOf(cause)}`];
+    this.#end(new QmpClosedError(why, end, { cause }));
   }
 
   #end(cause: Error | undefined): void {
     if (this.#states.current === "closed") return;
     this.#states.to("closed");
-    this.#failure = cause ?? new QmpClosedError("The QMP connection was closed here");
+    this.#failure = cause ?? new QmpClosedError("The QMP connection was closed here", "by-us");
     this.#pipe.close();
     this.#greeting.reject(this.#failure);
     for (const pending of this.#pending.values()) pending.reject(this.#failure);

@@ -11,11 +11,19 @@ export class QmpError extends Error {
   }
 }
 
+/**
+ * How a QMP connection ended: vmferry closed it; QEMU announced that it shuts down (event SHUTDOWN);
+ * QEMU closed it without a word; reading from or writing to it failed.
+ */
+export type QmpEnd = "by-us" | "shutdown" | "by-qemu" | "broken";
+
 /** The connection is closed: by us, by QEMU, or because QEMU is gone. */
 export class QmpClosedError extends QmpError {
   override name = "QmpClosedError";
-  constructor(message: string, options?: { readonly cause?: unknown }) {
+  readonly end: QmpEnd;
+  constructor(message: string, end: QmpEnd, options?: { readonly cause?: unknown }) {
     super("closed", message, options);
+    this.end = end;
   }
 }
 

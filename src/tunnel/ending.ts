@@ -122,7 +122,8 @@ export class Ending implements InboundHost {
   }
 
   endedByPeer(reason: string): void {
-    this.end(new SessionError("ended-by-peer", `The other end ended the session: ${reason}`));
+    const message = `The other end ended the session: ${reason}`;
+    this.end(new SessionError("ended-by-peer", message, { peerReason: reason }));
   }
 
   #abort(error: SessionError, code: GoawayCode, reason: string): void {

@@ -28,16 +28,20 @@ export class SessionError extends Error {
    * not the other end.
    */
   readonly unanswered: boolean;
+  /** With code `ended-by-peer`: the other end's words, without ours in front of them. */
+  readonly peerReason: string | undefined;
   /** Makes the error; `message` is for people. */
   constructor(
     code: SessionErrorCode,
     message: string,
-    options: { cause?: unknown; refusal?: RefuseCode; unanswered?: boolean } = {},
+    options: { cause?: unknown; refusal?: RefuseCode; unanswered?: boolean; peerReason?: string } =
+      {},
   ) {
     super(message, "cause" in options ? { cause: options.cause } : undefined);
     this.code = code;
     this.refusal = options.refusal;
     this.unanswered = options.unanswered ?? false;
+    this.peerReason = options.peerReason;
   }
 }
 

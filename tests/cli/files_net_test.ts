@@ -159,7 +159,9 @@ Deno.test("a folder that another user could put his own in the place of holds no
   await inFolder(async (dir) => {
     const base = `${dir}/base`;
     await Deno.mkdir(base);
-    for (const [mode, what] of [[0o777, "others can write to it"], [0o775, "mode 0775"]] as const) {
+    for (
+      const [mode, what] of [[0o777, "other users can write to it"], [0o775, "mode 0775"]] as const
+    ) {
       await Deno.chmod(base, mode);
       await assertRejects(() => PrivateRunDir.make(base, "source"), UsageError, what);
       await assertRejects(() => findJournals(base), UsageError, what);
@@ -169,10 +171,10 @@ Deno.test("a folder that another user could put his own in the place of holds no
     await (await PrivateRunDir.make(base, "source"))[Symbol.asyncDispose]();
     await Deno.chown(base, SOMEBODY.uid, SOMEBODY.gid);
     await Deno.chmod(base, 0o700);
-    await assertRejects(() => findJournals(base), UsageError, "another user's (12345)");
+    await assertRejects(() => findJournals(base), UsageError, "another user (12345)");
     await Deno.chown(base, 0, 0);
     await Deno.chown(dir, SOMEBODY.uid, SOMEBODY.gid);
-    await assertRejects(() => findJournals(base), UsageError, "another user's (12345)");
+    await assertRejects(() => findJournals(base), UsageError, "another user (12345)");
   });
 });
 
@@ -201,7 +203,7 @@ Deno.test("a folder that another user makes as one is about to be made holds no 
       await mkdir(path, options);
     };
     try {
-      await assertRejects(() => PrivateRunDir.make(base, "source"), UsageError, "another user's");
+      await assertRejects(() => PrivateRunDir.make(base, "source"), UsageError, "another user");
     } finally {
       Deno.mkdir = mkdir;
     }

@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { JournalFile } from "../../src/cli/run/journal_file.ts";
-import type { SourceRecord } from "../../src/migrate/mod.ts";
+import type { DestinationRecord, JournalRecord, SourceRecord } from "../../src/migrate/mod.ts";
 import { type Commands, FakeQemu } from "../support/fake_qemu.ts";
 import { inFolder } from "../support/in_folder.ts";
 import { vmferry } from "../support/program.ts";
@@ -110,3 +110,63 @@ Deno.test("the record of a handover is removed on the user's word alone, its QEM
     await assertRejects(() => Deno.stat(run), Deno.errors.NotFound);
   });
 });
+
+/** One record in each state that leaves open where the guest runs. */
+function openRecords(qmp: string): JournalRecord[] {
+  const source = { ...recordOf(qmp), qemu: "11" };
+  const { side: _, wasRunning: __, stopped: ___, asleep: ____, mirrors: _____, ...common } = source;
+  const { destination: ______, recoverThere: _______, ...shared } = common;
+  const arrived: DestinationRecord = {
+    ...shared,
+    ...{ side: "destination", state: "starting", listen: "tcp://h:1", exports: [] },
+    ...{ incomingStarted: true, run: true },
+  };
+  return [
+    { ...source, state: "handover" },
+    { ...source, state: "unknown" },
+    arrived,
+    { ...arrived, state: "lost" },
+  ];
+}
+
+/** What became of the QMP socket. `serve` prepares it; the result closes it. */
+const FATES: Readonly<Record<string, (path: string) => Disposable | void>> = {
+  "is missing": () => {},
+  "is refused": (path) => Deno.listen({ transport: "unix", path }).close(),
+  "is served by another QEMU that runs a guest": (path) => {
+    const listener = Deno.listen({ transport: "unix", path });
+    const answers: Commands = {
+      ...STANDS,
+      "query-status": () => ({ return: { status: "running", running: true, singlestep: false } }),
+      "query-cpus-fast": () => ({ return: [{ "thread-id": 12 }] }),
+      "query-block-exports": () => ({ return: [] }),
+    };
+    listener.accept().then((conn) => new FakeQemu(conn, answers), () => {});
+    return listener;
+  },
+};
+
+for (const [fate, serve] of Object.entries(FATES)) {
+  Deno.test(`recover --yes keeps an open handover's record when the QMP socket ${fate}`, async () => {
+    await inFolder(async (base) => {
+      await Deno.chmod(base, 0o700);
+      const qmp = `${base}/qmp.sock`;
+      const records = openRecords(qmp);
+      for (const [i, record] of records.entries()) {
+        await Deno.mkdir(`${base}/run-${i}`, { mode: 0o700 });
+        using journal = await JournalFile.open(`${base}/run-${i}`);
+        await journal.write(record);
+      }
+      using _served = serve(qmp) ?? null;
+      const args = ["recover", "--qmp", qmp, "--run-dir", base, "--yes", "--json"];
+      const { stdout, stderr } = await vmferry(args);
+      const said = stdout.trim().split("\n").map((line) => JSON.parse(line));
+      const states = said.map(({ state, verdict, done }) => `${state} ${verdict} ${done}`);
+      const expected = records.map(({ state }) => `${state} gone false`);
+      assertEquals(states.toSorted(), expected.toSorted(), stderr);
+      for (const i of records.keys()) {
+        assertEquals((await Deno.stat(`${base}/run-${i}`)).isDirectory, true);
+      }
+    });
+  });
+}

@@ -20,7 +20,7 @@ Deno.test("the first reason counts", async () => {
 Deno.test("what may be a symptom waits a moment for what was behind it", async () => {
   for (
     const symptom of [
-      ...[failed("disk-write-failed"), failed("ram-failed"), new QmpClosedError("gone")],
+      ...[failed("disk-write-failed"), failed("ram-failed"), new QmpClosedError("gone", "by-qemu")],
       new RpcError("failed", "Can't connect"),
       failed("disk-connection-closed"),
       new StreamResetError("read-failed", "Connection reset by peer", "peer"),

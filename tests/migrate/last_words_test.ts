@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { adviceOn } from "../../src/migrate/mod.ts";
 import { qemuGone } from "../../src/migrate/errors.ts";
 import { notLoaded } from "../../src/migrate/destination/failure.ts";
+import { QmpClosedError } from "../../src/qmp/mod.ts";
 import { quoteOf } from "../../src/migrate/last_words.ts";
 
 Deno.test("a log is quoted by its last lines, the program's name once, without colours", () => {
@@ -23,7 +24,7 @@ Deno.test("a quotation is one line of bounded length, whatever the log holds", (
 });
 
 Deno.test("whose QEMU is quoted is not sent to its log", () => {
-  const cause = new Error("QEMU closed its QMP connection (has QEMU exited?)");
+  const cause = new QmpClosedError("QEMU closed its QMP connection (has QEMU exited?)", "by-qemu");
   for (const side of ["source", "destination"] as const) {
     const bare = qemuGone(side, cause);
     const quoted = qemuGone(side, cause, "qemu: Killed by a bug\n");
@@ -31,7 +32,8 @@ Deno.test("whose QEMU is quoted is not sent to its log", () => {
     assertEquals(quoted.message, 'QEMU has ended: "qemu: Killed by a bug"');
     assertEquals([bare, quoted].map((e) => /in its log/.test(adviceOn(e).join())), [true, false]);
   }
-  const shutDown = qemuGone("source", new Error("QEMU shut down (host-signal)"), "qemu: signal 15");
+  const shutdown = new QmpClosedError("QEMU shut down (host-signal)", "shutdown");
+  const shutDown = qemuGone("source", shutdown, "qemu: signal 15");
   assertEquals(shutDown.message, 'QEMU shut down (host-signal): "qemu: signal 15"');
 });
 

@@ -1,10 +1,9 @@
-import { messageOf, systemClock } from "../../io/mod.ts";
+import { messageOf, rootOf, systemClock } from "../../io/mod.ts";
 import {
   DestinationPeer,
   type DestinationState,
   isOpen,
   type JournalRecord,
-  MigrationError,
   type QemuFacts,
   qemuFacts,
   recover as putRight,
@@ -76,7 +75,7 @@ async function openIfServed(
     return await openQmp(path, side, log);
   } catch (error) {
     // A socket that nobody serves is a QEMU that has ended; one that is held is not.
-    if (error instanceof MigrationError && isGone(error)) return undefined;
+    if (isGone(error)) return undefined;
     throw error;
   }
 }
@@ -154,8 +153,11 @@ const NOTHING = {
   done: false,
 } as const;
 
-function isGone(error: MigrationError): boolean {
-  return /Connection refused|No such file|closed its QMP connection/.test(error.message);
+/** Nobody listens on the QMP socket, or QEMU ended while it was asked. */
+function isGone(error: unknown): boolean {
+  const root = rootOf(error);
+  return root instanceof Deno.errors.ConnectionRefused || root instanceof Deno.errors.NotFound ||
+    (root instanceof QmpClosedError && root.end === "by-qemu");
 }
 
 /** What the destination says of the guest; `undefined` where it is not asked or does not answer. */

@@ -1,5 +1,5 @@
 import { absolutePath } from "../paths.ts";
-import { checkFolder } from "../endpoint/trusted.ts";
+import { checkDirectory } from "./trusted_dir.ts";
 import { UsageError } from "../args/usage_error.ts";
 
 /** What the name of each run's folder begins with. */
@@ -31,15 +31,15 @@ function defaultBase(): string {
 }
 
 /**
- * Makes sure that a base can hold runs that nobody else can put his own in the place of; one that is
- * not there yet is fine.
+ * Makes sure that no other user can replace a base or what it holds. A base that does not exist yet
+ * passes if no other user can replace its parents.
  *
  * @throws {UsageError} saying why not.
  */
 export async function checkBase(base: string): Promise<void> {
   // Deno keeps a program with less than all permissions from files there.
   if (/^\/(dev|proc|sys)\//.test(`${base}/`)) throw outOfReach(base);
-  await checkFolder(base, "--run-dir");
+  await checkDirectory(base, "--run-dir");
 }
 
 /**

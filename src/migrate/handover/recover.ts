@@ -52,6 +52,7 @@ export async function qemuFacts(
     oursIn(qmp, record),
     record.qemu === null ? null : qemuProcess(qmp),
   ]);
+  if (record.qemu !== null && process !== null && process !== record.qemu) return undefined;
   // Settings, and an NBD server without exports, are in it and have no names of ours.
   if (record.left !== null && process === record.qemu) return { status, migration, ours };
   return ours === 0 && migration === "none" ? undefined : { status, migration, ours };
