@@ -3,15 +3,21 @@ import type { ChannelListener, OpenStream } from "../../rpc/mod.ts";
 import type { TunnelStream } from "../../tunnel/mod.ts";
 import { MigrationError } from "../errors.ts";
 import type { Carrier } from "../timeouts.ts";
-import type { QemuContext } from "./qemu.ts";
+import type { ListenersContext } from "./listeners.ts";
+import type { SourceOptions } from "./options.ts";
 import type { RamConnection } from "./ram.ts";
+
+/** The parts of the source's context that RAM's socket uses. */
+export interface RamSocketContext extends ListenersContext {
+  readonly options: Pick<SourceOptions, "listen" | "runDir" | "limits" | "graceMs">;
+}
 
 /** The socket in the run directory that QEMU sends RAM to, and the session that carries it. */
 export class RamSocket implements RamConnection {
-  readonly #context: QemuContext;
+  readonly #context: RamSocketContext;
   readonly #listener: ChannelListener;
 
-  constructor(context: QemuContext, listener: ChannelListener) {
+  constructor(context: RamSocketContext, listener: ChannelListener) {
     this.#context = context;
     this.#listener = listener;
   }
