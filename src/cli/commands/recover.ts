@@ -126,13 +126,13 @@ async function recoverOne(
     force: options.force,
     removeFile: (path) => Deno.remove(path).catch(() => {}),
     path: (name) => runDir.path(name),
+    forget: () => runDir[Symbol.asyncDispose](),
     clock: systemClock,
     log: output.log,
   };
   const verdict = recoverVerdict(work);
   const done = (options.yes || options.force) && verdict !== "ask";
   const problems = done ? await putRight(work, verdict) : [];
-  if (done && problems.length === 0) await runDir[Symbol.asyncDispose]();
   output.report({
     ...{ event: "recover", side, migration, state, verdict, done, qemu: facts.status },
     next: [

@@ -126,6 +126,7 @@ async function finishLeft(options: RunStateOptions, { dir, record }: CutOff): Pr
       ...{ qmp, record, facts, destination: undefined, force: false, clock: systemClock, log },
       removeFile: (path) => Deno.remove(path).catch(() => {}),
       path: (name) => runDir.path(name),
+      forget: () => runDir[Symbol.asyncDispose](),
     };
     const verdict = recoverVerdict(work);
     const command = recoverCommand(qmpPath, base);
@@ -138,9 +139,8 @@ async function finishLeft(options: RunStateOptions, { dir, record }: CutOff): Pr
         `again once QEMU and its disks answer; '${command}' says how things are`;
       throw new MigrationError("refused", "not-undone", side, message);
     }
-  }
+  } else await runDir[Symbol.asyncDispose]();
   log.log("info", `what an earlier migration of this QEMU had left is undone: ${record.left}`);
-  await runDir[Symbol.asyncDispose]();
 }
 
 /** The command that looks after a migration that was cut off. */

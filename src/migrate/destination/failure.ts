@@ -84,22 +84,27 @@ export class GivingUp {
   ): Promise<void> {
     const context = this.#context;
     const before = context.state;
-    if (!context.take(event)) return;
+    const to = context.driver.after(event);
+    if (to === before) return;
+    const isLost = to === "lost";
     context.settle();
-    const isLost = context.state === "lost";
     context.failure = isLost ? unknown(error) : context.ownerEnd ?? error;
-    // Before any source can hear of it: a process that resumes from the journal must not start the guest.
-    await context.writeEnd({ state: context.state });
-    if (quoted && isLost) context.failure = unknown(await quoted);
-    else if (quoted && context.failure === error) context.failure = await quoted;
-    // `prepare` extends the undo list until it is over.
-    await context.making;
-    await context.storage.idle;
-    // From "loaded" the source may have sent `finish`, and does not know that it never came here.
-    if (before !== "loaded") context.told.resolve();
-    await this.undoAll();
-    if (context.state === "failed") await this.discardGuest();
-    context.outcome.resolve();
+    await context.driver.take(event, {
+      undo: async () => {
+        if (quoted && isLost) context.failure = unknown(await quoted);
+        else if (quoted && context.failure === error) context.failure = await quoted;
+        // `prepare` extends the undo list until it is over.
+        await context.making;
+        await context.storage.idle;
+        // From "loaded" the source may have sent `finish`, and does not know that it never came here.
+        if (before !== "loaded") context.told.resolve();
+        await this.undoAll();
+      },
+      "qemu discard": () => this.discardGuest(),
+      settle: () => context.outcome.resolve(),
+      // The call that QEMU refused is answered with what this method was called for.
+      "answer not-started": () => {},
+    });
   }
 
   /** Gives the migration up and ends the owner's session with the reason. */

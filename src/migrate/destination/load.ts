@@ -29,14 +29,18 @@ export class Loading {
    * be, when the first byte is about to come.
    */
   async begin(): Promise<void> {
-    const { record, incoming, qmp, clock, report } = this.#context;
+    const { record, driver, incoming, qmp, clock, report } = this.#context;
     if (record!.incomingStarted) {
       throw new RpcError("failed", "The RAM of this migration has crossed before");
     }
-    await this.#context.write({ incomingStarted: true });
-    await incoming.startIncoming();
-    onLoadFailed(qmp, clock, (cause) => this.#failedEarly(cause));
-    report({ event: "phase", phase: "ram" });
+    await driver.take("incoming", {
+      "note incoming": () => driver.note({ incomingStarted: true }),
+      "qemu migrate-incoming": async () => {
+        await incoming.startIncoming();
+        onLoadFailed(qmp, clock, (cause) => this.#failedEarly(cause));
+      },
+      "report ram": () => report({ event: "phase", phase: "ram" }),
+    });
   }
 
   /** Answers `load`: resolves when QEMU has loaded the guest. Asked again, the answer is the same one. */
@@ -45,13 +49,21 @@ export class Loading {
   }
 
   async #load(): Promise<Result<"load">> {
+    const { driver, qmp, log, report } = this.#context;
+    await driver.take("load", {
+      "report switchover": () => report({ event: "phase", phase: "switchover" }),
+      "qemu load": () => this.#orGiveUp(Promise.all([this.#loaded(), stopNbdServer(qmp, log)])),
+    });
+    let answer: Result<"load"> | undefined;
+    await this.#orGiveUp(driver.take("completed", { "answer load": () => answer = {} }));
+    return answer!;
+  }
+
+  /** @throws {RpcError} the answer to `load`, when the work fails: the guest was not loaded. */
+  async #orGiveUp(work: Promise<unknown>): Promise<void> {
     const context = this.#context;
-    await context.enter("load");
-    context.report({ event: "phase", phase: "switchover" });
     try {
-      await Promise.all([this.#loaded(), stopNbdServer(context.qmp, context.log)]);
-      await context.enter("completed");
-      return {};
+      await work;
     } catch (error) {
       // A migration that was given up ends QEMU with its stream: the reason is the one given then.
       if (context.failure) throw new RpcError("failed", context.failure.message);

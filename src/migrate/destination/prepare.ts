@@ -118,10 +118,10 @@ export class Preparation {
     const settings = await incoming.plan();
     const qemu = await qemuProcess(qmp);
     // Before anything is changed in QEMU: a process that resumes or recovers undoes by this record.
-    await this.#context.write({ guest, exports, settings: settings.before, qemu });
+    await this.#context.driver.note({ guest, exports, settings: settings.before, qemu });
     await incoming.make(settings, pairs, exports);
     this.#images = await lookAtImages(qmp, pairs, log);
-    await this.#context.enter("exported");
+    await this.#context.driver.take("exported", {});
     return exports;
   }
 }

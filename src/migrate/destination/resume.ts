@@ -2,6 +2,7 @@ import { type ChannelServer, type Params, type Result, RpcError } from "../../rp
 import type { Session } from "../../tunnel/mod.ts";
 import { exportsInQemu } from "../disks/nbd_exports.ts";
 import { guestStatus } from "../guest/run_states.ts";
+import { isAttachable, resumedBy } from "../handover/states.ts";
 import type { DestinationRecord } from "../journal.ts";
 import type { DestinationContext } from "./context.ts";
 import { CUT_OFF, failed, type GivingUp, NOT_SEEN, unknown } from "./failure.ts";
@@ -34,23 +35,18 @@ export class Resumption {
   async resume(record: DestinationRecord): Promise<void> {
     const context = this.#context;
     context.incoming.resume(record);
+    const event = resumedBy(record.state, record.incomingStarted);
+    if (event === "fault") return await this.#givingUp.give("fault", failed("cut-off", CUT_OFF));
+    if (event === undefined) {
+      if (record.state !== "prepared" || await this.#hasExports(record)) this.#startLease();
+      return;
+    }
+    if (event === "finish") {
+      // The source has handed the guest over: it waits for nothing but the answer.
+      await this.#start.finish(record.run ?? true).catch(() => {});
+      return;
+    }
     switch (record.state) {
-      case "waiting":
-        // Killed while it prepared: undo that, the source asks for it again.
-        await this.#givingUp.undoAll();
-        context.forget();
-        return this.#startLease();
-      case "prepared":
-        if (await this.#canGoOn(record)) this.#startLease();
-        return;
-      case "loading":
-        return await this.#givingUp.give("fault", failed("cut-off", CUT_OFF));
-      case "loaded":
-        return this.#startLease();
-      case "starting":
-        // The source has handed the guest over: it waits for nothing but the answer.
-        await this.#start.finish(record.run ?? true).catch(() => {});
-        return;
       case "finished":
         context.arrivedAs = await guestStatus(context.qmp) ?? null;
         break;
@@ -62,9 +58,15 @@ export class Resumption {
         context.failure = failed("given-up", "The migration was given up here before");
         break;
     }
-    await this.#givingUp.undoAll();
-    if (record.state === "failed") await this.#givingUp.discardGuest();
-    context.outcome.resolve();
+    await context.driver.take("resumed", {
+      undo: () => this.#givingUp.undoAll(),
+      "qemu discard": () => this.#givingUp.discardGuest(),
+      settle: () => context.outcome.resolve(),
+    });
+    if (record.state !== "waiting") return;
+    // Killed while it prepared: that is undone, and the source asks for it again.
+    context.forget();
+    this.#startLease();
   }
 
   /**
@@ -83,7 +85,7 @@ export class Resumption {
     if (record?.migration !== migration) {
       throw new RpcError("unknown-migration", "No such migration is known here (any more)");
     }
-    if (state === "loading" || (state === "prepared" && record.incomingStarted)) {
+    if (!isAttachable(state, record.incomingStarted)) {
       throw new RpcError("refused", "RAM was crossing already: such a migration cannot be resumed");
     }
     const old = context.owner;
@@ -95,11 +97,7 @@ export class Resumption {
   }
 
   /** Gives a prepared migration up that this QEMU cannot continue. */
-  async #canGoOn({ incomingStarted, exports }: DestinationRecord): Promise<boolean> {
-    if (incomingStarted) {
-      await this.#givingUp.give("fault", failed("cut-off", CUT_OFF));
-      return false;
-    }
+  async #hasExports({ exports }: DestinationRecord): Promise<boolean> {
     const there = await exportsInQemu(this.#context.qmp, exports);
     if (there.length === exports.length) return true;
     const message = "QEMU no longer has the exports of this migration: it was restarted meanwhile";

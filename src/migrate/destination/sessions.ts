@@ -168,9 +168,11 @@ export class Sessions {
     // The outcome of another guest says nothing about this one.
     if (!isCurrent) return { state: "waiting", guest: null };
     const guest = await guestStatus(context.qmp) ?? null;
-    // The journal first: a process that resumes from it must not contradict this answer.
-    await context.written;
-    return { state: context.state, guest };
+    let answer: Result<"status"> | undefined;
+    await context.driver.take("status", {
+      "answer status": () => answer = { state: context.state, guest },
+    });
+    return answer!;
   }
 
   async #onEnd(served: Served, rpc: RpcPeer, cause: SessionError | undefined): Promise<void> {

@@ -40,14 +40,10 @@ export class GuestStart {
    * @throws {RpcError} `not-started`: the guest has not run here and never will. `lost`: nobody knows.
    */
   async finish(run: boolean): Promise<Answer> {
-    const { state, failure } = this.#context;
-    if (state === "failed") {
-      throw new RpcError(
-        "not-started",
-        failure?.message ?? "The destination gave up the migration",
-      );
-    }
-    if (state === "lost") throw this.#lost;
+    const { state } = this.#context;
+    // A guest that runs may still be waited for: what was made for it is being undone.
+    const isKnown = state === "finished" && !this.#answer;
+    if (isKnown || state === "failed" || state === "lost") return await this.#answerEnd(run);
     return await (this.#answer ??= this.#start(run).catch((error) => {
       this.#answer = undefined;
       throw error;
@@ -58,20 +54,42 @@ export class GuestStart {
     return new RpcError("lost", this.#context.failure?.message ?? LOST);
   }
 
+  /** Answers a `finish` that comes once the outcome for the guest is known. */
+  async #answerEnd(run: boolean): Promise<Answer> {
+    const { driver, failure, arrivedAs } = this.#context;
+    const answer = Promise.withResolvers<Answer>();
+    const message = failure?.message ?? "The destination gave up the migration";
+    answer.promise.catch(() => {});
+    await driver.take("finish-late", {
+      // The process that wrote the journal has heard that from QEMU.
+      "answer finish": () => answer.resolve({ status: arrivedAs ?? (run ? "running" : "paused") }),
+      "answer not-started": () => answer.reject(new RpcError("not-started", message)),
+      "answer lost": () => answer.reject(this.#lost),
+    });
+    return await answer.promise;
+  }
+
   async #start(run: boolean): Promise<Answer> {
     const context = this.#context;
-    // The journal first: a process that resumes from it must know that the guest may run here.
-    if (context.state !== "starting") await context.enter("finish", { run });
-    context.report({ event: "phase", phase: "handover" });
-    const status = await this.#carryOut(run);
+    const { driver, report } = context;
+    let status = "";
+    await driver.take("finish", {
+      "report handover": () => report({ event: "phase", phase: "handover" }),
+      "qemu cont": async () => status = await this.#carryOut(run),
+    }, { run });
     context.arrivedAs = status;
-    if (run) warnIfStands(status, context.report);
-    await context.enter("runs");
-    context.settle();
-    await this.#givingUp.undoAll();
-    context.report({ event: "phase", phase: "done" });
-    context.outcome.resolve();
-    return { status };
+    if (run) warnIfStands(status, report);
+    let answer: Answer | undefined;
+    await driver.take("runs", {
+      undo: async () => {
+        context.settle();
+        await this.#givingUp.undoAll();
+      },
+      "report done": () => report({ event: "phase", phase: "done" }),
+      settle: () => context.outcome.resolve(),
+      "answer finish": () => answer = { status },
+    });
+    return answer!;
   }
 
   /** @returns QEMU's run state. */

@@ -36,22 +36,22 @@ export type DestinationEffect =
 export type DestinationAction = StateAction<DestinationState> | DestinationEffect;
 
 /** Of a guest that is not to run here. */
-const GIVE_UP: readonly DestinationAction[] = [
+const GIVE_UP = [
   "enter",
   "try to write failed",
   "undo",
   "qemu discard",
   "settle",
-];
+] as const;
 
-const GIVEN_UP = { fault: GIVE_UP, gone: GIVE_UP };
+const GIVEN_UP = { fault: GIVE_UP, gone: GIVE_UP } as const;
 
 /** Asked how things are: the answer must be what another process would find in the journal. */
-const TELL: readonly DestinationAction[] = ["written", "answer status"];
+const TELL = ["written", "answer status"] as const;
 
-const RUN: readonly DestinationAction[] = ["report handover", "qemu cont"];
+const RUN = ["report handover", "qemu cont"] as const;
 
-export const DESTINATION_LISTS: Lists<DestinationState, DestinationEvent, DestinationAction> = {
+export const DESTINATION_LISTS = {
   waiting: { exported: ["write prepared", "enter"], resumed: ["undo"], ...GIVEN_UP, status: TELL },
   prepared: {
     // A process that resumes this must know that the guest may be here.
@@ -74,21 +74,20 @@ export const DESTINATION_LISTS: Lists<DestinationState, DestinationEvent, Destin
   starting: {
     // The source has handed the guest over, and asks again where it has heard no answer.
     finish: RUN,
-    resumed: RUN,
     runs: ["write finished", "enter", "undo", "report done", "settle", "answer finish"],
     // A process that resumes this must not start the guest: the source may resume it.
     refused: [...GIVE_UP, "answer not-started"],
     gone: ["enter", "try to write lost", "undo", "settle"],
     status: TELL,
   },
-  finished: { finish: ["answer finish"], resumed: ["undo", "settle"], status: TELL },
+  finished: { "finish-late": ["answer finish"], resumed: ["undo", "settle"], status: TELL },
   failed: {
-    finish: ["written", "answer not-started"],
+    "finish-late": ["written", "answer not-started"],
     resumed: ["undo", "qemu discard", "settle"],
     status: TELL,
   },
-  lost: { finish: ["written", "answer lost"], resumed: ["undo", "settle"], status: TELL },
-};
+  lost: { "finish-late": ["written", "answer lost"], resumed: ["undo", "settle"], status: TELL },
+} as const satisfies Lists<DestinationState, DestinationEvent, DestinationAction>;
 
 /** What follows from an event; `undefined` where the state does not know it. */
 export function destinationStep(
@@ -96,5 +95,6 @@ export function destinationStep(
   event: DestinationEvent,
 ): Step<DestinationState, DestinationAction> | undefined {
   const to = DESTINATION[state][event];
-  return to && { to, actions: DESTINATION_LISTS[state][event] ?? [] };
+  const lists: Lists<DestinationState, DestinationEvent, DestinationAction> = DESTINATION_LISTS;
+  return to && { to, actions: lists[state][event] ?? [] };
 }

@@ -16,7 +16,13 @@ import { runAgain } from "../guest/run_again.ts";
 import { isToRun, runs } from "../guest/run_states.ts";
 import { removeLeft } from "../storage/temporary_exports.ts";
 import { UndoList } from "../undo.ts";
-import { destinationVerdict, sourceVerdict, type Verdict } from "./verdict.ts";
+import {
+  destinationVerdict,
+  RECOVER_LISTS,
+  type RecoverAction,
+  sourceVerdict,
+  type Verdict,
+} from "./verdict.ts";
 
 /** What QEMU says. */
 export interface QemuFacts {
@@ -100,6 +106,8 @@ export interface RecoverOptions {
   readonly removeFile: (path: string) => Promise<void>;
   /** Where the sockets of the process that was killed are. */
   readonly path: (name: string) => string;
+  /** Removes the record, once nothing is left to be done. */
+  readonly forget: () => Promise<void>;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -127,68 +135,79 @@ export function recoverVerdict(options: RecoverOptions): Verdict {
 export async function recover(options: RecoverOptions, verdict: Verdict): Promise<string[]> {
   if (verdict === "ask") throw new Error("Nothing is done without the user's word");
   const { record } = options;
-  return record.side === "source"
-    ? await recoverSource(options, record, verdict)
-    : await recoverDestination(options, record, verdict);
-}
-
-async function recoverSource(
-  options: RecoverOptions,
-  record: SourceRecord,
-  verdict: Verdict,
-): Promise<string[]> {
-  const { qmp, clock, log, path, removeFile, facts } = options;
-  const undo = new UndoList(clock, log);
-  const mirrors = new MirrorSet({
-    qmp,
-    clock,
-    log,
-    mirrors: record.mirrors,
-    socketPath: path("nbd.sock"),
-    mayWait: false,
-    connections: () => ({ lost: 0, open: 0, away: false }),
-    onFault: () => {},
-  });
-  for (const name of ["nbd.sock", "ram.sock"]) undo.add(name, () => removeFile(path(name)));
-  undo.add("the mirror jobs", () => mirrors.undo());
-  const settings = new MigrationSettings(qmp, record.settings);
-  undo.add("QEMU's migration settings", () => settings.restore());
-  undo.add("the migration of the memory", () => new Ram({ qmp, clock, log }).undo());
-  await mirrors.adopt();
-  const { here: left } = await undo.run();
-  if (verdict === "run-here" && isToRun(facts.status, record)) {
-    const stood = ["finish-migrate", "postmigrate", "paused"].includes(facts.status);
-    const stuck = await runAgain(
-      qmp,
-      clock,
-      stood && (record.stopped !== "no" || record.state !== "mirror"),
-      record.asleep ?? false,
-    );
-    if (stuck !== undefined) left.push(stuck);
+  const left: string[] = [];
+  const effects = record.side === "source"
+    ? sourceEffects(options, record, left)
+    : destinationEffects(options, record, left);
+  for (const action of RECOVER_LISTS[verdict]) {
+    if (action !== "forget") await effects[action]();
+    else if (left.length === 0) await options.forget();
   }
   return left;
 }
 
-async function recoverDestination(
+type Effects = Readonly<Record<Exclude<RecoverAction, "forget">, () => Promise<void>>>;
+
+/** @param left receives what could not be put right. */
+function sourceEffects(options: RecoverOptions, record: SourceRecord, left: string[]): Effects {
+  const { qmp, clock, log, path, removeFile, facts } = options;
+  return {
+    undo: async () => {
+      const undo = new UndoList(clock, log);
+      const mirrors = new MirrorSet({
+        qmp,
+        clock,
+        log,
+        mirrors: record.mirrors,
+        socketPath: path("nbd.sock"),
+        mayWait: false,
+        connections: () => ({ lost: 0, open: 0, away: false }),
+        onFault: () => {},
+      });
+      for (const name of ["nbd.sock", "ram.sock"]) undo.add(name, () => removeFile(path(name)));
+      undo.add("the mirror jobs", () => mirrors.undo());
+      const settings = new MigrationSettings(qmp, record.settings);
+      undo.add("QEMU's migration settings", () => settings.restore());
+      undo.add("the migration of the memory", () => new Ram({ qmp, clock, log }).undo());
+      await mirrors.adopt();
+      left.push(...(await undo.run()).here);
+    },
+    "qemu cont": async () => {
+      if (!isToRun(facts.status, record)) return;
+      const stood = ["finish-migrate", "postmigrate", "paused"].includes(facts.status);
+      const pausedByUs = stood && (record.stopped !== "no" || record.state !== "mirror");
+      const stuck = await runAgain(qmp, clock, pausedByUs, record.asleep ?? false);
+      if (stuck !== undefined) left.push(stuck);
+    },
+    "qemu quit": () => Promise.resolve(),
+  };
+}
+
+/** @param left receives what could not be put right. */
+function destinationEffects(
   options: RecoverOptions,
   record: DestinationRecord,
-  verdict: Verdict,
-): Promise<string[]> {
+  left: string[],
+): Effects {
   const { qmp, clock, log, path, removeFile } = options;
-  const undo = new UndoList(clock, log);
-  for (const name of ["nbd.sock", "ram.sock"]) undo.add(name, () => removeFile(path(name)));
-  undo.add(
-    "the NBD server and its exports",
-    () => removeExports(qmp, record.exports, { cut: () => Promise.resolve(), clock, log }),
-  );
-  const settings = new MigrationSettings(qmp, record.settings);
-  undo.add("QEMU's migration settings", () => settings.restore());
-  const { here: left } = await undo.run();
-  if (verdict === "run-here" && record.run !== false) {
-    await qmp.execute("cont", {}).catch((error) => left.push(messageOf(error)));
-  }
-  if (verdict === "discard") {
-    await qmp.execute("quit", {}).catch((error) => left.push(messageOf(error)));
-  }
-  return left;
+  const give = async (command: "cont" | "quit") => {
+    await qmp.execute(command, {}).catch((error) => left.push(messageOf(error)));
+  };
+  return {
+    undo: async () => {
+      const undo = new UndoList(clock, log);
+      for (const name of ["nbd.sock", "ram.sock"]) undo.add(name, () => removeFile(path(name)));
+      undo.add(
+        "the NBD server and its exports",
+        () => removeExports(qmp, record.exports, { cut: () => Promise.resolve(), clock, log }),
+      );
+      const settings = new MigrationSettings(qmp, record.settings);
+      undo.add("QEMU's migration settings", () => settings.restore());
+      left.push(...(await undo.run()).here);
+    },
+    "qemu cont": async () => {
+      if (record.run !== false) await give("cont");
+    },
+    "qemu quit": () => give("quit"),
+  };
 }

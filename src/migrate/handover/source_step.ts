@@ -21,8 +21,6 @@ export type SourceEffect =
   | "call status"
   /** Has the destination undo what it prepared; begun as soon as there is a cause. */
   | "call abort"
-  /** Waits for the answer to `abort`, unless RAM crosses. */
-  | "wait abort"
   /** Every mirror is still connected and ready. */
   | "qemu mirrors-ready"
   /** Starts the migration of RAM. */
@@ -52,29 +50,28 @@ export type SourceEffect =
 export type SourceAction = StateAction<SourceState> | SourceEffect;
 
 /** Of a migration that was not handed over: the guest is ours. */
-const GIVE_UP: readonly SourceAction[] = [
+const GIVE_UP = [
   "call abort",
   "enter",
   // A source that resumes a journal which says `handover` asks for the guest to be run there.
   "withdraw undone",
-  "wait abort",
   // QEMU does not resume the guest before its migration is over.
   "undo",
   "qemu cont",
   "note left",
-];
+] as const;
 
 /** Of a guest that is the destination's. */
-const LEAVE: readonly SourceAction[] = [
+const LEAVE = [
   "try to write done",
   "qemu remove-mirrors",
   "undo",
   "note left",
   "qemu quit",
   "report done",
-];
+] as const;
 
-export const SOURCE_LISTS: Lists<SourceState, SourceEvent, SourceAction> = {
+export const SOURCE_LISTS = {
   prepare: { prepared: ["write mirror", "enter", "report mirror"], fault: GIVE_UP },
   mirror: {
     ready: [
@@ -117,15 +114,16 @@ export const SOURCE_LISTS: Lists<SourceState, SourceEvent, SourceAction> = {
     fault: GIVE_UP,
   },
   handover: {
-    resumed: ["call finish"],
+    // Of a process that resumes.
+    crossed: ["call finish"],
     answered: ["enter", ...LEAVE],
     denied: ["enter", "try to write undone", "undo", "qemu cont", "note left"],
     silence: ["enter", "try to write unknown", "undo"],
   },
-  done: { resumed: ["call status", ...LEAVE] },
-  undone: { resumed: ["undo", "qemu cont", "note left"] },
+  done: { answered: ["call status", ...LEAVE] },
+  undone: { fault: ["undo", "qemu cont", "note left"] },
   unknown: {},
-};
+} as const satisfies Lists<SourceState, SourceEvent, SourceAction>;
 
 /** What follows from an event; `undefined` where the state does not know it. */
 export function sourceStep(
@@ -133,5 +131,6 @@ export function sourceStep(
   event: SourceEvent,
 ): Step<SourceState, SourceAction> | undefined {
   const to = SOURCE[state][event];
-  return to && { to, actions: SOURCE_LISTS[state][event] ?? [] };
+  const lists: Lists<SourceState, SourceEvent, SourceAction> = SOURCE_LISTS;
+  return to && { to, actions: lists[state][event] ?? [] };
 }

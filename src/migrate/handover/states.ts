@@ -40,8 +40,6 @@ export type SourceEvent =
   | "denied"
   /** The destination was asked as long as makes sense. */
   | "silence"
-  /** Another process goes on with what a killed one has left. */
-  | "resumed"
   /** Anything else that went wrong, on either side or between. */
   | "fault";
 
@@ -52,16 +50,30 @@ export const SOURCE: Transitions<SourceState, SourceEvent> = {
   switchover: { crossed: "handover", fault: "undone" },
   // From here on there is no way back but the destination's own word.
   handover: {
-    resumed: "handover",
+    crossed: "handover",
     answered: "done",
     denied: "undone",
     silence: "unknown",
     fault: "handover",
   },
-  done: { resumed: "done", fault: "done" },
-  undone: { resumed: "undone", fault: "undone" },
+  done: { answered: "done", fault: "done" },
+  undone: { fault: "undone" },
   unknown: { fault: "unknown" },
 };
+
+/** The event that a process begins with that resumes in this state; `undefined`: it goes on with the phase. */
+export function resumedWith(state: SourceState): "crossed" | "answered" | "fault" | undefined {
+  switch (state) {
+    case "handover":
+      return "crossed";
+    case "done":
+      return "answered";
+    case "undone":
+      return "fault";
+    default:
+      return undefined;
+  }
+}
 
 /** Where the destination's side is; also what its journal and its answer to `status` say. */
 export type DestinationState =
@@ -91,8 +103,10 @@ export type DestinationEvent =
   | "load"
   /** QEMU said completed. */
   | "completed"
-  /** `finish` came. */
+  /** `finish` came, or another process goes on with it. */
   | "finish"
+  /** `finish` came when it was known already what became of the guest. */
+  | "finish-late"
   /** `status` came. */
   | "status"
   /** QEMU said that the guest runs (or stands paused, where that was asked). */
@@ -115,7 +129,7 @@ export const DESTINATION: Transitions<DestinationState, DestinationEvent> = {
   loaded: { finish: "starting", ...GIVEN_UP, status: "loaded" },
   starting: {
     ...{ runs: "finished", refused: "failed", gone: "lost" },
-    ...{ finish: "starting", resumed: "starting", status: "starting" },
+    ...{ finish: "starting", status: "starting" },
     // A source that went has still handed the guest over: only QEMU itself says no from here on.
     fault: "starting",
   },
@@ -125,7 +139,7 @@ export const DESTINATION: Transitions<DestinationState, DestinationEvent> = {
 };
 
 function stays<S extends DestinationState>(state: S) {
-  return { finish: state, resumed: state, status: state, fault: state, gone: state };
+  return { "finish-late": state, resumed: state, status: state, fault: state, gone: state };
 }
 
 /** A session may go on with a migration that another one has prepared. */
@@ -141,7 +155,7 @@ export function isAttachable(state: DestinationState, incomingStarted: boolean):
 export function resumedBy(
   state: DestinationState,
   incomingStarted: boolean,
-): "resumed" | "fault" | undefined {
+): "resumed" | "finish" | "fault" | undefined {
   switch (state) {
     case "prepared":
       return incomingStarted ? "fault" : undefined;
@@ -149,10 +163,20 @@ export function resumedBy(
       return "fault";
     case "loaded":
       return undefined;
+    case "starting":
+      return "finish";
     default:
       return "resumed";
   }
 }
+
+/** States in which the migration may be the reason why the guest is paused. */
+export const MAY_HAVE_PAUSED: readonly SourceState[] = [
+  ...["ram", "switchover", "handover", "undone", "unknown"] as const,
+];
+
+/** States before the handover: whether the guest is to run can still change. */
+export const BEFORE_HANDOVER: readonly SourceState[] = ["prepare", "mirror", "ram", "switchover"];
 
 /** What the destination's answer to `status` means to a source that has handed the guest over. */
 export function wordOf(state: DestinationState): SourceEvent | "finish-again" | "ask-again" {
@@ -174,7 +198,10 @@ export function wordOf(state: DestinationState): SourceEvent | "finish-again" | 
   }
 }
 
-/** Where a process goes on that takes up what another one wrote down: only where that can't do harm. */
+/**
+ * Where a process goes on that resumes another one's migration: only where that can't do harm. From
+ * `handover` on it begins with the event that led there, see {@link resumedWith}.
+ */
 export function resumedAt(journal: SourceState): SourceState {
   switch (journal) {
     case "prepare":

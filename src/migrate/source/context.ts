@@ -6,14 +6,20 @@ import { FirstCause } from "../first_cause.ts";
 import { GuestStops } from "../guest/pauses.ts";
 import { carriesAsleep, versionOf } from "../guest/run_states.ts";
 import { GuestWatch } from "../guest/watch.ts";
-import type { SourceEvent } from "../handover/states.ts";
-import type { SourceRecord } from "../journal.ts";
+import { Driver } from "../handover/driver.ts";
+import { type SOURCE_LISTS, sourceStep } from "../handover/source_step.ts";
+import {
+  BEFORE_HANDOVER,
+  resumedAt,
+  type SourceEvent,
+  type SourceState,
+} from "../handover/states.ts";
+import { firstSourceRecord, type SourceRecord } from "../journal.ts";
 import { MachineGuard } from "../machine/mod.ts";
 import type { ProgressTicker } from "../progress/ticker.ts";
 import { leftHere, UndoList } from "../undo.ts";
 import { DestinationLink } from "./destination_link.ts";
 import { DestinationPeer } from "./destination_peer.ts";
-import { BEFORE_HANDOVER, JournaledState } from "./journaled_state.ts";
 import type { SourceOptions } from "./options.ts";
 import { SourceQemu } from "./qemu.ts";
 
@@ -22,6 +28,9 @@ import { SourceQemu } from "./qemu.ts";
  * rest and flushes again. Each of these may take a round trip.
  */
 const PAUSE_TRIPS = 4;
+
+/** Carries out the lists of the source. */
+export type SourceDriver = Driver<SourceState, SourceEvent, typeof SOURCE_LISTS, SourceRecord>;
 
 /** What every phase of one migration at the source has. Owns the watches; its disposal ends them. */
 export class SourceContext implements Disposable {
@@ -32,7 +41,8 @@ export class SourceContext implements Disposable {
   readonly undo: UndoList;
   /** Why the migration fails. Every wait before the handover ends with its signal. */
   readonly cause: FirstCause;
-  readonly state: JournaledState;
+  /** The state and the journal: carries out the order of effects of each event. */
+  readonly state: SourceDriver;
   readonly qemu: SourceQemu;
   readonly pauses: GuestStops;
   /** Both QEMUs, as far as they are known, migrate a guest in S3. */
@@ -57,12 +67,20 @@ export class SourceContext implements Disposable {
     this.asleepCanGo = carriesAsleep(versionOf(qmp));
     this.undo = new UndoList(clock, log);
     this.cause = new FirstCause(clock);
-    this.state = new JournaledState(options, this.signal);
+    const { resume, journal, qmpPath, destination } = options;
+    this.state = new Driver({
+      ...{ name: "source", initial: resume ? resumedAt(resume.state) : "prepare" },
+      ...{ step: sourceStep, journal, log },
+      record: resume ?? firstSourceRecord({ qmp: qmpPath, destination }),
+      check: () => this.signal.throwIfAborted(),
+      refuse: (event, state) => new Error(`No "${event}" in state "${state}" of the source`),
+      onFault: (error) => this.fault(error),
+    });
     this.qemu = new SourceQemu(this);
     this.pauses = new GuestStops({
       ...{ clock, report, signal: this.signal },
       guest: () => this.#guest,
-      write: (stopped) => this.state.write({ stopped }),
+      write: (stopped) => this.state.note({ stopped }),
       holdMs: () => options.limits.maxDowntimeMs + PAUSE_TRIPS * this.rttMs,
       onFault: (error) => this.fault(error),
     });
@@ -94,7 +112,7 @@ export class SourceContext implements Disposable {
     const { state, log } = this;
     if (left.length === 0 || this.#qemuGone) return;
     this.#leftBehind = true;
-    await state.write({ state: state.current, left: left.map((text) => text.slice(0, 1024)) })
+    await state.noteWithState({ left: left.map((text) => text.slice(0, 1024)) })
       .catch((error) => log.log("warning", `the journal: ${messageOf(error)}`));
     if (state.current !== "done") return;
     const [message] = leftHere("source", left);
@@ -106,10 +124,9 @@ export class SourceContext implements Disposable {
     return this.#leftBehind;
   }
 
-  /** As {@link JournaledState.enter}; then reports the phase. */
-  async enter(event: SourceEvent, change: Partial<SourceRecord>): Promise<void> {
-    const state = await this.state.enter(event, change);
-    if (state !== "done" && state !== "undone" && state !== "unknown") this.phase(state);
+  /** What was written last, or is being written. */
+  get record(): SourceRecord {
+    return this.state.record!;
   }
 
   /** RAM crosses: a mirror's target that is cut off now cannot be connected again. */
@@ -142,7 +159,7 @@ export class SourceContext implements Disposable {
       onShouldRun: (wasRunning) => {
         // From the handover on the record is settled: the destination may run the guest by it.
         if (!BEFORE_HANDOVER.includes(this.state.current)) return;
-        this.state.write({ wasRunning }).catch((error) => this.fault(error));
+        this.state.note({ wasRunning }).catch((error) => this.fault(error));
       },
       asleepCanGo: () => this.asleepCanGo,
     });
@@ -193,7 +210,7 @@ export class SourceContext implements Disposable {
   }
 
   get migration(): string {
-    return this.state.record.migration;
+    return this.record.migration;
   }
 
   get graceMs(): number {

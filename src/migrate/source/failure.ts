@@ -1,14 +1,12 @@
-import { messageOf } from "../../io/mod.ts";
 import { asMigrationError, type MigrationError, qemuGone } from "../errors.ts";
 import { guestStatus } from "../destination/load.ts";
 import { STUCK } from "../guest/inspect.ts";
 import { ASLEEP_STUCK, runAgain } from "../guest/run_again.ts";
-import type { SourceState } from "../handover/states.ts";
+import { MAY_HAVE_PAUSED, type SourceState } from "../handover/states.ts";
 import { leftHere } from "../undo.ts";
 import type { SourceContext } from "./context.ts";
 import { abortFirst } from "./destination.ts";
 import { asleepStuck, atDestination, withLink, worded } from "./failure_words.ts";
-import { MAY_HAVE_PAUSED } from "./journaled_state.ts";
 
 /** What the source does when its migration fails: from the first cause until the guest runs again. */
 export class Failure {
@@ -38,17 +36,31 @@ export class Failure {
    */
   async undo(thrown: unknown): Promise<MigrationError> {
     const context = this.#context;
-    const { state, log } = context;
+    const { state } = context;
     const from = state.current;
-    const error = await this.#settle(thrown, from);
-    // Before the destination hears anything and QEMU resumes the guest.
-    if (["handover", "unknown"].includes(state.record.state) || from === "handover") {
-      await state.write({ state: state.current }).catch((failure) =>
-        log.log("warning", `the journal: ${messageOf(failure)}`)
-      );
-    }
-    await this.#aborted;
-    const { here, elsewhere } = await context.undo.run();
+    const error = await this.#causeOf(thrown, from);
+    let ran = true;
+    const here: string[] = [];
+    const elsewhere: string[] = [];
+    let stuck: string | undefined;
+    const answer = error.code === "not-started" ? "denied" : "silence";
+    await state.take(from === "handover" ? answer : "fault", {
+      // Begun with the cause: every moment counts.
+      "call abort": () => {},
+      undo: async () => {
+        await this.#aborted;
+        const left = await context.undo.run();
+        here.push(...left.here);
+        elsewhere.push(...left.elsewhere);
+      },
+      "qemu cont": async () => {
+        ran = context.guest?.shouldRun ?? context.record.wasRunning;
+        if (ran && !context.qemuGone) stuck = await this.#resumeGuest(from);
+        if (stuck !== undefined) here.unshift(stuck);
+      },
+      // The user has to find out where a guest is that QEMU cannot resume: its record stays as it is.
+      "note left": () => stuck === ASLEEP_STUCK ? undefined : context.leave(here),
+    });
     // The mirrors have concluded and RAM has crossed: what was undone touches neither guest.
     if (state.current === "unknown") return worded("unknown", error, []);
     // Whatever else failed, and was perhaps noticed first: the guest does not run here any more.
@@ -56,13 +68,7 @@ export class Failure {
       const { cause } = context.qemuGone;
       return qemuGone("source", cause as Error, await context.options.lastWords?.());
     }
-    const ran = context.guest?.shouldRun ?? state.record.wasRunning;
-    if (ran && !context.qemuGone) {
-      const stuck = await this.#resumeGuest(from);
-      if (stuck === ASLEEP_STUCK) return asleepStuck(error);
-      if (stuck !== undefined) here.unshift(stuck);
-    }
-    await context.leave(here);
+    if (stuck === ASLEEP_STUCK) return asleepStuck(error);
     const left = [...leftHere("source", here), ...elsewhere.map(atDestination)];
     if (!ran && !context.qemuGone && await this.#isStuck()) {
       left.push(`the guest stands as before: ${STUCK}`);
@@ -71,17 +77,14 @@ export class Failure {
     return worded(kind === "unknown" ? "failed" : kind, error, left);
   }
 
-  /** The error that counts; the state follows from it. */
-  async #settle(thrown: unknown, from: SourceState): Promise<MigrationError> {
-    const { state, cause, destination, log } = this.#context;
+  /** The error that counts. */
+  async #causeOf(thrown: unknown, from: SourceState): Promise<MigrationError> {
+    const { cause, destination, log } = this.#context;
     // In the handover the last error is the destination's answer; before, the first cause counts.
-    const handedOver = from === "handover";
-    const session = destination?.peer?.session;
-    const reason = handedOver ? thrown : await cause.settle(thrown);
-    const error = withLink(session, asMigrationError(reason, "source"));
+    const reason = from === "handover" ? thrown : await cause.settle(thrown);
+    const error = withLink(destination?.peer?.session, asMigrationError(reason, "source"));
     cause.take(error);
     log.log("debug", `source: failed: ${error.message}`);
-    state.take(!handedOver ? "fault" : error.code === "not-started" ? "denied" : "silence");
     return error;
   }
 
@@ -92,7 +95,7 @@ export class Failure {
     const pausedByUs = guest?.suspended ||
       ["switchover", "handover"].includes(from) ||
       (resume !== undefined && (resume.stopped !== "no" || MAY_HAVE_PAUSED.includes(resume.state)));
-    const asleep = guest?.asleep ?? state.record.asleep ?? false;
+    const asleep = guest?.asleep ?? this.#context.record.asleep ?? false;
     const stuck = await runAgain(qmp, clock, pausedByUs, asleep);
     // A pause from now on is somebody else's decision.
     if (stuck === undefined) state.amend({ stopped: "no" });
@@ -101,7 +104,7 @@ export class Failure {
 
   /** A guest that was paused before is paused, but QEMU does not take a `cont` as before. */
   async #isStuck(): Promise<boolean> {
-    if (!MAY_HAVE_PAUSED.includes(this.#context.state.record.state)) return false;
+    if (!MAY_HAVE_PAUSED.includes(this.#context.record.state)) return false;
     return await guestStatus(this.#context.qmp) === "postmigrate";
   }
 }

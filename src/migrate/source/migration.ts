@@ -1,10 +1,10 @@
+import { MAY_HAVE_PAUSED } from "../handover/states.ts";
 import type { SourceRecord } from "../journal.ts";
 import { TOO_LATE } from "../events.ts";
 import { SourceContext } from "./context.ts";
 import { copy } from "./copy.ts";
 import { Failure } from "./failure.ts";
 import { finish, handOver } from "./hand_over.ts";
-import { MAY_HAVE_PAUSED } from "./journaled_state.ts";
 import type { Migrated, SourceOptions } from "./options.ts";
 import { prepare, type Prepared } from "./prepare.ts";
 import { resume } from "./resume.ts";
@@ -42,7 +42,7 @@ export class SourceMigration {
 
   /** The record as it was written last; the user looks for the guest by it. */
   get record(): SourceRecord {
-    return this.#context.state.record;
+    return this.#context.record;
   }
 
   /**

@@ -39,7 +39,7 @@ export async function prepare(context: SourceContext): Promise<Prepared> {
   await watch.look(runs);
   const qemu = await qemuProcess(qmp);
   // Before the destination hears of this migration: a process that resumes it has to know its name.
-  await context.state.write({ wasRunning: watch.shouldRun, guest: name ?? uuid ?? "", qemu });
+  await context.state.note({ wasRunning: watch.shouldRun, guest: name ?? uuid ?? "", qemu });
   const peer = await context.connect(signal);
   linkDestination(context, peer);
   const announced = announce(context, guest, chosen);
@@ -54,7 +54,9 @@ export async function prepare(context: SourceContext): Promise<Prepared> {
   const mirrors = mirrorsOf(chosen.disks, prepared.exports, images);
   await probeExports(peer, mirrors, { awayMs: peer.session.patienceMs, signal });
   await activate(context, guest);
-  await context.enter("prepared", { mirrors, recoverThere: prepared.recover });
+  await context.state.take("prepared", {
+    "report mirror": () => context.phase("mirror"),
+  }, { mirrors, recoverThere: prepared.recover });
   const made = await context.qemu.makeMirrors(mirrors, context.rttMs);
   await context.qemu.serveMirrors();
   return { is: "prepared", mirrors: made };

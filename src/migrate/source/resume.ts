@@ -1,13 +1,12 @@
-import { abortable, messageOf } from "../../io/mod.ts";
+import { abortable } from "../../io/mod.ts";
 import { MigrationError } from "../errors.ts";
 import { runAgain } from "../guest/run_again.ts";
 import { isToRun } from "../guest/run_states.ts";
-import { tellAnswered } from "../handover/ask.ts";
+import { BEFORE_HANDOVER } from "../handover/states.ts";
 import type { SourceRecord } from "../journal.ts";
 import type { SourceContext } from "./context.ts";
 import { linkDestination } from "./destination.ts";
 import type { Arrived } from "./hand_over.ts";
-import { BEFORE_HANDOVER } from "./journaled_state.ts";
 import { prepare, type Prepared } from "./prepare.ts";
 import type { Crossed } from "./switchover.ts";
 
@@ -36,11 +35,7 @@ export async function resume(
       await context.qemu.adopt(record);
   }
   if (state.current === "done") {
-    await tellAnswered({
-      migration: record.migration,
-      connect: (signal) => context.connect(signal),
-    }).catch((error) => context.log.log("info", `the destination: ${messageOf(error)}`));
-    return { is: "arrived", guest: state.record.wasRunning ? null : "paused" };
+    return { is: "arrived", guest: context.record.wasRunning ? null : "paused" };
   }
   if (state.current === "handover") return { is: "crossed" };
   throw new MigrationError(
@@ -69,5 +64,5 @@ async function resumeMirrors(context: SourceContext, record: SourceRecord): Prom
 async function resumeGuest({ qmp, clock, state }: SourceContext): Promise<void> {
   const stuck = await runAgain(qmp, clock, true, false);
   if (stuck !== undefined) throw new MigrationError("failed", "guest-held", "source", stuck);
-  await state.write({ stopped: "no" });
+  await state.note({ stopped: "no" });
 }

@@ -1,3 +1,4 @@
+import type { TunnelStream } from "../../tunnel/mod.ts";
 import type { SourceContext } from "./context.ts";
 import type { Copied } from "./copy.ts";
 import type { Ram } from "./ram.ts";
@@ -24,13 +25,21 @@ async function start(context: SourceContext, { mirrors }: Copied): Promise<Ram> 
   const settings = await qemu.plan(context.guest!.asleep);
   // Before the stream is open: QEMU 11.1 answers nothing from then on until the first byte comes.
   await destination.withPeer((peer) => machine.compare(peer, signal), signal);
-  const stream = await qemu.openStream(signal);
-  // A destination whose tool was started again just now: QEMU connects its mirrors first.
-  await mirrors.inStep(signal);
-  await machine.look();
-  // Before the settings change and QEMU pauses the guest: both are undone by this record.
-  await context.enter("ready", { settings: settings.before });
-  const ram = await qemu.startRam(settings, stream, signal);
-  context.progress?.withRam(ram);
-  return ram;
+  let stream: TunnelStream | undefined;
+  let ram: Ram | undefined;
+  await context.state.take("ready", {
+    "call stream": async () => stream = await qemu.openStream(signal),
+    "qemu mirrors-ready": async () => {
+      // A destination whose tool was started again just now: QEMU connects its mirrors first.
+      await mirrors.inStep(signal);
+      await machine.look();
+    },
+    "report ram": () => context.phase("ram"),
+    "qemu migrate": async () => {
+      ram = await qemu.startRam(settings, stream!, signal);
+      context.progress?.withRam(ram);
+    },
+    // What the settings change is undone by the record.
+  }, { settings: settings.before });
+  return ram!;
 }

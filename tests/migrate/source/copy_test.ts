@@ -30,7 +30,7 @@ Deno.test("a mirror that ends before it is ready fails the migration by its disk
   const { source, result } = await prepared({ commands: NEVER_READY });
   const copying = copy(source.context, result);
   await until("the mirror has started", () => source.qemu.count("blockdev-mirror") === 1);
-  const { jobId } = source.context.state.record.mirrors[0]!;
+  const { jobId } = source.context.record.mirrors[0]!;
   await source.qemu.job(jobId, "running");
   await source.clock.advance(1000);
   await until("the job was seen", () => result.mirrors.progress[0]!.transferred > 0);
@@ -52,7 +52,7 @@ Deno.test("a guest that was paused for the last bytes runs before its RAM begins
   const pausing = context.pauses.hold(() => ready.promise);
   await until("the guest is paused", () => source.qemu.status === "paused");
   assertEquals(source.written.at(-1)?.stopped, "held");
-  await source.qemu.job(context.state.record.mirrors[0]!.jobId, "ready");
+  await source.qemu.job(context.record.mirrors[0]!.jobId, "ready");
   let over = false;
   copying.then(() => over = true);
   await source.clock.advance(10);

@@ -48,7 +48,7 @@ Deno.test("a destination that refuses leaves the state at prepare and QEMU uncha
     handlers: { prepare: () => Promise.reject(new RpcError("refused", "no disk vd0")) },
   });
   await assertRejects(() => prepare(source.context), RpcError, "no disk vd0");
-  assertEquals(source.context.state.record.state, "prepare");
+  assertEquals(source.context.record.state, "prepare");
   assertEquals(source.order, ["journal:prepare", "connect", "rpc:prepare"]);
   await source.end();
 });

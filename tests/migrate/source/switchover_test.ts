@@ -1,18 +1,19 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { MigrationError } from "../../../src/migrate/errors.ts";
+import { handOver } from "../../../src/migrate/source/hand_over.ts";
 import { switchOver } from "../../../src/migrate/source/switchover.ts";
 import { RpcError } from "../../../src/rpc/mod.ts";
 import { paused, until } from "./phases.ts";
 
-Deno.test("QEMU ends the mirrors first, and the journal says handover last", async () => {
+Deno.test("QEMU ends the mirrors first, and the journal says handover before finish", async () => {
   const { source, result } = await paused();
   const from = source.order.length;
-  await switchOver(source.context, result);
+  await handOver(source.context, await switchOver(source.context, result));
   const after = source.order.slice(from);
   // Both are sent in the same turn; which of the two is there first does not matter.
   assertEquals(after.slice(0, 2).toSorted(), ["journal:switchover", "qmp:block-job-cancel"]);
-  assertEquals(after.slice(2).toSorted().slice(1), ["qmp:migrate-continue", "rpc:load"]);
-  assertEquals(after.at(-1), "journal:handover");
+  assertEquals(after.slice(2, -2).toSorted(), ["qmp:migrate-continue", "rpc:load"]);
+  assertEquals(after.slice(-2), ["journal:handover", "rpc:finish"]);
   assertEquals(source.context.state.current, "handover");
   await source.end();
 });
@@ -20,7 +21,9 @@ Deno.test("QEMU ends the mirrors first, and the journal says handover last", asy
 Deno.test("the handover is not written before the destination has loaded the guest", async () => {
   const load = Promise.withResolvers<Record<never, never>>();
   const { source, result } = await paused({ handlers: { load: () => load.promise } });
-  const switching = switchOver(source.context, result);
+  const switching = switchOver(source.context, result).then((crossed) =>
+    handOver(source.context, crossed)
+  );
   await until("QEMU has sent everything", () => source.qemu.migration === "completed");
   await source.clock.advance(1000);
   assertEquals(source.context.state.current, "switchover");
@@ -34,7 +37,9 @@ Deno.test("the handover is not written before the source's QEMU says completed",
   const { source, result } = await paused({
     commands: { "migrate-continue": () => ({ return: {} }) },
   });
-  const switching = switchOver(source.context, result);
+  const switching = switchOver(source.context, result).then((crossed) =>
+    handOver(source.context, crossed)
+  );
   await until("the destination has loaded", () => source.order.includes("rpc:load"));
   await source.clock.advance(1000);
   assertEquals(source.context.state.current, "switchover");
@@ -93,7 +98,9 @@ Deno.test("a journal that cannot be written in the switchover fails the migratio
       onWrite: ({ state }) =>
         state === failing ? Promise.reject(new Error("No space left")) : Promise.resolve(),
     });
-    await assertRejects(() => switchOver(source.context, result), Error, "No space left");
+    const handingOver = switchOver(source.context, result)
+      .then((crossed) => handOver(source.context, crossed));
+    await assertRejects(() => handingOver, Error, "No space left");
     assertEquals([source.context.state.current, source.order.includes("rpc:finish")], [
       "switchover",
       false,

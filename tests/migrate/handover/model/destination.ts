@@ -225,15 +225,15 @@ export class DestinationModel {
           else if (state === "loaded" || state === "starting") {
             // Asked again, the answer is the same one.
             heard(list === "" ? this.#take(rest, "finish") : rest);
-          } else if (DESTINATION[state].finish === undefined) heard(rest);
-          else this.#reply(rest, "finish", heard);
+          } else if (DESTINATION[state]["finish-late"] === undefined) heard(rest);
+          else this.#reply(rest, "finish-late", heard);
           break;
       }
     }
   }
 
   /** An answer that changes nothing; it may wait for what is being written down, whatever goes on beside. */
-  #reply(world: World, event: "status" | "finish", heard: (to: World) => void): void {
+  #reply(world: World, event: "status" | "finish-late", heard: (to: World) => void): void {
     const { destination } = world;
     let to = world;
     let isAnswered = false;

@@ -8,6 +8,7 @@ import type { SourceAction } from "../../../../src/migrate/handover/source_step.
 import {
   type DestinationState,
   resumedAt,
+  resumedWith,
   SOURCE,
   type SourceEvent,
   type SourceState,
@@ -135,7 +136,6 @@ export class SourceModel {
         return waits(world);
       // Nothing that the destination does not do by itself: it may give up at any time before the handover.
       case "call abort":
-      case "wait abort":
       default:
         return goesOn(world);
     }
@@ -260,6 +260,7 @@ export class SourceModel {
     if (journal === null || qemu === "gone" || qemu === "quit") return [];
     const state = resumedAt(journal);
     const up = atSource(world, { tool: "up", state, list: "", at: 0 });
-    return [{ name: "source: resumes", to: state === "mirror" ? up : this.#take(up, "resumed") }];
+    const event = resumedWith(state);
+    return [{ name: "source: resumes", to: event ? this.#take(up, event) : up }];
   }
 }
