@@ -27,6 +27,8 @@ export class WaitingQemu {
   nbdServer = false;
   status = "inmigrate";
   migration = "none";
+  /** Why the incoming migration failed, as `query-migrate` has it. */
+  migrationError: string | undefined;
   readonly fake: FakeQemu;
 
   constructor(pipe: ConstructorParameters<typeof FakeQemu>[0], more: Commands = {}) {
@@ -44,7 +46,12 @@ export class WaitingQemu {
       "human-monitor-command": () => ({ return: "" }),
       "query-memory-size-summary": () => ({ return: { "base-memory": GUEST.ramBytes } }),
       "query-block": () => ({ return: [BLOCK] }),
-      "query-migrate": () => ({ return: { status: this.migration } }),
+      "query-migrate": () => ({
+        return: {
+          status: this.migration,
+          ...(this.migrationError ? { "error-desc": this.migrationError } : {}),
+        },
+      }),
       "query-migrate-capabilities": () => ({ return: [{ capability: "events", state: false }] }),
       "query-migrate-parameters": () => ({ return: {} }),
       "migrate-set-capabilities": () => ok,

@@ -10,6 +10,7 @@ import {
 import type { Session, SessionError } from "../../tunnel/mod.ts";
 import { asMigrationError, MigrationError } from "../errors.ts";
 import { guestStatus } from "../guest/run_states.ts";
+import type { DestinationState } from "../handover/states.ts";
 import { cpuFeatures, MachineDescriber } from "../machine/mod.ts";
 import type { DestinationContext } from "./context.ts";
 import type { GivingUp } from "./failure.ts";
@@ -24,6 +25,9 @@ const LEAVE_MS = 5_000;
 const OLD_SOURCE =
   "the source's vmferry is too old to compare both ends: make sure yourself that both machines are " +
   "the same and that no disk of the destination is on storage of the source";
+
+/** States in which the guest runs here, or may. */
+const HANDED_OVER: readonly DestinationState[] = ["starting", "finished", "lost"];
 
 /** The phases that answer a source's calls. */
 export interface Phases {
@@ -151,7 +155,10 @@ export class Sessions {
   ): Promise<Result<"abort">> {
     const { givingUp, start } = this.#phases;
     if (session !== this.#context.owner) return { left: null };
-    if (start.begun) throw new RpcError("failed", "The guest was handed over already");
+    // Also after a start that failed: the guest may run here, and "undone" would have it run twice.
+    if (start.begun || HANDED_OVER.includes(this.#context.state)) {
+      throw new RpcError("failed", "The guest was handed over already");
+    }
     const kind = cancelled ? "cancelled" : "failed";
     // A source that gives up has not sent `finish` and never will.
     this.#context.told.resolve();

@@ -126,23 +126,6 @@ Deno.test("a QEMU that ends after cont leaves the outcome unknown: the source mu
   await one.close(100);
 });
 
-Deno.test("a journal that cannot be written keeps QEMU from getting cont, until finish is asked again", async () => {
-  let full = false;
-  const { one, qemu, migration, end } = await loaded({
-    onWrite: () => full ? Promise.reject(new Error("No space left on device")) : Promise.resolve(),
-  });
-  full = true;
-  await assertRejects(() => one.finish(true), RpcError, "No space left on device");
-  assertEquals(qemu.count("cont"), 0);
-  assertEquals((await one.status("one")).state, "loaded");
-  full = false;
-  assertEquals(await one.finish(true), { status: "running" });
-  assertEquals(qemu.count("cont"), 1);
-  await migration.outcome();
-  await one.close();
-  await end();
-});
-
 Deno.test("an abort while QEMU starts the guest, or later, is refused, and the guest runs", async () => {
   const { one, qemu, written, migration, end } = await loaded({
     commands: { "cont": () => undefined },
