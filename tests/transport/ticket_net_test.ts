@@ -87,7 +87,7 @@ Deno.test("only the ticket's key is trusted: not another one of the same name", 
   const port = portOf(acceptor.address);
   const accepting = acceptor.accept();
   const error = await assertRejects(() => connectTicket("127.0.0.1", port, publicKey), Error);
-  assert(error.message.includes("somebody is in between"), error.message);
+  assert(error.message.includes("another host is in between"), error.message);
   const there = await accepting;
   const refusal = await assertRejects(() => there!.read(new Uint8Array(1)), Error);
   assert(refusal.message.includes("does not take this end's certificate"), refusal.message);

@@ -6,7 +6,7 @@
 import type { Acceptor, BytePipe } from "../../io/mod.ts";
 import { acceptFrom } from "../accept.ts";
 import { TransportError } from "../errors.ts";
-import { forgetAuthorities } from "../tls/environment.ts";
+import { forgetEnvironmentCas } from "../tls/environment.ts";
 import { bracketed } from "../host.ts";
 import { startTls, tlsPipe } from "./tls_pipe.ts";
 import { TICKET_NAME, ticketAnchor, type TicketIdentity } from "./self_signed.ts";
@@ -23,7 +23,7 @@ export async function connectTicket(
   publicKey: Uint8Array,
   signal?: AbortSignal,
 ): Promise<BytePipe> {
-  forgetAuthorities();
+  forgetEnvironmentCas();
   // Deno trusts the public CAs too; none of them signs a name under .invalid (RFC 2606).
   const tls = { hostname: TICKET_NAME, caCerts: [ticketAnchor(publicKey)] };
   const who = `${bracketed(host)}:${port}`;
@@ -41,7 +41,7 @@ export async function connectTicket(
  * @throws {TransportError} naming the address, when it is taken or not this host's.
  */
 export function listenTicket(host: string, port: number, identity: TicketIdentity): Acceptor {
-  forgetAuthorities();
+  forgetEnvironmentCas();
   const name = `vmferry://${bracketed(host)}`;
   let listener: Deno.TlsListener;
   try {

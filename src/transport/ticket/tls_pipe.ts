@@ -1,23 +1,22 @@
 import type { BytePipe } from "../../io/mod.ts";
-import { tlsError, type TlsProof } from "../tls/words.ts";
+import { TlsError, type TlsProof } from "../tls/words.ts";
 
 interface Options {
-  /** Whom it is with, for error texts. */
+  /** The peer, for messages: `127.0.0.1:7450`. */
   readonly who: string;
   readonly proof: TlsProof;
   readonly delaysSmallWrites: boolean;
 }
 
-/** The plain text of one record, which is what one read of Deno's TLS brings at most, bytes. */
+/** The plain text of one TLS record (RFC 8446 section 5.1), the most that one read brings, bytes. */
 const RECORD = 16 * 1024;
 
 /**
- * A TLS connection as a pipe, which owns it. A handshake that is still due is done with the first
- * read.
+ * A TLS connection as a pipe, which owns it. The first read does the handshake, if it is still due.
  */
 export function tlsPipe(conn: Deno.TlsConn, options: Options): BytePipe {
   let closed = false;
-  // With TLS 1.3 a client learns only by its first read that its certificate was turned away.
+  // In TLS 1.3 a client learns by its first read that the server rejects its certificate.
   let accepted = false;
   const firstRead = async (into: Uint8Array) => {
     try {
@@ -26,13 +25,13 @@ export function tlsPipe(conn: Deno.TlsConn, options: Options): BytePipe {
       accepted = true;
       return n;
     } catch (error) {
-      throw closed ? error : tlsError(error, options.proof, options.who);
+      throw closed ? error : new TlsError(error, options.proof, options.who);
     }
   };
   return {
     delaysSmallWrites: options.delaysSmallWrites,
     recordBytes: RECORD,
-    // No promise of its own for each record.
+    // Without a wrapper: no further promise for each record.
     read: (into) => accepted ? conn.read(into) : firstRead(into),
     write: (from) => conn.write(from),
     closeWrite: () => conn.closeWrite(),
@@ -45,9 +44,9 @@ export function tlsPipe(conn: Deno.TlsConn, options: Options): BytePipe {
 }
 
 /**
- * Goes over to TLS on a TCP connection, which is this function's from then on.
+ * Starts TLS on a TCP connection, which this function owns from then on.
  *
- * @throws {Error} in words, when the other end can't prove itself or does not speak TLS.
+ * @throws {TlsError} when the handshake fails.
  */
 export async function startTls(
   tcp: Deno.TcpConn,
@@ -55,7 +54,7 @@ export async function startTls(
   options: Omit<Options, "delaysSmallWrites">,
   signal: AbortSignal | undefined,
 ): Promise<BytePipe> {
-  // It takes the connection over at once, the handshake comes after.
+  // `startTls` owns the TCP connection at once; the handshake follows.
   const conn = await Deno.startTls(tcp, tls);
   const pipe = tlsPipe(conn, { ...options, delaysSmallWrites: false });
   const close = () => pipe.close();
@@ -66,7 +65,7 @@ export async function startTls(
     return pipe;
   } catch (error) {
     close();
-    throw signal?.aborted ? signal.reason : tlsError(error, options.proof, options.who);
+    throw signal?.aborted ? signal.reason : new TlsError(error, options.proof, options.who);
   } finally {
     signal?.removeEventListener("abort", close);
   }

@@ -23,7 +23,7 @@ export async function readCredentials(
   readPrivate: ReadPrivate,
 ): Promise<TlsCredentials> {
   return {
-    authority: await readPem(readPrivate, `${dir}/ca-cert.pem`, "CERTIFICATE", CERTIFICATE_CLOSED),
+    ca: await readPem(readPrivate, `${dir}/ca-cert.pem`, "CERTIFICATE", CERTIFICATE_CLOSED),
     certificate: await readPem(
       readPrivate,
       `${dir}/${end}-cert.pem`,

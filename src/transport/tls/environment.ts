@@ -1,5 +1,5 @@
-/** Environment variables by which Deno's TLS trusts further authorities, a site's own for one. */
-const AUTHORITIES = [
+/** Environment variables by which Deno's TLS trusts further CAs, such as a site's own. */
+const CA_VARIABLES = [
   "DENO_TLS_CA_STORE",
   "DENO_CERT",
   "NODE_EXTRA_CA_CERTS",
@@ -8,9 +8,9 @@ const AUTHORITIES = [
 ] as const;
 
 /**
- * Nothing in the environment says whom TLS trusts here. To be called before TLS is used for the first
- * time, which is when that is read.
+ * Removes the variables that make TLS trust further CAs. Call it before TLS is used for the first time:
+ * Deno reads them then.
  */
-export function forgetAuthorities(): void {
-  for (const name of AUTHORITIES) Deno.env.delete(name);
+export function forgetEnvironmentCas(): void {
+  for (const name of CA_VARIABLES) Deno.env.delete(name);
 }

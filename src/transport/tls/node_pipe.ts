@@ -1,7 +1,8 @@
 import type { Socket } from "node:net";
 import type { BytePipe } from "../../io/mod.ts";
+import { TransportError } from "../errors.ts";
 
-/** Bytes that may wait for their reader before the socket is told to wait. */
+/** Bytes that may wait for their reader before the socket is paused. */
 const HIGH = 512 * 1024;
 
 /**
@@ -23,8 +24,8 @@ export class NodePipe implements BytePipe {
   #failWrite: ((error: Error) => void) | undefined;
 
   /**
-   * @param explain makes an error of the socket's.
-   * @param silentEnd what it means when the other end ends without a byte; default: just an end.
+   * @param explain makes the error that a pipe throws from one of the socket's.
+   * @param silentEnd the message of an error for a peer that closes without a byte; default: the end.
    */
   constructor(socket: Socket, explain: (error: unknown) => Error, silentEnd?: string) {
     this.#socket = socket;
@@ -48,14 +49,14 @@ export class NodePipe implements BytePipe {
       this.#wakeReader();
     });
     socket.on("end", () => {
-      if (!heard && silentEnd !== undefined) return fail(new Error(silentEnd));
+      if (!heard && silentEnd !== undefined) return fail(new TransportError(silentEnd));
       this.#ended = true;
       this.#wakeReader();
     });
-    // Once bytes have come it is no handshake that failed.
+    // After the first byte an error is none of the handshake.
     socket.on("error", (error: Error) => fail(heard ? error : explain(error)));
     socket.on("close", () => {
-      if (!this.#ended) fail(new Error("The connection was closed"));
+      if (!this.#ended) fail(new TransportError("The connection was closed"));
     });
   }
 
@@ -84,7 +85,7 @@ export class NodePipe implements BytePipe {
 
   async write(from: Uint8Array): Promise<number> {
     if (this.#error) throw this.#error;
-    // It may have said why before it ended, which the reader finds; there is nobody to write to.
+    // The peer may have sent its reason before it closed: the reader finds that, the writer does not fail.
     if (this.#ended && this.#socket.writableEnded) return from.length;
     await new Promise<void>((resolve, reject) => {
       this.#failWrite = reject;
@@ -102,7 +103,7 @@ export class NodePipe implements BytePipe {
   }
 
   close(): void {
-    this.#error ??= new Error("The connection was closed here");
+    this.#error ??= new TransportError("The connection was closed here");
     this.#socket.destroy();
     this.#failWrite?.(this.#error);
     this.#wakeReader();

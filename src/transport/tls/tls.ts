@@ -1,24 +1,24 @@
 /**
- * TLS with certificates of an authority that both ends have in common, and no other authority.
+ * TLS 1.3 with certificates of one CA that both ends trust, and no other CA.
  *
- * By `node:tls`: Deno's own TLS can't demand a client's certificate, and trusts the public
- * authorities beside the one it is given.
+ * By `node:tls`: Deno's own TLS can't demand a client's certificate, and trusts the public CAs beside
+ * the one that it gets.
  *
  * @module
  */
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
-import type { Acceptor, BytePipe } from "../../io/mod.ts";
-import { TransportError } from "../errors.ts";
+import { type Acceptor, type BytePipe, messageOf, rootOf } from "../../io/mod.ts";
+import { InputError, TransportError } from "../errors.ts";
 import { bracketed } from "../host.ts";
-import { forgetAuthorities } from "./environment.ts";
+import { forgetEnvironmentCas } from "./environment.ts";
 import { NodePipe } from "./node_pipe.ts";
 import { certificateNames, mayCome } from "./certificate_names.ts";
-import { tlsError } from "./words.ts";
+import { TlsError } from "./words.ts";
 
 /** Certificates and keys, PEM. */
 export interface TlsCredentials {
-  readonly authority: string;
+  readonly ca: string;
   readonly certificate: string;
   readonly privateKey: string;
 }
@@ -26,15 +26,16 @@ export interface TlsCredentials {
 const COMMON = { minVersion: "TLSv1.3", maxVersion: "TLSv1.3", allowHalfOpen: true } as const;
 /** How long a handshake may take at the listening end, ms. */
 const HANDSHAKE_MS = 10_000;
-/** Connections that wait to be taken, at a time. */
+/** Connections that wait for `accept`, at a time. */
 const MAX_WAITING = 32;
 /** Connections in the handshake of TLS at a time; one more takes the oldest one's place. */
 const MAX_YOUNG = 64;
 
 /**
- * Connects to a host whose certificate the authority signed, for that name.
+ * Connects to a host whose certificate the CA signed, for that name.
  *
- * @throws {Error} in words, when nobody answers there or the other end can't prove itself.
+ * @throws {TransportError} when nobody answers at the address.
+ * @throws {TlsError} when the handshake fails.
  */
 export async function connectTls(
   host: string,
@@ -47,11 +48,13 @@ export async function connectTls(
   signal?.throwIfAborted();
   const socket = tls.connect({ ...COMMON, host, port, ...options(credentials), ...nameOf(host) });
   socket.setNoDelay(true);
-  // It was only after the handshake, as this end sees it, that the other one looked at it.
+  // In TLS 1.3 a server looks at the client's certificate after the client's handshake is complete.
   const silent = `${who} ended the connection without a word: it does not take this end's ` +
     "certificate, or is no vmferry";
-  const explain = (error: unknown) => tlsError(error, "certificates", who);
+  const explain = (error: unknown) => new TlsError(error, "certificates", who);
   const pipe = new NodePipe(socket, explain, silent);
+  let reached = false;
+  socket.once("connect", () => reached = true);
   const close = () => pipe.close();
   signal?.addEventListener("abort", close, { once: true });
   try {
@@ -59,27 +62,25 @@ export async function connectTls(
       socket.once("secureConnect", resolve);
       pipe.failed.then(reject);
     });
-    if (!socket.authorized) throw new Error(String(socket.authorizationError));
+    if (!socket.authorized) throw explain(socket.authorizationError);
     return pipe;
   } catch (error) {
     close();
     if (signal?.aborted) throw signal.reason;
-    if (/ECONN|ENOTFOUND|EHOST|ENET|ETIMEDOUT|refused|getaddrinfo/i.test(String(error))) {
-      const { message } = error as Error;
-      throw new TransportError(`Can't connect to tls://${who}: ${message}`, { cause: error });
-    }
-    throw error instanceof Error && error.message.includes("(TLS: ") ? error : explain(error);
+    if (reached) throw error;
+    const cause = rootOf(error);
+    throw new TransportError(`Can't connect to tls://${who}: ${messageOf(cause)}`, { cause });
   } finally {
     signal?.removeEventListener("abort", close);
   }
 }
 
 /**
- * Listens for ends whose certificate the authority signed; port 0 picks a free one.
+ * Listens for clients whose certificate the CA signed; port 0 picks a free port.
  *
- * @param clients the names of which a client's certificate must have one; none = whoever has one.
- * @param log told of who was turned away.
- * @throws {Error} naming the address, when it is taken or not this host's.
+ * @param clients the names of which a client's certificate must have one; none: every client may come.
+ * @param log gets a line for each rejected connection.
+ * @throws {TransportError} naming the address, when it is taken or not this host's.
  */
 export async function listenTls(
   host: string,
@@ -113,8 +114,8 @@ export async function listenTls(
     const who = nameOfPeer(socket);
     young.delete(who);
     socket.setNoDelay(true);
-    const pipe = new NodePipe(socket, (error) => tlsError(error, "certificates", who));
-    // The TLS below has refused what is not signed; that it did is looked at all the same.
+    const pipe = new NodePipe(socket, (error) => new TlsError(error, "certificates", who));
+    // `node:tls` rejects a certificate that is not signed; before Deno 2.9 it did not.
     if (!socket.authorized || closed || waiting.length >= MAX_WAITING) return pipe.close();
     pipe.peer = who;
     const names = certificateNames(socket.getPeerCertificate());
@@ -128,7 +129,7 @@ export async function listenTls(
   server.on("tlsClientError", (error: Error, socket: TLSSocket) => {
     const reason = socket.authorizationError ?? error;
     const from = socket.remoteAddress ? ` from ${nameOfPeer(socket)}` : "";
-    const { message } = tlsError(reason, "certificates", "a client");
+    const { message } = new TlsError(reason, "certificates", "a client");
     log(`rejected a connection${from}: ${message}`);
   });
   await new Promise<void>((resolve, reject) => {
@@ -160,28 +161,28 @@ export async function listenTls(
   };
 }
 
-function options({ authority, certificate, privateKey }: TlsCredentials) {
-  return { ca: authority, cert: certificate, key: privateKey };
+function options({ ca, certificate, privateKey }: TlsCredentials) {
+  return { ca, cert: certificate, key: privateKey };
 }
 
 function nameOfPeer({ remoteAddress, remotePort }: Socket): string {
   return `${bracketed(remoteAddress ?? "?")}:${remotePort ?? 0}`;
 }
 
-/** An address is no server name (RFC 6066); the certificate is held against `host` all the same. */
+/** A number is no server name (RFC 6066 section 3); the certificate is compared with `host` all the same. */
 function nameOf(host: string): { servername?: string } {
   return /^[\d.]+$|:/.test(host) ? {} : { servername: host };
 }
 
 /**
- * `node:tls`, where it does what is asked of it here: before Deno 2.9 a server let everybody in
- * that a certificate had been demanded of, and a client trusted the public authorities too.
+ * `node:tls`, from Deno 2.9 on: before, a server that demands a certificate let in clients without one,
+ * and a client trusted the public CAs too.
  */
 async function nodeTls(): Promise<typeof import("node:tls")> {
-  forgetAuthorities();
+  forgetEnvironmentCas();
   const tls = await import("node:tls");
   if (!("getPeerX509Certificate" in tls.TLSSocket.prototype)) {
-    throw new Error(
+    throw new InputError(
       `tls:// needs a vmferry that was built with Deno 2.9 or newer, this one has ` +
         `${Deno.version.deno}: use a ticket or ssh://`,
     );

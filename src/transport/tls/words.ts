@@ -1,77 +1,79 @@
 /**
- * What TLS says when it does not come about, in words that say what to do.
+ * A TLS handshake that failed, with what to do about it.
  *
  * @module
  */
 import { messageOf } from "../../io/mod.ts";
 import { TransportError } from "../errors.ts";
+import { faultOf, type TlsFault } from "./faults.ts";
 
-/** Which proof of the other end is looked at: a ticket's key, or certificates of an authority. */
+/** What shows who the peer is: the key that a ticket names, or certificates of a CA. */
 export type TlsProof = "ticket" | "certificates";
 
-/**
- * The error of a TLS handshake that failed.
- *
- * @param who whom it was tried with, as in "127.0.0.1:7450".
- */
-export function tlsError(error: unknown, proof: TlsProof, who: string): TransportError {
-  return new TransportError(wordsOf(messageOf(error), proof, who), { cause: error });
+/** A TLS handshake failed. */
+export class TlsError extends TransportError {
+  override name = "TlsError";
+  readonly fault: TlsFault;
+
+  /** @param who the peer, as in `127.0.0.1:7450`. */
+  constructor(error: unknown, proof: TlsProof, who: string) {
+    const fault = faultOf(error);
+    const message = proof === "ticket" ? ticketWords(fault, who) : certificateWords(fault, who);
+    super(`${message} (TLS: ${messageOf(error)})`, { cause: error, failure: "failed" });
+    this.fault = fault;
+  }
 }
 
-/** That this end turned the other one's certificate away. */
-const CERTIFICATE =
-  /UnknownIssuer|BadSignature|invalid peer certificate|self.?signed|UNABLE_TO|unable to|CERT_|altnames|certificate has expired|not yet valid/i;
-
-function wordsOf(said: string, proof: TlsProof, who: string): string {
-  const reason = ` (TLS: ${said})`;
-  if (/corrupt message|InvalidContentType|InvalidMessage|wrong version number/i.test(said)) {
-    return `What came from ${who} is not TLS: that end does not encrypt` + reason;
+/** A handshake under a ticket: any fault of a certificate shows another key. */
+function ticketWords(fault: TlsFault, who: string): string {
+  switch (fault) {
+    case "own-ca-unknown":
+    case "rejected":
+      return `${who} does not take this end's certificate: the source has another ticket, or another ` +
+        "host is in between";
+    case "not-signed":
+    case "not-signed-or-expired":
+    case "expired":
+    case "not-yet-valid":
+    case "other-name":
+    case "wrong-purpose":
+      return `${who} does not hold the ticket's key: the ticket is another receive's, or another ` +
+        "host is in between";
+    default:
+      return certificateWords(fault, who);
   }
-  if (/received fatal alert/i.test(said)) return alertWords(said, proof, who) + reason;
-  if (CERTIFICATE.test(said)) {
-    return certificateWords(said, proof, who) + reason;
-  }
-  if (/no certificates?|did not return a certificate/i.test(said)) {
-    return `${who} showed no client certificate, which is demanded here` + reason;
-  }
-  if (/eof|UnexpectedEof|unexpected end|close_notify|reset by peer|broken pipe/i.test(said)) {
-    return `${who} ended the connection in the TLS handshake` + reason;
-  }
-  return `TLS with ${who} failed` + reason;
 }
 
-/** The other end turned ours away. */
-function alertWords(said: string, proof: TlsProof, who: string): string {
-  if (/CertificateRequired/i.test(said)) {
-    return `${who} demands a client certificate; give --tls-dir with client-cert.pem and ` +
-      "client-key.pem";
+function certificateWords(fault: TlsFault, who: string): string {
+  const certificate = `The certificate of ${who}`;
+  switch (fault) {
+    case "not-tls":
+      return `What came from ${who} is not TLS: that end does not encrypt`;
+    case "ended":
+      return `${who} ended the connection in the TLS handshake`;
+    case "no-client-certificate":
+      return `${who} showed no client certificate, which this end demands`;
+    case "client-certificate-demanded":
+      return `${who} demands a client certificate: give --tls-dir with client-cert.pem and ` +
+        "client-key.pem";
+    case "own-ca-unknown":
+      return `${who} does not know the CA that signed this end's certificate`;
+    case "rejected":
+      return `${who} rejected this end's TLS`;
+    case "not-signed":
+      return `${certificate} is not signed by the CA in ca-cert.pem`;
+    case "not-signed-or-expired":
+      return `${certificate} is not signed by the CA in ca-cert.pem, has expired or is not for its ` +
+        "end of TLS";
+    case "expired":
+      return `${certificate} has expired`;
+    case "not-yet-valid":
+      return `${certificate} is not valid yet; compare the clocks of both hosts`;
+    case "other-name":
+      return `${certificate} is made out to another name`;
+    case "wrong-purpose":
+      return `${certificate} is not for its end of TLS (extendedKeyUsage)`;
+    case "unknown":
+      return `TLS with ${who} failed`;
   }
-  if (proof === "ticket") {
-    return `${who} does not take this end's certificate: it holds another ticket, or is in between`;
-  }
-  if (/UnknownC[aA]/i.test(said)) {
-    return `${who} does not know the authority that signed this end's certificate`;
-  }
-  return `${who} turned this end's TLS away`;
-}
-
-/** This end turns the other one's certificate away. */
-function certificateWords(said: string, proof: TlsProof, who: string): string {
-  if (proof === "ticket") {
-    return `Who answers at ${who} does not hold the ticket's key: the ticket is another receive's, ` +
-      "or somebody is in between";
-  }
-  if (/NotValidForName|altnames|does not match/i.test(said)) {
-    return `The certificate of ${who} is made out to another name`;
-  }
-  if (/expired/i.test(said)) return `The certificate of ${who} has expired`;
-  if (/NotValidYet|not yet valid/i.test(said)) {
-    return `The certificate of ${who} is not valid yet; is the clock right?`;
-  }
-  if (/InvalidPurpose|ExtendedKeyUsage/i.test(said)) {
-    return `The certificate of ${who} is not made for this end of TLS (extendedKeyUsage)`;
-  }
-  // `node:tls` tells the one no better than the other.
-  const orOld = /UNABLE_TO|unable to/i.test(said) ? ", or has expired" : "";
-  return `The certificate of ${who} is not signed by the authority in ca-cert.pem${orOld}`;
 }

@@ -9,7 +9,8 @@ import type { Vmferry } from "../support/vmferry.ts";
 /** Every way to get a ticket wrong, and to attack one. */
 export const scenario: Scenario = {
   name: "ticket_refused",
-  about: "a ticket that is wrong, used, over or for somebody in between opens nothing, in words",
+  about:
+    "a ticket that is wrong, used, over or for a host in between opens nothing and is refused with its reason",
   timeoutMs: 180_000,
   async run(context) {
     const pair = await Pair.start(context, { bytes: 16 << 20, guest: { ring: SMALL } });
@@ -28,13 +29,13 @@ export const scenario: Scenario = {
     await fails(pair.migrateWith([`${where}/${key}`]), 1, /does not hold the ticket's key/);
     await says(receive, /rejected a connection.*: .* does not take this end's certificate/);
 
-    context.note("somebody in between with a certificate of his own");
+    context.note("a host in between with a certificate of its own");
     using middle = middleman(await makeTicketIdentity());
     const through = `vmferry://127.0.0.1:${middle.port}/${ticket}`;
-    await fails(pair.migrateWith([through]), 1, /somebody is in between/);
-    if (middle.read !== 0) throw new Error(`He in between could read ${middle.read} bytes`);
+    await fails(pair.migrateWith([through]), 1, /another host is in between/);
+    if (middle.read !== 0) throw new Error(`The host in between could read ${middle.read} bytes`);
 
-    context.note("somebody in between whose authority the whole host was told to trust");
+    context.note("a host in between whose CA the whole host trusts");
     const pki = await Pki.make(`${context.dir}/pki`, "a site that looks into its TLS");
     const folder = await pki.folder("site", "server", [TICKET_NAME, `DNS:${TICKET_NAME}`]);
     using site = middleman({
@@ -48,7 +49,7 @@ export const scenario: Scenario = {
       ...["NODE_USE_SYSTEM_CA=1", "DENO_NODE_USE_OPENSSL_CA=1"],
     ];
     const throughSite = `vmferry://127.0.0.1:${site.port}/${ticket}`;
-    await fails(pair.migrateWith([throughSite], trusting), 1, /somebody is in between/);
+    await fails(pair.migrateWith([throughSite], trusting), 1, /another host is in between/);
     if (site.read !== 0) throw new Error(`The site could read ${site.read} bytes`);
 
     context.note("plain tcp where TLS is spoken, and the reverse");

@@ -7,14 +7,14 @@ import { poll } from "../support/waiting.ts";
 
 const HERE: [string, ...string[]] = ["here.example", "DNS:localhost", "IP:127.0.0.1"];
 
-/** Two hosts that have an authority in common. */
+/** Two hosts that have one CA in common. */
 export const scenario: Scenario = {
   name: "tls",
-  about: "certificates of one authority let in, both ways; every wrong one is refused, in words",
+  about: "certificates of one CA let in, both ways; every wrong one is refused with its reason",
   timeoutMs: 240_000,
   async run(context) {
     const pki = await Pki.make(`${context.dir}/pki`);
-    const foreign = await Pki.make(`${context.dir}/foreign`, "another authority");
+    const foreign = await Pki.make(`${context.dir}/foreign`, "another CA");
     const server = await pki.folder("server", "server", HERE);
     const client = await pki.folder("client", "client", ["source.example"]);
     const pair = await Pair.start(context, { bytes: 16 << 20, guest: { ring: SMALL } });
@@ -26,28 +26,28 @@ export const scenario: Scenario = {
     const port = Number(address.split(":").at(-1));
     const from = (dir: string, to = address) => pair.migrateWith(["--tls-dir", dir, to]);
 
-    context.note("the source trusts another authority");
+    context.note("the source trusts another CA");
     const trusting = await pki.folder("trusting", "client", ["source.example"], {
       trusts: foreign,
     });
-    await fails(from(trusting), 1, /is not signed by the authority in ca-cert\.pem/);
-    await says(receive, /rejected a connection.*: .*does not know the authority/);
+    await fails(from(trusting), 1, /is not signed by the CA in ca-cert\.pem/);
+    await says(receive, /rejected a connection.*: .*does not know the CA/);
 
-    context.note("a client of another authority");
+    context.note("a client of another CA");
     const stranger = await foreign.folder("stranger", "client", ["source.example"], {
       trusts: pki,
     });
     await fails(from(stranger), 1, /does not take this end's certificate/);
     await says(
       receive,
-      /rejected a connection.*: The certificate of a client is not signed by the authority/,
+      /rejected a connection.*: The certificate of a client is not signed by the CA/,
     );
 
     context.note("a client without a certificate");
     await noCertificate(`${server}/ca-cert.pem`, port);
     await says(receive, /showed no client certificate/);
 
-    context.note("a client of the authority that is not allowed");
+    context.note("a client of the CA that is not allowed");
     const other = await pki.folder("other", "client", ["other.example"]);
     await fails(from(other), 3, /other\.example is not among those/);
     await says(
@@ -65,7 +65,7 @@ export const scenario: Scenario = {
     context.note("a client whose certificate has expired");
     const old = await pki.folder("old", "client", ["source.example"], { expired: true });
     await fails(from(old), 1, /does not take this end's certificate/);
-    await turnedAway(receive, /The certificate of a client .* or has expired/, 3);
+    await turnedAway(receive, /The certificate of a client .* has expired/, 3);
 
     context.note("a key that others can read");
     await Deno.chmod(`${other}/client-key.pem`, 0o644);
@@ -85,7 +85,7 @@ export const scenario: Scenario = {
     await fails(from(client, toBare), 1, /ended the connection without a word/);
     await says(bare, /rejected a connection.*: The other end speaks TLS/);
     const ticket = `vmferry://127.0.0.1:${port}/${"A".repeat(64)}`;
-    await fails(pair.migrateWith([ticket]), 1, /ticket is another receive's, or somebody/);
+    await fails(pair.migrateWith([ticket]), 1, /ticket is another receive's, or another host/);
     const plain = await connectTcp("127.0.0.1", port);
     await plain.write(crypto.getRandomValues(new Uint8Array(1000)));
     plain.close();
@@ -97,7 +97,7 @@ export const scenario: Scenario = {
     const expired = await pki.folder("expired", "server", HERE, { expired: true });
     await refused(expired, /has expired/);
     const middle = await foreign.folder("middle", "server", HERE, { trusts: pki });
-    await refused(middle, /is not signed by the authority/);
+    await refused(middle, /is not signed by the CA/);
 
     context.note("nothing of it reached QEMU");
     await pair.assertStillAtSource({ receiving: true });

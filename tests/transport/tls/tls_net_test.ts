@@ -1,11 +1,13 @@
 import { TLSSocket } from "node:tls";
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { type BytePipe, systemClock, withDeadline, writeAll } from "../../src/io/mod.ts";
-import { connectTls, listenTls, type TlsCredentials } from "../../src/transport/tls/tls.ts";
-import { certificateNames, mayCome } from "../../src/transport/tls/certificate_names.ts";
-import { readPrivate } from "../../src/cli/endpoint/private_file.ts";
-import { readCredentials } from "../../src/transport/tls/credentials.ts";
-import { Pki } from "../support/pki.ts";
+import { type BytePipe, systemClock, withDeadline, writeAll } from "../../../src/io/mod.ts";
+import { connectTls, listenTls, type TlsCredentials } from "../../../src/transport/tls/tls.ts";
+import { TransportError } from "../../../src/transport/errors.ts";
+import { TlsError } from "../../../src/transport/tls/words.ts";
+import { certificateNames, mayCome } from "../../../src/transport/tls/certificate_names.ts";
+import { readPrivate } from "../../../src/cli/endpoint/private_file.ts";
+import { readCredentials } from "../../../src/transport/tls/credentials.ts";
+import { Pki } from "../../support/pki.ts";
 
 const dir = await Deno.makeTempDir();
 const pki = await Pki.make(dir);
@@ -119,10 +121,10 @@ Deno.test("the names of a certificate, and who may come", () => {
   assertEquals(certificateNames({}), []);
 });
 
-test("an authority that the whole host trusts counts for nothing: only the one in ca-cert.pem", async () => {
+test("a CA that the whole host trusts is not trusted: only the one in ca-cert.pem is", async () => {
   const hosts = await Deno.makeTempDir();
   try {
-    const everybodys = await Pki.make(hosts, "an authority that everybody trusts");
+    const everybodys = await Pki.make(hosts, "a CA that everybody trusts");
     const names = ["s", "DNS:localhost", "IP:127.0.0.1"] as const;
     const folder = await everybodys.folder("m", "server", [...names], { trusts: pki });
     const acceptor = await listenTls(
@@ -136,7 +138,7 @@ test("an authority that the whole host trusts counts for nothing: only the one i
     const run = async (code: string) => {
       const { stdout } = await new Deno.Command(Deno.execPath(), {
         args: ["eval", "--no-lock", code],
-        cwd: new URL("../..", import.meta.url).pathname,
+        cwd: new URL("../../..", import.meta.url).pathname,
         env: { DENO_TLS_CA_STORE: "system", SSL_CERT_FILE: `${hosts}/ca-cert.pem` },
         stderr: "inherit",
       }).output();
@@ -148,7 +150,7 @@ test("an authority that the whole host trusts counts for nothing: only the one i
        await c.handshake(); console.log("trusted"); c.close(); Deno.exit();`,
     );
     assertEquals(trusted, "trusted");
-    const source = new URL("../../src/transport/tls/tls.ts", import.meta.url).href;
+    const source = new URL("../../../src/transport/tls/tls.ts", import.meta.url).href;
     const said = await run(
       `const { connectTls } = await import("${source}");
        const credentials = ${JSON.stringify(client)};
@@ -156,9 +158,66 @@ test("an authority that the whole host trusts counts for nothing: only the one i
        catch (error) { console.log(error.message); }
        Deno.exit();`,
     );
-    assert(said.includes("is not signed by the authority in ca-cert.pem"), said);
+    assert(said.includes("is not signed by the CA in ca-cert.pem"), said);
     acceptor.close();
   } finally {
     await Deno.remove(hosts, { recursive: true });
   }
+});
+
+/** The fault that connecting to a server with these certificates ends with. */
+async function faultOfServer(credentials: TlsCredentials): Promise<string> {
+  const acceptor = await listenTls("127.0.0.1", 0, credentials, [], () => {});
+  const port = Number(acceptor.address.split(":").at(-1));
+  const error = await assertRejects(() => connectTls("127.0.0.1", port, client), TlsError);
+  acceptor.close();
+  return error.fault;
+}
+
+test("a wrong server's certificate ends the handshake with the fault that it has", async () => {
+  const made = await Deno.makeTempDir();
+  try {
+    const foreign = await Pki.make(made, "another CA");
+    const here: [string, ...string[]] = ["s", "DNS:localhost", "IP:127.0.0.1"];
+    const of = (folder: string) => readCredentials(folder, "server", readPrivate);
+    const other = await of(await pki.folder("other", "server", ["e.example", "DNS:e.example"]));
+    const old = await of(await pki.folder("old", "server", here, { expired: true }));
+    const strange = await of(await foreign.folder("strange", "server", here, { trusts: pki }));
+    assertEquals(await faultOfServer(other), "other-name");
+    assertEquals(await faultOfServer(old), "not-signed-or-expired");
+    assertEquals(await faultOfServer(strange), "not-signed");
+  } finally {
+    await Deno.remove(made, { recursive: true });
+  }
+});
+
+test("a peer without TLS, and one that hangs up, do answer: the handshake fails", async () => {
+  for (
+    const [bytes, words] of [["no TLS here\r\n", "is not TLS"], [
+      "",
+      "ended the connection",
+    ]] as const
+  ) {
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const serving = listener.accept().then(async (conn) => {
+      // All of the client's hello is read: closing with bytes unread would be a reset.
+      await conn.read(new Uint8Array(65536));
+      await conn.write(new TextEncoder().encode(bytes));
+      conn.close();
+    });
+    const { port } = listener.addr;
+    const error = await assertRejects(() => connectTls("127.0.0.1", port, client), TransportError);
+    assertEquals(error.failure, "failed");
+    assert(error.message.includes(words), error.message);
+    await serving;
+    listener.close();
+  }
+});
+
+test("an address at which nobody answers is no fault of TLS", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  listener.close();
+  const error = await assertRejects(() => connectTls("127.0.0.1", port, client), TransportError);
+  assert(!(error instanceof TlsError) && error.failure === "unanswered", String(error));
 });
