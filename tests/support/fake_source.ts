@@ -226,7 +226,8 @@ export class FakeTool {
     };
   }
 
-  async connect(): Promise<Session> {
+  async connect(signal: AbortSignal): Promise<Session> {
+    signal.throwIfAborted();
     if (this.unreachable-- > 0) throw new Error("Connection refused");
     this.#order.push("connect");
     const { connecting, listening } = await sessionPair({ clock: this.#clock });
@@ -281,7 +282,7 @@ export async function fakeSource(
     ...{ qmp, qmpPath: "/qmp", destination: "tcp://x:1", resume, graceMs: 30_000 },
     ...{ disks: [], shared: [], reuse: [], allow: [], quitSource: false },
     ...{ clock, log: silentLogger, signal: cancel.signal, compareSocket: "/compare", removeFile },
-    connect: () => tool.connect(),
+    connect: (signal) => tool.connect(signal),
     listen: (path) => sockets.listen(path),
     runDir: { path: (name) => `/run/${name}` },
     journal: {

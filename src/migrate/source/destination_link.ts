@@ -161,6 +161,9 @@ export class DestinationLink {
           await peer.close(1000);
           throw error;
         });
+        // The link was closed while the answer was on its way: nobody else closes this peer.
+        if (signal.aborted) await peer.close(1000);
+        signal.throwIfAborted();
         if (state !== "prepared") {
           await peer.close(1000);
           throw new MigrationError(

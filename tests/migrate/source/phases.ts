@@ -7,7 +7,7 @@ import { copy } from "../../../src/migrate/source/copy.ts";
 import { prepare } from "../../../src/migrate/source/prepare.ts";
 import { sendRam } from "../../../src/migrate/source/send_ram.ts";
 import { switchOver } from "../../../src/migrate/source/switchover.ts";
-import { fakeSource, type FakeSourceOptions } from "../../support/fake_source.ts";
+import { type FakeSource, fakeSource, type FakeSourceOptions } from "../../support/fake_source.ts";
 
 /** Its destination exports the disk. */
 export async function prepared(options?: FakeSourceOptions) {
@@ -41,4 +41,16 @@ export async function until(what: string, is: () => boolean): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 0));
   }
   throw new Error(`it did not come to this: ${what}`);
+}
+
+/** Moves the clock on, in steps in which everything under way goes on, until `work` has ended. */
+export async function inTime<T>(source: FakeSource, work: Promise<T>): Promise<T> {
+  let over = false;
+  work.then(() => over = true, () => over = true);
+  for (let steps = 0; steps < 5000 && !over; steps++) {
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    if (!over) await source.clock.advance(200);
+  }
+  if (!over) throw new Error(`not over after ${source.clock.now()} ms`);
+  return await work;
 }
