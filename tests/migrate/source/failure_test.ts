@@ -42,6 +42,24 @@ Deno.test("the destination undoes before the source's mirrors end", async () => 
   await source.end();
 });
 
+Deno.test("QEMU's mirrors wait for the destination's undo, for two seconds at most", async () => {
+  const answer = Promise.withResolvers<{ left: null }>();
+  const { source } = await copied({ handlers: { abort: () => answer.promise } });
+  const { context, clock, qemu } = source;
+  const failure = new Failure(context);
+  context.fault(CANCELLED);
+  const undoing = failure.undo(CANCELLED);
+  await until("the destination is asked", () => source.order.includes("rpc:abort"));
+  await clock.advance(1900);
+  for (let i = 0; i < 5; i++) await new Promise((resolve) => setTimeout(resolve, 0));
+  assertEquals(qemu.count("block-job-cancel"), 0);
+  await clock.advance(200);
+  await until("the mirrors end", () => qemu.count("block-job-cancel") === 1);
+  answer.resolve({ left: null });
+  await inTime(source, undoing);
+  await source.end();
+});
+
 Deno.test("a destination that does not answer the abort does not keep the mirrors", async () => {
   const { source } = await copied({ handlers: { abort: () => new Promise(() => {}) } });
   const [error, order] = await failed(source, CANCELLED);
@@ -63,24 +81,25 @@ Deno.test("a migration that fails once RAM crosses gets QEMU's cancel and its se
   await source.end();
 });
 
-Deno.test("a guest that QEMU paused for the switchover runs again, after everything is undone", async () => {
-  const { source, result } = await paused({
-    handlers: { load: () => new Promise(() => {}) },
-    // A migration that fails here leaves the guest as QEMU 7.2 does.
-    commands: { "migrate-continue": () => ({ return: {} }) },
+for (const left of ["postmigrate", "paused"]) {
+  Deno.test(`a guest that the switchover left ${left} runs again, after everything is undone`, async () => {
+    const { source, result } = await paused({
+      handlers: { load: () => new Promise(() => {}) },
+      commands: { "migrate-continue": () => ({ return: {} }) },
+    });
+    const { context, qemu } = source;
+    const switching = switchOver(context, result);
+    switching.catch(() => {});
+    await until("QEMU continues", () => qemu.count("migrate-continue") === 1);
+    qemu.status = left;
+    await qemu.migrate("failed");
+    const [error, order] = await failed(source, CANCELLED);
+    assertEquals([error.kind, error.message], ["cancelled", CANCELLED.message]);
+    assertEquals(order.at(-1), "qmp:cont");
+    assertEquals(qemu.status, "running");
+    await source.end();
   });
-  const { context, qemu } = source;
-  const switching = switchOver(context, result);
-  switching.catch(() => {});
-  await until("QEMU continues", () => qemu.count("migrate-continue") === 1);
-  qemu.status = "postmigrate";
-  await qemu.migrate("failed");
-  const [error, order] = await failed(source, CANCELLED);
-  assertEquals([error.kind, error.message], ["cancelled", CANCELLED.message]);
-  assertEquals(order.at(-1), "qmp:cont");
-  assertEquals(qemu.status, "running");
-  await source.end();
-});
+}
 
 Deno.test("a guest that somebody else paused stays paused", async () => {
   const { source } = await copied();
