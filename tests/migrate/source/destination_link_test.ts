@@ -17,7 +17,7 @@ const FORGOTTEN = new SessionError("lost", "No such session", {
 class FakePeer {
   state = "up";
   bytes = 0;
-  /** How often it was told to abort, or closed. */
+  /** How many calls of `abort` and `close` it got. */
   aborted = 0;
   closed = 0;
   answer: () => Promise<readonly string[]> = () => Promise.resolve([]);
@@ -207,7 +207,7 @@ Deno.test("the end of a session that was closed here is no fault", async () => {
   assertEquals([faults, before.closed], [[], 1]);
 });
 
-Deno.test("without a first peer the link attaches one, and bytes count from zero", async () => {
+Deno.test("a link without a first peer attaches one, and bytes count from zero", async () => {
   const after = new FakePeer();
   const { link: made, adopted } = link(undefined, [after]);
   assertEquals([made.peer, made.waiting, made.bytes], [undefined, true, 0]);
@@ -286,7 +286,7 @@ Deno.test("an abort does not wait for a connection that goes down, or a session 
   }
 });
 
-Deno.test("a peer that is attached as the link closes is closed too", async () => {
+Deno.test("a peer that is attached during the close is closed too", async () => {
   const [before, after] = [new FakePeer(), new FakePeer()];
   const answer = Promise.withResolvers<{ state: DestinationState }>();
   after.attached = () => answer.promise;

@@ -142,7 +142,7 @@ Deno.test("what QEMU would not undo after the guest has moved is a warning, not 
   await source.end();
 });
 
-Deno.test("the source's QEMU is told to quit only when that was asked for", async () => {
+Deno.test("the source's QEMU quits only when the user asks for it", async () => {
   for (const quitSource of [true, false]) {
     const { source, made } = await migration({
       options: { quitSource },

@@ -53,7 +53,7 @@ Deno.test("a guest that a killed process held resumes before the destination is 
   const resuming = resume(source.context, source.options.resume!);
   resuming.catch(() => {});
   await source.clock.advance(0);
-  await until("QEMU was told", () => source.qemu.count("cont") === 1);
+  await until("QEMU resumes the guest", () => source.qemu.count("cont") === 1);
   await source.clock.advance(100);
   await until("the guest runs", () => source.written.at(-1)?.stopped === "no");
   assertEquals([source.qemu.status, source.context.destination?.waiting], ["running", true]);
