@@ -3,7 +3,7 @@ import { MigrationError } from "../../../src/migrate/errors.ts";
 import { Failure } from "../../../src/migrate/source/failure.ts";
 import { switchOver } from "../../../src/migrate/source/switchover.ts";
 import { type FakeSource, fakeSource } from "../../support/fake_source.ts";
-import { copied, crossed, inTime, paused, prepared, until } from "./phases.ts";
+import { copied, handedOver, inTime, paused, prepared, until } from "./phases.ts";
 
 const CANCELLED = new MigrationError("cancelled", "cancelled", "source", "Cancelled by SIGTERM");
 
@@ -116,7 +116,7 @@ Deno.test("a guest that somebody else paused stays paused", async () => {
 });
 
 Deno.test("a guest that sleeps after RAM has crossed is reported, and QEMU not continued", async () => {
-  const { source } = await crossed();
+  const { source } = await handedOver();
   const { context, qemu } = source;
   context.asleepCanGo = true;
   await qemu.say("SUSPEND");
@@ -129,7 +129,7 @@ Deno.test("a guest that sleeps after RAM has crossed is reported, and QEMU not c
 });
 
 Deno.test("a destination that denies the guest brings it back, once that is in the journal", async () => {
-  const { source } = await crossed();
+  const { source } = await handedOver();
   const denied = new MigrationError("failed", "not-started", "destination", "It gave up");
   const [error, order] = await failed(source, denied);
   assertEquals([error.kind, error.code], ["failed", "not-started"]);
@@ -139,7 +139,7 @@ Deno.test("a destination that denies the guest brings it back, once that is in t
 });
 
 Deno.test("without the destination's answer the guest does not run here, and nothing is aborted", async () => {
-  const { source } = await crossed();
+  const { source } = await handedOver();
   const silence = new MigrationError("unknown", "handover-unanswered", "destination", "Silence");
   const [error, order] = await failed(source, silence);
   assertEquals([error.kind, error.code], ["unknown", "handover-unanswered"]);
@@ -150,7 +150,7 @@ Deno.test("without the destination's answer the guest does not run here, and not
 });
 
 Deno.test("a cancel during the handover is no reason to run the guest here", async () => {
-  const { source } = await crossed();
+  const { source } = await handedOver();
   const { context } = source;
   const failure = new Failure(context);
   context.fault(CANCELLED);

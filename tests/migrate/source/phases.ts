@@ -4,6 +4,7 @@
  * @module
  */
 import { copy } from "../../../src/migrate/source/copy.ts";
+import { handOver } from "../../../src/migrate/source/hand_over.ts";
 import { prepare } from "../../../src/migrate/source/prepare.ts";
 import { sendRam } from "../../../src/migrate/source/send_ram.ts";
 import { switchOver } from "../../../src/migrate/source/switchover.ts";
@@ -28,10 +29,14 @@ export async function paused(options?: FakeSourceOptions) {
   return { source, result: await sendRam(source.context, result) };
 }
 
-/** Its guest has crossed. */
-export async function crossed(options?: FakeSourceOptions) {
-  const { source, result } = await paused(options);
-  return { source, result: await switchOver(source.context, result) };
+/** Its guest was handed over, and the destination does not answer. */
+export async function handedOver(options: FakeSourceOptions = {}) {
+  const handlers = { finish: () => new Promise<never>(() => {}), ...options.handlers };
+  const { source, result } = await paused({ ...options, handlers });
+  const crossed = await switchOver(source.context, result);
+  handOver(source.context, crossed).catch(() => {});
+  await until("the destination is asked", () => source.order.includes("rpc:finish"));
+  return { source };
 }
 
 /** Lets everything under way go on until `is` holds. */

@@ -2,6 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { MigrationError } from "../../../src/migrate/errors.ts";
 import { firstSourceRecord, type SourceRecord } from "../../../src/migrate/journal.ts";
 import { Failure } from "../../../src/migrate/source/failure.ts";
+import { finish } from "../../../src/migrate/source/hand_over.ts";
 import { resume } from "../../../src/migrate/source/resume.ts";
 import { fakeSource } from "../../support/fake_source.ts";
 import { inTime, until } from "./phases.ts";
@@ -118,8 +119,10 @@ Deno.test("killed in done: the destination hears that the source knows, and noth
   for (const [wasRunning, guest] of [[true, null], [false, "paused"]] as const) {
     const source = await resumed(record("done", { wasRunning }), "postmigrate");
     const begun = await resume(source.context, source.options.resume!);
-    assertEquals(begun, { is: "arrived", guest });
-    assertEquals(source.order, ["connect", "rpc:status"]);
+    if (begun.is !== "arrived") throw new Error(begun.is);
+    assertEquals([begun.guest, source.order], [guest, []]);
+    await inTime(source, finish(source.context, begun));
+    assertEquals(source.without(/^journal|block|job/), ["connect", "rpc:status"]);
     await source.end();
   }
 });
@@ -128,6 +131,12 @@ Deno.test("killed in done: a destination that cannot be reached changes nothing"
   const source = await resumed(record("done"), "postmigrate");
   source.tool.unreachable = 1;
   const begun = await resume(source.context, source.options.resume!);
-  assertEquals([begun.is, source.order], ["arrived", []]);
+  if (begun.is !== "arrived") throw new Error(begun.is);
+  const { guest } = await inTime(source, finish(source.context, begun));
+  assertEquals([guest, source.context.leftBehind, source.qemu.status], [
+    null,
+    false,
+    "postmigrate",
+  ]);
   await source.end();
 });
