@@ -7,6 +7,8 @@ demo: ## migrate a running guest between two QEMUs, as a story
 	@$(RUN) run -A tools/build.ts && tools/deno.sh run -A tools/demo.ts
 test: ## everything: check, pure tests, net tests, build, scenarios
 	@$(RUN) run -A tools/test.ts $(TIERS)
+docs: ## write docs/errors.md from the tables of codes
+	@$(RUN) run -A tools/errors.ts && tools/deno.sh task prose
 check: ## format, words, spelling, scripts, lint, types
 	@$(RUN) task check
 build: ## dist/vmferry, one file
@@ -48,4 +50,4 @@ fuzz: ## random input to everything that parses what a peer sent: make fuzz SECO
 clean: ## remove what was built or fetched into the project
 	rm -rf dist .tools
 
-.PHONY: help demo test check build scenario scenarios versions settings qemu guest memory bench bench-long bench-downtime bench-encryption bench-trips bench-growth bench-startup matrix fuzz clean
+.PHONY: help demo test docs check build scenario scenarios versions settings qemu guest memory bench bench-long bench-downtime bench-encryption bench-trips bench-growth bench-startup matrix fuzz clean

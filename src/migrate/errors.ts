@@ -1,38 +1,38 @@
-import { messageOf } from "../io/mod.ts";
+import { messageOf, printable } from "../io/mod.ts";
 import { QmpClosedError } from "../qmp/mod.ts";
 import { RpcError } from "../rpc/mod.ts";
 import { SessionError } from "../tunnel/mod.ts";
+import { type ErrorCode, type FailureKind, isErrorCode } from "./error_table.ts";
 import type { ReportedError, Side } from "./events.ts";
 import { quoteOf } from "./last_words.ts";
 
-/**
- * What a failure means for the guest: `refused`, nothing was touched; `failed` and `cancelled`, it
- * still runs at the source; `unknown`, nobody can tell at the moment.
- */
-export type FailureKind = "refused" | "failed" | "cancelled" | "unknown";
+export type { ErrorCode, FailureKind } from "./error_table.ts";
 
-/** Why a migration did not come about, in words, with the side that it came from. */
+/** Why a migration did not succeed, with the side on which the cause lies. */
 export class MigrationError extends Error {
   override name = "MigrationError";
   readonly kind: FailureKind;
-  /** A stable word for scripts, in kebab case. */
-  readonly code: string;
-  /** `null` where it is not known which end this is. */
+  /** For scripts; {@link ERRORS} has its meaning. */
+  readonly code: ErrorCode;
+  /** `null` where it is not known which side this is. */
   readonly side: Side | null;
-  /** The message quotes QEMU's own words: nobody needs to be sent to its log. */
+  /** With code `peer-error`: the other side's code, which this version does not know. */
+  readonly peerCode: string | undefined;
+  /** The message quotes QEMU's own words: its log has nothing more. */
   readonly quoted: boolean;
-  /** Where the message tells several things: each on its own. */
+  /** Each problem on its own, where the message has several. */
   readonly problems: readonly string[];
 
   constructor(
     kind: FailureKind,
-    code: string,
+    code: ErrorCode,
     side: Side | null,
     message: string,
     options?: {
       readonly cause?: unknown;
       readonly quoted?: boolean;
       readonly problems?: readonly string[];
+      readonly peerCode?: string | undefined;
     },
   ) {
     super(message, options);
@@ -41,28 +41,46 @@ export class MigrationError extends Error {
     this.side = side;
     this.quoted = options?.quoted ?? false;
     this.problems = options?.problems ?? [];
+    this.peerCode = options?.peerCode;
   }
 
-  /** As it is reported. */
+  /** As `--json` prints it. */
   get reported(): ReportedError {
-    const { code, message, side, problems } = this;
-    return { code, message, side, ...(problems.length > 1 ? { problems } : {}) };
+    const { code, message, side, problems, peerCode } = this;
+    return {
+      ...{ code, message, side },
+      ...(problems.length > 1 ? { problems } : {}),
+      ...(peerCode === undefined ? {} : { peerCode }),
+    };
   }
 }
 
 /** Several reasons as one refusal; each on a line of its own where there is more than one. */
-export function refusal(code: string, side: Side, problems: readonly string[]): MigrationError {
+export function refusal(code: ErrorCode, side: Side, problems: readonly string[]): MigrationError {
   return new MigrationError("refused", code, side, problems.join("; "), { problems });
 }
 
-/** Any error as a failure of this side, unless it says of itself that it is something else. */
+/**
+ * The code of a word that a peer sent: the word, if this version knows it, else `peer-error` with the
+ * word as `peerCode`.
+ */
+export function codeFromPeer(
+  word: string,
+): { readonly code: ErrorCode; readonly peerCode?: string } {
+  return isErrorCode(word) ? { code: word } : { code: "peer-error", peerCode: printable(word, 64) };
+}
+
+/** Any error as a failure of this side; a `MigrationError` stays as it is. */
 export function asMigrationError(error: unknown, side: Side | null): MigrationError {
   if (error instanceof MigrationError) return error;
   const other = side === "destination" ? "source" : "destination";
   if (error instanceof RpcError) {
     const kind = error.code === "refused" ? "refused" : "failed";
+    const { code, peerCode } = codeFromPeer(error.code);
     const { problems } = error;
-    return new MigrationError(kind, error.code, other, error.message, { cause: error, problems });
+    return new MigrationError(kind, code, other, error.message, {
+      ...{ cause: error, problems, peerCode },
+    });
   }
   if (error instanceof SessionError) {
     if (error.code === "refused") {
@@ -70,7 +88,7 @@ export function asMigrationError(error: unknown, side: Side | null): MigrationEr
       return new MigrationError("refused", code, other, error.message, { cause: error });
     }
     const from = error.code === "ended-by-peer" ? other : side;
-    // What the other end says when it ends is the reason, with what to do about it.
+    // The other side's reason for its end is the cause, and has the advice with it.
     const code = error.code === "unreachable" || error.code === "ended-by-peer"
       ? error.code
       : "connection-lost";
@@ -81,7 +99,7 @@ export function asMigrationError(error: unknown, side: Side | null): MigrationEr
 }
 
 /**
- * A QEMU that is no more, by how its QMP connection ended.
+ * The failure of a QEMU that has ended, from the way in which its QMP connection ended.
  *
  * @param log what it wrote to its log before, where that could be read.
  */

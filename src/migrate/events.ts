@@ -4,6 +4,8 @@
  *
  * @module
  */
+import type { ErrorCode } from "./error_table.ts";
+import type { WarningCode } from "./warning_table.ts";
 
 /** What is said to a user who cancels a migration that can only go on. */
 export const TOO_LATE = "Too late to cancel: the guest is being handed over";
@@ -39,8 +41,10 @@ export interface RamProgress {
 
 /** The first cause of a failure, in words. */
 export interface ReportedError {
-  /** A stable word for scripts, in kebab case. */
-  readonly code: string;
+  /** For scripts; docs/errors.md has its meaning. */
+  readonly code: ErrorCode;
+  /** With code `peer-error`: the other side's own code. */
+  readonly peerCode?: string;
   readonly message: string;
   /** `null` where it is not known which end this is, see `check`. */
   readonly side: Side | null;
@@ -79,7 +83,7 @@ export type MigrationEvent =
     /** Seconds until the session is given up; `null` while the link is up. */
     readonly graceLeft: number | null;
   }
-  | { readonly event: "warning"; readonly code: string; readonly message: string }
+  | { readonly event: "warning"; readonly code: WarningCode; readonly message: string }
   | {
     readonly event: "result";
     readonly outcome: Outcome;

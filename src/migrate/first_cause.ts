@@ -3,12 +3,16 @@ import { NbdProbeError } from "../nbd/mod.ts";
 import { QmpClosedError } from "../qmp/mod.ts";
 import { RpcError } from "../rpc/mod.ts";
 import { StreamResetError } from "../tunnel/mod.ts";
-import { MigrationError } from "./errors.ts";
+import { type ErrorCode, MigrationError } from "./errors.ts";
 
 /** How long the other end may take to say what was behind something that looks like a symptom, ms. */
 export const CAUSE_MS = 2_000;
 /** What QEMU here also says when something happened to the QEMU there. */
-const SYMPTOMS: readonly string[] = ["disk-write-failed", "disk-connection-closed", "ram-failed"];
+const SYMPTOMS: readonly ErrorCode[] = [
+  "disk-write-failed",
+  "disk-connection-closed",
+  "ram-failed",
+];
 
 /**
  * Why a migration can't go on: the first reason counts. One that may be no more than what is seen

@@ -15,7 +15,9 @@ export type { DestinationOptions } from "./destination/options.ts";
 export type { DestinationState } from "./handover/states.ts";
 export { DestinationPeer } from "./source/destination_peer.ts";
 export { adviceOn } from "./advice.ts";
-export { asMigrationError, type FailureKind, MigrationError } from "./errors.ts";
+export { type ErrorCode, ERRORS, type FailureKind } from "./error_table.ts";
+export { asMigrationError, MigrationError } from "./errors.ts";
+export { type WarningCode, WARNINGS } from "./warning_table.ts";
 export { TOO_LATE } from "./events.ts";
 export type {
   DiskProgress,

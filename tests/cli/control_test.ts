@@ -89,7 +89,7 @@ Deno.test("a status is what the events told last, and its end is known", async (
   const board = boardWith(
     { event: "phase", phase: "mirror" },
     { event: "progress", phase: "mirror", disks: [disk], ram, rate: 1024, eta: 61 },
-    { event: "warning", code: "x", message: "the link is slow" },
+    { event: "warning", code: "storage", message: "the link is slow" },
     { event: "link", state: "down", attempt: 1, graceLeft: 42 },
   );
   const identity = {

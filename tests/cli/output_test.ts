@@ -5,7 +5,7 @@ import { lineOf } from "../../src/cli/output/lines.ts";
 import { Output } from "../../src/cli/output/output.ts";
 import { exitCodeOf, resultEvent } from "../../src/cli/output/result.ts";
 import { statusLines } from "../../src/cli/output/status_lines.ts";
-import { MigrationError } from "../../src/migrate/mod.ts";
+import { type ErrorCode, MigrationError } from "../../src/migrate/mod.ts";
 import { settle } from "../support/manual_clock.ts";
 
 const disk = (name: string, transferred: number) => ({
@@ -78,7 +78,7 @@ Deno.test("--quiet leaves progress out, for people and for programs", async () =
     for (const quiet of [true, false]) {
       const { output, written } = outputTo({ isTerminal: false }, { json, quiet });
       output.report(progress(1));
-      output.report({ event: "warning", code: "x", message: "y" });
+      output.report({ event: "warning", code: "storage", message: "y" });
       await output.close();
       assertEquals(written().split("\n").length - 1, quiet ? 1 : 2, `${json} ${quiet}`);
     }
@@ -95,7 +95,11 @@ Deno.test("a result is told with its figures, a failure with its cause, its side
     "vmferry: the guest runs at the destination: 1.00 MiB in 1.2 s, downtime 20 ms, guest paused " +
       "for 25 ms",
   );
-  const error = { code: "x", message: "No space left on device", side: "destination" as const };
+  const error = {
+    code: "disk-full" as const,
+    message: "No space left on device",
+    side: "destination" as const,
+  };
   assertEquals(
     lineOf({ ...result, outcome: "failed", error }, true),
     "vmferry: destination: No space left on device\nvmferry: the guest was not moved",
@@ -199,18 +203,22 @@ Deno.test("a link that went is told with the time that is left, quiet or not", (
 
 Deno.test("exit codes follow what became of the guest", () => {
   const code = (kind: "refused" | "failed" | "cancelled" | "unknown") =>
-    exitCodeOf(new MigrationError(kind, "x", "source", "y"));
+    exitCodeOf(new MigrationError(kind, "failed", "source", "y"));
   assertEquals([code("failed"), code("refused"), code("unknown"), code("cancelled")], [1, 3, 4, 5]);
 });
 
 Deno.test("once memory had begun to cross, the destination's QEMU is to be started anew, unless the guest may run there", () => {
-  const next = (kind: "failed" | "cancelled" | "unknown", code: string, memoryBegan: boolean) => {
+  const next = (
+    kind: "failed" | "cancelled" | "unknown",
+    code: ErrorCode,
+    memoryBegan: boolean,
+  ) => {
     const error = new MigrationError(kind, code, "destination", "x");
     const event = resultEvent({ startedAt: 0, bytes: 0, memoryBegan, error });
     assert(event.event === "result");
     return event.next;
   };
-  const isAnew = (step: string) => /anew with -incoming defer/.test(step);
+  const isAnew = (step: string) => /again with -incoming defer/.test(step);
   for (const [kind, code] of [["cancelled", "cancelled"], ["failed", "disk-full"]] as const) {
     const before = next(kind, code, false);
     assertEquals(before.filter(isAnew), []);
@@ -257,7 +265,7 @@ Deno.test("what others have said makes no lines of its own and moves no cursor",
   const said =
     "x\x1b[2J\x1b]52;c;AAAA\x07\u009b2J\u202e\nvmferry: the guest runs at the destination";
   const harmless = "x?[2J?]52;c;AAAA??2J??vmferry: the guest runs at the destination";
-  const error = { code: "x", message: said, side: "source" as const };
+  const error = { code: "disk-full" as const, message: said, side: "source" as const };
   const result = {
     ...{ event: "result" as const, outcome: "failed" as const, downtimeMs: null, pauseMs: null },
     ...{ totalMs: 1, bytes: 0, error, next: [said] },
@@ -267,7 +275,7 @@ Deno.test("what others have said makes no lines of its own and moves no cursor",
     "vmferry: the guest was not moved",
     `vmferry: next: ${harmless}`,
   ]);
-  const warning = { event: "warning" as const, code: "x", message: said };
+  const warning = { event: "warning" as const, code: "storage" as const, message: said };
   assertEquals(lineOf(warning, false), `vmferry: warning: ${harmless}`);
   const one = { ...progress(0), disks: [disk(said, 5)] };
   assertEquals(lineOf(one, false)?.includes("\n"), false);

@@ -1,5 +1,11 @@
 import { assertEquals } from "@std/assert";
-import { adviceOn, asMigrationError, MigrationError, type Side } from "../../src/migrate/mod.ts";
+import {
+  adviceOn,
+  asMigrationError,
+  type ErrorCode,
+  MigrationError,
+  type Side,
+} from "../../src/migrate/mod.ts";
 import { SessionError } from "../../src/tunnel/mod.ts";
 
 const timeout = (side: Side) => adviceOn(new MigrationError("failed", "timeout", side, "x")).join();
@@ -26,10 +32,10 @@ Deno.test("where nobody answers, whether a receive is there is asked; where some
 });
 
 Deno.test("once memory had begun to cross, a new QEMU and what its disks hold are told of", () => {
-  const began = (code: string) =>
+  const began = (code: ErrorCode) =>
     adviceOn(new MigrationError("failed", code, "source", "x"), true).join("; ");
-  for (const code of ["timeout", "destination-qemu-gone"]) {
-    assertEquals(began(code).match(/anew with -incoming defer/g)?.length, 1);
+  for (const code of ["timeout", "destination-qemu-gone"] as const) {
+    assertEquals(began(code).match(/again with -incoming defer/g)?.length, 1);
     assertEquals(/--reuse NAME/.test(began(code)), true);
   }
 });

@@ -1,13 +1,13 @@
 import { assertEquals } from "@std/assert";
 import { FirstCause } from "../../src/migrate/first_cause.ts";
-import { MigrationError } from "../../src/migrate/mod.ts";
+import { type ErrorCode, MigrationError } from "../../src/migrate/mod.ts";
 import { NbdProbeError } from "../../src/nbd/mod.ts";
 import { QmpClosedError } from "../../src/qmp/mod.ts";
 import { RpcError } from "../../src/rpc/mod.ts";
 import { StreamResetError } from "../../src/tunnel/mod.ts";
 import { ManualClock, settle } from "../support/manual_clock.ts";
 
-const failed = (code: string) => new MigrationError("failed", code, "source", code);
+const failed = (code: ErrorCode) => new MigrationError("failed", code, "source", code);
 
 Deno.test("the first reason counts", async () => {
   const cause = new FirstCause(new ManualClock());

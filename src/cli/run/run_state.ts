@@ -6,6 +6,7 @@
  */
 import { type Logger, systemClock } from "../../io/mod.ts";
 import {
+  type ErrorCode,
   isLeft,
   isOpen,
   type JournalRecord,
@@ -158,6 +159,6 @@ function choices(record: JournalRecord, { side, base }: RunStateOptions): string
     "it back";
 }
 
-function refused({ side }: RunStateOptions, code: string, message: string): MigrationError {
+function refused({ side }: RunStateOptions, code: ErrorCode, message: string): MigrationError {
   return new MigrationError("refused", code, side, message);
 }

@@ -8,7 +8,7 @@ import { type Clock, type Logger, messageOf, withDeadline } from "../../io/mod.t
 import { type QmpClient, waitMigration } from "../../qmp/mod.ts";
 import { RpcError } from "../../rpc/mod.ts";
 import { adviceOn } from "../advice.ts";
-import { MigrationError } from "../errors.ts";
+import { type ErrorCode, MigrationError } from "../errors.ts";
 import { quoteOf } from "../last_words.ts";
 import { leftHere } from "../undo.ts";
 import type { DestinationContext } from "./context.ts";
@@ -31,7 +31,7 @@ export const isLoadOver = (status: string): boolean =>
   status === "completed" || status === "failed";
 
 /** A failure of this side. */
-export function failed(code: string, message: string, cause?: unknown): MigrationError {
+export function failed(code: ErrorCode, message: string, cause?: unknown): MigrationError {
   return new MigrationError("failed", code, "destination", message, { cause });
 }
 
@@ -51,7 +51,7 @@ export function notLoaded(cause: unknown, log: string | undefined): MigrationErr
 
 /** Nobody knows whether the guest runs here, because of `cause`. */
 export function unknown(cause: MigrationError): MigrationError {
-  const [code, message] = cause.code === "not-seen-running"
+  const [code, message]: [ErrorCode, string] = cause.code === "not-seen-running"
     ? [cause.code, cause.message]
     : ["lost", cause.quoted ? `${LOST}. ${cause.message}` : LOST];
   return new MigrationError("unknown", code, "destination", message, { cause });

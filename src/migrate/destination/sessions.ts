@@ -1,4 +1,4 @@
-import { printable, withDeadline } from "../../io/mod.ts";
+import { withDeadline } from "../../io/mod.ts";
 import {
   ChannelServer,
   type Handlers,
@@ -8,7 +8,7 @@ import {
   RpcPeer,
 } from "../../rpc/mod.ts";
 import type { Session, SessionError } from "../../tunnel/mod.ts";
-import { asMigrationError, MigrationError } from "../errors.ts";
+import { asMigrationError, codeFromPeer, MigrationError } from "../errors.ts";
 import { guestStatus } from "../guest/run_states.ts";
 import type { DestinationState } from "../handover/states.ts";
 import { cpuFeatures, MachineDescriber } from "../machine/mod.ts";
@@ -163,8 +163,9 @@ export class Sessions {
     // A source that gives up has not sent `finish` and never will.
     this.#context.told.resolve();
     // The source may have found a fault of this side, which is then to be mended here.
-    const word = printable(code ?? "aborted-by-source", 64);
-    await givingUp.give("fault", new MigrationError(kind, word, side ?? "source", reason));
+    const { code: word, peerCode } = codeFromPeer(code ?? "aborted-by-source");
+    const error = new MigrationError(kind, word, side ?? "source", reason, { peerCode });
+    await givingUp.give("fault", error);
     return { left: [...givingUp.left] };
   }
 

@@ -1,7 +1,8 @@
 import { type Logger, messageOf } from "../../io/mod.ts";
 import { listDisks, type QmpClient, type QmpEvent } from "../../qmp/mod.ts";
-import { MigrationError } from "../errors.ts";
+import { type ErrorCode, MigrationError } from "../errors.ts";
 import type { Report } from "../events.ts";
+import type { WarningCode } from "../warning_table.ts";
 
 export interface GuestWatchOptions {
   readonly qmp: QmpClient;
@@ -193,7 +194,7 @@ export class GuestWatch implements Disposable {
   }
 
   /** The guest stopped by itself, and is not vmferry's to resume. */
-  #fault(code: string, message: string): void {
+  #fault(code: ErrorCode, message: string): void {
     this.#setPaused(true);
     this.#options.onFault(new MigrationError("failed", code, "source", message));
   }
@@ -204,7 +205,7 @@ export class GuestWatch implements Disposable {
     this.#options.onShouldRun?.(!paused);
   }
 
-  #warn(code: string, message: string): void {
+  #warn(code: WarningCode, message: string): void {
     this.#options.report({ event: "warning", code, message });
   }
 }

@@ -136,11 +136,8 @@ async function askAgain(options: HandoverOptions): Promise<string | null> {
 function throwIfFinal(error: unknown): void {
   if (error instanceof MigrationError) throw error;
   if (!(error instanceof RpcError)) return;
-  const kind = error.code === "not-started"
-    ? "failed"
-    : error.code === "lost"
-    ? "unknown"
-    : undefined;
-  if (kind === undefined) return;
-  throw new MigrationError(kind, error.code, "destination", error.message, { cause: error });
+  const { code, message } = error;
+  if (code !== "not-started" && code !== "lost") return;
+  const kind = code === "lost" ? "unknown" : "failed";
+  throw new MigrationError(kind, code, "destination", message, { cause: error });
 }

@@ -2,8 +2,9 @@ import type { Clock, Logger } from "../../io/mod.ts";
 import type { QmpClient } from "../../qmp/mod.ts";
 import type { Inventory } from "../../rpc/mod.ts";
 import type { DestinationPeer } from "../source/destination_peer.ts";
-import { type MigrationError, refusal } from "../errors.ts";
+import { type ErrorCode, type MigrationError, refusal } from "../errors.ts";
 import type { Report } from "../events.ts";
+import type { WarningCode } from "../warning_table.ts";
 import { staysBehindIn } from "./compare.ts";
 import { takeInventory } from "./inventory.ts";
 import { type Difference, judge, type RuleName } from "./rules.ts";
@@ -84,7 +85,7 @@ export class MachineGuard implements Disposable {
 
   #judge(
     differences: readonly Difference[],
-    code: string,
+    code: ErrorCode,
     side: "source" | "destination",
     more: readonly string[],
   ): void {
@@ -94,7 +95,7 @@ export class MachineGuard implements Disposable {
     if (refused.length > 0) throw refusal(code, side, [...refused.map(worded), ...more]);
   }
 
-  #warn(code: string, message: string): void {
+  #warn(code: WarningCode, message: string): void {
     if (this.#told.has(message)) return;
     this.#told.add(message);
     this.#options.report({ event: "warning", code, message });

@@ -1,6 +1,7 @@
 import type { Clock } from "../../io/mod.ts";
 import { Convergence, type Finding } from "./convergence.ts";
 import type { Phase, RamProgress, Report } from "../events.ts";
+import type { WarningCode } from "../warning_table.ts";
 import type { Held } from "../guest/pauses.ts";
 import type { MirrorSet } from "../disks/mirror_set.ts";
 import type { Ram } from "../source/ram.ts";
@@ -134,7 +135,7 @@ type Help = "none" | "blocking" | Held;
 const MORE = "Allow more bandwidth ('vmferry set bandwidth=…')";
 const PAUSE = "pause the guest for the rest ('vmferry set pause=when-copied')";
 
-function wordsOn(finding: Finding, help: Help): { code: string; message: string } {
+function wordsOn(finding: Finding, help: Help): { code: WarningCode; message: string } {
   if (finding.kind === "ram") {
     return {
       code: "ram-not-converging",

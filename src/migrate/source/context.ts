@@ -2,6 +2,7 @@ import { type Clock, type Logger, messageOf } from "../../io/mod.ts";
 import type { QmpClient, QmpEvent } from "../../qmp/mod.ts";
 import { type MigrationError, qemuGone } from "../errors.ts";
 import type { Phase } from "../events.ts";
+import type { WarningCode } from "../warning_table.ts";
 import { FirstCause } from "../first_cause.ts";
 import { GuestStops } from "../guest/pauses.ts";
 import { carriesAsleep, versionOf } from "../guest/run_states.ts";
@@ -98,7 +99,7 @@ export class SourceContext implements Disposable {
     this.cause.take(reason);
   }
 
-  warn(code: string, message: string): void {
+  warn(code: WarningCode, message: string): void {
     this.options.report({ event: "warning", code, message });
   }
 

@@ -49,7 +49,7 @@ export const scenario: Scenario = {
       await assertExit(receive, 5, 30_000);
       for (const ferry of [migrate, receive]) {
         const { next } = await ferry.waitEvent("result");
-        if (!/QEMU anew with -incoming defer/.test(String(next))) {
+        if (!/QEMU again with -incoming defer/.test(String(next))) {
           throw new Error(`${ferry.name}: got next "${next}", expected QEMU to be started anew`);
         }
       }

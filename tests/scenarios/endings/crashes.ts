@@ -18,7 +18,7 @@ export const scenario: Scenario = {
       said.push(
         await assertTold(context, standing, {
           side: "destination",
-          message: /^QEMU has ended.*start it anew with -incoming defer/,
+          message: /^QEMU has ended.*start it again with -incoming defer/,
           ...(phase === "ram" ? { next: /memory had begun to cross/ } : {}),
         }),
       );

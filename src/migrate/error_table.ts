@@ -1,0 +1,556 @@
+/**
+ * Every error code that `--json` prints: which kind of end it is, on which side the cause lies, what it
+ * means and what to do next. docs/errors.md is this table (`tools/errors.ts`).
+ *
+ * A code is a contract with scripts. To rename one, keep the old name for one release and say so in
+ * docs/operations.md.
+ *
+ * @module
+ */
+
+/**
+ * What a failure means for the guest: `refused`, nothing was touched; `failed` and `cancelled`, it
+ * still runs at the source; `unknown`, vmferry cannot find out which side runs it.
+ */
+export type FailureKind = "refused" | "failed" | "cancelled" | "unknown";
+
+/**
+ * What can follow: `retry`, another `migrate` once the cause is removed; `resume`, the same migration
+ * with `--resume`; `recover`, nothing before it is known which side runs the guest.
+ */
+export type Next = "retry" | "resume" | "recover";
+
+/** What is known of a code. */
+export interface ErrorRow {
+  /**
+   * The kinds that it comes with. What is `refused` while vmferry prepares is `failed` when vmferry
+   * finds it later: the copy has begun by then.
+   */
+  readonly kinds: readonly [FailureKind, ...FailureKind[]];
+  /** Where the cause lies; `either` where each side can be meant. */
+  readonly side: "source" | "destination" | "either";
+  readonly next: Next;
+  /** A sentence. */
+  readonly meaning: string;
+  /** What to do, a clause; nothing where the message says it. */
+  readonly advice?: string;
+  /** The same where the message quotes QEMU's log, which then needs no look. */
+  readonly quotedAdvice?: string;
+  /** The same where the destination is the side. */
+  readonly destinationAdvice?: string;
+  /** The advice says to start the destination's QEMU again. */
+  readonly restartsQemu?: true;
+}
+
+/** Kinds that most codes come with. */
+const CAN = { refused: ["refused"], failed: ["failed"], both: ["refused", "failed"] } as const;
+/** Advice where only the other side knows the cause. */
+const SEE_PEER = "look at the other side's message and log";
+
+export const ERRORS = {
+  // Both sides.
+  "cancelled": {
+    kinds: ["cancelled"],
+    side: "either",
+    next: "retry",
+    meaning: "A signal or `vmferry cancel` ended the migration on that side.",
+  },
+  "timeout": {
+    kinds: CAN.failed,
+    side: "either",
+    next: "retry",
+    meaning: "The migration was not done within `--timeout`, or no source came within it.",
+    advice:
+      "give it more time (migrate --timeout) or bandwidth, or let it pause the guest rather " +
+      "than give up (--timeout-action pause)",
+    destinationAdvice:
+      "start 'vmferry migrate' at the source while 'vmferry receive' waits here; it " +
+      "waits without limit if --timeout is not given",
+  },
+  "failed": {
+    kinds: CAN.failed,
+    side: "either",
+    next: "retry",
+    meaning: "Something failed that has no code of its own; the message names it.",
+  },
+  "refused": {
+    kinds: CAN.both,
+    side: "either",
+    next: "retry",
+    meaning: "The other side refused a request; the message says why.",
+  },
+  "peer-error": {
+    kinds: CAN.both,
+    side: "either",
+    next: "retry",
+    meaning: "The other side, another version of vmferry, answered with an error code that this " +
+      "version does not know; `peerCode` has it.",
+  },
+  "qmp-unreachable": {
+    kinds: CAN.refused,
+    side: "either",
+    next: "retry",
+    meaning: "QEMU's QMP socket cannot be used: nobody listens, or another client has it.",
+  },
+  "cut-off": {
+    kinds: CAN.both,
+    side: "either",
+    next: "resume",
+    meaning:
+      "An earlier process of this migration was killed. As a failure: RAM was crossing when " +
+      "it was killed, and RAM cannot be resumed.",
+  },
+  "nothing-to-resume": {
+    kinds: CAN.refused,
+    side: "either",
+    next: "retry",
+    meaning: "`--resume` was given, and no migration of this QEMU was cut off on this host.",
+  },
+  "not-undone": {
+    kinds: CAN.refused,
+    side: "either",
+    next: "retry",
+    meaning: "Part of an earlier migration of this QEMU is still not undone.",
+  },
+
+  // The connection.
+  "unreachable": {
+    kinds: CAN.failed,
+    side: "either",
+    next: "retry",
+    meaning: "No connection could be made to the other side.",
+    advice: "is 'vmferry receive' running there, and may this host connect to its port?",
+  },
+  "connection-lost": {
+    kinds: CAN.failed,
+    side: "either",
+    next: "retry",
+    meaning: "The connection was lost and did not come back within `--grace`.",
+    advice: "when the connection works, start 'vmferry receive' and 'vmferry migrate' again",
+  },
+  "ended-by-peer": {
+    kinds: CAN.failed,
+    side: "either",
+    next: "retry",
+    meaning: "The other side ended the session; the message is its reason.",
+  },
+  "version": {
+    kinds: CAN.refused,
+    side: "either",
+    next: "retry",
+    meaning: "Both versions of vmferry have no version of the protocol in common.",
+  },
+  "wrong-secret": {
+    kinds: CAN.refused,
+    side: "either",
+    next: "retry",
+    meaning: "The secret or the ticket is not the one that the other side has.",
+  },
+  "busy": {
+    kinds: CAN.refused,
+    side: "either",
+    next: "retry",
+    meaning: "The other side serves another session and accepts no second one.",
+  },
+  "not-allowed": {
+    kinds: CAN.refused,
+    side: "either",
+    next: "retry",
+    meaning: "The other side accepts no such client; a ticket has been used already, for one.",
+  },
+  "malformed": {
+    kinds: CAN.refused,
+    side: "either",
+    next: "retry",
+    meaning: "The other side does not understand the first message, so it is no vmferry, or a " +
+      "defective one.",
+  },
+  "unknown-session": {
+    kinds: CAN.refused,
+    side: "either",
+    next: "retry",
+    meaning: "The other side does not know the session: its process is another one than before.",
+  },
+  "stale-epoch": {
+    kinds: CAN.refused,
+    side: "either",
+    next: "retry",
+    meaning: "A newer connection of the same session has replaced this one.",
+  },
+  "bad-resume": {
+    kinds: CAN.refused,
+    side: "either",
+    next: "retry",
+    meaning: "Both sides disagree on how many bytes had crossed; the session cannot continue.",
+  },
+
+  // Calls between both sides.
+  "unknown-procedure": {
+    kinds: CAN.failed,
+    side: "either",
+    next: "retry",
+    meaning: "The other side is older and does not know a request.",
+    advice: "use the same version of vmferry on both hosts",
+  },
+  "unknown-channel": {
+    kinds: CAN.failed,
+    side: "either",
+    next: "retry",
+    meaning: "The other side serves no such stream.",
+    advice: SEE_PEER,
+  },
+  "unknown-migration": {
+    kinds: CAN.failed,
+    side: "destination",
+    next: "recover",
+    meaning: "The destination has no record of the migration that the source asks for.",
+    advice: "run 'vmferry recover' on both hosts",
+  },
+  "bad-params": {
+    kinds: CAN.failed,
+    side: "either",
+    next: "retry",
+    meaning: "The other side rejects the form of a request.",
+    advice: "use the same version of vmferry on both hosts",
+  },
+  "bad-result": {
+    kinds: CAN.failed,
+    side: "either",
+    next: "retry",
+    meaning: "An answer of the other side has the wrong form.",
+    advice: "use the same version of vmferry on both hosts",
+  },
+
+  // Found before anything is touched.
+  "source-not-fit": {
+    kinds: CAN.refused,
+    side: "source",
+    next: "retry",
+    meaning: "The source's guest or QEMU cannot be migrated; `problems` lists the reasons.",
+  },
+  "destination-not-fit": {
+    kinds: CAN.refused,
+    side: "destination",
+    next: "retry",
+    meaning: "The destination's QEMU cannot receive the guest; `problems` lists the reasons.",
+  },
+  "same-storage": {
+    kinds: CAN.refused,
+    side: "destination",
+    next: "retry",
+    meaning: "A disk of the destination is the source's own, or may be: a copy would destroy it.",
+  },
+  "machines-differ": {
+    kinds: CAN.both,
+    side: "destination",
+    next: "retry",
+    meaning: "The destination's machine is not the source's ([comparison.md](comparison.md)).",
+    advice:
+      "start the destination's QEMU with the same machine and devices as the source's; where a " +
+      "difference is meant to be, --allow with the rule in brackets lets it pass",
+  },
+  "nbd-server": {
+    kinds: CAN.refused,
+    side: "destination",
+    next: "retry",
+    meaning: "The destination's QEMU does not start its NBD server.",
+  },
+  "disk-inactive": {
+    kinds: CAN.refused,
+    side: "source",
+    next: "retry",
+    meaning: "The guest arrived at this QEMU paused, and QEMU does not activate one of its disks.",
+  },
+
+  // Disks.
+  "no-export": {
+    kinds: CAN.failed,
+    side: "destination",
+    next: "retry",
+    meaning: "The destination exports no disk by that name.",
+  },
+  "mirror-failed": {
+    kinds: CAN.failed,
+    side: "source",
+    next: "retry",
+    meaning: "The source's QEMU does not start the mirror job of a disk.",
+  },
+  "mirror-cancelled": {
+    kinds: CAN.failed,
+    side: "source",
+    next: "retry",
+    meaning: "Somebody cancelled a mirror job in the source's QEMU.",
+  },
+  "mirror-stuck": {
+    kinds: CAN.failed,
+    side: "source",
+    next: "retry",
+    meaning: "A mirror job makes no progress although the connection works.",
+  },
+  "disk-full": {
+    kinds: CAN.failed,
+    side: "destination",
+    next: "retry",
+    meaning: "The storage under a disk of the destination is full.",
+    advice: "make room there and migrate again",
+  },
+  "disk-write-failed": {
+    kinds: CAN.failed,
+    side: "destination",
+    next: "retry",
+    meaning: "The destination cannot write a disk.",
+    advice:
+      "look at the storage under that disk and at what QEMU and the kernel say of it, then migrate again",
+  },
+  "disk-read-failed": {
+    kinds: CAN.failed,
+    side: "source",
+    next: "retry",
+    meaning: "The source cannot read a disk.",
+    advice: "the guest meets the same error where it reads there: look at the storage " +
+      "under that disk, or leave the disk out with --disk",
+  },
+  "disk-connection-closed": {
+    kinds: CAN.failed,
+    side: "destination",
+    next: "retry",
+    meaning: "The destination's QEMU closed a disk's NBD connection.",
+    advice: SEE_PEER,
+  },
+  "exports-gone": {
+    kinds: CAN.failed,
+    side: "destination",
+    next: "retry",
+    meaning: "The destination's QEMU no longer has the exports of the migration to resume.",
+  },
+  "probe-not-nbd": {
+    kinds: CAN.failed,
+    side: "destination",
+    next: "retry",
+    meaning: "What answers for a disk at the destination does not speak NBD.",
+  },
+  "probe-tls-required": {
+    kinds: CAN.failed,
+    side: "destination",
+    next: "retry",
+    meaning: "The destination's NBD server demands TLS, which the tunnel has already.",
+  },
+  "probe-unknown-export": {
+    kinds: CAN.failed,
+    side: "destination",
+    next: "retry",
+    meaning: "The destination's NBD server does not have the disk's export.",
+  },
+  "probe-refused": {
+    kinds: CAN.failed,
+    side: "destination",
+    next: "retry",
+    meaning: "The destination's NBD server refuses the disk's export.",
+  },
+  "probe-protocol-error": {
+    kinds: CAN.failed,
+    side: "destination",
+    next: "retry",
+    meaning: "The destination's NBD server breaks the NBD protocol.",
+  },
+  "probe-closed": {
+    kinds: CAN.failed,
+    side: "destination",
+    next: "retry",
+    meaning: "The destination's NBD server closes the connection of a disk again and again.",
+  },
+  "probe-timeout": {
+    kinds: CAN.failed,
+    side: "destination",
+    next: "retry",
+    meaning: "The destination's NBD server does not answer.",
+  },
+  "probe-size-mismatch": {
+    kinds: CAN.failed,
+    side: "destination",
+    next: "retry",
+    meaning: "A disk of the destination is smaller than the source's.",
+  },
+  "probe-read-only": {
+    kinds: CAN.failed,
+    side: "destination",
+    next: "retry",
+    meaning: "A disk of the destination cannot be written to.",
+  },
+
+  // The guest and the source's machine, during the copy.
+  "machine-changed": {
+    kinds: CAN.failed,
+    side: "source",
+    next: "retry",
+    meaning: "The source's machine changed during the migration: a hotplug, a resize, a job.",
+  },
+  "guest-io-error": {
+    kinds: CAN.failed,
+    side: "source",
+    next: "retry",
+    meaning: "QEMU paused the guest because of an I/O error of a disk.",
+    advice: "mend the storage and continue the guest with 'cont' in QEMU's monitor, which " +
+      "tries the request again; then migrate again",
+  },
+  "guest-shutdown": {
+    kinds: CAN.failed,
+    side: "source",
+    next: "retry",
+    meaning: "The guest shut down.",
+    advice: "start the guest where it is wanted; there is no running guest left to move",
+  },
+  "guest-panicked": {
+    kinds: CAN.failed,
+    side: "source",
+    next: "retry",
+    meaning: "The guest's kernel panicked.",
+    advice: "look at the guest at the source, reset it and migrate again",
+  },
+  "guest-stopped": {
+    kinds: CAN.failed,
+    side: "source",
+    next: "retry",
+    meaning: "QEMU stopped the guest: its watchdog fired, or QEMU had an internal error.",
+    advice: "look at the guest at the source; migrate again when it runs",
+  },
+  "guest-asleep": {
+    kinds: CAN.failed,
+    side: "source",
+    next: "retry",
+    meaning: "The guest went to sleep (ACPI S3), which this QEMU does not carry across.",
+  },
+  "guest-asleep-stuck": {
+    kinds: ["unknown"],
+    side: "source",
+    next: "recover",
+    meaning: "The guest sleeps (ACPI S3) at the source, and this QEMU cannot continue it.",
+    advice: "the guest's RAM cannot be resumed here: see whether the destination has it; if not, " +
+      "'system_reset' and then 'cont' in QEMU's monitor start the guest from its disks",
+  },
+  "guest-frozen": {
+    kinds: CAN.failed,
+    side: "source",
+    next: "retry",
+    meaning: "The guest ran no instruction for some time while the connection worked.",
+  },
+  "guest-held": {
+    kinds: CAN.failed,
+    side: "source",
+    next: "recover",
+    meaning: "The source's guest stays paused: QEMU does not continue it.",
+  },
+
+  // RAM and the switchover.
+  "ram-failed": {
+    kinds: CAN.failed,
+    side: "source",
+    next: "retry",
+    meaning: "The source's QEMU could not send RAM, or the destination's did not load it.",
+    advice: "the log of the destination's QEMU has the reason: start that QEMU again with " +
+      "-incoming defer, then migrate again",
+    restartsQemu: true,
+  },
+  "second-connection": {
+    kinds: CAN.failed,
+    side: "source",
+    next: "retry",
+    meaning: "The source's QEMU opened a second connection for RAM: a migration setting that " +
+      "vmferry turns off was turned on.",
+  },
+  "not-loaded": {
+    kinds: CAN.failed,
+    side: "destination",
+    next: "retry",
+    meaning: "The destination's QEMU could not load the guest.",
+    advice: "start the destination's QEMU again with -incoming defer and with the same devices " +
+      "as the source's, then migrate again",
+    restartsQemu: true,
+  },
+
+  // One side is gone.
+  "source-qemu-gone": {
+    kinds: CAN.failed,
+    side: "source",
+    next: "retry",
+    meaning: "The source's QEMU has ended, and the guest with it.",
+    advice: "its log and the kernel's have the reason; start the guest again there",
+    quotedAdvice: "start the guest again there",
+  },
+  "destination-qemu-gone": {
+    kinds: CAN.failed,
+    side: "destination",
+    next: "retry",
+    meaning: "The destination's QEMU has ended.",
+    advice: "its log and the kernel's have the reason; start it again with -incoming defer, " +
+      "then migrate again",
+    quotedAdvice: "start it again with -incoming defer, then migrate again",
+    restartsQemu: true,
+  },
+  "source-gone": {
+    kinds: CAN.failed,
+    side: "source",
+    next: "retry",
+    meaning: "The source ended the session, or did not come back in time.",
+  },
+  "aborted-by-source": {
+    kinds: ["failed", "cancelled"],
+    side: "source",
+    next: "retry",
+    meaning:
+      "The source, an older version of vmferry, gave the migration up; its message says why.",
+  },
+  "not-taken-up": {
+    kinds: CAN.failed,
+    side: "destination",
+    next: "retry",
+    meaning: "The destination's process was restarted and cannot resume the migration.",
+  },
+  "given-up": {
+    kinds: CAN.failed,
+    side: "destination",
+    next: "retry",
+    meaning: "The destination had given the migration up before `receive --resume` was started.",
+  },
+
+  // The handover.
+  "not-started": {
+    kinds: CAN.failed,
+    side: "destination",
+    next: "retry",
+    meaning: "The destination does not run the guest and never will; the source continues it.",
+  },
+  "not-seen-running": {
+    kinds: ["failed", "unknown"],
+    side: "destination",
+    next: "recover",
+    meaning: "The destination's QEMU was given `cont` and does not report that the guest runs.",
+    advice: "ask QEMU itself how the guest is (query-status); 'vmferry recover' on both " +
+      "hosts says what follows",
+  },
+  "handover-unanswered": {
+    kinds: ["unknown"],
+    side: "destination",
+    next: "recover",
+    meaning: "The source handed the guest over and could not learn whether it runs.",
+  },
+  "lost": {
+    kinds: ["unknown"],
+    side: "destination",
+    next: "recover",
+    meaning: "The destination's QEMU ended, or was lost, just after vmferry gave it `cont`.",
+  },
+} as const satisfies Record<string, ErrorRow>;
+
+/** A code of {@link ERRORS}. */
+export type ErrorCode = keyof typeof ERRORS;
+
+/** What is known of a code. */
+export function rowOf(code: ErrorCode): ErrorRow {
+  return ERRORS[code];
+}
+
+/** Whether a word that a peer sent is a code of this version. */
+export function isErrorCode(word: string): word is ErrorCode {
+  return Object.hasOwn(ERRORS, word);
+}

@@ -1,0 +1,45 @@
+/**
+ * Every code of a `warning` event that `--json` prints, but for the rules of the comparison
+ * (machine/rules.ts), which are codes as well. docs/errors.md is made of this table (`tools/errors.ts`).
+ *
+ * @module
+ */
+import type { RuleName } from "./machine/rules.ts";
+
+/** What each warning means, a sentence; nothing has failed. */
+export const WARNINGS = {
+  "asking-again": "The guest was handed over and the answer is missing; vmferry asks again.",
+  "destination":
+    "The destination warns of something as it prepares, such as a disk with no counterpart.",
+  "destination-quit": "The destination's QEMU had loaded the whole guest and was ended, so that " +
+    "nobody runs the guest twice. Start it again with -incoming defer.",
+  "guest-held": "The guest was paused for a moment, so that a disk's mirror could get ready.",
+  "guest-io-error": "A disk of the guest had an I/O error; the guest knows it and keeps running.",
+  "guest-paused": "Somebody paused the guest; it stays paused at the destination.",
+  "guest-reset": "The guest was reset, by itself or by somebody; the migration continues.",
+  "guest-stands": "The guest ran at the destination and is paused again for a reason of its own.",
+  "guest-suspended":
+    "The guest is paused until the rest is copied; it runs again at the destination.",
+  "machines-not-compared":
+    "The destination's vmferry is too old to describe its machine ([comparison.md](comparison.md)).",
+  "mirror-not-converging": "The guest writes to a disk faster than the copy crosses.",
+  "mirror-write-blocking":
+    "The same, and from now on the guest's writes wait until the destination has them too.",
+  "not-asked": "`recover` could not ask the destination whether it runs the guest.",
+  "not-authenticated": "Every user of this host can connect to the address that is listened on.",
+  "not-encrypted": "Anybody on the way can read and change what crosses.",
+  "not-thin": "A disk's unused blocks take space at the destination.",
+  "not-undone": "A step could not be undone; the next run with this QEMU finishes it.",
+  "quit-failed": "The guest has arrived, and the source's QEMU could not be ended.",
+  "ram-not-converging": "The guest changes RAM faster than RAM crosses.",
+  "session-lost": "`forward` lost its session and waits for the next one.",
+  "single-pass": "The source's QEMU sends RAM in one pass with the guest paused.",
+  "small-packets-only": "Small packets cross and large ones do not: the path's MTU is too small.",
+  "stays-behind": "A medium or a state that does not cross, such as a snapshot in a disk image.",
+  "storage": "A disk stays on its storage because the user said that both sides share it.",
+  "ticket-in-argv": "The ticket is in the command line, where other users of this host see it.",
+  "too-late": "It is too late to cancel: the guest is being handed over.",
+} as const satisfies Record<string, string>;
+
+/** A code of a `warning` event. */
+export type WarningCode = keyof typeof WARNINGS | RuleName;
