@@ -1,4 +1,4 @@
-import { type Clock, delay, type Logger, messageOf } from "../../io/mod.ts";
+import { type Clock, DeadlineError, delay, type Logger, messageOf } from "../../io/mod.ts";
 import { RpcError } from "../../rpc/mod.ts";
 import type { DestinationPeer } from "../source/destination_peer.ts";
 import { MigrationError } from "../errors.ts";
@@ -6,9 +6,14 @@ import type { Report } from "../events.ts";
 import { warnIfStands } from "../guest/run_states.ts";
 import { wordOf } from "./states.ts";
 
+/** What the handover asks of a destination. */
+export type AskedPeer =
+  & Pick<DestinationPeer, "finish" | "status" | "attach" | "close">
+  & { readonly session: Pick<DestinationPeer["session"], "state"> };
+
 export interface HandoverOptions {
   /** The session that the migration went over; none where another process had that. */
-  readonly peer: DestinationPeer | undefined;
+  readonly peer: AskedPeer | undefined;
   /** Names the migration to a destination that is asked in a fresh session. */
   readonly migration: string;
   /** False for a guest that was paused: it stays so at the destination. */
@@ -16,7 +21,7 @@ export interface HandoverOptions {
   /** How long the sessions of this migration outlive their connection, ms. */
   readonly graceMs: number;
   /** Makes a fresh session, to ask with when the first one is dead. */
-  readonly connect: (signal: AbortSignal) => Promise<DestinationPeer>;
+  readonly connect: (signal: AbortSignal) => Promise<AskedPeer>;
   readonly clock: Clock;
   readonly log: Logger;
   readonly report: Report;
@@ -81,12 +86,12 @@ export async function handOver(options: HandoverOptions): Promise<string | null>
     "unknown",
     "handover-unanswered",
     "destination",
-    `The destination was told to run the guest and did not answer: ${messageOf(last)}`,
+    `The destination received the guest and does not say whether it runs: ${messageOf(last)}`,
     { cause: last },
   );
 }
 
-/** How long a destination that runs the guest may take to be told that we know, ms. */
+/** How long a destination that runs the guest may take to hear that the source knows, ms. */
 const TELL_MS = 5_000;
 
 /**
@@ -94,9 +99,9 @@ const TELL_MS = 5_000;
  * need not wait for our question then.
  */
 export async function tellAnswered(
-  { connect, migration }: Pick<HandoverOptions, "connect" | "migration">,
+  { connect, clock, migration }: Pick<HandoverOptions, "connect" | "clock" | "migration">,
 ): Promise<void> {
-  const peer = await connect(AbortSignal.timeout(TELL_MS));
+  const peer = await connectWithin(TELL_MS, { connect, clock });
   try {
     await peer.status(migration);
   } finally {
@@ -111,7 +116,7 @@ export async function tellAnswered(
  * @throws {Error} where it can't tell yet.
  */
 async function askAgain(options: HandoverOptions): Promise<string | null> {
-  const peer = await options.connect(AbortSignal.timeout(CONNECT_MS));
+  const peer = await connectWithin(CONNECT_MS, options);
   try {
     const { state, guest } = await peer.status(options.migration);
     const word = wordOf(state);
@@ -120,7 +125,10 @@ async function askAgain(options: HandoverOptions): Promise<string | null> {
       throw new RpcError("not-started", "The destination gave up before it ran the guest");
     }
     if (word === "silence") {
-      throw new RpcError("lost", "The destination's QEMU ended as it was told to run the guest");
+      throw new RpcError(
+        "lost",
+        "The destination's QEMU ended after it got the command to run the guest",
+      );
     }
     if (word !== "finish-again") throw new Error(`The destination that answers is "${state}"`);
     await peer.attach(options.migration);
@@ -129,6 +137,21 @@ async function askAgain(options: HandoverOptions): Promise<string | null> {
     return status;
   } finally {
     await peer.close(1000);
+  }
+}
+
+async function connectWithin(
+  ms: number,
+  { connect, clock }: Pick<HandoverOptions, "connect" | "clock">,
+): Promise<AskedPeer> {
+  const late = new AbortController();
+  const cancel = clock.after(ms, () => {
+    late.abort(new DeadlineError(`No session with the destination within ${ms / 1000} s`));
+  });
+  try {
+    return await connect(late.signal);
+  } finally {
+    cancel();
   }
 }
 

@@ -76,7 +76,7 @@ async function oursIn(qmp: QmpClient, record: JournalRecord): Promise<number> {
 }
 
 /**
- * Takes back what a destination has begun that was killed before it had any export: an NBD server that
+ * Undoes what a destination has begun that was killed before it had any export: an NBD server that
  * serves nothing, and settings. Leaves a server with exports alone, which is somebody else's.
  */
 export async function takeBackPreparing(
@@ -130,7 +130,7 @@ export function recoverVerdict(options: RecoverOptions): Verdict {
 /**
  * Does what the verdict says. Tolerant of what is already gone.
  *
- * @returns what could not be put right, in words.
+ * @returns what could not be put right, each as a text.
  */
 export async function recover(options: RecoverOptions, verdict: Verdict): Promise<string[]> {
   if (verdict === "ask") throw new Error("Nothing is done without the user's word");
@@ -168,7 +168,7 @@ function sourceEffects(options: RecoverOptions, record: SourceRecord, left: stri
       undo.add("the mirror jobs", () => mirrors.undo());
       const settings = new MigrationSettings(qmp, record.settings);
       undo.add("QEMU's migration settings", () => settings.restore());
-      undo.add("the migration of the memory", () => new Ram({ qmp, clock, log }).undo());
+      undo.add("the migration of RAM", () => new Ram({ qmp, clock, log }).undo());
       await mirrors.adopt();
       left.push(...(await undo.run()).here);
     },

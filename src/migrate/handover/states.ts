@@ -8,39 +8,39 @@ import type { Transitions } from "../../io/mod.ts";
 
 /** Where the source's side is; also what its journal says. */
 export type SourceState =
-  /** Both ends are looked at, the destination makes ready. */
+  /** Both ends are compared, and the destination exports its disks. */
   | "prepare"
   /** The disks are copied. */
   | "mirror"
-  /** The memory is copied, the guest still runs. */
+  /** RAM is copied, the guest still runs. */
   | "ram"
-  /** The guest stands still here, its last bytes cross. */
+  /** The guest is paused here, its last bytes cross. */
   | "switchover"
-  /** The destination may have been told to run the guest: here it must not run. */
+  /** The destination may have received `finish`: the guest must not run here. */
   | "handover"
-  /** It is the destination's. */
+  /** The destination has the guest. */
   | "done"
-  /** Nothing came of it: it is ours. */
+  /** The migration failed: the guest is the source's. */
   | "undone"
-  /** No word could be had: here it must not run. */
+  /** The destination does not answer: the guest must not run here. */
   | "unknown";
 
 export type SourceEvent =
-  /** The destination has exported its disks, and they are the right ones. */
+  /** The destination has exported its disks, and the source has probed them. */
   | "prepared"
   /** Every mirror is ready. */
   | "ready"
-  /** QEMU has stopped the guest for the switchover. */
+  /** QEMU has paused the guest for the switchover. */
   | "stopped"
-  /** Mirrors concluded, both QEMUs said completed; written down that `finish` may go out. */
+  /** The mirrors have ended, and both QEMUs have said `completed`. */
   | "crossed"
   /** The destination said that it has the guest. */
   | "answered"
   /** The destination said that it has not run the guest and never will. */
   | "denied"
-  /** The destination was asked as long as makes sense. */
+  /** The destination has not answered within the grace. */
   | "silence"
-  /** Anything else that went wrong, on either side or between. */
+  /** Any other failure, on either side or of the connection. */
   | "fault";
 
 export const SOURCE: Transitions<SourceState, SourceEvent> = {
@@ -48,7 +48,7 @@ export const SOURCE: Transitions<SourceState, SourceEvent> = {
   mirror: { ready: "ram", fault: "undone" },
   ram: { stopped: "switchover", fault: "undone" },
   switchover: { crossed: "handover", fault: "undone" },
-  // From here on there is no way back but the destination's own word.
+  // From here on only the destination's answer brings the guest back.
   handover: {
     crossed: "handover",
     answered: "done",
@@ -81,23 +81,23 @@ export type DestinationState =
   | "waiting"
   /** The disks are exported. */
   | "prepared"
-  /** The guest stands still at the source, its last bytes are loaded here. */
+  /** The guest is paused at the source, its last bytes are loaded here. */
   | "loading"
-  /** All of the guest is here, stopped. */
+  /** QEMU has loaded the whole guest, which is paused. */
   | "loaded"
-  /** `finish` came: QEMU may have been told to run it. */
+  /** `finish` came: QEMU may have received `cont`. */
   | "starting"
-  /** It runs here, or stands paused where that was asked. */
+  /** The guest runs here, or is paused if it was before. */
   | "finished"
-  /** Nothing came of it: it was not run here and never will be. */
+  /** The migration failed: the guest has not run here and never will. */
   | "failed"
-  /** QEMU ended while it was told to run the guest, or did not say that it does: nobody knows. */
+  /** QEMU ended while it started the guest, or has not said that it runs: nobody knows. */
   | "lost";
 
 export type DestinationEvent =
   /** `prepare`: exports made. */
   | "exported"
-  /** The memory is about to come. */
+  /** The source opens RAM's stream. */
   | "incoming"
   /** `load` came. */
   | "load"
@@ -105,19 +105,19 @@ export type DestinationEvent =
   | "completed"
   /** `finish` came, or another process goes on with it. */
   | "finish"
-  /** `finish` came when it was known already what became of the guest. */
+  /** `finish` came when the outcome was known. */
   | "finish-late"
   /** `status` came. */
   | "status"
-  /** QEMU said that the guest runs (or stands paused, where that was asked). */
+  /** QEMU said that the guest runs, or is paused if it was before. */
   | "runs"
   /** QEMU said that it did not start the guest. */
   | "refused"
   /** QEMU ended, or was silent for longer than it may be. */
   | "gone"
-  /** Another process goes on with what a killed one has left. */
+  /** Another process resumes a migration whose outcome is known, or which was not prepared. */
   | "resumed"
-  /** The source went, gave up or was given up; something failed here. */
+  /** The source left or gave up; or something failed here. */
   | "fault";
 
 const GIVEN_UP = { fault: "failed", gone: "failed" } as const;
@@ -130,7 +130,7 @@ export const DESTINATION: Transitions<DestinationState, DestinationEvent> = {
   starting: {
     ...{ runs: "finished", refused: "failed", gone: "lost" },
     ...{ finish: "starting", status: "starting" },
-    // A source that went has still handed the guest over: only QEMU itself says no from here on.
+    // The source has handed the guest over, even if it left: from here on only QEMU can refuse.
     fault: "starting",
   },
   finished: stays("finished"),
@@ -144,7 +144,7 @@ function stays<S extends DestinationState>(state: S) {
 
 /** A session may go on with a migration that another one has prepared. */
 export function isAttachable(state: DestinationState, incomingStarted: boolean): boolean {
-  // The memory's stream can't be taken up.
+  // RAM's stream cannot be resumed.
   return state !== "loading" && (state !== "prepared" || !incomingStarted);
 }
 
@@ -207,7 +207,7 @@ export function resumedAt(journal: SourceState): SourceState {
     case "prepare":
     case "mirror":
       return journal;
-    // The memory's stream can't be taken up, and nothing was handed over.
+    // RAM's stream cannot be resumed, and nothing was handed over.
     case "ram":
     case "switchover":
     case "undone":

@@ -10,9 +10,9 @@ import { type SourceState, wordOf } from "./states.ts";
 
 /** What an end that recovers does with the guest in its QEMU. */
 export type Verdict =
-  /** It is ours: it runs (or stands) as before the migration; all that was begun is taken back. */
+  /** It is ours: it runs (or stands) as before the migration; everything that was begun is undone. */
   | "run-here"
-  /** It is here and runs, or is to stand: nothing is done to it; what was begun is taken back. */
+  /** It is here and runs, or is to stand: nothing is done to it; what was begun is undone. */
   | "keep"
   /** It is the destination's: here it stays stopped. */
   | "leave"
@@ -23,7 +23,7 @@ export type Verdict =
 
 /** What recover does on either side. */
 export type RecoverAction =
-  /** Undoes what the killed process had begun, its migration of the memory among it. */
+  /** Undoes what the killed process had begun, its migration of RAM among it. */
   | "undo"
   /** Lets the guest run, where it is to. */
   | "qemu cont"
@@ -54,7 +54,7 @@ export interface SourceFacts {
 
 /** What a source does whose tool was killed. */
 export function sourceVerdict({ runs, journal, destination, force }: SourceFacts): Verdict {
-  // Somebody has let it run again, or it never stopped.
+  // Somebody has resumed the guest, or it was never paused.
   if (runs) return "keep";
   switch (journal) {
     // `finish` was never sent, and without it no destination starts a guest.

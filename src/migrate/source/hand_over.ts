@@ -75,8 +75,8 @@ export async function finish(context: SourceContext, arrived: Arrived): Promise<
 
 /** Lets the destination know that a process that was killed had heard its answer. */
 async function tell(context: SourceContext): Promise<void> {
-  const { migration, log } = context;
-  await tellAnswered({ migration, connect: (signal) => context.connect(signal) })
+  const { migration, clock, log } = context;
+  await tellAnswered({ migration, clock, connect: (signal) => context.connect(signal) })
     .catch((error) => log.log("info", `the destination: ${messageOf(error)}`));
 }
 
