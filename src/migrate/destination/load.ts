@@ -6,8 +6,6 @@ import { patience } from "../timeouts.ts";
 import type { DestinationContext } from "./context.ts";
 import { type GivingUp, isLoadOver, notLoaded } from "./failure.ts";
 
-export { guestStatus } from "../guest/run_states.ts";
-
 /** Longest time for QEMU to load what has crossed, without progress while connected, ms. */
 const LOAD_MS = 120_000;
 /** Longest time for a source that has cut the stream to say so, ms. */

@@ -5,8 +5,7 @@ import type { Report } from "../events.ts";
 import type { DestinationRecord, JournalStore } from "../journal.ts";
 import type { LastWords } from "../last_words.ts";
 import type { DiskChoice } from "../disks/plan.ts";
-import type { RunDir } from "../source/options.ts";
-import type { HostAccess } from "../storage/access.ts";
+import type { HostAccess, RunDir } from "../storage/access.ts";
 
 /** The parts and settings of a destination's migration. */
 export interface DestinationOptions {

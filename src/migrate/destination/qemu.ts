@@ -5,11 +5,10 @@ import { MigrationError } from "../errors.ts";
 import type { DestinationRecord } from "../journal.ts";
 import { lazyPipe } from "../disks/lazy_pipe.ts";
 import { addExports, type NbdExport, removeExports, startNbdServer } from "../disks/nbd_exports.ts";
-import type { HostAccess } from "../storage/access.ts";
+import type { HostAccess, RunDir } from "../storage/access.ts";
 import { removeLeft } from "../storage/temporary_exports.ts";
 import { ONE_STREAM, PLAIN } from "../settings.ts";
 import type { DiskPair } from "../disks/plan.ts";
-import type { RunDir } from "../source/options.ts";
 import type { UndoList } from "../undo.ts";
 
 export interface IncomingEndOptions {

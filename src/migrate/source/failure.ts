@@ -1,7 +1,7 @@
 import { asMigrationError, type MigrationError, qemuGone } from "../errors.ts";
-import { guestStatus } from "../destination/load.ts";
 import { STUCK } from "../guest/inspect.ts";
 import { ASLEEP_STUCK, runAgain } from "../guest/run_again.ts";
+import { guestStatus } from "../guest/run_states.ts";
 import { MAY_HAVE_PAUSED, type SourceState } from "../handover/states.ts";
 import { leftHere } from "../undo.ts";
 import type { SourceContext } from "./context.ts";

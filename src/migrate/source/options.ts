@@ -6,12 +6,7 @@ import type { JournalStore, SourceRecord } from "../journal.ts";
 import type { LastWords } from "../last_words.ts";
 import type { Limits } from "../limits.ts";
 import type { RuleName } from "../machine/mod.ts";
-import type { HostAccess } from "../storage/access.ts";
-
-/** Paths for our sockets, in a folder that only we and QEMU can enter. */
-export interface RunDir {
-  path(name: string): string;
-}
+import type { HostAccess, RunDir } from "../storage/access.ts";
 
 export interface SourceOptions {
   readonly qmp: QmpClient;

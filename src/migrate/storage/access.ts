@@ -11,6 +11,12 @@ export interface HostAccess {
   readonly removeFile: (path: string) => Promise<void>;
 }
 
+/** A directory for sockets, which only vmferry and QEMU can enter. */
+export interface RunDir {
+  /** The absolute path of a file in it. */
+  path(name: string): string;
+}
+
 /** What looking at an end's storage takes. */
 export interface StorageAccess extends HostAccess {
   readonly qmp: QmpClient;
