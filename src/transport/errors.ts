@@ -27,6 +27,22 @@ function isUnanswered(error: unknown): boolean {
   return false;
 }
 
+/** The program that ssh starts did not begin to speak, or ended. */
+export class SshError extends TransportError {
+  override name = "SshError";
+  /** The exit code of ssh: 255 is its own, any other one is the remote program's. */
+  readonly exitCode: number;
+
+  constructor(
+    message: string,
+    exitCode: number,
+    options: { cause?: unknown; failure: DialFailure },
+  ) {
+    super(message, options);
+    this.exitCode = exitCode;
+  }
+}
+
 /** An address, the value of a flag or a file that the user named is wrong; the message says how. */
 export class InputError extends Error {
   override name = "InputError";

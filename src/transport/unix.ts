@@ -99,21 +99,21 @@ export async function listenUnix(path: string): Promise<Acceptor> {
       try {
         Deno.removeSync(path);
       } catch {
-        // Removed by somebody else, with the whole folder perhaps.
+        // Another program removed it, with the whole directory perhaps.
       }
     },
   });
 }
 
-/** What is no socket refuses connections like one that nobody listens on. */
+/** The error for a path that is no socket: it refuses connections like a socket without a listener. */
 async function whatElse(path: string, error: unknown): Promise<string | undefined> {
   if (!(error instanceof Deno.errors.ConnectionRefused)) return undefined;
   const info = await Deno.stat(path).catch(() => undefined);
   if (!info || info.isSocket) return undefined;
-  return `it is a ${info.isDirectory ? "folder" : "file"} and no socket`;
+  return `it is a ${info.isDirectory ? "directory" : "file"} and no socket`;
 }
 
-/** Deno keeps programs with narrow permissions out of the kernel's own file systems. */
+/** The system's message; Deno has one of its own for the kernel's file systems, which it does not open. */
 function explained(error: unknown): string {
   if (!(error instanceof Deno.errors.NotCapable)) return (error as Error).message;
   return "sockets under /dev, /proc and /sys are out of reach; use a path elsewhere, such as /run";

@@ -36,7 +36,7 @@ Deno.test("what is no QMP socket is told as such, and by the path that was given
     const near = `${"../".repeat(Deno.cwd().split("/").length)}..${dir}`;
     const cannot = "QMP: Can't connect to";
     await Deno.writeTextFile(`${dir}/file`, "");
-    assertEquals(await saidOf(dir), `${cannot} unix://${dir}: it is a folder and no socket`);
+    assertEquals(await saidOf(dir), `${cannot} unix://${dir}: it is a directory and no socket`);
     const file = `${near}/file`;
     assertEquals(await saidOf(file), `${cannot} ${file}: it is a file and no socket`);
     const none = `${near}/none`;

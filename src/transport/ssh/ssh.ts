@@ -1,13 +1,14 @@
 /**
- * A vmferry on another host, spoken to over the standard input and output of the ssh that started
- * it. Everything about the way there is ssh's: keys, agent, known hosts, jump hosts, configuration.
+ * A vmferry on another host, over the standard input and output of the ssh that starts it. Keys,
+ * agent, known hosts, jump hosts and configuration are ssh's affair.
  *
  * @module
  */
 import { type BytePipe, printable } from "../../io/mod.ts";
-import { TransportError } from "../errors.ts";
+import { SshError } from "../errors.ts";
 import { NoPrefaceError, type Preface, skipBanner } from "./banner.ts";
-import { sshWords } from "./words.ts";
+import { linesOf } from "./lines.ts";
+import { isAdvice, isOurs, sshWords } from "./words.ts";
 
 export interface SshOptions {
   readonly host: string;
@@ -15,32 +16,30 @@ export interface SshOptions {
   readonly port: number | undefined;
   /** As after ssh's `-o`. */
   readonly options: readonly string[];
-  /** The program over there, for the remote shell: a path, `sudo vmferry`. */
+  /** The program on the other host, for its shell: a path, `sudo vmferry`. */
   readonly command: string;
   /** Its arguments; they are quoted here. */
   readonly args: readonly string[];
   /** What that program begins with. */
   readonly preface: Preface;
-  /** Told of each line on standard error, ssh's own and the remote program's. */
+  /** Gets each line on standard error, ssh's own and the remote program's. */
   readonly onLine: (line: string) => void;
 }
 
 /** How long ssh may take to end by itself once its pipes are closed, ms. */
 const END_MS = 3000;
-/** Lines of standard error that are kept to explain an end. */
+/** Lines of standard error that are kept to explain how ssh ended. */
 const KEPT_LINES = 50;
-/** What the lines of a vmferry begin with. */
-const OURS = "vmferry: ";
 /** Exit code of a vmferry that refused. */
 const REFUSED = 3;
 
 /**
- * Keeps Ctrl-C and a terminal that closes, which go to all that a terminal runs, from ending the
- * connection under us.
+ * Ctrl-C and a terminal that closes signal every program of the terminal. ssh ignores both: vmferry still
+ * needs the connection to cancel.
  */
 const DEAF = 'trap "" INT HUP; exec ssh "$@"';
 
-/** Those that run; a program waits for them before it ends. */
+/** Every ssh that runs. The program waits for them before it ends. */
 const running = new Set<Promise<unknown>>();
 
 /** Waits until every ssh that was started has ended. Their pipes must be closed. */
@@ -49,11 +48,11 @@ export async function sshEnded(): Promise<void> {
 }
 
 /**
- * Starts ssh. Whether a vmferry is at its other end shows when it has been spoken to: the first read
- * skips what a login prints, and throws
+ * Starts ssh. The first read skips the text that a login prints. A read throws {@link SshError}:
  *
- * - {@link TransportError} with failure `refused` when the vmferry over there refused,
- * - one with failure `failed` when there is none: not found, wrong host key, keys refused.
+ * - with failure `refused` when the remote vmferry refused,
+ * - with failure `failed` when there is none (not found, wrong host key, keys refused), or when the
+ *   connection ended.
  */
 export function connectSsh(options: SshOptions): BytePipe {
   return new SshPipe(options);
@@ -85,7 +84,7 @@ class SshPipe implements BytePipe {
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly #lines: string[] = [];
-  /** Lines of the vmferry over there before it spoke: one that does not speak is quoted as an error. */
+  /** Lines of the remote vmferry before its preface: an error quotes them if no preface comes. */
   #held: string[] = [];
   readonly #linesEnded: Promise<void>;
   #rest: Uint8Array = new Uint8Array();
@@ -101,7 +100,7 @@ class SshPipe implements BytePipe {
       stderr: "piped",
     }).spawn();
     this.#writer = this.#child.stdin.getWriter();
-    // What fails to be written is told by the write.
+    // A write that fails throws by itself.
     this.#writer.closed.catch(() => {});
     this.#reader = this.#child.stdout.getReader();
     this.#linesEnded = this.#collect().finally(() => this.#tellHeld());
@@ -143,7 +142,7 @@ class SshPipe implements BytePipe {
     try {
       await this.#writer.write(from);
     } catch {
-      // Why ssh is gone is what the first read finds out.
+      // The first read finds out why ssh ended.
       if (this.#begun) throw await this.#lost();
     }
     return from.length;
@@ -157,7 +156,7 @@ class SshPipe implements BytePipe {
     if (this.#closed) return;
     this.#closed = true;
     this.#writer.close().catch(() => {});
-    // What still comes is let go by, so that the other end can finish.
+    // The remaining bytes are read and dropped, so that the remote program can finish.
     const drain = async () => {
       while (!(await this.#reader.read()).done);
     };
@@ -175,20 +174,19 @@ class SshPipe implements BytePipe {
     }
   }
 
-  /** The connection has gone under a vmferry that spoke. */
+  /** The connection ended after the preface. */
   async #lost(): Promise<Error> {
     const { code } = await this.#child.status;
     await this.#linesEnded;
     const last = code === 255 ? this.#lines.at(-1) : undefined;
     const why = last === undefined ? "" : `: ${last}`;
-    return new TransportError(`The ssh connection to ${this.#options.host} ended${why}`, {
-      failure: "failed",
-    });
+    const message = `The ssh connection to ${this.#options.host} ended${why}`;
+    return new SshError(message, code, { failure: "failed" });
   }
 
-  /** Why no vmferry spoke. */
+  /** Why no preface came. */
   async #explained(error: NoPrefaceError): Promise<Error> {
-    // Something that is no vmferry may go on for ever.
+    // A program that is no vmferry may run for ever.
     this.#writer.close().catch(() => {});
     const timer = setTimeout(() => this.#kill(), END_MS);
     const { code } = await this.#child.status;
@@ -198,39 +196,30 @@ class SshPipe implements BytePipe {
     const lines = this.#lines;
     const words = sshWords({ host, user, port, command, code, lines, said: error.said });
     const failure = code === REFUSED ? "refused" : "failed";
-    return new TransportError(words, { cause: error, failure });
+    return new SshError(words, code, { cause: error, failure });
   }
 
   #tell(line: string): void {
-    // What it says after we have left concerns nobody any more.
+    // After `close` nobody waits for these lines.
     if (!this.#closed) this.#options.onLine(line);
   }
 
   #tellHeld(): void {
     const held = this.#held;
     this.#held = [];
-    // Of one that ended without a word on the pipe, only what to do is left to be told.
-    const told = this.#begun ? held : held.filter((line) => line.startsWith(`${OURS}next: `));
+    // Without a preface the error quotes the reason; only the advice is printed besides.
+    const told = this.#begun ? held : held.filter(isAdvice);
     for (const line of told) this.#tell(line);
   }
 
   async #collect(): Promise<void> {
-    const decoder = new TextDecoder();
-    let line = "";
-    const tell = (text: string) => {
-      const shown = printable(text.trimEnd());
-      if (shown === "") return;
+    for await (const line of linesOf(this.#child.stderr)) {
+      const shown = printable(line.trimEnd());
+      if (shown === "") continue;
       this.#lines.push(shown);
       if (this.#lines.length > KEPT_LINES) this.#lines.shift();
-      if (!this.#begun && shown.startsWith(OURS)) this.#held.push(shown);
+      if (!this.#begun && isOurs(shown)) this.#held.push(shown);
       else this.#tell(shown);
-    };
-    for await (const chunk of this.#child.stderr) {
-      const lines = (line + decoder.decode(chunk, { stream: true })).split("\n");
-      // Whoever never ends a line gets it ended.
-      line = lines.pop()!.slice(-4096);
-      lines.forEach(tell);
     }
-    tell(line);
   }
 }

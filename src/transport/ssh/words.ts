@@ -1,10 +1,12 @@
 /**
- * Why ssh did not come to a vmferry over there, in words that say what to do.
+ * Why ssh did not reach a vmferry, with what to do about it. All decisions on the words of standard error
+ * are here: ssh has one exit code (255) for every failure of its own, and a remote vmferry, which may be
+ * of another version, has nothing but its exit code and its lines.
  *
  * @module
  */
 
-/** How an ssh process ended before the other end spoke. */
+/** How an ssh process ended before the remote program began to speak. */
 export interface SshEnd {
   readonly host: string;
   readonly user: string | undefined;
@@ -15,21 +17,31 @@ export interface SshEnd {
   readonly lines: readonly string[];
   /** What came on its standard output instead of a vmferry, if anything. */
   readonly said: string;
-  /** What was run over there. */
+  /** What ran on the other host. */
   readonly command: string;
 }
 
-/** What went wrong. */
+/** Whether a line of standard error is a vmferry's, and not ssh's or a login's. */
+export function isOurs(line: string): boolean {
+  return line.startsWith("vmferry: ");
+}
+
+/** Whether a line of a vmferry says what to do next. */
+export function isAdvice(line: string): boolean {
+  return line.startsWith("vmferry: next: ");
+}
+
+/** The message for an ssh that ended before the remote program began to speak. */
 export function sshWords({ host, user, port, code, lines, said, command }: SshEnd): string {
   const all = lines.join("\n");
   const last = lines.findLast((line) => line.trim() !== "")?.trim() ?? "";
   if (code === 127 || /command not found|: not found/.test(all)) {
-    return `There is no "${command}" on ${host}: copy vmferry there, or say where it is with ` +
+    return `There is no "${command}" on ${host}: copy vmferry to that host, or give its path with ` +
       `--remote-command PATH (${host} said: ${last})`;
   }
   if (code === 126) return `"${command}" can't be executed on ${host}: ${last}`;
   if (code !== 255) {
-    // A vmferry's last word is where the guest is.
+    // The last line of a vmferry is about the guest; the reason stands before it.
     const told = lines.find((line) => /^vmferry: (destination|source): /.test(line)) ?? last;
     const why = told !== "" ? told : said !== "" ? `it said "${said}"` : "it said nothing";
     return `"${command}" on ${host} ended with ${code}: ${why.replace(/^vmferry: /, "")}`;

@@ -1,15 +1,15 @@
 /**
- * The certificate of a ticket: an Ed25519 key (RFC 8410) in an X.509 version 3 frame (RFC 5280) in
- * which nothing else varies. Whoever knows the public key can so make the trust anchor for it, and
- * needs to be told nothing more.
+ * The certificate of a ticket: an Ed25519 key (RFC 8410) in an X.509 version 3 certificate (RFC 5280)
+ * in which nothing else varies. The public key alone is so enough to make the trust anchor for it.
  *
- * Written here and not taken from a library: there is none without dependencies of its own, and all
- * of it is the few constants below. What checks certificates is rustls.
+ * By hand: every library has dependencies of its own, and all of it is the few constants below. rustls
+ * checks the certificates.
  *
  * @module
  */
+import { encodeBase64 } from "@std/encoding/base64";
 
-/** The name in it. No certificate authority signs a name under `.invalid` (RFC 2606). */
+/** The name in the certificate. No CA signs a name under `.invalid` (RFC 2606). */
 export const TICKET_NAME = "ticket.vmferry.invalid";
 /** Length of an Ed25519 public key, bytes. */
 export const PUBLIC_KEY_LENGTH = 32;
@@ -33,14 +33,14 @@ const ED25519 = der(SEQUENCE, der(OID, Uint8Array.of(0x2b, 0x65, 0x70)));
 const COMMON_NAME = der(OID, Uint8Array.of(0x55, 0x04, 0x03));
 const SUBJECT_ALT_NAME = der(OID, Uint8Array.of(0x55, 0x1d, 0x11));
 
-/** A key made for one ticket and its certificate, PEM. */
+/** The key of one ticket, and its certificate. Key and certificate are PEM, `publicKey` is raw. */
 export interface TicketIdentity {
   readonly publicKey: Uint8Array;
   readonly certificate: string;
   readonly privateKey: string;
 }
 
-/** Makes a fresh key, in memory only. */
+/** Makes a new key, in memory only. */
 export async function makeTicketIdentity(): Promise<TicketIdentity> {
   const pair = await crypto.subtle.generateKey("Ed25519", true, [
     "sign",
@@ -59,7 +59,7 @@ export async function makeTicketIdentity(): Promise<TicketIdentity> {
 
 /** The trust anchor, PEM, that accepts the holder of one key and nobody else. */
 export function ticketAnchor(publicKey: Uint8Array): string {
-  // Nobody looks at the signature of an anchor: that it is trusted is what makes it one.
+  // TLS does not verify the signature of a trust anchor (RFC 5280 section 6.1).
   return pem("CERTIFICATE", certificate(toBeSigned(publicKey), new Uint8Array(64)));
 }
 
@@ -69,7 +69,7 @@ function toBeSigned(publicKey: Uint8Array): Uint8Array<ArrayBuffer> {
     SEQUENCE,
     der(SET, der(SEQUENCE, COMMON_NAME, der(UTF8_STRING, text.encode(TICKET_NAME)))),
   );
-  // From 1970 to the end of time: the ticket's life is the receive's, and clocks may be wrong.
+  // Without an end (RFC 5280 section 4.1.2.5): a ticket ends with its receive, and clocks may be wrong.
   const validity = der(
     SEQUENCE,
     der(UTC_TIME, text.encode("700101000000Z")),
@@ -112,6 +112,6 @@ function der(tag: number, ...parts: readonly Uint8Array[]): Uint8Array<ArrayBuff
 }
 
 function pem(label: string, bytes: Uint8Array): string {
-  const text = btoa(String.fromCharCode(...bytes)).replaceAll(/.{64}/g, "$&\n").trimEnd();
+  const text = encodeBase64(bytes).replaceAll(/.{64}/g, "$&\n").trimEnd();
   return `-----BEGIN ${label}-----\n${text}\n-----END ${label}-----\n`;
 }

@@ -1,21 +1,21 @@
-import { decodeBase64, encodeBase64 } from "@std/encoding/base64";
+import { decodeBase64Url, encodeBase64Url } from "@std/encoding/base64url";
 import { InputError } from "../errors.ts";
 import { PUBLIC_KEY_LENGTH } from "./self_signed.ts";
 
 /** Length of the secret in a ticket, bytes. */
 const SECRET_LENGTH = 16;
-/** How a ticket is written: base64url, 64 characters. */
+/** A ticket as text: base64url (RFC 4648 section 5) of 48 bytes. */
 const TEXT = /^[A-Za-z0-9_-]{64}$/;
 
 /**
- * What lets a source in, and what it knows the receive by: the public key of the receive's
- * certificate, and a secret. It does not show in logs, JSON or errors; only `reveal` tells it.
+ * The public key of a receive's certificate, by which a source knows it, and the secret that lets a source
+ * in. It does not show in logs, JSON or errors: only `reveal` gives the text.
  */
 export class Ticket {
   readonly #publicKey: Uint8Array;
   readonly #secret: Uint8Array;
 
-  /** The ticket of a key, with a fresh secret. */
+  /** The ticket of a key, with a new random secret. */
   static make(publicKey: Uint8Array): Ticket {
     return new Ticket(publicKey, crypto.getRandomValues(new Uint8Array(SECRET_LENGTH)));
   }
@@ -28,7 +28,7 @@ export class Ticket {
           "digits, '-' and '_'",
       );
     }
-    const bytes = decodeBase64(text.replaceAll("-", "+").replaceAll("_", "/"));
+    const bytes = decodeBase64Url(text);
     return new Ticket(bytes.slice(0, PUBLIC_KEY_LENGTH), bytes.slice(PUBLIC_KEY_LENGTH));
   }
 
@@ -45,10 +45,10 @@ export class Ticket {
     return this.#secret;
   }
 
-  /** As it is written down. */
+  /** The ticket as text, secret and all. */
   reveal(): string {
     const bytes = new Uint8Array([...this.#publicKey, ...this.#secret]);
-    return encodeBase64(bytes).replaceAll("+", "-").replaceAll("/", "_");
+    return encodeBase64Url(bytes);
   }
 
   toJSON(): string {

@@ -28,7 +28,7 @@ export const scenario: Scenario = {
 
     context.note("the command is not there");
     await fails(pair.migrateWith(there({ command: "no-such-ferry" })), 1, [
-      /There is no \\"no-such-ferry\\" on 127\.0\.0\.1: copy vmferry there/,
+      /There is no \\"no-such-ferry\\" on 127\.0\.0\.1: copy vmferry to that host/,
     ]);
     context.note("the host key is another one");
     await fails(pair.migrateWith(there({ hosts: "changed_hosts" })), 1, [

@@ -1,0 +1,7 @@
+/**
+ * `@std/streams/text-line-stream` as published on npm, with its types.
+ *
+ * @module
+ */
+// @ts-types="./text_line_stream.d.ts"
+export { TextLineStream } from "npm:deno-std@1.4.0/streams/text_line_stream.js";
