@@ -1,6 +1,6 @@
 import { TextLineStream } from "@std/streams/text-line-stream";
 
-/** Bytes of a line that are kept; a program that never ends a line does not fill the memory. */
+/** Bytes of a line that are kept; a line without an end takes no more. */
 const MAX_LINE = 4096;
 const LF = 0x0a;
 
