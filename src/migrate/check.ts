@@ -1,5 +1,5 @@
 /**
- * What can be known before a migration; changes nothing.
+ * `vmferry check`: finds what would prevent a migration, without changing anything.
  *
  * @module
  */
@@ -36,23 +36,23 @@ import { needsSinglePass, singlePassWarning } from "./guest/single_pass.ts";
 import type { HostAccess } from "./storage/access.ts";
 import { compareStorage } from "./storage/compare.ts";
 
-/** Something that stands in the way. */
+/** Something that prevents the migration. */
 export interface Problem {
   readonly side: Side;
   readonly message: string;
 }
 
-/** What a check found. */
+/** The result of a check. */
 export interface CheckResult {
-  /** What the QEMU that was asked can be in a migration. */
+  /** The role that the inspected QEMU can have in a migration. */
   readonly role: Side;
-  /** The ends that were looked at, with their QEMUs' versions where they told them. */
+  /** The inspected sides, with QEMU's version where the peer reports it. */
   readonly ends: readonly { readonly side: Side; readonly qemuVersion: string | null }[];
-  /** The disks that would go or come. */
+  /** The disks that would be copied. */
   readonly disks: readonly Disk[];
   readonly problems: readonly Problem[];
   readonly warnings: readonly string[];
-  /** Worth knowing; nothing to be done about it. */
+  /** Worth knowing, without anything to do. */
   readonly notes: readonly string[];
   /** How the two machines differ; each is among the problems, warnings or notes too. */
   readonly differences: readonly (Difference & { readonly severity: Severity })[];
@@ -60,15 +60,15 @@ export interface CheckResult {
 
 export interface CheckOptions {
   readonly qmp: QmpClient;
-  /** The disks to take, or where they go; none = every one that can be mirrored. */
+  /** `--disk` of the role; empty: every disk that can be mirrored. */
   readonly disks: readonly DiskChoice[];
   /** Rules of the comparison of both machines whose refusals the user overrides. */
   readonly allow: readonly RuleName[];
-  /** Names of disks that both ends share, and of those that the destination has old copies of. */
+  /** Names of the disks of --shared and of --reuse. */
   readonly shared: readonly string[];
   readonly reuse: readonly string[];
   readonly host: HostAccess;
-  /** Makes a session to the destination, and says where sockets can be; none = only this end is looked at. */
+  /** Makes a session to the destination; `undefined`: only this side is inspected. */
   readonly connect: ((signal: AbortSignal) => Promise<Session>) | undefined;
   readonly socketPath: string;
   readonly clock: Clock;
@@ -77,10 +77,11 @@ export interface CheckOptions {
 }
 
 /**
- * Looks at the QEMU behind `qmp`: as a destination when it waits for a migration and no other
- * destination is named, else as a source; then asks the destination whether it would take it.
+ * Inspects the QEMU of `qmp`: as a destination if it waits for a migration and there is no `connect`, else
+ * as a source. A source with `connect` also asks the destination whether it would accept the guest.
  *
- * @throws {SessionError} when the destination can't be reached or will not have us.
+ * @throws {SessionError} when the destination cannot be reached or rejects the session.
+ * @throws {QmpError | QmpCommandError} when QEMU does not answer.
  */
 export async function checkMigration(options: CheckOptions): Promise<CheckResult> {
   const { qmp, connect } = options;
@@ -161,9 +162,10 @@ function described({ name, sizeBytes, format }: Disk): DiskDescription {
 }
 
 /**
- * Looks at a destination's QEMU before any source is there.
+ * Inspects a destination's QEMU before a source connects.
  *
- * @throws {MigrationError} kind `refused`, when it can't receive or has not the disks that were named.
+ * @throws {MigrationError} kind `refused`, code `destination-not-fit`, when it cannot receive a guest or
+ * lacks a disk of `choices`.
  */
 export async function checkDestination(
   qmp: QmpClient,

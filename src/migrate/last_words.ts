@@ -1,28 +1,37 @@
 /**
- * What a QEMU wrote to its log before it ended, as a quotation in a message. Pure.
+ * The last lines of a QEMU's log, quoted in a message. Pure.
  *
  * @module
  */
 import { printable } from "../io/mod.ts";
 
 /**
- * What QEMU has written to its standard error since the migration began; `undefined` where its log
- * cannot be found or read, or is empty. Never rejects, and answers within a second or two.
+ * Reads what QEMU has written to its standard error since the migration began. Resolves within two
+ * seconds, with `undefined` where the log cannot be found or read, or is empty. Never rejects.
  */
 export type LastWords = () => Promise<string | undefined>;
 
-/** Lines that are quoted: QEMU names the device first and the failure of the whole load last. */
+/** Most lines of a quotation: QEMU names the device first and the failure of the whole load last. */
 const MOST_LINES = 5;
-/** Longest quotation, characters. A session's end carries 1 KiB, with the advice behind it. */
+/** Longest quotation, characters. The end of a session carries 1 KiB, advice included. */
 const LONGEST = 600;
 
 // deno-lint-ignore no-control-regex
 const ANSI = /\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|.)/g;
 
 /**
- * The last lines of a log in one line, without its warnings where it has more than these.
+ * The last lines of a log as one line, without warnings if it has other lines.
  *
- * @returns `undefined` when nothing is in it.
+ * @returns `undefined` for an empty log.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { quoteOf } from "./last_words.ts";
+ *
+ * assertEquals(quoteOf("qemu: warning: x\nqemu: no device\nqemu: load failed\n"),
+ *   "qemu: no device; load failed");
+ * ```
  */
 export function quoteOf(log: string): string | undefined {
   const lines = log.replace(ANSI, "").split(/[\r\n]+/).map((line) =>

@@ -2,10 +2,10 @@ import type { MigrationSettings } from "../qmp/mod.ts";
 import type { Session } from "../tunnel/mod.ts";
 import { DowntimeSteps } from "./progress/downtime_steps.ts";
 
-/** QEMU's own limit for the migration stream when the user sets none: 1 TiB/s, that is none. */
+/** `max-bandwidth` of QEMU's migration stream without --bandwidth: 1 TiB/s, which limits nothing. */
 const NO_LIMIT = 2 ** 40;
 
-/** New limits; what is not named stays. */
+/** New limits; an absent one stays. */
 export interface LimitChange {
   /** Bytes per second; `null` = no limit. */
   readonly bandwidth?: number | null;
@@ -13,14 +13,14 @@ export interface LimitChange {
 }
 
 /**
- * What a migration may take, as it was asked for at the start and may be changed while it runs. One
- * bandwidth holds for everything together: the tunnel keeps to it, whatever QEMU sends into it, and
- * QEMU is told so that it reckons its downtime with it.
+ * The limits of a migration, which `vmferry set` may change while it runs. One bandwidth applies to
+ * everything together: the tunnel enforces it whatever QEMU sends, and QEMU gets it to estimate the
+ * downtime with it.
  */
 export class Limits {
   #bandwidth: number | null;
   #maxDowntimeMs: number;
-  /** None once somebody has said what is to hold while the memory is on its way. */
+  /** `undefined` once the user has changed the downtime while RAM crosses. */
   #steps: DowntimeSteps | undefined = new DowntimeSteps();
   #singlePass = false;
   #session: Pick<Session, "setBandwidth"> | undefined;
@@ -37,28 +37,28 @@ export class Limits {
   }
 
   /**
-   * How long the guest may stand still at the switchover, ms; QEMU is told less at first, and nothing
-   * of it where RAM crosses in a single pass.
+   * Longest downtime at the switchover, ms. QEMU gets a shorter limit at first, and 0 where RAM crosses
+   * in a single pass.
    */
   get maxDowntimeMs(): number {
     return this.#maxDowntimeMs;
   }
 
-  /** Holds a session to the bandwidth, now and whenever it is changed. */
+  /** Applies the bandwidth to a session, now and after each change. */
   holdSession(session: Pick<Session, "setBandwidth">): void {
     this.#session = session;
     if (this.#bandwidth !== null) session.setBandwidth(this.#bandwidth);
   }
 
   /**
-   * RAM is to be sent once, whatever `maxDowntimeMs` is or becomes: with a limit of 0 QEMU pauses the
-   * guest when the first pass has nothing left to send, and never begins a second one while it runs.
+   * Has QEMU send RAM once, whatever `maxDowntimeMs` is: with a limit of 0 it pauses the guest when the
+   * first pass has nothing left to send, and never begins a second pass while the guest runs.
    */
   sendRamOnce(): void {
     this.#singlePass = true;
   }
 
-  /** As QEMU's migration parameters. */
+  /** The limits as QEMU's migration parameters (bytes per second, ms). */
   get parameters(): Record<string, number> {
     return {
       "max-bandwidth": this.#bandwidth ?? NO_LIMIT,
@@ -68,16 +68,20 @@ export class Limits {
     };
   }
 
-  /** Sets them in QEMU, and again whenever they are changed. */
+  /**
+   * Applies the limits to QEMU, now and after each change.
+   *
+   * @throws {QmpError | QmpCommandError} when QEMU does not accept them.
+   */
   async holdRam(settings: Pick<MigrationSettings, "apply">): Promise<void> {
     this.#settings = settings;
     await settings.apply({ parameters: this.parameters });
   }
 
   /**
-   * Changes them at once; resolves when QEMU, where its memory is on the way, has been told too.
+   * Changes the limits at once; resolves when QEMU has accepted them, if RAM crosses already.
    *
-   * @throws {QmpError | QmpCommandError} when QEMU did not take them.
+   * @throws {QmpError | QmpCommandError} when QEMU does not accept them.
    */
   async set(change: LimitChange): Promise<void> {
     if (change.bandwidth !== undefined) {
@@ -92,11 +96,11 @@ export class Limits {
   }
 
   /**
-   * Another round through memory has begun; resolves when QEMU has been told what it comes to.
+   * Call this when another pass over RAM has begun; resolves when QEMU has the downtime limit for it.
    *
-   * @param round 1 for all of memory, 2 for what was changed meanwhile, and so on.
+   * @param round number of the pass: 1 sends all RAM, 2 what the guest changed meanwhile, and so on.
    * @param now ms.
-   * @throws {QmpError | QmpCommandError} when QEMU did not take it.
+   * @throws {QmpError | QmpCommandError} when QEMU does not accept the limit.
    */
   async roundBegan(round: number, now: number): Promise<void> {
     const before = this.parameters["downtime-limit"];

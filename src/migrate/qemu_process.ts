@@ -1,8 +1,8 @@
 import type { QmpClient } from "../qmp/mod.ts";
 
 /**
- * What names the process of a QEMU among those that had the same QMP socket: the id of its first vCPU's thread
- * (`query-cpus-fast`, QEMU 2.12). `null` where it does not tell.
+ * Identifies a QEMU process among those that had the same QMP socket: by the thread id of its first vCPU
+ * (`query-cpus-fast`, QEMU 2.12). `null` where QEMU does not report it. Never rejects.
  */
 export async function qemuProcess(qmp: QmpClient): Promise<string | null> {
   const cpus = await qmp.executeUntyped("query-cpus-fast").catch(() => undefined);

@@ -1,13 +1,13 @@
 /**
- * Migration settings of QEMU's that somebody may have left and that would break a migration of ours or
- * change its result: the guest's RAM crosses as one pre-copy stream of all of it, and nothing else does.
- * Both ends set these values for the crossing and put back what was there before. docs/qemu.md has the
- * whole list, with those that are left alone.
+ * Migration settings of QEMU that an earlier user may have left, and that would break this migration or
+ * change its result. vmferry sends the guest's RAM as one pre-copy stream, and nothing else in it. Both
+ * sides set these values during the migration and restore the earlier ones. docs/qemu.md has the whole
+ * list, with the settings that stay as they are.
  *
  * @module
  */
 
-/** Capabilities; those that a QEMU does not have are left out. */
+/** Migration capabilities; a QEMU without one of them keeps it out. */
 export const ONE_STREAM: Readonly<Record<string, boolean>> = {
   // More than one connection, or another format.
   "multifd": false,
@@ -15,29 +15,29 @@ export const ONE_STREAM: Readonly<Record<string, boolean>> = {
   "mapped-ram": false,
   "zero-copy-send": false,
   "compress": false,
-  // Less than all of the RAM, or disks and bitmaps in it as well: a destination's QEMU whose nodes have
-  // other names ends at the first bitmap.
+  // Less than all RAM, or disks and bitmaps too: a destination's QEMU with other node names ends at the
+  // first bitmap.
   "x-ignore-shared": false,
   "block": false,
   "dirty-bitmaps": false,
-  // The source announces post-copy, and a destination without the capability ends. RAM that was sent is
-  // given back to the host, so that a guest could not be resumed here.
+  // The source announces post-copy, and a destination without the capability ends. release-ram frees RAM
+  // that was sent, so the guest could not resume at the source.
   "postcopy-ram": false,
   "postcopy-blocktime": false,
   "release-ram": false,
-  // The source waits for a word that only a destination with this capability sends: RAM goes round for ever.
+  // The source waits for a message that only a destination with this capability sends, and never ends.
   "switchover-ack": false,
-  // Something else than a guest that moves.
+  // Not a migration of a running guest.
   "background-snapshot": false,
   "x-colo": false,
 };
 
-/** Parameters, as {@link ONE_STREAM}. */
+/** Migration parameters, as {@link ONE_STREAM}. */
 export const PLAIN: Readonly<Record<string, number | string>> = {
-  // No TLS of QEMU's own inside the tunnel.
+  // No TLS by QEMU inside the tunnel.
   "tls-creds": "",
-  // No guest that is left in its memory.
+  // No cpr mode, in which the guest's RAM stays on its host.
   "mode": "normal",
-  // QEMU compares what is left with this instead of what it measures: 1 never ends, a large one ends too early.
+  // Overrides QEMU's measured bandwidth: with a low value the migration never ends, with a high one too early.
   "avail-switchover-bandwidth": 0,
 };

@@ -1,22 +1,22 @@
 import type { Session } from "../tunnel/mod.ts";
 
-/** What carries the migration, as far as waits go by it: a session, or what outlives several. */
+/** The part of a session that renews waits; also of a connection that outlives several sessions. */
 export type Carrier = Pick<Session, "progress" | "patienceMs">;
 
-/** How a wait is ended. */
+/** When a wait ends. */
 export interface Patience {
   /** How long there may be no progress, ms. */
   readonly stallMs: number;
-  /** Grows with every byte of the session that is acknowledged or comes. */
+  /** A number that grows with every byte that is received or acknowledged. */
   readonly progress: () => number;
 }
 
 /**
- * The end of a wait for what crosses the connection: its own time, and as long on top as the connection may
- * be away, both counted anew with every acknowledged byte. So no wait ends a migration before the grace
- * does, and none goes on where nothing comes any more.
+ * The end of a wait for data that crosses the connection: `ownMs` plus the time that the connection may be
+ * lost for, counted anew after every acknowledged byte. So no wait ends a migration before --grace does,
+ * and none lasts longer without progress.
  *
- * @param ownMs how long the wait may be where the connection is there, ms.
+ * @param ownMs how long the wait may be while the connection is up, ms.
  */
 export function patience(ownMs: number, carrier: () => Carrier | undefined): Patience {
   return {

@@ -1,37 +1,51 @@
 import { type Clock, DeadlineError, type Logger, messageOf, withDeadline } from "../io/mod.ts";
 import { QmpClosedError } from "../qmp/mod.ts";
 
-/** How long one step of undoing may take, ms: QEMU can be busy, a disk slow. */
+/** How long one undo step may take, ms: QEMU can be busy, a disk slow. */
 export const STEP_MS = 30_000;
-/** How long all of them may take together, ms; those that begin later have {@link LEAST_MS} each. */
+/** How long all steps may take together, ms; steps that begin later have {@link LEAST_MS} each. */
 const ALL_MS = 60_000;
 const LEAST_MS = 5_000;
 
-/** What a step of undoing is given beside its work. */
+/** Options of an undo step. */
 export interface StepOptions {
-  /** How long it may take, ms. */
+  /** How long it may take, ms; {@link STEP_MS} by default. */
   readonly ms?: number;
-  /** It is not about this host's QEMU: nothing here can finish it later. */
+  /** It concerns the other host: no later command on this host can finish it. */
   readonly elsewhere?: boolean;
 }
 
-/** One thing that was done, and how to take it back. */
+/** Something that was done, and how to undo it. */
 interface Step extends StepOptions {
   readonly what: string;
   readonly undo: () => Promise<unknown>;
 }
 
-/** What could not be taken back, in words. */
+/** The steps that could not be undone, as text. */
 export interface Left {
-  /** In this host's QEMU, or of ours on this host: the next command for that QEMU finishes it. */
+  /** On this host: the next command for the same QEMU finishes it. */
   readonly here: string[];
   /** On the other host. */
   readonly elsewhere: string[];
 }
 
 /**
- * What was done so far, taken back in reverse order. A step that fails or hangs does not keep the
- * others from being taken back.
+ * Undoes what was done so far, in reverse order. A step that fails or hangs does not prevent the others.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { silentLogger, systemClock } from "../io/mod.ts";
+ * import { UndoList } from "./undo.ts";
+ *
+ * const undone: string[] = [];
+ * const list = new UndoList(systemClock, silentLogger);
+ * list.add("the export", () => Promise.resolve(undone.push("export")));
+ * list.add("the mirror", () => Promise.reject(new Error("QEMU is busy")));
+ * const { here } = await list.run();
+ * assertEquals(undone, ["export"]);
+ * assertEquals(here, ["the mirror (QEMU is busy)"]);
+ * ```
  */
 export class UndoList {
   readonly #clock: Clock;
@@ -43,15 +57,15 @@ export class UndoList {
     this.#log = log;
   }
 
-  /** Remembers how to take back what is about to be done or was just done. */
+  /** Registers how to undo an action; call it before the action, so that an interrupted one is undone too. */
   add(what: string, undo: () => Promise<unknown>, options: StepOptions = {}): void {
     this.#steps.push({ what, undo, ...options });
   }
 
   /**
-   * Takes everything back, last first.
+   * Undoes everything, last step first. Never rejects.
    *
-   * @returns what could not be taken back.
+   * @returns the steps that could not be undone.
    */
   async run(): Promise<Left> {
     const left: Left = { here: [], elsewhere: [] };
@@ -64,7 +78,7 @@ export class UndoList {
         const leftMs = Math.max(LEAST_MS, until - this.#clock.now());
         await withDeadline(this.#clock, Math.min(ms, leftMs), `undoing: ${what}`, undo());
       } catch (error) {
-        // With QEMU gone, so is what was made in it; that it went is told elsewhere.
+        // What was made in QEMU is gone with it; its end is reported elsewhere.
         const gone = error instanceof QmpClosedError;
         const why = error instanceof DeadlineError ? "not done in time" : messageOf(error);
         if (!gone && elsewhere) left.elsewhere.push(why);
@@ -76,7 +90,7 @@ export class UndoList {
   }
 }
 
-/** What was left on this side, for people, with what finishes it. */
+/** A message about the steps that could not be undone on this side, with the command that finishes them. */
 export function leftHere(side: "source" | "destination", left: readonly string[]): string[] {
   if (left.length === 0) return [];
   const command = side === "source" ? "migrate" : "receive";

@@ -10,13 +10,13 @@ import { SessionError } from "../../src/tunnel/mod.ts";
 
 const timeout = (side: Side) => adviceOn(new MigrationError("failed", "timeout", side, "x")).join();
 
-Deno.test("who waited for a source is told of what there is to do here, and of no guest", () => {
+Deno.test("the advice after a wait for a source is about this host, not about a guest", () => {
   assertEquals(/pause|bandwidth|guest/.test(timeout("destination")), false);
   assertEquals(/vmferry migrate/.test(timeout("destination")), true);
   assertEquals(/migrate --timeout.*pause/.test(timeout("source")), true);
 });
 
-Deno.test("where nobody answers, whether a receive is there is asked; where somebody did, it is not", () => {
+Deno.test("only an unanswered connection is advised to check that receive runs", () => {
   const steps = (unanswered: boolean) => {
     const error = new SessionError("unreachable", "x", { unanswered });
     return adviceOn(asMigrationError(error, "source"));
@@ -31,7 +31,7 @@ Deno.test("where nobody answers, whether a receive is there is asked; where some
   assertEquals(adviceOn(worded), steps(true));
 });
 
-Deno.test("once memory had begun to cross, a new QEMU and what its disks hold are told of", () => {
+Deno.test("once RAM has begun to cross, the advice is a new QEMU and --reuse", () => {
   const began = (code: ErrorCode) =>
     adviceOn(new MigrationError("failed", code, "source", "x"), true).join("; ");
   for (const code of ["timeout", "destination-qemu-gone"] as const) {

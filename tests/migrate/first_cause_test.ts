@@ -9,7 +9,7 @@ import { ManualClock, settle } from "../support/manual_clock.ts";
 
 const failed = (code: ErrorCode) => new MigrationError("failed", code, "source", code);
 
-Deno.test("the first reason counts", async () => {
+Deno.test("the first cause of a failure is the one that is reported", async () => {
   const cause = new FirstCause(new ManualClock());
   cause.take(failed("timeout"));
   cause.take(failed("disk-full"));
@@ -17,7 +17,7 @@ Deno.test("the first reason counts", async () => {
   assertEquals(await cause.settle(new Error("whatever followed")), cause.signal.reason);
 });
 
-Deno.test("what may be a symptom waits a moment for what was behind it", async () => {
+Deno.test("a possible symptom is reported only if no cause follows within a moment", async () => {
   for (
     const symptom of [
       ...[failed("disk-write-failed"), failed("ram-failed"), new QmpClosedError("gone", "by-qemu")],

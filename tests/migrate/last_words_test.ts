@@ -5,25 +5,25 @@ import { notLoaded } from "../../src/migrate/destination/failure.ts";
 import { QmpClosedError } from "../../src/qmp/mod.ts";
 import { quoteOf } from "../../src/migrate/last_words.ts";
 
-Deno.test("a log is quoted by its last lines, the program's name once, without colours", () => {
+Deno.test("a quotation has the log's last lines, the program's name once, and no colours", () => {
   const log = "qemu: \x1b[1mFailed to load x\x1b[0m\r\nqemu: load of migration failed: Invalid\n\n";
   assertEquals(quoteOf(log), "qemu: Failed to load x; load of migration failed: Invalid");
   assertEquals(quoteOf(" \n"), undefined);
 });
 
-Deno.test("warnings of a log are quoted only where it has nothing else", () => {
+Deno.test("a log's warnings are quoted only if it has no other lines", () => {
   const warning = "qemu: warning: host doesn't support requested feature";
   assertEquals(quoteOf(warning), warning);
   assertEquals(quoteOf(`qemu: Assertion failed\n${warning}`), "qemu: Assertion failed");
 });
 
-Deno.test("a quotation is one line of bounded length, whatever the log holds", () => {
+Deno.test("a quotation is one printable line of bounded length for any log", () => {
   const quote = quoteOf("\x00\x1b[2J\u202e" + "x".repeat(100_000) + "\ny".repeat(1000))!;
   assert(quote.length <= 601, String(quote.length));
   assert(!/[\p{Cc}\u202e]/u.test(quote));
 });
 
-Deno.test("whose QEMU is quoted is not sent to its log", () => {
+Deno.test("a message that quotes QEMU's log does not advise to read it", () => {
   const cause = new QmpClosedError("QEMU closed its QMP connection (has QEMU exited?)", "by-qemu");
   for (const side of ["source", "destination"] as const) {
     const bare = qemuGone(side, cause);
@@ -37,7 +37,7 @@ Deno.test("whose QEMU is quoted is not sent to its log", () => {
   assertEquals(shutDown.message, 'QEMU shut down (host-signal): "qemu: signal 15"');
 });
 
-Deno.test("a guest that was not loaded is explained by QMP's error and by the log", () => {
+Deno.test("the message about a guest that was not loaded has QMP's error and QEMU's log", () => {
   const message = (log?: string) => notLoaded(new Error("Invalid argument"), log).message;
   assertEquals(message(), "The guest could not be loaded: Invalid argument");
   assertEquals(

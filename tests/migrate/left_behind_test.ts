@@ -16,14 +16,14 @@ const SOURCE = firstSourceRecord({ qmp: "/run/q", destination: "tcp://h:1" });
 const DESTINATION = firstRecord({ migration: "m", qmp: "/run/q", listen: "tcp://h:1" });
 const LEFT = ["the mirror jobs (not done in time)"];
 
-Deno.test("a record of a version that did not write down what is left is read as nothing left", () => {
+Deno.test("a record without `left`, of an older version, means that nothing is left", () => {
   for (const record of [SOURCE, DESTINATION]) {
     const { left: _left, qemu: _qemu, ...old } = record;
     assertEquals(parseRecord(JSON.parse(JSON.stringify(old))), record);
   }
 });
 
-Deno.test("only a migration that is over is finished unasked, never one that was handed over", () => {
+Deno.test("the next run undoes the rest of an ended migration only, never of one that was handed over", () => {
   const states: SourceState[] = [
     ...["prepare", "mirror", "ram", "switchover", "handover", "done", "undone", "unknown"] as const,
   ];
@@ -42,7 +42,7 @@ Deno.test("only a migration that is over is finished unasked, never one that was
   assertEquals(isLeft({ ...SOURCE, state: "undone" }), false, "nothing is left");
 });
 
-/** What a QEMU with nothing of ours in it says, whose first vCPU has this thread. */
+/** A QEMU without anything of vmferry's, whose first vCPU has this thread id. */
 async function factsOf(record: SourceRecord, thread: number) {
   const [ours, theirs] = memoryPipe();
   const qemu = new FakeQemu(theirs, {
@@ -60,7 +60,7 @@ async function factsOf(record: SourceRecord, thread: number) {
   }
 }
 
-Deno.test("settings that are left belong to the same QEMU process alone", async () => {
+Deno.test("leftover settings are restored only in the same QEMU process", async () => {
   const record: SourceRecord = { ...SOURCE, state: "undone", left: LEFT, qemu: "77" };
   assertEquals((await factsOf(record, 77))?.status, "running");
   assertEquals(await factsOf(record, 78), undefined, "another one with the same socket");

@@ -6,7 +6,7 @@ import { memoryPipe } from "../support/memory_pipe.ts";
 
 const MiB = 1024 * 1024;
 
-Deno.test("limits hold for what is there and for what comes later", async () => {
+Deno.test("limits apply to the present session and QEMU, and to later ones", async () => {
   const limits = new Limits(null, 300);
   const rates: number[] = [];
   const told: unknown[] = [];
@@ -27,7 +27,7 @@ Deno.test("limits hold for what is there and for what comes later", async () => 
   assertEquals([limits.bandwidth, limits.maxDowntimeMs], [null, 900]);
 });
 
-Deno.test("QEMU is given a short downtime at first, and twice as much with each round that was not enough", async () => {
+Deno.test("QEMU's downtime limit begins short and doubles with each pass that was not enough", async () => {
   const told: number[] = [];
   const settings = {
     apply: ({ parameters }: WantedSettings) =>
@@ -40,7 +40,7 @@ Deno.test("QEMU is given a short downtime at first, and twice as much with each 
   assertEquals(limits.maxDowntimeMs, 300, "what is told is what was asked for");
 });
 
-Deno.test("rounds that are over before QEMU has reckoned with a longer downtime are not counted", async () => {
+Deno.test("a pass that ends before QEMU has used the last downtime limit does not raise it", async () => {
   const limits = new Limits(null, 300);
   const at: number[] = [];
   for (let ms = 0; ms <= 300; ms += 30) {
@@ -50,7 +50,7 @@ Deno.test("rounds that are over before QEMU has reckoned with a longer downtime 
   assertEquals(at, [10, 20, 20, 20, 20, 40, 40, 40, 40, 80, 80]);
 });
 
-Deno.test("a downtime that is asked for while memory crosses holds at once, as does one below the first", async () => {
+Deno.test("a downtime that is set while RAM crosses applies at once, and so does one below the first limit", async () => {
   const told: unknown[] = [];
   const settings = { apply: (wanted: unknown) => Promise.resolve(void told.push(wanted)) };
   const limits = new Limits(null, 5);
@@ -64,7 +64,7 @@ Deno.test("a downtime that is asked for while memory crosses holds at once, as d
   );
 });
 
-Deno.test("RAM that is to be sent once is given no downtime, whatever is asked for or how long it takes", async () => {
+Deno.test("a single pass keeps the downtime limit 0, whatever is set and however long it takes", async () => {
   const told: unknown[] = [];
   const settings = { apply: (wanted: unknown) => Promise.resolve(void told.push(wanted)) };
   const limits = new Limits(null, 300);
@@ -77,7 +77,7 @@ Deno.test("RAM that is to be sent once is given no downtime, whatever is asked f
   assertEquals(limits.maxDowntimeMs, 2000);
 });
 
-Deno.test("QEMU's settings go back to what they were, also those first changed on the way, and stay so", async () => {
+Deno.test("every changed setting of QEMU is restored once, also one that was changed during the migration", async () => {
   const [ours, theirs] = memoryPipe();
   const parameters: Record<string, unknown> = { "max-bandwidth": 1000, "downtime-limit": 300 };
   const qemu = new FakeQemu(theirs, {
@@ -96,7 +96,7 @@ Deno.test("QEMU's settings go back to what they were, also those first changed o
   assertEquals(parameters, { "max-bandwidth": 500, "downtime-limit": 700 });
   const asked = () => qemu.received.filter(({ command }) => command.startsWith("query-m")).length;
   assertEquals(asked(), 2, "nothing is asked once it is known what was");
-  // Asked for at the same moment: whatever comes first, what was there before has the last word.
+  // Both at the same moment: in either order the earlier values are restored last.
   await Promise.all([
     limits.set({ bandwidth: 9 }),
     settings.restore(),

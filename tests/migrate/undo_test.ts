@@ -3,7 +3,7 @@ import { silentLogger } from "../../src/io/mod.ts";
 import { UndoList } from "../../src/migrate/undo.ts";
 import { ManualClock } from "../support/manual_clock.ts";
 
-Deno.test("what was done is taken back last first; a step that fails or hangs keeps no other", async () => {
+Deno.test("steps are undone last first, and a step that fails or hangs does not prevent the others", async () => {
   const clock = new ManualClock();
   const undo = new UndoList(clock, silentLogger);
   const done: string[] = [];
@@ -27,7 +27,7 @@ Deno.test("what was done is taken back last first; a step that fails or hangs ke
   assertEquals(clock.armed, 0);
 });
 
-Deno.test("undoing is over after a minute and 5 s for each step that began later", async () => {
+Deno.test("undoing ends after a minute plus 5 s for each later step", async () => {
   const clock = new ManualClock();
   const undo = new UndoList(clock, silentLogger);
   for (let i = 0; i < 5; i++) undo.add(`step ${i}`, () => new Promise(() => {}));

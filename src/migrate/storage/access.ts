@@ -2,12 +2,12 @@ import type { BytePipe, Clock, Logger } from "../../io/mod.ts";
 import type { QmpClient } from "../../qmp/mod.ts";
 import type { DescribeHost } from "./host_facts.ts";
 
-/** What looking at storage takes of the host. */
+/** What a look at a QEMU's storage needs from the host. */
 export interface HostAccess {
   readonly describeHost: DescribeHost;
   readonly connectUnix: (path: string) => Promise<BytePipe>;
   readonly connectTcp: (host: string, port: number) => Promise<BytePipe>;
-  /** Tolerates that there is no such file. */
+  /** Tolerates a missing file. */
   readonly removeFile: (path: string) => Promise<void>;
 }
 
@@ -17,14 +17,14 @@ export interface RunDir {
   path(name: string): string;
 }
 
-/** What looking at an end's storage takes. */
+/** What a look at a QEMU's storage needs. */
 export interface StorageAccess extends HostAccess {
   readonly qmp: QmpClient;
-  /** Where QEMU's NBD server may listen for a while. */
+  /** UNIX socket for QEMU's NBD server, which listens only during the comparison. */
   readonly socketPath: string;
   readonly clock: Clock;
   readonly log: Logger;
 }
 
-/** The name of that socket in a run's directory. */
+/** File name of that socket in the run directory. */
 export const COMPARE_SOCKET = "compare.sock";

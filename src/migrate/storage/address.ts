@@ -1,22 +1,22 @@
 /**
- * Where a node of QEMU's block layer has its bytes, in one form however it was given to QEMU: as a path, a
- * URL or options. Pure.
+ * The address of the storage of a node in QEMU's block layer, in one form whether QEMU got a path, a URL
+ * or options. Pure.
  *
  * @module
  */
 import type { BlockNode } from "../../qmp/mod.ts";
 
-/** Where a node that stands on no other has its bytes. */
+/** The address of a node that has no node below it. */
 export interface StorageAddress {
-  /** As a user knows it, without passwords. */
+  /** For messages, without passwords. */
   readonly text: string;
-  /** What it is on the network; several where a cluster has several servers. */
+  /** Its names on the network; several where a cluster has several servers. */
   readonly network: readonly NetworkName[];
   /** A file, device or socket of the host, as a path. */
   readonly path?: string;
-  /** What is asked for behind the socket at `path`: an export's name. */
+  /** The export behind the socket at `path`, as `nbd/NAME`. */
   readonly behind?: string;
-  /** An NBD server that can be spoken with. */
+  /** The NBD server, where vmferry can speak with it. */
   readonly nbd?: NbdServer;
 }
 
@@ -26,17 +26,31 @@ export interface NbdServer {
   readonly exportName: string;
 }
 
-/** A name that means the same storage wherever `server` is the same host. */
+/** A name that means the same storage on every host for which `server` is the same host. */
 export interface NetworkName {
   readonly key: string;
   /** Host name or address, in lower case. */
   readonly server: string;
 }
 
-/** Options by their names with dots, as QEMU's command line has them. */
+/** Options by their dotted names, as on QEMU's command line. */
 type Options = ReadonlyMap<string, string>;
 
-/** The address of a node that stands on no other; `undefined` where its driver is none that has one. */
+/**
+ * The address of a node that has no node below it. Reads `filename` of `query-named-block-nodes`, which
+ * is a path, a URL or `json:` with options (QEMU 2.10 and later).
+ *
+ * @returns `undefined` where the driver has no storage or the file name says nothing about it.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { addressOf } from "./address.ts";
+ *
+ * const node = { name: "d0", driver: "nbd", filename: "nbd://nas/vm1", readOnly: false, children: [] };
+ * assertEquals(addressOf(node)?.text, "nbd://nas:10809/vm1");
+ * ```
+ */
 export function addressOf({ driver, filename }: BlockNode): StorageAddress | undefined {
   const options = optionsOf(filename);
   switch (driver) {
@@ -75,7 +89,7 @@ export function addressOf({ driver, filename }: BlockNode): StorageAddress | und
   }
 }
 
-/** The options in a `json:` file name; none where it is something else. */
+/** The options in a `json:` file name; `undefined` for another file name or broken JSON. */
 export function jsonOf(filename: string): Readonly<Record<string, unknown>> | undefined {
   if (!filename.startsWith("json:")) return undefined;
   try {
@@ -157,14 +171,14 @@ function glusterAddress(options: Options, filename: string): StorageAddress | un
   });
 }
 
-/** Storage of a cluster, which each of its servers gives. */
+/** Storage of a cluster, which is reached by each of its servers. */
 function clusterAddress(
   scheme: string,
-  folders: readonly (string | undefined)[],
+  parents: readonly (string | undefined)[],
   rest: { readonly options: Options; readonly last: string | undefined; readonly port: string },
 ): StorageAddress | undefined {
-  if (rest.last === undefined || folders[0] === undefined) return undefined;
-  const path = [...folders.filter((f) => f !== undefined), rest.last].join("/");
+  if (rest.last === undefined || parents[0] === undefined) return undefined;
+  const path = [...parents.filter((f) => f !== undefined), rest.last].join("/");
   const servers = [...rest.options].filter(([name]) => /^server\.\d+\.host$/.test(name));
   return {
     text: `${scheme}:${path}`,
@@ -193,7 +207,7 @@ function portOf(options: Options, name: string): string | undefined {
   return options.get(name);
 }
 
-/** URL knows hosts and ports of a few schemes only, so that of any other is read as http's. */
+/** The class URL parses hosts and ports of a few schemes only, so others are parsed as http. */
 function urlOf(text: string): URL | undefined {
   const match = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/is.exec(text);
   if (!match) return undefined;

@@ -1,5 +1,5 @@
 /**
- * A disk's nodes, from what the guest sees down to the storage. Pure.
+ * A disk's block nodes, from the node that the guest sees down to the storage. Pure.
  *
  * @module
  */
@@ -7,21 +7,21 @@ import type { BlockGraph, BlockNode } from "../../qmp/mod.ts";
 
 /** A node of a disk's chain. */
 export interface ChainNode extends BlockNode {
-  /** A mirror to the disk writes to it: it stands on no backing file's side. */
+  /** A mirror to the disk writes to this node: it is not below a backing file. */
   readonly written: boolean;
-  /** It stands on no other node: its bytes are storage's. */
+  /** It has no node below it: it is storage. */
   readonly isStorage: boolean;
 }
 
-/** Drivers that hand everything on to the node that they stand on. */
+/** Drivers that pass all requests to the node below. */
 const FILTERS = ["throttle", "copy-on-read", "compress", "preallocate", "blkdebug"];
 
-/** It hands everything on to the node that it stands on. */
+/** Whether a node passes all requests to the node below. */
 export function isFilter({ driver }: BlockNode): boolean {
   return FILTERS.includes(driver);
 }
 
-/** All nodes below `root` and itself, each once, the guest's end first. */
+/** The node `root` and all nodes below it, each once, from the top down. */
 export function chainOf(graph: BlockGraph, root: string): ChainNode[] {
   const found = new Map<string, ChainNode>();
   const visit = (name: string, written: boolean) => {
@@ -35,7 +35,7 @@ export function chainOf(graph: BlockGraph, root: string): ChainNode[] {
   return [...found.values()];
 }
 
-/** The node with the image's format: `root`, or what stands below the filters on it. */
+/** The node of the image's format: `root`, or the first node below the filters at the top. */
 export function formatNode(graph: BlockGraph, root: string): BlockNode | undefined {
   let node = graph.get(root);
   for (let depth = 0; node && isFilter(node) && depth < 64; depth++) {
@@ -46,7 +46,7 @@ export function formatNode(graph: BlockGraph, root: string): BlockNode | undefin
   return node;
 }
 
-/** Whether the guest sees the storage byte by byte: a raw image without an offset of its own. */
+/** Whether a node maps its storage byte by byte: a raw image without an offset. */
 export function isPlain(node: BlockNode): boolean {
   return node.children.length === 0 ||
     (node.driver === "raw" && !node.filename.startsWith("json:"));

@@ -7,50 +7,55 @@ import type { StorageAccess } from "./access.ts";
 import { identifyDisks } from "./identify.ts";
 import { nodesOfSource } from "./readable.ts";
 import { findSame, wordsOf } from "./same.ts";
-import { BLOCK_BYTES, hashBlocks, takeSample } from "./sample.ts";
+import { BLOCK_BYTES, hashBlocks, type Random, takeSample } from "./sample.ts";
 import { canExportOwn, TemporaryExports } from "./temporary_exports.ts";
 import { FEWEST, isWorthAnotherLook, judge, type Match } from "./verdict.ts";
 
-/** How long the reading at this end may take, ms. */
+/** How long the source may take to read its samples, ms. */
 const READ_MS = 20_000;
-/** Samples in one call, at most. */
+/** Most samples in one call. */
 const IN_A_CALL = 64;
-/** How often blocks that differ are looked at again. */
+/** How often both sides read different blocks again. */
 const LOOKS = 2;
 
 export interface CompareOptions {
   readonly access: StorageAccess;
   readonly peer: DestinationPeer;
-  /** All disks of the guest; those that stay have storage, too. */
+  /** All disks of the guest; disks that are not copied have storage, too. */
   readonly disks: readonly Disk[];
-  /** Those that are to be copied. */
+  /** The disks that are to be copied. */
   readonly copied: readonly DiskDescription[];
-  /** Those that both ends share, by the user's word. */
+  /** The disks of --shared. */
   readonly shared: readonly DiskDescription[];
-  /** Names of those that the destination has old copies of, by the user's word. */
+  /** Names of the disks of --reuse. */
   readonly reuse: readonly string[];
+  /** Picks the blocks of a sample; `Math.random` by default. */
+  readonly random?: Random;
   readonly signal: AbortSignal;
 }
 
-/** What a comparison came to; a sentence each. */
+/** The result of a comparison, a message each. */
 export interface Compared {
   readonly problems: readonly string[];
   readonly warnings: readonly string[];
 }
 
-/** A sample and where it is from, to look at it again. */
+/** A sample and the reader of its disk, to read blocks again. */
 interface Taken {
   readonly sample: BlockSample;
   readonly reader: NbdReader;
 }
 
 const OLD_PEER =
-  "the destination's vmferry is too old to compare the storage of both ends: make sure yourself " +
+  "the destination's vmferry is too old to compare the storage of both hosts. Make sure " +
   "that no disk of the destination is on storage of the source";
 
 /**
- * Finds out, before anything is written, whether a disk of the destination is storage of the source: by what
- * both ends call it, and by what it holds. Changes nothing, and leaves nothing behind.
+ * Finds out, before anything is written, whether a disk of the destination is storage of the source: by its
+ * names on both hosts, and by its data. Changes nothing and removes all that it makes in QEMU.
+ *
+ * @returns problems that must prevent the migration, and warnings where the data was not compared.
+ * @throws {RpcError} code `refused`, when the destination does not take the disks; the signal's reason.
  */
 export async function compareStorage(options: CompareOptions): Promise<Compared> {
   const { access, peer, copied, shared, signal } = options;
@@ -134,9 +139,9 @@ async function findMatches(
   return matches;
 }
 
-/** Blocks of each disk, the guest's view and the storage below; disks that can't be read are warned of. */
+/** Samples of each disk, of the guest's view and of the storage below; a disk that cannot be read is a warning. */
 async function takeSamples(
-  { access, signal }: CompareOptions,
+  { access, signal, random = Math.random }: CompareOptions,
   own: readonly Disk[],
   exports: TemporaryExports,
   warnings: string[],
@@ -146,7 +151,7 @@ async function takeSamples(
   const opened: { disk: string; reader: NbdReader }[] = [];
   for (const disk of own) {
     const nodes = nodesOfSource(graph, disk.nodeName, { ownNodes });
-    let why = nodes.length === 0 ? "its storage can't be opened a second time" : undefined;
+    let why = nodes.length === 0 ? "its storage cannot be opened a second time" : undefined;
     for (const node of nodes) {
       signal.throwIfAborted();
       try {
@@ -155,13 +160,13 @@ async function takeSamples(
         why = messageOf(error);
       }
     }
-    // One that could be read in one way was read.
+    // One readable node is enough for a disk.
     if (why !== undefined && !opened.some((o) => o.disk === disk.name)) {
       warnings.push(notCompared(`disk ${disk.name} of the source: ${why}`));
     }
   }
   const taking = opened.map(async ({ disk, reader }): Promise<Taken> => {
-    const { offsets, hashes } = await takeSample(reader, Math.random);
+    const { offsets, hashes } = await takeSample(reader, random);
     const sample = { disk, blockBytes: BLOCK_BYTES, offsets: [...offsets], hashes: [...hashes] };
     return { sample, reader };
   });
@@ -170,7 +175,7 @@ async function takeSamples(
   return taken.filter(({ sample }) => sample.offsets.length >= FEWEST);
 }
 
-/** Offsets of the blocks that still differ when both ends have read them again. */
+/** Offsets of the blocks that still differ when both sides have read them again. */
 async function lookAgain(
   { peer, copied, shared, signal }: CompareOptions,
   { disk, sample, reader, differing }: Taken & { disk: string; differing: readonly number[] },
@@ -191,6 +196,6 @@ async function lookAgain(
 }
 
 function notCompared(why: string): string {
-  return `what the disks hold was not compared (${why}): make sure that no disk of the destination is on ` +
+  return `the data of the disks was not compared (${why}). Make sure that no disk of the destination is on ` +
     "storage of the source under another name";
 }

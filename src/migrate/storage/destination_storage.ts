@@ -9,9 +9,9 @@ import { nodesOfDestination } from "./readable.ts";
 import { equalBlocks } from "./sample.ts";
 import { canExportOwn, TemporaryExports } from "./temporary_exports.ts";
 
-/** How long the reading for one comparison may take, ms. */
+/** How long the destination may take to read for one comparison, ms. */
 const READ_MS = 20_000;
-/** Up to so many pairs of a sample and something to read, every sample is looked for on every disk. */
+/** With more pairs of a sample and a readable node, each sample is compared with its own disk only. */
 const MOST_PAIRS = 1024;
 
 interface Readable {
@@ -19,24 +19,24 @@ interface Readable {
   readonly reader: NbdReader;
 }
 
-/** A destination's answers about the storage of its disks. One comparison at a time. */
+/** Answers `describeDisks` and `compareBlocks` at the destination. One comparison at a time. */
 export class DestinationStorage {
   readonly #access: StorageAccess;
   readonly #choices: readonly DiskChoice[];
   #comparing: Promise<void> = Promise.resolve();
 
-  /** @param choices `--disk` as given. */
+  /** @param choices the destination's `--disk`. */
   constructor(access: StorageAccess, choices: readonly DiskChoice[]) {
     this.#access = access;
     this.#choices = choices;
   }
 
-  /** Resolves when nothing of a comparison is in QEMU any more. */
+  /** Resolves when QEMU has no exports or nodes of a comparison. Never rejects. */
   get idle(): Promise<void> {
     return this.#comparing;
   }
 
-  /** Says what the storage of these disks is called. */
+  /** The names of the storage of these disks, for RPC `describeDisks`. */
   async describe({ disks }: Params<"describeDisks">): Promise<Result<"describeDisks">> {
     const { qmp, describeHost } = this.#access;
     const locals = await this.#localsOf(disks);
@@ -55,7 +55,7 @@ export class DestinationStorage {
     };
   }
 
-  /** Looks for the blocks of these samples on the disks. */
+  /** Finds which blocks of the samples the destination's disks have, for RPC `compareBlocks`. */
   async compare(params: Params<"compareBlocks">): Promise<Result<"compareBlocks">> {
     const comparing = this.#comparing.then(() => this.#compare(params));
     this.#comparing = comparing.then(() => {}, () => {});
@@ -73,7 +73,7 @@ export class DestinationStorage {
     const readables: Readable[] = [];
     for (const { disk, local } of locals) {
       const nodes = nodesOfDestination(graph, local.nodeName, { ownNodes });
-      let why = nodes.length === 0 ? "its storage can't be opened a second time" : undefined;
+      let why = nodes.length === 0 ? "its storage cannot be opened a second time" : undefined;
       for (const node of nodes) {
         try {
           readables.push({ disk, reader: await exports.open(node) });
@@ -81,7 +81,7 @@ export class DestinationStorage {
           why = messageOf(error);
         }
       }
-      // One that could be read in one way was read.
+      // One readable node is enough for a disk.
       if (why !== undefined && !readables.some((r) => r.disk === disk)) notRead.push({ disk, why });
     }
     const isWide = samples.length * readables.length > MOST_PAIRS;
@@ -101,7 +101,7 @@ export class DestinationStorage {
     return { matches, notRead };
   }
 
-  /** The disks that those of the source go to, as far as there are any. */
+  /** The destination's disks of these disks of the source; disks without a counterpart are left out. */
   async #localsOf(disks: readonly DiskDescription[]): Promise<{ disk: string; local: Disk }[]> {
     const all = await listDisks(this.#access.qmp);
     const { pairs } = matchDisks(disks, all, this.#choices);

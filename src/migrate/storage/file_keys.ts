@@ -1,36 +1,40 @@
 /**
- * Names that storage has on its host, from what the host says of it. Pure.
+ * The names of a file or device on its host, from the host's own facts. Pure.
  *
  * @module
  */
 import type { BlockFacts, FileFacts } from "./host_facts.ts";
 
-/** What a piece of storage is called. Two with a key in common are one. */
+/** A name of storage. Two nodes with a key in common are the same storage. */
 export interface StorageKey {
   readonly key: string;
-  /** The host that it is a name on; `null`: everywhere. */
+  /** The host on which the name is valid; `null`: on every host. */
   readonly scope: string | null;
 }
 
-/** Its own names, and those of what it is a part of. */
+/** The names of a file or device, and those of the devices that it is a part of. */
 export interface StorageKeys {
   readonly keys: readonly StorageKey[];
   readonly beneath: readonly StorageKey[];
 }
 
-/** File systems whose files have the same number on every host that has them. */
+/** File systems whose files have the same inode number on every host that mounts them. */
 const SHARED = /^(nfs4?|cifs|smb3|ceph|fuse\.glusterfs|lustre|beegfs|gpfs)$/;
 
 /**
- * World-wide names that are unique by their making. Those that software makes up (t10 of QEMU's own disks,
+ * World-wide names that are unique by construction. Names that software makes up (t10 of QEMU's own disks,
  * its NVMe) are the same on many hosts.
  */
 const WORLD_WIDE = /^(naa|eui|uuid)\.[0-9a-f-]*[1-9a-f]|^nvme\.(?!1b36-)/i;
 
-/** Multipath devices and their paths are one storage; others only stand on something. */
+/** A multipath device and its paths are the same storage; other devices are only parts of one. */
 const MULTIPATH = /^mpath-/;
 
-/** The names of a file or device on the host with this boot id. */
+/**
+ * The names of a file or device.
+ *
+ * @param bootId of its host; empty where unknown, which leaves out the names that are valid on one host.
+ */
 export function fileKeys(file: FileFacts, bootId: string): StorageKeys {
   if (file.block) return blockKeys(file.block, bootId);
   const keys = local(`inode ${file.device} ${file.inode}`, bootId);

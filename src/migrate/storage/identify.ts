@@ -6,18 +6,24 @@ import { fileKeys, type StorageKeys } from "./file_keys.ts";
 import { qemuProcess } from "../qemu_process.ts";
 import type { DescribeHost, HostFacts } from "./host_facts.ts";
 
-/** A disk's root node, and what is known of it and of all below it. */
+/** A disk's root node, and the names of its storage. */
 export interface DiskStorage {
   readonly root: string;
   readonly nodes: readonly StorageNode[];
 }
 
-/** Keys of a node that go to the other end, at most; one of a multipath device has a few. */
+/** Most keys of a node that cross to the peer; a node on a multipath device has a few. */
 const MAX_KEYS = 64;
-/** Nodes of a disk, at most: QEMU itself gives up a chain long before. */
+/** Most nodes of a disk; QEMU itself fails with a much shorter chain. */
 const MAX_NODES = 256;
 
-/** Says of each disk, by its root node, what its storage is called. */
+/**
+ * Names the storage of each disk.
+ *
+ * @param roots names of the disks' root nodes.
+ * @returns the disks in the order of `roots`.
+ * @throws {QmpError | QmpCommandError} when QEMU does not answer.
+ */
 export async function identifyDisks(
   qmp: QmpClient,
   roots: readonly string[],
@@ -41,8 +47,8 @@ export async function identifyDisks(
 }
 
 /**
- * QEMU resolves a relative path against its own directory, which /proc has. Where that is not vmferry's to
- * read, or no longer the one that QEMU had (`-daemonize`), nothing is there and the content decides.
+ * Resolves relative paths against the working directory of QEMU's process (/proc/PID/cwd). If vmferry may
+ * not read it, or QEMU has changed it (`-daemonize`), no file is found and the disks' data decides.
  */
 async function findableFromHere(
   qmp: QmpClient,
@@ -75,7 +81,7 @@ function describeNode(
   };
 }
 
-/** What a piece of storage is called, by its address and by what the host says of it. Pure. */
+/** The names of storage, from its address and the host's facts. Pure. */
 export function keysOf(
   address: StorageAddress,
   paths: readonly string[],
@@ -89,7 +95,7 @@ export function keysOf(
     : found.keys.map(({ key, scope }) => ({ key: `${behind} at ${key}`, scope }));
   for (const { key, server } of address.network) {
     const own = isLoopback(server) || host.addresses.includes(server);
-    // An address of the host itself is another host's elsewhere.
+    // An address of this host may belong to another host elsewhere, so it is no name there.
     if (!own) keys.push({ key, scope: null });
     else if (host.bootId !== "") {
       keys.push({

@@ -1,11 +1,11 @@
 /**
- * How the disks of each end are read for a comparison. Pure.
+ * How the disks of each side are read for a comparison. Pure.
  *
- * Both QEMUs have their disks open for a guest, and nothing may be done to those nodes. At the destination an
- * export would make an inactive node active: locks would be taken, qcow2 might write to its header, and what
- * was cached would stay when the guest comes. At the source QEMU 7.2.22 as Debian has it ends, and the guest with
- * it, when a client leaves an export of a disk that has an iothread, as a vmferry that is killed does. So storage is
- * opened a second time, read-only, without locks, past the host's caches where that can be.
+ * Both QEMUs have their disks open for a guest, and these nodes must not be touched. At the destination an
+ * export would activate an inactive node: QEMU would take locks, qcow2 might write its header, and cached
+ * data would be stale when the guest arrives. At the source, QEMU 7.2.22 of Debian and its guest end when
+ * a client disconnects from an export of a disk with an iothread, as a killed vmferry does. So the storage
+ * is opened a second time: read-only, without locks, and past the host's caches where possible.
  *
  * @module
  */
@@ -19,13 +19,13 @@ type Options = Readonly<Record<string, unknown>>;
 /** How a disk is read. */
 export interface ReadableOptions {
   /**
-   * Whether QEMU's own nodes of servers may be exported; QEMU does not open those twice. Where they may not, an NBD
-   * server is asked itself.
+   * Whether QEMU's own nodes of network storage may be exported; that storage is never opened twice. If
+   * not, vmferry connects to an NBD server itself.
    */
   readonly ownNodes: boolean;
 }
 
-/** A source's disk: what the guest sees, and every piece of storage below it. */
+/** The nodes to read of a source's disk: the guest's view, and all storage below it. */
 export function nodesOfSource(
   graph: BlockGraph,
   root: string,
@@ -35,8 +35,8 @@ export function nodesOfSource(
 }
 
 /**
- * A destination's disk: the storage that would be written to, and what a guest would see of it. A backing file
- * is not written to, and left out.
+ * The nodes to read of a destination's disk: the storage that a mirror would write to, and the guest's view
+ * of it. Backing files are left out, because no mirror writes to them.
  */
 export function nodesOfDestination(
   graph: BlockGraph,
@@ -50,19 +50,19 @@ interface View extends ReadableOptions {
   readonly backing: boolean;
 }
 
-/** Past the host's caches, which not every file system can, and through them. */
+/** First past the host's caches, which not every file system allows, then through them. */
 const WAYS = [{ cache: { direct: true } }, {}];
 
 /**
- * Drivers that have neither locks nor caches to mind. A server may take one client alone: to wait for a second
- * connection would stop QEMU.
+ * Drivers of network storage, which need no care for locks and caches. A server may accept only one client:
+ * a second connection could block QEMU.
  */
 const SERVERS = ["nbd", "ssh", "http", "https", "ftp", "ftps"];
 
 /** Drivers that open a file by its name. */
 const FILES = ["file", "host_device", "host_cdrom"];
 
-/** Formats that a backing file can be left out of. */
+/** Formats that QEMU can open without their backing file. */
 const BACKED = ["qcow2", "qed"];
 
 function nodesOf(graph: BlockGraph, root: string, view: View): NodeToRead[] {
@@ -84,9 +84,9 @@ function nodesOf(graph: BlockGraph, root: string, view: View): NodeToRead[] {
 }
 
 /**
- * Adds what opens a node and all below it once more.
+ * Appends to `nodes` the options that open a node and all nodes below it once more.
  *
- * @returns the name that it has then; `undefined` where that is not known.
+ * @returns the new node's name; `undefined` where the options are not known.
  */
 function reopen(
   graph: BlockGraph,

@@ -1,18 +1,18 @@
 /**
- * Whether storage of one end is storage of the other, by what it is called. Pure.
+ * Whether both sides use the same storage, from its names. Pure.
  *
  * @module
  */
 import type { StorageNode } from "../../rpc/mod.ts";
 import type { StorageKey } from "./file_keys.ts";
 
-/** A disk of an end with its chain. */
+/** A disk and its chain of nodes. */
 export interface NamedChain {
   readonly name: string;
   readonly nodes: readonly StorageNode[];
 }
 
-/** A node of the source's that a destination's disk would overwrite. */
+/** A node of the source that a copy to a destination's disk would overwrite. */
 export interface Same {
   /** The source's disk. */
   readonly source: string;
@@ -23,8 +23,10 @@ export interface Same {
 }
 
 /**
- * Finds every destination's disk that stands on storage of the source: on any node of any of its disks. The
- * destination's backing files are left out: nothing is written there. One for each pair of disks.
+ * Finds each destination's disk that is on storage of the source, on any node of any of its disks. The
+ * destination's backing files are left out: no mirror writes to them.
+ *
+ * @returns at most one finding for each pair of disks.
  */
 export function findSame(
   source: readonly NamedChain[],
@@ -45,7 +47,20 @@ export function findSame(
   return found;
 }
 
-/** Two nodes are the same storage, or one is a part of the other. */
+/**
+ * Whether two nodes are the same storage, or one is a part of the other.
+ *
+ * @example
+ * ```ts
+ * import { assert } from "@std/assert";
+ * import { isSame } from "./same.ts";
+ *
+ * const disk = { node: "d", driver: "host_device", address: "/dev/sdb", written: true };
+ * const key = { key: "wwid naa.6001405123", scope: null };
+ * const volume = { ...disk, node: "v", address: "/dev/vg/lv", keys: [], beneath: [key] };
+ * assert(isSame({ ...disk, keys: [key], beneath: [] }, volume));
+ * ```
+ */
 export function isSame(a: StorageNode, b: StorageNode): boolean {
   return haveCommon(a.keys, b.keys) || haveCommon(a.keys, b.beneath) ||
     haveCommon(a.beneath, b.keys);
@@ -55,17 +70,17 @@ function haveCommon(a: readonly StorageKey[], b: readonly StorageKey[]): boolean
   return a.some((x) => b.some((y) => x.key === y.key && meet(x.scope, y.scope)));
 }
 
-/** A name that is one on a host counts there; an end to which it is no own address may mean that host. */
+/** A name of one host matches on that host, and a name without a host may mean any. */
 function meet(a: string | null, b: string | null): boolean {
   return a === null || b === null || a === b;
 }
 
-/** The finding in words: what it is, what was expected, what to do. */
+/** The message for a finding. */
 export function wordsOf({ source, sourceNode, destination, destinationNode }: Same): string {
   const at = ({ node, driver, address }: StorageNode) => `node ${node}, ${address || driver}`;
   return `disk ${destination} (${at(destinationNode)}) is storage of the source's disk ${source} ` +
     `(${
       at(sourceNode)
     }). Copying would destroy the disk that the guest runs from. Give the destination ` +
-    `another disk, or add --shared ${destination} where both ends use one storage`;
+    `another disk; if both hosts share the storage, add --shared ${destination}`;
 }

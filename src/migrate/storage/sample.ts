@@ -1,44 +1,64 @@
 /**
- * Blocks of a disk that tell it from another: picked at random from its data, known by their hashes.
+ * Samples that tell one disk from another: hashes of blocks picked at random from its data.
  *
  * @module
  */
 import type { Extent } from "../../nbd/mod.ts";
 
-/** Bytes of a block. */
+/** Size of a block, bytes. */
 export const BLOCK_BYTES = 4096;
-/** Blocks of a sample, at most. */
+/** Most blocks of a sample. */
 const WANTED = 64;
-/** Blocks that are read for it, at most: of a disk that is allocated and mostly empty. */
+/** Most blocks that are read for a sample, such as from a disk that is allocated and mostly empty. */
 const MOST_READS = 768;
-/** Stretches of a disk that are asked for their data; how long one is at most, bytes. */
+/** Number of windows of a disk that are searched for data, and the largest size of one, bytes. */
 const WINDOWS = 64;
 const WINDOW_BYTES = 1 << 30;
-/** Stretches that are asked for where the first ones have no data. */
+/** Number of windows that are searched where the first ones have no data. */
 const MOST_WINDOWS = 4096;
-/** Requests under way. */
+/** Most requests in flight. */
 const AT_ONCE = 16;
-/** How far from a block with data another one is looked for, blocks. */
+/** How far from a block with data the next one is picked, blocks. */
 const NEAR = 256;
 
-/** What a sample is taken from. */
+/** A disk to take a sample of; offsets and lengths in bytes. */
 export interface BlockSource {
   readonly sizeBytes: number;
   read(offset: number, length: number): Promise<Uint8Array>;
   extents(offset: number, length: number): Promise<Extent[]>;
 }
 
-/** Blocks in no order, with their hashes. */
+/** Blocks in no particular order, with their hashes. */
 export interface Sample {
-  /** Bytes. */
+  /** Bytes from the start of the disk; multiples of {@link BLOCK_BYTES}. */
   readonly offsets: readonly number[];
+  /** The first 16 bytes of SHA-256, in hex; one for each offset. */
   readonly hashes: readonly string[];
 }
 
 /** A number from 0 to below 1. */
 export type Random = () => number;
 
-/** Takes a sample: blocks that are not all zeroes, no two of them alike. */
+/**
+ * Takes a sample of up to 64 blocks: none is all zeroes, and no two are equal.
+ *
+ * @param random picks the blocks.
+ * @throws whatever `source` throws.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { BLOCK_BYTES, takeSample } from "./sample.ts";
+ *
+ * const disk = new Uint8Array(4 * BLOCK_BYTES).fill(7, 0, BLOCK_BYTES);
+ * const { offsets } = await takeSample({
+ *   sizeBytes: disk.length,
+ *   read: (offset, length) => Promise.resolve(disk.slice(offset, offset + length)),
+ *   extents: (offset, length) => Promise.resolve([{ offset, length, isData: true }]),
+ * }, Math.random);
+ * assertEquals(offsets, [0]);
+ * ```
+ */
 export async function takeSample(source: BlockSource, random: Random): Promise<Sample> {
   const extents = await dataExtents(source, random);
   const blocks = new BlockPicker(extents, Math.floor(source.sizeBytes / BLOCK_BYTES), random);
@@ -55,7 +75,7 @@ export async function takeSample(source: BlockSource, random: Random): Promise<S
   return { offsets: [...found.values()], hashes: [...found.keys()] };
 }
 
-/** Hashes of the blocks at these offsets; `undefined` for one of zeroes alone or beyond the end. */
+/** Hashes of the blocks at these offsets; `undefined` for a block of zeroes or past the end. */
 export async function hashBlocks(
   source: BlockSource,
   offsets: readonly number[],
@@ -68,8 +88,8 @@ export async function hashBlocks(
 }
 
 /**
- * Which blocks of a sample a disk has, by their indexes. One that has none of the first few is another disk:
- * the others are not read.
+ * The indexes of the sample's blocks that a disk has at the same offsets. A disk that has none of the first
+ * few is another disk, and the rest is not read.
  */
 export async function equalBlocks(source: BlockSource, sample: Sample): Promise<number[]> {
   const equal: number[] = [];
@@ -84,10 +104,10 @@ export async function equalBlocks(source: BlockSource, sample: Sample): Promise<
   return equal;
 }
 
-/** Blocks after which a disk without any of them is taken for another one. */
+/** Number of blocks after which a disk that has none of them counts as another disk. */
 const FIRST = 8;
 
-/** Where the data is, as far as a bounded number of questions finds it. */
+/** Extents with data, found by a bounded number of requests. */
 async function dataExtents(source: BlockSource, random: Random): Promise<Extent[]> {
   const { sizeBytes } = source;
   const stride = Math.max(Math.ceil(sizeBytes / WINDOWS), BLOCK_BYTES);
@@ -95,7 +115,7 @@ async function dataExtents(source: BlockSource, random: Random): Promise<Extent[
   for (let at = 0; at < sizeBytes; at += stride) {
     const whole = Math.min(stride, sizeBytes - at);
     const length = Math.min(whole, WINDOW_BYTES);
-    // A disk's first blocks are the likeliest ones to be in use.
+    // The first blocks of a disk are the most likely to be in use.
     const shift = at === 0 ? 0 : Math.floor(random() * (whole - length));
     windows.push([at + shift, length]);
   }
@@ -116,7 +136,7 @@ async function dataIn(
   return found.flat().filter((extent) => extent.isData);
 }
 
-/** Picks blocks of the data, none twice: every stretch of it first, then by chance, then near what was found. */
+/** Picks blocks of the data, none twice: the first block, then at random, then near blocks with data. */
 class BlockPicker {
   readonly #extents: readonly Extent[];
   readonly #ends: readonly number[];
@@ -133,7 +153,7 @@ class BlockPicker {
     this.#random = random;
   }
 
-  /** Offsets of up to `count` blocks, given those that have turned out to hold something. */
+  /** Offsets of up to `count` blocks; `found` has the offsets of blocks that were not zeroes. */
   next(count: number, found: readonly number[]): number[] {
     const picked: number[] = [];
     const isFirst = this.#rounds++ === 0;
@@ -168,7 +188,7 @@ async function hashOf(block: Uint8Array): Promise<string> {
   return [...digest.subarray(0, 16)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** The results in order; a few are worked on at once. */
+/** Runs `work` on a few items at a time; the results are in order. */
 async function eachOf<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
   const results: R[] = [];
   let next = 0;

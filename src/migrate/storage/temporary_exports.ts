@@ -5,28 +5,28 @@ import { type NbdExport, removeExports } from "../disks/nbd_exports.ts";
 import type { StorageAccess } from "./access.ts";
 import type { NbdServer } from "./address.ts";
 
-/** Begins the names of all that is made for a comparison, so that the next run finds what a killed one left. */
+/** Prefix of all names of a comparison: by it the next run finds what a killed one left in QEMU. */
 export const PREFIX = "vmferry-compare-";
 
-/** How long one export may take to be opened, ms. */
+/** How long an export may take to open, ms. */
 const OPEN_MS = 5_000;
-/** How often a node is asked to go that its export has not let go of yet, and how often, ms. */
+/** Tries to remove a node that its export still uses, and the time between them, ms. */
 const GO_TRIES = 50;
 const GO_MS = 20;
 
-/** A node to read: one that QEMU has, or one to be opened beside it, or a server to be asked in its place. */
+/** A node to read: a node of QEMU's, or nodes to open beside it, or an NBD server to connect to instead. */
 export interface NodeToRead {
   readonly server?: NbdServer;
-  /** A node that QEMU has. */
+  /** Name of a node that QEMU has. */
   readonly node?: string;
   /**
-   * Options of nodes to open, each on those before it, the last one to be read. Their node names are chosen
-   * here: `$0` stands for the first one's, and so on. Where the first list does not work, the next is tried.
+   * Lists of options for `blockdev-add`: a node may refer to the earlier ones of its list as `$0`, `$1`
+   * and so on, and the last one is read. If QEMU rejects the first list, the next one is tried.
    */
   readonly open?: readonly (readonly Readonly<Record<string, unknown>>[])[];
 }
 
-/** Read-only exports of some of QEMU's nodes on a private socket, for as long as this lives. */
+/** Read-only exports of QEMU's nodes on a private UNIX socket, until disposal. */
 export class TemporaryExports implements AsyncDisposable {
   readonly #access: StorageAccess;
   readonly #nodes: string[] = [];
@@ -35,9 +35,9 @@ export class TemporaryExports implements AsyncDisposable {
   readonly #nonce = crypto.randomUUID().slice(0, 8);
 
   /**
-   * Starts QEMU's NBD server.
+   * Starts QEMU's NBD server, after removing what a killed run left.
    *
-   * @throws {QmpCommandError} when it does not start: somebody else uses it, or QEMU may not make the socket.
+   * @throws {QmpCommandError} when it does not start: it runs already, or QEMU may not create the socket.
    */
   static async start(access: StorageAccess): Promise<TemporaryExports> {
     const { qmp, log, socketPath } = access;
@@ -55,9 +55,10 @@ export class TemporaryExports implements AsyncDisposable {
   }
 
   /**
-   * Opens a node for reading. What it took is taken back when this is disposed.
+   * Opens a node for reading. The disposal removes all that this made in QEMU.
    *
-   * @throws {Error} when QEMU can't.
+   * @throws {QmpCommandError} when QEMU rejects the node or its export.
+   * @throws {DeadlineError} when the NBD server does not answer within 5 s.
    */
   async open(what: NodeToRead): Promise<NbdReader> {
     const { qmp, connectUnix, socketPath } = this.#access;
@@ -83,7 +84,7 @@ export class TemporaryExports implements AsyncDisposable {
 
   async #read(pipe: BytePipe, exportName: string): Promise<NbdReader> {
     this.#pipes.push(pipe);
-    // Whatever comes of it, the export goes first, see removeExports.
+    // Even after an error the export is removed before its client disconnects, see removeExports.
     const opening = NbdReader.open(keptOpen(pipe), exportName);
     return await withDeadline(this.#access.clock, OPEN_MS, `NBD export "${exportName}"`, opening);
   }
@@ -112,16 +113,16 @@ export class TemporaryExports implements AsyncDisposable {
     throw refused;
   }
 
-  /** Takes everything back. Never throws: what QEMU keeps is found by its name later. */
+  /** Removes everything from QEMU. Never rejects: the next run finds the rest by its name. */
   async [Symbol.asyncDispose](): Promise<void> {
     const { qmp, clock, log, socketPath, removeFile } = this.#access;
-    // Exports go before their clients leave, see removeExports.
+    // Exports are removed before their clients disconnect, see removeExports.
     const cut = () => {
       for (const pipe of this.#pipes) pipe.close();
       return Promise.resolve();
     };
     await removeExports(qmp, this.#exports, { cut, clock, log }).catch((error) => {
-      log.log("warning", `the exports for the comparison are left in QEMU: ${messageOf(error)}`);
+      log.log("warning", `QEMU keeps the exports of the comparison: ${messageOf(error)}`);
     });
     await cut();
     for (const name of this.#nodes.reverse()) await removeNode(this.#access, name);
@@ -130,14 +131,18 @@ export class TemporaryExports implements AsyncDisposable {
 }
 
 /**
- * Whether a node that a guest's disk stands on can be exported. QEMU 7.2.22 as Debian has it fails an assertion
- * when a client leaves an export of a disk with an iothread, as a process that is killed does; 10.0 and 11.1 do not.
+ * Whether the node of a guest's disk can be exported. QEMU 7.2.22 of Debian fails an assertion when a client
+ * disconnects from an export of a disk with an iothread, as a killed process does; 10.0 and 11.1 do not.
  */
 export async function canExportOwn(qmp: QmpClient): Promise<boolean> {
   return qmp.atLeast(10, 0) || (await qmp.execute("query-iothreads", {})).length === 0;
 }
 
-/** Removes what a process that was killed has left in QEMU of a comparison. */
+/**
+ * Removes exports and nodes that a killed process left in QEMU.
+ *
+ * @throws {Error} when QEMU keeps an export.
+ */
 export async function removeLeft(
   qmp: QmpClient,
   options: Pick<StorageAccess, "clock"> & { readonly log: Logger },
@@ -152,7 +157,7 @@ export async function removeLeft(
     await removeExports(qmp, left, { ...options, cut: () => Promise.resolve() });
   }
   const names = nodes.map((node) => node["node-name"]).filter((name) => name.startsWith(PREFIX));
-  // What stands on another one was made after it.
+  // QEMU lists the newest node first, so each node comes before the nodes below it.
   for (const name of names) await removeNode({ qmp, ...options }, name);
 }
 
@@ -169,13 +174,13 @@ async function removeNode(
         await delay(clock, GO_MS);
         continue;
       }
-      log.log("warning", `node ${name} is left in QEMU: ${messageOf(error)}`);
+      log.log("warning", `QEMU keeps node ${name}: ${messageOf(error)}`);
       return;
     }
   }
 }
 
-/** A pipe that whoever reads it can't close. */
+/** A pipe that its reader cannot close. */
 function keptOpen(pipe: BytePipe): BytePipe {
   return {
     read: (into) => pipe.read(into),

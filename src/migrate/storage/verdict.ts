@@ -1,55 +1,68 @@
 /**
- * What follows from what both ends hold. Pure.
+ * The verdict on two disks from their common blocks. Pure.
  *
  * @module
  */
 
-/** A sample of the source's, and how much of it a disk of the destination holds. */
+/** A sample of a source's disk, and how many of its blocks a destination's disk has. */
 export interface Match {
   /** The source's disk. */
   readonly source: string;
   /** The destination's, by the source's name for it. */
   readonly destination: string;
-  /** Blocks. */
+  /** Number of equal blocks. */
   readonly equal: number;
+  /** Number of blocks of the sample. */
   readonly total: number;
 }
 
 /**
- * Fewer blocks than these say nothing. One is enough: a disk that only has a partition table is lost as any
- * other where both ends have one storage, and a fresh image at the destination has no such block.
+ * Samples with fewer blocks are inconclusive. One block is enough: on common storage a disk with nothing but a
+ * partition table would be lost too, and a new image at the destination has no such block.
  */
 export const FEWEST = 1;
 
 /**
- * Share of the blocks that tells a copy. Not all of them: the guest writes meanwhile, and what it has written
- * may stand in a cache of the source's host.
+ * Share of equal blocks from which on a disk counts as a copy. Not all: the guest writes meanwhile, and its
+ * writes may still be in a cache of the source's host.
  */
 const SHARE = 0.9;
 
-/** Share from which on it is worth to look once more at the blocks that differ. */
+/** Share of equal blocks from which on the different blocks are read once more. */
 const AGAIN = 0.25;
 
-/** The disk holds what the source's disk holds. */
+/**
+ * Whether the destination's disk has the data of the source's disk.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { holds } from "./verdict.ts";
+ *
+ * assertEquals(holds({ equal: 58, total: 64 }), true);
+ * assertEquals(holds({ equal: 12, total: 64 }), false);
+ * ```
+ */
 export function holds({ equal, total }: Pick<Match, "equal" | "total">): boolean {
   return total >= FEWEST && equal >= total * SHARE;
 }
 
-/** The blocks that differ may have been written in between. */
+/** Whether the guest may have written the different blocks between both reads. */
 export function isWorthAnotherLook({ equal, total }: Pick<Match, "equal" | "total">): boolean {
   return total >= FEWEST && equal < total && equal >= total * AGAIN;
 }
 
+/** What is known about the destination's disks beside their data; names of the source's disks. */
 export interface Known {
-  /** Disks that the user calls old copies. */
+  /** Disks of --reuse. */
   readonly reuse: readonly string[];
-  /** Disks that the user calls shared. */
+  /** Disks of --shared. */
   readonly shared: readonly string[];
-  /** Disks that were copied to already since their QEMU runs: what stood there before is gone. */
+  /** Disks that were overwritten since their QEMU started: their earlier data is gone already. */
   readonly overwritten: readonly string[];
 }
 
-/** What stands in the way, and what is worth a warning; a sentence each. */
+/** Problems that must prevent the migration, and warnings; a message each. */
 export function judge(
   matches: readonly Match[],
   { reuse, shared, overwritten }: Known,
@@ -62,16 +75,16 @@ export function judge(
     const best = own.toSorted((a, b) => b.equal / b.total - a.equal / a.total)[0];
     if (!best || best.total < FEWEST || holds(best)) return [];
     return [
-      `disk ${disk} was given with --shared, but the destination's holds only ${best.equal} of ` +
-      `${best.total} blocks of the source's. Make sure that both ends have the same storage: it is not copied`,
+      `shared disk ${disk} differs: the destination's has only ${best.equal} of ` +
+      `${best.total} blocks of the source's. Make sure that both hosts use the same storage: it is not copied`,
     ];
   });
   return { problems: [...new Set(problems)], warnings };
 }
 
 function sentence({ source, destination, equal, total }: Match): string {
-  return `disk ${destination} holds what the source's disk ${source} holds: ${equal} of ${total} blocks ` +
-    "picked at random are the same. Expected storage that is not the source's. Add " +
-    `--reuse ${destination} if it is an old copy to be overwritten, or --shared ${destination} where both ` +
-    "ends use one storage";
+  return `disk ${destination} has the data of the source's disk ${source}: ${equal} of ${total} blocks ` +
+    "picked at random are the same. Expected storage that is not the source's. If it is an old copy " +
+    `to be overwritten, add --reuse ${destination}; if both hosts share the storage, add --shared ` +
+    destination;
 }

@@ -42,7 +42,7 @@ interface Answers {
   readonly stepMs?: number;
 }
 
-/** What becomes of a guest in these states, and how many `cont` QEMU got, by a clock that a test moves. */
+/** The outcome for a guest in these states, and how many `cont` QEMU got, by a clock that a test moves. */
 async function over(
   seconds: number,
   { states, pausedByUs = true, cont, stepMs = 100 }: Answers,

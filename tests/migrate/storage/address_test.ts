@@ -5,7 +5,7 @@ const at = (driver: string, filename: string) =>
   addressOf({ name: "n", driver, filename, readOnly: false, children: [] });
 const keys = (driver: string, filename: string) => at(driver, filename)?.network.map((n) => n.key);
 
-Deno.test("an NBD export has one name, as a URL and as options", () => {
+Deno.test("an NBD export has the same name as a URL and as options", () => {
   const name = ["nbd://nas:10809/vm1"];
   assertEquals(keys("nbd", "nbd://NAS:10809/vm1"), name);
   assertEquals(keys("nbd", "nbd://nas/vm1"), name);
@@ -18,7 +18,7 @@ Deno.test("an NBD export has one name, as a URL and as options", () => {
   assertEquals(keys("nbd", "nbd://nas:10810/vm1"), ["nbd://nas:10810/vm1"]);
 });
 
-Deno.test("an NBD server's UNIX socket is a path, with the export behind it", () => {
+Deno.test("an NBD export on a UNIX socket is named by the socket's path and the export", () => {
   for (const url of ["nbd+unix:///vm1?socket=/run/x", "nbd+unix://vm1?socket=/run/x"]) {
     const address = at("nbd", url);
     assertEquals([address?.path, address?.network], ["/run/x", []]);
@@ -29,18 +29,18 @@ Deno.test("an NBD server's UNIX socket is a path, with the export behind it", ()
   assertEquals([at("nbd", json)?.path, at("nbd", json)?.behind], ["/run/x", "nbd/vm1"]);
 });
 
-Deno.test("a Ceph image is named by each of its servers, and by none where none is told", () => {
+Deno.test("a Ceph image is named by each of its servers, and has no name without one", () => {
   const image = '"pool":"vms","namespace":"a","image":"vm1"';
   const servers = '"server":[{"host":"mon1","port":"6789"},{"host":"mon2","port":"6789"}]';
   assertEquals(keys("rbd", `json:{"driver":"rbd",${image},${servers}}`), [
     "rbd://mon1/vms/a/vm1",
     "rbd://mon2/vms/a/vm1",
   ]);
-  // Pools and images have the same names in many clusters.
+  // Many clusters use the same names for pools and images.
   assertEquals(keys("rbd", `json:{"driver":"rbd",${image}}`), []);
 });
 
-Deno.test("an iSCSI LUN has one name, as a URL and as options, whoever logs in", () => {
+Deno.test("an iSCSI LUN has the same name as a URL and as options, for any user", () => {
   const name = ["iscsi://10.0.0.1:3260/iqn.2001-04.com.example:disks/3"];
   assertEquals(keys("iscsi", "iscsi://10.0.0.1/iqn.2001-04.com.example:disks/3"), name);
   assertEquals(
@@ -58,7 +58,7 @@ Deno.test("files of NFS, ssh, Gluster and HTTP servers are named by server and p
   assertEquals(at("https", "https://me:secret@nas/1.raw")?.text, "https://nas/1.raw");
 });
 
-Deno.test("a file is its path, and a node without storage of its own is none", () => {
+Deno.test("a file is named by its path, and a node without storage has no address", () => {
   assertEquals(at("file", "/vm/1.raw")?.path, "/vm/1.raw");
   assertEquals(
     at("host_device", 'json:{"driver":"host_device","filename":"/dev/sdb"}')?.path,

@@ -32,7 +32,7 @@ const OVERLAY = graphOf(
   "pb file /vm/base.raw",
 );
 
-Deno.test("a chain goes down to the storage, and only what a mirror writes to counts as written", () => {
+Deno.test("a chain ends at the storage, and only nodes that a mirror writes to count as written", () => {
   const chain = chainOf(OVERLAY, "top").map((n) => [n.name, n.written, n.isStorage].join());
   assertEquals(chain.sort(), [
     "b,false,false",
@@ -48,13 +48,13 @@ const OWN = { ownNodes: true };
 const plain = (filename: string) => ({ driver: "file", filename, locking: "off" });
 const direct = (filename: string) => ({ ...plain(filename), cache: { direct: true } });
 
-Deno.test("a file is opened beside QEMU's own node, past the caches where that can be", () => {
+Deno.test("a file is opened a second time, past the host's caches where possible", () => {
   const expected = [{ open: [[direct("/vm/a.raw")], [plain("/vm/a.raw")]] }];
   assertEquals(nodesOfSource(RAW, "d0", OWN), expected);
   assertEquals(nodesOfDestination(RAW, "d0", OWN), expected);
 });
 
-Deno.test("a source is read as its guest sees it, and at every storage below", () => {
+Deno.test("a source's disk is read as its guest sees it and at all storage below", () => {
   const views = nodesOfSource(OVERLAY, "top", OWN);
   assertEquals(views.map(({ open }) => open![1]!.at(-1)), [
     { driver: "qcow2", file: "$0", "data-file": "$1", backing: "$3" },
@@ -68,7 +68,7 @@ Deno.test("a source is read as its guest sees it, and at every storage below", (
   }]);
 });
 
-Deno.test("a destination's backing file is not written to, and left out", () => {
+Deno.test("a destination's backing file is left out", () => {
   const views = nodesOfDestination(OVERLAY, "top", OWN);
   assertEquals(views.map(({ open }) => open![1]!.at(-1)), [
     { driver: "qcow2", file: "$0", "data-file": "$1", backing: null },
@@ -77,7 +77,7 @@ Deno.test("a destination's backing file is not written to, and left out", () => 
   ]);
 });
 
-Deno.test("a raw image that is a part of its file is read with the offset and size that it has", () => {
+Deno.test("a raw image with an offset and size is opened again with both", () => {
   const graph = graphOf(
     'd0 raw json:{"driver":"raw","offset":512,"size":1024} p0=file',
     "p0 file /vm/a.raw",
@@ -87,7 +87,7 @@ Deno.test("a raw image that is a part of its file is read with the offset and si
   });
 });
 
-Deno.test("a server is not connected twice: QEMU's own node is read, where that can end no QEMU", () => {
+Deno.test("network storage is not opened twice: QEMU's own node or the NBD server itself is read", () => {
   const graph = graphOf("d0 raw nbd://x p0=file", "p0 nbd nbd://x");
   assertEquals(nodesOfDestination(graph, "d0", OWN), [{ node: "p0" }]);
   assertEquals(nodesOfSource(graph, "d0", { ownNodes: false }), [
@@ -99,7 +99,7 @@ Deno.test("a server is not connected twice: QEMU's own node is read, where that 
   ]);
 });
 
-Deno.test("storage whose options are not known is not opened again", () => {
+Deno.test("storage with unknown options is not opened again", () => {
   const graph = graphOf("d0 raw rbd:a/b p0=file", "p0 rbd rbd:a/b");
   assertEquals(nodesOfDestination(graph, "d0", OWN), []);
   const known = graphOf("d0 raw x p0=file", 'p0 rbd json:{"driver":"rbd","pool":"a","image":"b"}');

@@ -31,16 +31,16 @@ const device = (facts: BlockFacts): FileFacts => ({
 const dev = (host: HostFacts, facts: BlockFacts) =>
   node("host_device", "/dev/x", host, device(facts));
 
-Deno.test("a file under two names is one on its host, and two files of one number on two hosts are not", () => {
+Deno.test("a file is the same under two names on one host, but not by its inode number on two hosts", () => {
   const here = node("file", "/vm/a", HOST, plain("5"));
   assertEquals(isSame(here, node("file", "/vm/b", HOST, plain("5"))), true);
   assertEquals(isSame(here, node("file", "/vm/a", HOST, plain("6"))), false);
   assertEquals(isSame(here, node("file", "/vm/a", OTHER, plain("5"))), false);
-  // Nothing is known of either.
+  // Neither has a known name.
   assertEquals(isSame(node("file", "/vm/a", HOST), node("file", "/vm/a", OTHER)), false);
 });
 
-Deno.test("a file on a server's file system is one on every host", () => {
+Deno.test("a file on a network file system is the same on every host", () => {
   const [nfs, ext4] = [{ type: "nfs4", source: "nas:/vm" }, { type: "ext4", source: "/dev/sda1" }];
   const file = (host: HostFacts, mount: typeof nfs) =>
     node("file", "/vm/a", host, plain("5", mount));
@@ -49,21 +49,21 @@ Deno.test("a file on a server's file system is one on every host", () => {
   assertEquals(isSame(file(HOST, ext4), file(OTHER, ext4)), false);
 });
 
-Deno.test("a server's address is the same storage from every host, an own one only on its host", () => {
+Deno.test("a server's address names the same storage on every host, an address of the host itself only there", () => {
   const nbd = (server: string, host: HostFacts) => node("nbd", `nbd://${server}:10809/x`, host);
   assertEquals(isSame(nbd("nas", HOST), nbd("nas", OTHER)), true);
   assertEquals(isSame(nbd("127.0.0.1", HOST), nbd("localhost", HOST)), true);
   assertEquals(isSame(nbd("127.0.0.1", HOST), nbd("127.0.0.1", OTHER)), false);
   const elsewhere = { ...HOST, network: "net2" };
   assertEquals(isSame(nbd("localhost", HOST), nbd("localhost", elsewhere)), false);
-  // The source's host serves it, and its guest uses the address that the destination does.
+  // The source's host is the server, and its guest uses the same address as the destination.
   assertEquals(isSame(nbd("10.0.0.1", HOST), nbd("10.0.0.1", OTHER)), true);
-  // A bridge that every host has.
+  // The address of a bridge that every host has.
   const bridges = [HOST, OTHER].map((host) => ({ ...host, addresses: ["192.168.122.1"] }));
   assertEquals(isSame(nbd("192.168.122.1", bridges[0]!), nbd("192.168.122.1", bridges[1]!)), false);
 });
 
-Deno.test("exports of one UNIX socket are the same by socket and name, whatever the path", () => {
+Deno.test("exports are the same by UNIX socket and export name, whatever the socket's path", () => {
   const nbd = (path: string, name: string, host = HOST) =>
     node("nbd", `nbd+unix:///${name}?socket=${path}`, host, plain("9"));
   assertEquals(isSame(nbd("/run/a", "x"), nbd("/run/b", "x")), true);
@@ -71,7 +71,7 @@ Deno.test("exports of one UNIX socket are the same by socket and name, whatever 
   assertEquals(isSame(nbd("/run/a", "x"), nbd("/run/a", "x", OTHER)), false);
 });
 
-Deno.test("a LUN is known on both hosts by its world-wide name, not by the disks' own serial numbers", () => {
+Deno.test("a LUN is recognized on both hosts by its world-wide name, not by a disk's serial number", () => {
   const lun = (wwids: string[]) => ({ wwids });
   const naa = lun(["naa.600140512345678"]);
   assertEquals(isSame(dev(HOST, block("8:16", naa)), dev(OTHER, block("8:32", naa))), true);
@@ -85,13 +85,13 @@ Deno.test("a LUN is known on both hosts by its world-wide name, not by the disks
   assertEquals(isSame(dev(HOST, block("8:16")), dev(HOST, block("8:16"))), true);
 });
 
-Deno.test("a multipath device is each of its paths", () => {
+Deno.test("a multipath device is the same storage as each of its paths", () => {
   const path = block("8:16", { wwids: ["naa.600140512345678"] });
   const multipath = block("253:3", { dmUuid: "mpath-3600140512345678", below: [path] });
   assertEquals(isSame(dev(HOST, multipath), dev(OTHER, path)), true);
 });
 
-Deno.test("a volume and the disk below it are not to be mixed, two volumes of one disk are", () => {
+Deno.test("a volume and the disk below it are the same storage, two volumes of one disk are not", () => {
   const disk = block("8:16", { wwids: ["naa.600140512345678"] });
   const volume = (number: string, dmUuid: string) => block(number, { dmUuid, below: [disk] });
   const [a, b] = [volume("253:0", "LVM-aa"), volume("253:1", "LVM-bb")];
@@ -104,7 +104,7 @@ Deno.test("a volume and the disk below it are not to be mixed, two volumes of on
   assertEquals(isSame(dev(HOST, part("8:17")), dev(HOST, disk)), true);
 });
 
-Deno.test("a loop device is the file behind it", () => {
+Deno.test("a loop device is the same storage as its file", () => {
   const loop = (whole: boolean) => block("7:0", { loop: { file: plain("5"), whole } });
   const file = node("file", "/vm/a", HOST, plain("5"));
   assertEquals(isSame(dev(HOST, loop(true)), file), true);
@@ -113,7 +113,7 @@ Deno.test("a loop device is the file behind it", () => {
   assertEquals(isSame(dev(HOST, loop(true)), dev(HOST, other)), true);
 });
 
-Deno.test("any node of the source counts, of the destination only those that are written to", () => {
+Deno.test("every node of the source is compared, of the destination only nodes that are written to", () => {
   const base = node("file", "/vm/base", HOST, plain("5"));
   const overlay = node("file", "/vm/overlay", HOST, plain("6"));
   const source = [{ name: "vd0", nodes: [overlay, { ...base, written: false }] }];

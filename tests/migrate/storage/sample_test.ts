@@ -4,7 +4,7 @@ import { holds, isWorthAnotherLook, judge } from "../../../src/migrate/storage/v
 
 const BLOCK = 4096;
 
-/** A disk with these blocks of data, whose server tells holes from data or not. */
+/** A disk with these blocks of data, whose server reports holes or not. */
 class FakeDisk implements BlockSource {
   readonly sizeBytes: number;
   reads = 0;
@@ -32,7 +32,7 @@ class FakeDisk implements BlockSource {
   }
 }
 
-/** The same numbers each time. */
+/** Random numbers that repeat in each run. */
 function seeded(): () => number {
   let state = 1;
   return () => (state = (state * 48271) % 0x7fffffff) / 0x7fffffff;
@@ -41,7 +41,7 @@ function seeded(): () => number {
 const data = (from: number, count: number) =>
   Array.from({ length: count }, (_, i) => [from + i, from + i + 1] as const);
 
-Deno.test("a sample is of data, without zeroes and without blocks that are alike", async () => {
+Deno.test("a sample has no zero blocks and no two equal blocks", async () => {
   const disk = new FakeDisk(1 << 20, [
     ...data(5000, 100),
     [7, 0],
@@ -53,7 +53,7 @@ Deno.test("a sample is of data, without zeroes and without blocks that are alike
   assert(disk.reads < 300, `${disk.reads} reads`);
 });
 
-Deno.test("data is found on a disk that is allocated and mostly zeroes, in a bounded number of reads", async () => {
+Deno.test("data on an allocated disk of mostly zeroes is found in a bounded number of reads", async () => {
   const disk = new FakeDisk(100_000, data(40_000, 10_000), false);
   const { offsets } = await takeSample(disk, seeded());
   assert(offsets.length >= 32, `${offsets.length} blocks`);
@@ -62,29 +62,29 @@ Deno.test("data is found on a disk that is allocated and mostly zeroes, in a bou
   assert(empty.reads <= 1000, `${empty.reads} reads`);
 });
 
-Deno.test("a disk without data and one shorter than a block have no sample", async () => {
+Deno.test("a disk without data or shorter than a block has an empty sample", async () => {
   assertEquals((await takeSample(new FakeDisk(1000, []), seeded())).offsets, []);
   assertEquals((await takeSample(new FakeDisk(0, []), seeded())).offsets, []);
 });
 
-Deno.test("a copy has all of the blocks, another disk is given up after a few", async () => {
+Deno.test("a copy has all blocks of a sample, and another disk is read no further than the first few", async () => {
   const blocks = data(0, 500);
   const sample = await takeSample(new FakeDisk(1000, blocks), seeded());
   assertEquals((await equalBlocks(new FakeDisk(1000, blocks), sample)).length, 64);
   const other = new FakeDisk(1000, data(0, 500).map(([b]) => [b, b + 7] as const));
   assertEquals(await equalBlocks(other, sample), []);
   assert(other.reads <= 8, `${other.reads} reads`);
-  // One that is shorter than the source's is read no further than it goes.
+  // A shorter disk is not read past its end.
   assertEquals(await equalBlocks(new FakeDisk(0, []), sample), []);
 });
 
-Deno.test("a few blocks that the guest has written meanwhile do not hide the same storage", () => {
+Deno.test("the same storage is found although the guest has written a few blocks meanwhile", () => {
   assertEquals(holds({ equal: 64, total: 64 }), true);
   assertEquals(holds({ equal: 59, total: 64 }), true);
   assertEquals(holds({ equal: 40, total: 64 }), false);
   assertEquals(isWorthAnotherLook({ equal: 40, total: 64 }), true);
   assertEquals(isWorthAnotherLook({ equal: 2, total: 64 }), false);
-  // A disk that has only a partition table can be lost as any other.
+  // A disk with nothing but a partition table can be lost too.
   assertEquals(holds({ equal: 1, total: 1 }), true);
   assertEquals(holds({ equal: 0, total: 0 }), false);
 });
@@ -94,24 +94,24 @@ const copy = (source: string, destination: string, equal = 64) => ({
 });
 const known = { reuse: [], shared: [], overwritten: [] };
 
-Deno.test("a disk that holds the source's is refused until its user says what it is", () => {
+Deno.test("a disk with the source's data is refused without --shared or --reuse", () => {
   const { problems } = judge([copy("vd0", "vd0"), copy("vd1", "vd1", 3)], known);
   assertEquals(problems.length, 1);
-  assert(/--reuse vd0 .* --shared vd0/.test(problems[0]!));
+  assert(/--reuse vd0; .*--shared vd0/.test(problems[0]!));
   assertEquals(judge([copy("vd0", "vd0")], { ...known, reuse: ["vd0"] }).problems, []);
   assertEquals(judge([copy("vd0", "vd0")], { ...known, shared: ["vd0"] }).problems, []);
 });
 
-Deno.test("a disk that holds another disk of the source's is refused, too", () => {
+Deno.test("a disk with the data of another disk of the source is refused", () => {
   const { problems } = judge([copy("vd0", "vd1")], known);
-  assert(/disk vd1 holds .*disk vd0/.test(problems[0]!));
+  assert(/disk vd1 has the data .*disk vd0/.test(problems[0]!));
 });
 
-Deno.test("a disk that was copied to since its QEMU runs is not the source's", () => {
+Deno.test("a disk that was overwritten since its QEMU started is accepted", () => {
   assertEquals(judge([copy("vd0", "vd0")], { ...known, overwritten: ["vd0"] }).problems, []);
 });
 
-Deno.test("a disk that is called shared and holds something else is warned of", () => {
+Deno.test("a disk of --shared with other data causes a warning", () => {
   const shared = { ...known, shared: ["vd0"] };
   assertEquals(judge([copy("vd0", "vd0", 10)], shared).warnings.length, 1);
   assertEquals(judge([copy("vd0", "vd0")], shared).warnings, []);
