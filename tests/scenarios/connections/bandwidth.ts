@@ -3,13 +3,13 @@ import { MiB } from "../pair/pair_options.ts";
 import { assertExit, type Scenario } from "../support/scenario.ts";
 
 const LIMIT_MIB = 40;
-/** What the pair's disks have together. */
+/** Size of both disks together, bytes. */
 const DISKS_MIB = 128;
 
-/** One limit for disks and memory together. */
+/** One limit for disks and RAM together. */
 export const scenario: Scenario = {
   name: "bandwidth",
-  about: "--bandwidth holds disks and memory together, and what it leaves is used",
+  about: "--bandwidth limits disks and RAM together, and the whole bandwidth is used",
   timeoutMs: 120_000,
   async run(context) {
     const pair = await Pair.start(context);

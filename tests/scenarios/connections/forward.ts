@@ -7,13 +7,14 @@ import { echoHash, echoServer, longestRoundTrip, stallingServer } from "../suppo
 /** Size of the long stream; `VMFERRY_FORWARD_MIB` for another one. */
 const MIB = Number(Deno.env.get("VMFERRY_FORWARD_MIB") ?? 256);
 const STALL_MS = 10_000;
-/** What a round trip may take at most while another stream stands still and a third one is full. */
+/** Longest round trip while another stream is stalled and a third one is full. */
 const ROUND_TRIP_MS = 500;
 
-/** UNIX sockets through a tunnel, for whoever drives QEMU with another tool. */
+/** UNIX sockets through a tunnel, for users who drive QEMU with another tool. */
 export const scenario: Scenario = {
   name: "forward",
-  about: "forward carries any byte stream: half-close, 64 at once, a stalled one holds up no other",
+  about:
+    "forward carries any byte stream, with half-close and 64 at once, and a stalled one delays no other",
   timeoutMs: 600_000,
   async run(context) {
     const { dir } = context;
@@ -47,7 +48,7 @@ export const scenario: Scenario = {
     const { mode } = await Deno.stat(`${dir}/from/echo`);
     if ((mode! & 0o777) !== 0o600) throw new Error(`A socket has mode ${mode!.toString(8)}`);
 
-    context.note(`${MIB} MiB there and back`);
+    context.note(`${MIB} MiB in both directions`);
     const start = performance.now();
     await echoHash(`${dir}/from/echo`, MIB * 2 ** 20, 1);
     const rate = MIB * 2 / ((performance.now() - start) / 1000);
@@ -57,7 +58,7 @@ export const scenario: Scenario = {
       Array.from({ length: 64 }, (_, i) => echoHash(`${dir}/from/echo`, 1_000_003 + i, i + 2)),
     );
 
-    context.note("nobody listens there, or the name is unknown: an end, and the rest goes on");
+    context.note("no listener or an unknown name: that stream ends, the others continue");
     for (const name of ["nobody", "unknown"]) {
       const pipe = await connectUnix(`${dir}/from/${name}`);
       if (await pipe.read(new Uint8Array(1)).catch(() => null) !== null) throw new Error("Bytes?");
@@ -65,7 +66,7 @@ export const scenario: Scenario = {
       await from.waitEvent("stream", (e) => e.channel === name && e.error !== null);
     }
 
-    context.note("a reader that stands still");
+    context.note("a stalled reader");
     const stalled = await connectUnix(`${dir}/from/stall`);
     const filling = fill(stalled, 64 << 20);
     filling.catch(() => {}); // when something else fails, that is what is told
@@ -99,7 +100,7 @@ async function longestRoundTripWith(path: string, until: Promise<void>): Promise
   return longest;
 }
 
-/** Sends so many bytes and returns what is answered after the end. */
+/** Sends so many bytes and returns the answer after the end. */
 async function fill(
   pipe: Awaited<ReturnType<typeof connectUnix>>,
   bytes: number,

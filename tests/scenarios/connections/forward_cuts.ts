@@ -3,16 +3,17 @@ import { Network } from "../support/network.ts";
 import { assertExit, type Scenario } from "../support/scenario.ts";
 import { echoHash, echoServer } from "../support/streams.ts";
 
-/** How much goes there and back; the full-size run has 8192. */
+/** MiB in each direction; the full-size run has 8192. */
 const MIB = Number(Deno.env.get("VMFERRY_FORWARD_MIB") ?? 512);
 /** The full-size run has 50. */
 const CUTS = Number(Deno.env.get("VMFERRY_CUTS") ?? 6);
 const MOST_MEMORY_MIB = 200;
 
-/** A long stream over a bad link. */
+/** A long stream over a bad connection. */
 export const scenario: Scenario = {
   name: "forward_cuts",
-  about: "a stream over a link that is cut again and again arrives whole, and memory stays flat",
+  about:
+    "a stream over a connection that is cut again and again arrives complete, with flat memory use",
   timeoutMs: 600_000,
   async run(context) {
     const { dir } = context;
@@ -44,7 +45,7 @@ export const scenario: Scenario = {
         // Between two cuts there is time for some of the transfer.
         await pause(200 + Math.random() * 600);
         for (const [i, { pid }] of [to, from].entries()) {
-          // Once all is over the source ends by itself; its peak is known before.
+          // The source ends by itself once the stream has ended; its peak is known before.
           const peak = await peakMemoryMiB(pid).catch((error) => {
             if (error instanceof Deno.errors.NotFound) return 0;
             throw error;

@@ -2,9 +2,9 @@ import { Pair } from "../pair/pair.ts";
 import { MiB } from "../pair/pair_options.ts";
 import { assertExit, type Scenario } from "../support/scenario.ts";
 
-/** How long the guest's writes may stand still, ms: a link is dead after 5 s, and away for 5 s. */
+/** How long the guest's writes may wait, ms: a connection is dead after 5 s, and lost for 5 s. */
 const MOST_MS = 30_000;
-/** Each of them waits for an answer: without one there is not a single one more. */
+/** Each write waits for an answer: without one, no further write follows. */
 const WRITES = 2_000;
 
 /** From QEMU 8.2 on a guest that writes too fast waits for the destination. */
@@ -33,14 +33,14 @@ export const scenario: Scenario = {
     await pair.set("bandwidth=128K");
     await migrate.waitEvent("warning", (e) => e.code === "mirror-write-blocking", 120_000);
 
-    context.note("taken up by another process, which is told of it by nobody");
+    context.note("resumed by another process, which does not know of the silence");
     migrate.signal("SIGKILL");
     await migrate.exit();
     migrate = pair.migrate(address, [...limited, "--resume"]);
     await migrate.waitEvent("progress");
 
     receive.signal("SIGSTOP");
-    // It may still write what the tunnel takes: the first that stands is looked for while it goes on.
+    // The guest may still write what the tunnel buffers: look for the first write that waits.
     await migrate.waitEvent("link", (e) => e.state === "down", 30_000);
     const since = performance.now();
     await source.waitCounter(await source.counter() + WRITES, MOST_MS);

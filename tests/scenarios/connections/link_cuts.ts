@@ -2,14 +2,14 @@ import { Network } from "../support/network.ts";
 import { Pair } from "../pair/pair.ts";
 import { assertExit, type Scenario } from "../support/scenario.ts";
 
-/** How long the link goes as each phase begins, ms. */
+/** How long the connection is cut at the start of each phase, ms. */
 const CUTS = { prepare: 1000, mirror: 1000, ram: 5000, switchover: 1000, handover: 1000 };
 
-/** A cable that is pulled whenever a phase begins. */
+/** A cable that is pulled at the start of each phase. */
 export const scenario: Scenario = {
   name: "link_cuts",
   about:
-    "the link goes for 1 s or 5 s as each phase begins, and for 20 s in the copy: no write is lost",
+    "no write is lost when the connection is cut at the start of each phase, and for 20 s in the copy",
   timeoutMs: 240_000,
   async run(context) {
     const network = context.use(await Network.create());
@@ -28,9 +28,9 @@ export const scenario: Scenario = {
       context.note(`cut in ${phase}`);
       await cut(ms);
       if (phase !== "mirror") continue;
-      // Long enough for both ends to find the connection dead and to make new ones in vain.
+      // Long enough for both sides to detect the loss and to fail at new connections.
       await migrate.waitEvent("progress", (e) => moved(e) > 16 << 20);
-      context.note("cut for long");
+      context.note("a long cut");
       await cut(20_000);
     }
     await assertExit(migrate, 0, 120_000);

@@ -5,7 +5,7 @@ import { assertExit, type Scenario } from "../support/scenario.ts";
 /** A cable that stays pulled. */
 export const scenario: Scenario = {
   name: "link_lost",
-  about: "a link that stays away ends both ends by themselves, and the guest goes on at the source",
+  about: "both sides end when the connection stays lost, and the guest keeps running at the source",
   timeoutMs: 180_000,
   async run(context) {
     const network = context.use(await Network.create());

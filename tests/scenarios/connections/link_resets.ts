@@ -7,7 +7,7 @@ const RESETS = 50;
 /** A firewall that forgets its connections, and packets that vanish one way only. */
 export const scenario: Scenario = {
   name: "link_resets",
-  about: "50 resets and packets lost one way in one migration: a pause each, no write is lost",
+  about: "50 resets and one-way packet loss only delay a migration, and no write is lost",
   timeoutMs: 240_000,
   async run(context) {
     const network = context.use(await Network.create());

@@ -5,13 +5,14 @@ import { assertExit, type Scenario } from "../support/scenario.ts";
 
 const RTT_MS = 80;
 const MBIT = 1000;
-/** The guest writes so often that there is always something under way, us. */
+/** Time between two writes of the guest, us: short enough that one is always in flight. */
 const WAIT_US = 2_000;
 
-/** A guest that writes again before the last write was answered for, over a link with a long way. */
+/** A guest that writes again before its last write is confirmed, over a long round trip. */
 export const scenario: Scenario = {
   name: "long_link",
-  about: "a disk that stays nearly in step over a long link is told of soon, and helped",
+  about:
+    "a mirror that a long round trip keeps from becoming ready is reported within seconds and helped",
   timeoutMs: 120_000,
   async run(context) {
     const pair = await Pair.start(context, {
@@ -28,7 +29,9 @@ export const scenario: Scenario = {
     const migrate = pair.migrate(`tcp://127.0.0.1:${line.near}`);
     const code = canBlock ? "mirror-write-blocking" : "guest-held";
     const { message } = await migrate.waitEvent("warning", (e) => e.code === code, 20_000);
-    if (!/does not become ready/.test(String(message))) throw new Error(`It was told: ${message}`);
+    if (!/does not become ready/.test(String(message))) {
+      throw new Error(`Got the warning: ${message}`);
+    }
     await assertExit(migrate, 0, 60_000);
     await assertExit(receive, 0);
     await pair.assertArrived();

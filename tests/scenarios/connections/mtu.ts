@@ -4,13 +4,13 @@ import { assertExit, type Scenario } from "../support/scenario.ts";
 
 /** The grace, and the silence after which a connection is dead, s. */
 const [GRACE, DEAD_AFTER] = [8, 3];
-/** An end that renews its grace with each connection is not done by then. */
+/** A side that renewed its grace with each connection would not have ended by then, s. */
 const MOST_MS = 30_000;
 
-/** A path that passes handshakes and pings, and drops what carries data. */
+/** A path that passes handshakes and pings, and drops packets with data. */
 export const scenario: Scenario = {
   name: "mtu",
-  about: "a path that drops large packets ends both ends within the grace, and the MTU is named",
+  about: "on a path that drops large packets both sides end within the grace, and name the MTU",
   timeoutMs: 120_000,
   async run(context) {
     const network = context.use(await Network.create());
@@ -19,7 +19,7 @@ export const scenario: Scenario = {
     const options = ["--grace", String(GRACE), "--dead-after", String(DEAD_AFTER)];
     const receive = pair.receive(options);
     const migrate = pair.migrate(await receive.address(), [...options, "--bandwidth", "8M"]);
-    // Both ends have this migration from here on.
+    // Both sides know this migration from here on.
     await migrate.waitEvent("phase", (e) => e.phase === "mirror");
     await network.dropLarge();
     await migrate.waitEvent("link", (e) => e.state === "down", MOST_MS);

@@ -2,12 +2,12 @@ import { Network } from "../support/network.ts";
 import { Pair } from "../pair/pair.ts";
 import { assertExit, type Scenario } from "../support/scenario.ts";
 
-/** How long the source's QEMU may stand, ms: 2 s of silence, 2 s without an answer, and some turns. */
+/** How long the source's QEMU may be blocked, ms: 2 s of silence, 2 s without an answer, and some ticks. */
 const MOST_MS = 8_000;
-/** A reset drains the disks, and a mirror's writes are on their way over a link that carries nothing. */
+/** A reset drains the disks while a mirror's writes are in flight over a silent connection. */
 export const scenario: Scenario = {
   name: "reboot_link",
-  about: "a guest that reboots while the link carries nothing stands for a few seconds at most",
+  about: "a guest that reboots while the connection is silent is blocked for a few seconds at most",
   timeoutMs: 180_000,
   async run(context) {
     const network = context.use(await Network.create());
@@ -19,7 +19,7 @@ export const scenario: Scenario = {
     const migrate = pair.migrate(await receive.address(), ["--bandwidth", "10M"]);
     await migrate.waitEvent("progress", (e) => moved(e) > 8 << 20, 60_000);
     await network.cut();
-    // What is on its way is stuck by then; the guest goes on, and the connection is not found dead yet.
+    // The writes in flight are stuck by then; the guest runs, and the loss is not detected yet.
     await pair.source.waitCounter(await pair.source.counter() + 300);
     const counter = await pair.source.counter();
     const since = performance.now();
@@ -32,7 +32,7 @@ export const scenario: Scenario = {
     await pair.set("bandwidth=none");
     await assertExit(migrate, 0, 120_000);
     await assertExit(receive, 0);
-    // What it wrote before the reset is overwritten then, and the ring is whole again.
+    // By then it has overwritten the sectors from before the reset, and the ring is complete again.
     await pair.destination.waitCounter(counter + 500);
     await pair.assertArrived();
     return `QEMU stood for ${stood} ms`;

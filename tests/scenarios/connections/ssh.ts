@@ -8,10 +8,11 @@ import { poll } from "../support/waiting.ts";
 
 const MOTD = "Welcome to this host\r\n\r\n  * news: none\r\nLast login: never\r\n".repeat(20);
 
-/** Two hosts with nothing between them but ssh. */
+/** Two hosts that are connected only by ssh. */
 export const scenario: Scenario = {
   name: "ssh",
-  about: "through ssh, past a motd, a guest crosses; what goes wrong with ssh is said in words",
+  about:
+    "a guest crosses through ssh, past a motd, and each failure of ssh has a message of its own",
   timeoutMs: 240_000,
   async run(context) {
     const dir = `${context.dir}/ssh`;
@@ -26,26 +27,26 @@ export const scenario: Scenario = {
       ...[sshd.url, "--", "--run-dir", pair.runDir("dest")],
     ];
 
-    context.note("the command is not there");
+    context.note("the remote command does not exist");
     await fails(pair.migrateWith(there({ command: "no-such-ferry" })), 1, [
       /There is no \\"no-such-ferry\\" on 127\.0\.0\.1: copy vmferry to that host/,
     ]);
-    context.note("the host key is another one");
+    context.note("the host key has changed");
     await fails(pair.migrateWith(there({ hosts: "changed_hosts" })), 1, [
       /host key of 127\.0\.0\.1 is not the one/,
     ]);
-    context.note("the host key is not known");
+    context.note("the host key is unknown");
     await fails(pair.migrateWith(there({ hosts: "nothing" })), 1, [
       /host key .* is not known/,
       /'ssh -p \d+ 127\.0\.0\.1'/,
     ]);
-    context.note("the key is refused");
+    context.note("the server rejects the key");
     await fails(pair.migrateWith(there({ key: "stranger" })), 1, [/refused every key/]);
     context.note("something else answers");
     await fails(pair.migrateWith(there({ command: "echo hello" })), 1, [
       /\\"echo hello\\" on 127\.0\.0\.1 ended with 0: it said \\"hello receive/,
     ]);
-    context.note("the vmferry over there refuses");
+    context.note("the remote vmferry refuses");
     const refused = pair.migrateWith(there({ qmp: `${context.dir}/nowhere.sock` }));
     await fails(refused, 3, [/ended with 3: .*nowhere\.sock: No such file/]);
     if (/No such file/.test(refused.stderr)) {
@@ -53,7 +54,7 @@ export const scenario: Scenario = {
     }
     await pair.assertStillAtSource();
 
-    context.note("ssh goes away in the copy");
+    context.note("ssh ends during the copy");
     const lost = pair.migrateWith(["--bandwidth", "20M", ...there({})]);
     await lost.waitEvent("progress", (e) => moved(e) > 4 << 20);
     await sshd.cut();
@@ -65,7 +66,7 @@ export const scenario: Scenario = {
     );
     await pair.assertStillAtSource();
 
-    context.note("and now it works");
+    context.note("the next migration succeeds");
     const check = context.vmferry({
       name: "check",
       args: [

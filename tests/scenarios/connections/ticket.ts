@@ -3,10 +3,11 @@ import { Pair } from "../pair/pair.ts";
 import { assertExit, type Scenario } from "../support/scenario.ts";
 import { secretsSeen } from "../support/secrets.ts";
 
-/** Two hosts that know nothing of each other but a ticket. */
+/** Two hosts that share nothing but a ticket. */
 export const scenario: Scenario = {
   name: "ticket",
-  about: "a ticket is enough: encrypted, through a cut link, with clocks that differ, seen nowhere",
+  about:
+    "a ticket alone suffices: encrypted, across a cut, with different clocks, and leaked nowhere",
   timeoutMs: 180_000,
   async run(context) {
     const network = context.use(await Network.create());
@@ -48,7 +49,7 @@ export const scenario: Scenario = {
   },
 };
 
-/** What both ends keep of it in their run directories while it is used. */
+/** The secrets of a ticket that both sides keep in their run directories while it is used. */
 async function keptSecrets(pair: Pair): Promise<string[]> {
   const secrets: string[] = [];
   for (const side of ["source", "dest"] as const) {
@@ -58,7 +59,7 @@ async function keptSecrets(pair: Pair): Promise<string[]> {
     if ((mode! & 0o777) !== 0o600) throw new Error(`${path} has mode ${mode!.toString(8)}`);
     const { successor, ticket, privateKey } = JSON.parse(await Deno.readTextFile(path));
     secrets.push(...[successor, ticket].filter((s) => s !== undefined));
-    // Of a key in PEM, a line that is not like any other's.
+    // A line of the PEM key that no other key has.
     if (privateKey) secrets.push(privateKey.split("\n")[1]);
   }
   return secrets;

@@ -3,10 +3,10 @@ import { assertExit, type Scenario } from "../support/scenario.ts";
 import { secretsSeen } from "../support/secrets.ts";
 import type { JsonEvent } from "../support/vmferry.ts";
 
-/** A ticket that was used is good for nobody else, but its source comes back with it. */
+/** A used ticket is single-use, but its own source may resume with it. */
 export const scenario: Scenario = {
   name: "ticket_resume",
-  about: "kill -9 of either tool under a ticket: the same two ends find each other again",
+  about: "after kill -9 of either vmferry the same two sides resume with their ticket",
   timeoutMs: 240_000,
   async run(context) {
     for (const killed of ["source", "destination"] as const) {

@@ -1,7 +1,7 @@
 import { Pair } from "../pair/pair.ts";
 import { assertExit, type Scenario } from "../support/scenario.ts";
 
-/** Two ends on one host, or at the ends of somebody's own tunnel: file permissions are the check. */
+/** Two sides on one host, or on the user's own tunnel: file permissions are the authentication. */
 export const scenario: Scenario = {
   name: "unix",
   about: "a guest crosses through a UNIX socket that only its owner may use",

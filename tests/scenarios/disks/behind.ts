@@ -5,11 +5,11 @@ const DISKS = [{ from: "qcow2", to: "qcow2" }, { from: "raw", to: "raw" }] as co
 const SNAPSHOTS = "disk vd0: internal snapshots before-the-upgrade stay behind";
 const BITMAPS = "disk vd0: persistent dirty bitmaps monday stay behind";
 
-/** A mirror copies what the guest sees, as it is now. */
+/** A mirror copies only a disk's present content. */
 export const scenario: Scenario = {
   name: "behind",
   about:
-    "internal snapshots and persistent bitmaps of a disk stay behind, which is told before and as it goes",
+    "check and migrate warn that a disk's internal snapshots and persistent bitmaps stay behind",
   timeoutMs: 60_000,
   async run(context) {
     const pair = await Pair.start(context, { bytes: 16 << 20, disks: DISKS });

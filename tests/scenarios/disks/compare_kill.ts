@@ -3,11 +3,10 @@ import { assertExit, type Scenario } from "../support/scenario.ts";
 
 const HALF_DONE = "block-export-del";
 
-/** The comparison of storage makes exports in both QEMUs for a moment. */
+/** The comparison of the storage adds temporary exports to both QEMUs. */
 export const scenario: Scenario = {
   name: "compare_kill",
-  about:
-    "what a vmferry that is killed while it compares storage has left is removed by the next run",
+  about: "the next run removes the exports that a killed comparison of the storage left in QEMU",
   timeoutMs: 120_000,
   async run(context) {
     const pair = await Pair.start(context, { bytes: 16 << 20, gated: true });
@@ -32,7 +31,7 @@ export const scenario: Scenario = {
     alone.signal("SIGINT");
     await assertExit(alone, 5, 30_000);
 
-    context.note("and now it crosses");
+    context.note("the next migration succeeds");
     const again = pair.receive();
     const migrate = pair.migrate(await again.address());
     await assertExit(migrate, 0);

@@ -3,9 +3,9 @@ import { Pair } from "../pair/pair.ts";
 import { MiB, type PairDisk } from "../pair/pair_options.ts";
 import type { Scenario } from "../support/scenario.ts";
 
-/** Past the ring, where only the mirror comes by. */
+/** Past the ring: only the mirror accesses it. */
 const BEHIND = 20 * MiB / 512;
-/** In the ring, where the guest comes by when it goes on. */
+/** In the ring: the guest accesses it when it runs. */
 const AHEAD = 2048 + 2000;
 const RAW = { from: "raw", to: "raw" } as const;
 
@@ -13,7 +13,7 @@ const CASES: readonly {
   readonly what: string;
   readonly disks: readonly PairDisk[];
   readonly told: Told;
-  /** The guest stands until its disks are being copied, and ends up in this state. */
+  /** The guest is paused until its disks are copied, and ends in this state. */
   readonly status?: string;
 }[] = [
   {
@@ -43,10 +43,10 @@ const CASES: readonly {
   },
 ];
 
-/** Media that went bad, on either side. */
+/** Broken media on either side. */
 export const scenario: Scenario = {
   name: "disk_errors",
-  about: "I/O errors of either side's disks are told with side and disk, and harm nothing else",
+  about: "an I/O error of a disk is reported with its side and disk, and harms nothing else",
   timeoutMs: 300_000,
   async run(context) {
     for (const [i, { what, disks, told, status }] of CASES.entries()) {
@@ -58,9 +58,8 @@ export const scenario: Scenario = {
       const standing = await whileMirroring(pair, ["--bandwidth", "2M"]);
       if (paused) await pair.source.execute("cont");
       await assertTold(context, standing, told);
-      // On a busy machine this guest, whose memory never gets done, may come by its sector only when
-      // memory crosses already, and QEMU 7.2 ends when a migration that has begun breaks off.
-      // The destination says when it was given its incoming migration.
+      // On a busy machine this guest may reach its sector only when RAM crosses already, and QEMU 7.2
+      // ends when a migration that has begun is cut off. The destination's events show that.
       const { entries } = standing.receive.events;
       const destinationGone = entries.some((e) => e.event === "phase" && e.phase === "ram");
       await pair.assertStillAtSource({ destinationGone, ...(paused ? { status } : {}) });

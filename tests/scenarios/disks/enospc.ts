@@ -5,7 +5,8 @@ import { sh } from "../../support/sh.ts";
 /** A destination that runs out of space. */
 export const scenario: Scenario = {
   name: "enospc",
-  about: "a full disk at the destination is told as such, and the guest goes on at the source",
+  about:
+    "a full disk at the destination fails with disk-full, and the guest keeps running at the source",
   timeoutMs: 120_000,
   async run(context) {
     const small = `${context.dir}/small`;

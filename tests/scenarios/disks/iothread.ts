@@ -7,10 +7,10 @@ const DISKS = [{ from: "raw", to: "qcow2", bus: "scsi-iothread" }, {
   to: "raw",
 }] as const;
 
-/** QEMU 7.2.22 as Debian has it ends when an NBD client leaves whose export is of an iothread's disk. */
+/** QEMU 7.2.22 of Debian ends when a client disconnects from an export of a disk with an iothread. */
 export const scenario: Scenario = {
   name: "iothread",
-  about: "disks with a thread of their own cross, and who gives up before that costs no QEMU",
+  about: "disks with an iothread cross, and a migration that is given up ends no QEMU",
   timeoutMs: 120_000,
   async run(context) {
     const pair = await Pair.start(context, { bytes: 24 << 20, disks: DISKS });

@@ -1,10 +1,11 @@
 import { Pair } from "../pair/pair.ts";
 import { assertExit, assertRefused, type Scenario } from "../support/scenario.ts";
 
-/** QEMU has one NBD server. */
+/** A QEMU can run only one NBD server. */
 export const scenario: Scenario = {
   name: "nbd_server",
-  about: "an NBD server that the destination's QEMU has for somebody else is a refusal, and stays",
+  about:
+    "a destination whose QEMU already runs an NBD server refuses, and the server keeps running",
   timeoutMs: 60_000,
   async run(context) {
     const pair = await Pair.start(context, { bytes: 16 << 20 });

@@ -6,10 +6,11 @@ import {
   type ScenarioContext,
 } from "../support/scenario.ts";
 
-/** QEMU 11.1 ends with the guest when it is told to migrate with a namespace of its own. */
+/** QEMU 11.1 and its guest end when it migrates with a separate namespace. */
 export const scenario: Scenario = {
   name: "nvme",
-  about: "an NVMe namespace of its own is refused by every QEMU, a controller's only before 11.1",
+  about:
+    "a separate NVMe namespace is refused for every QEMU, a controller's drive only before 11.1",
   timeoutMs: 60_000,
   async run(context) {
     const name = await check(context, "namespace", [

@@ -132,7 +132,7 @@ async function byContent(context: ScenarioContext): Promise<void> {
   });
   const receive = ends.receive();
   await receive.address();
-  const reason = /disk vd0 holds what the source's disk vd0 holds: \d+ of \d+ .*--shared vd0/;
+  const reason = /disk vd0 has the data of the source's disk vd0: \d+ of \d+ .*--shared vd0/;
   await assertRefused(ends.check(), reason);
   await assertRefused(ends.migrate(), reason);
   await ends.assertUntouched();
@@ -155,7 +155,7 @@ async function oldCopy(context: ScenarioContext): Promise<void> {
   });
   const receive = ends.receive();
   await receive.address();
-  await assertRefused(ends.migrate(), /holds what the source's disk vd0 holds.*--reuse vd0/);
+  await assertRefused(ends.migrate(), /has the data of the source's disk vd0.*--reuse vd0/);
   await ends.assertUntouched();
   await assertExit(ends.check(["--reuse", "vd0"]), 0);
   await assertExit(ends.migrate(["--reuse", "vd0"]), 0);

@@ -5,7 +5,7 @@ import { assertExit, assertNone, type Scenario } from "../support/scenario.ts";
 const BYTES = 64 * MiB;
 const DATA = 8 * MiB;
 
-/** What the destination is given, and what the 64 MiB of it take once 8 MiB of data have come. */
+/** The destination's image, and how much of its 64 MiB is allocated once 8 MiB of data are copied. */
 const TARGETS: readonly { name: string; disk: Omit<PairDisk, "from"> }[] = [
   { name: "raw", disk: { to: "raw" } },
   { name: "raw,discard", disk: { to: "raw", discardTo: "unmap" } },
@@ -36,7 +36,7 @@ export const scenario: Scenario = {
     const figures = await Promise.all(TARGETS.map(async ({ name, disk }, i) => {
       const allocated = await allocatedBytes(pair.destinationImages[i]!);
       const mib = Math.round(allocated / MiB);
-      // Whatever the guest wrote meanwhile, and metadata.
+      // The guest's writes meanwhile, and metadata.
       const isThin = allocated < BYTES / 2;
       const named = told.some((line) => line.includes(`disk vd${i}`) && /allocate/.test(line));
       if (disk.preallocated && isThin) faults.push(`${name}: ${mib} MiB are left allocated`);

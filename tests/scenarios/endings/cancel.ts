@@ -1,10 +1,11 @@
 import { Pair } from "../pair/pair.ts";
 import { assertExit, type Scenario } from "../support/scenario.ts";
 
-/** Whoever cancels, the guest goes on at the source and the next try works. */
+/** After a cancel on either side the guest keeps running at the source, and the next try works. */
 export const scenario: Scenario = {
   name: "cancel",
-  about: "cancelled from either side the guest goes on, nothing is left, and the next try works",
+  about:
+    "after a cancel on either side the guest keeps running, nothing is left, and the next try works",
   timeoutMs: 180_000,
   async run(context) {
     const pair = await Pair.start(context);
@@ -25,12 +26,12 @@ export const scenario: Scenario = {
       if (error.side !== side || !/SIGINT/.test(error.message)) {
         throw new Error(`Got ${JSON.stringify(error)}, expected SIGINT from the ${side}`);
       }
-      // No memory had crossed: the destination's QEMU is as good as new.
+      // No RAM had crossed: the destination's QEMU can receive again.
       if (next.length > 0) throw new Error(`Got next ${next}, expected nothing to do`);
       await pair.assertStillAtSource();
     }
 
-    context.note("a receive that nobody came to");
+    context.note("a receive without a source");
     const receive = pair.receive();
     await receive.address();
     receive.signal("SIGTERM");
@@ -38,14 +39,14 @@ export const scenario: Scenario = {
     const timed = pair.receive(["--timeout", "0.5"]);
     await assertExit(timed, 1, 10_000);
 
-    context.note("a migration that is not done in time");
+    context.note("a migration that exceeds its --timeout");
     const patient = pair.receive();
     const late = pair.migrate(await patient.address(), ["--bandwidth", "5M", "--timeout", "4"]);
     await assertExit(late, 1, 20_000);
     await assertExit(patient, 1, 20_000);
     await pair.assertStillAtSource();
 
-    context.note("and now it crosses");
+    context.note("the next migration succeeds");
     const last = pair.receive();
     const migrate = pair.migrate(await last.address());
     await assertExit(migrate, 0);

@@ -3,18 +3,19 @@ import { MiB } from "../pair/pair_options.ts";
 import { assertNotCancelledLate } from "../pair/pair_outcome.ts";
 import { assertExit, type Scenario } from "../support/scenario.ts";
 
-/** When it is cancelled, ms after QEMU is told: as it begins, while it gives all away, once it has. */
+/** Times of the cancel, ms after migrate-continue: as QEMU hands the disks over, while it does, and after. */
 const MOMENTS_MS = [-60, -30, -25, -20, -18, -16, -12, -6, 0, 40];
 
-/** Cancelled from the moment on in which QEMU is told to give the disks and the guest away. */
+/** A cancel from migrate-continue on, when QEMU hands the disks and the guest over. */
 export const scenario: Scenario = {
   name: "cancel_late",
-  about: "cancelled while QEMU gives disks and guest away, the guest goes on here, whole",
+  about:
+    "after a cancel while QEMU hands over disks and guest, the guest keeps running at the source",
   timeoutMs: 240_000,
   async run(context) {
     const pair = await Pair.start(context, {
       ...{ bytes: 4 * MiB, disks: [{ from: "raw", to: "raw" }], gated: true, memoryMiB: 64 },
-      // Writes at once when it runs again: QEMU ends if it has not taken the disks back by then.
+      // The guest writes as soon as it runs again: QEMU aborts unless its disks are active by then.
       guest: { waitUs: 200, ramPages: 256, ramStep: 2 },
     });
     const { source, destination } = pair.gates;
@@ -27,16 +28,16 @@ export const scenario: Scenario = {
       const receive = pair.receive();
       const migrate = pair.migrate(await receive.address());
       await copying.arrived;
-      // Without it the destination does not say that it has loaded the guest. The comparison of the
-      // disks, which is over by now, has had an NBD server too.
+      // Without it the destination does not report that it has loaded the guest. The comparison of the
+      // disks, which has ended by now, used an NBD server too.
       const loading = destination.hold("nbd-server-stop");
       copying.release();
       await Promise.all([toldToGo.arrived, loading.arrived]);
       const cancel = () => migrate.signal("SIGTERM");
       const go = () => toldToGo.release();
       momentMs < 0 ? cancel() : go();
-      // The gate passes nothing on meanwhile: what the tool says of its own accord once it is cancelled
-      // reaches QEMU right behind migrate-continue.
+      // The gate holds everything back meanwhile: the commands of the cancelled vmferry reach QEMU right
+      // after migrate-continue.
       const until = performance.now() + Math.abs(momentMs);
       while (performance.now() < until);
       momentMs < 0 ? go() : cancel();

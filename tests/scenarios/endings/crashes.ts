@@ -3,10 +3,10 @@ import { Pair } from "../pair/pair.ts";
 import { assertNone, type Scenario, type ScenarioContext } from "../support/scenario.ts";
 import { leftInQemu, qemuState } from "../support/host.ts";
 
-/** A QEMU that is killed, on either side, while disks or memory are on their way. */
+/** A QEMU that is killed on either side while disks or RAM cross. */
 export const scenario: Scenario = {
   name: "crashes",
-  about: "a QEMU that dies is told as that, on both ends, and the other one is unharmed",
+  about: "both sides report a QEMU that is killed, and the other QEMU is unharmed",
   timeoutMs: 240_000,
   async run(context) {
     const said: string[] = [];
@@ -37,7 +37,7 @@ export const scenario: Scenario = {
           next: phase === "ram" ? /guest again.*had begun to cross/s : /guest again there$/,
         }),
       );
-      // One before 9.1 ends when its memory's stream does, and the tool ends after it.
+      // A QEMU before 9.1 ends with its RAM stream, and vmferry ends after it.
       const ends = phase === "ram" && !other.destination.atLeast(9, 1);
       if (await other.destination.gone() !== ends) {
         throw new Error(`The destination's QEMU ${ends ? "is there still" : "ended too"}`);

@@ -5,21 +5,23 @@ import type { Vmferry } from "../support/vmferry.ts";
 
 const IMPATIENT = ["--grace", "3", "--dead-after", "2"];
 
-/** The link goes when the guest is on its way and the answer is still out. */
+/** The connection is lost during the handover, before the destination's answer. */
 export const scenario: Scenario = {
   name: "handover_cut",
   about:
-    "once the guest was handed over, silence is no answer: one guest runs, and none is guessed",
+    "after the handover a silent destination means unknown, and the source does not start the guest",
   timeoutMs: 180_000,
   async run(context) {
-    context.note("cut before the destination has loaded all: the guest goes on at the source");
+    context.note(
+      "cut before the destination has loaded all: the guest keeps running at the source",
+    );
     {
       const { pair, migrate, receive } = await cutAt(context, "migrate-continue", "source");
       await assertExit(migrate, 1, 40_000);
       await assertExit(receive, 1, 40_000);
       await pair.assertStillAtSource({ destinationGone: true });
     }
-    context.note("cut when it was told to run it; the link comes back: migrated");
+    context.note("cut at the destination's cont, and the connection comes back: migrated");
     {
       const { pair, network, migrate, receive } = await cutAt(context, "cont", "destination", []);
       await pair.destination.events.waitFor("RESUME", (e) => e.event === "RESUME");
@@ -29,7 +31,7 @@ export const scenario: Scenario = {
       await assertExit(receive, 0, 60_000);
       await pair.assertArrived();
     }
-    context.note("the link stays away: unknown, and the source stands still");
+    context.note("the connection stays lost: unknown, and the source's guest stays paused");
     const { pair, migrate, receive } = await cutAt(context, "cont", "destination");
     await assertExit(migrate, 4, 60_000);
     const source = await pair.source.status();
@@ -61,7 +63,7 @@ export const scenario: Scenario = {
   },
 };
 
-/** Migrates until `command` is about to reach the QEMU of `side`; cuts the link, lets it through. */
+/** Migrates until `command` is about to reach the QEMU of `side`; cuts the connection, then lets it pass. */
 async function cutAt(
   context: ScenarioContext,
   command: string,

@@ -3,11 +3,11 @@ import { Pair } from "../pair/pair.ts";
 import { MiB } from "../pair/pair_options.ts";
 import { assertExit, type Scenario } from "../support/scenario.ts";
 
-/** A tool that is killed in the moment for which it holds the guest. */
+/** A vmferry that is killed during a brief pause of the guest. */
 export const scenario: Scenario = {
   name: "held_kill",
   about:
-    "a guest that was held for a moment runs again when its tool was killed just then, and is started again",
+    "a guest whose vmferry is killed during a brief pause runs again after recover or --resume",
   timeoutMs: 120_000,
   async run(context) {
     const pair = await Pair.start(context, {

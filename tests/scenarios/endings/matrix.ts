@@ -3,7 +3,7 @@ import { FAULTS } from "../../matrix/faults.ts";
 import { PHASES } from "../../matrix/phases.ts";
 import { type Scenario, ScenarioContext } from "../support/scenario.ts";
 
-/** Phase and fault: each phase and each fault once or more, those that are over soon. */
+/** Pairs of phase and fault: each at least once, and only quick ones. */
 const CELLS: readonly (readonly [phase: string, fault: string])[] = [
   ["prepare", "kill -9 source tool"],
   ["probe", "SIGTERM destination tool"],
@@ -25,8 +25,7 @@ const AT_ONCE = 3;
 /** A tenth of `make matrix`. */
 export const scenario: Scenario = {
   name: "matrix",
-  about:
-    "a fault in a phase, whichever: never two guests, never none, nothing left (a tenth of all)",
+  about: "no fault in any phase leads to two guests, no guest or leftovers (a tenth of the matrix)",
   timeoutMs: 500_000,
   async run(context) {
     const queue = [...CELLS];

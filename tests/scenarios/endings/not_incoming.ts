@@ -1,7 +1,7 @@
 import { Pair } from "../pair/pair.ts";
 import { assertRefused, type Scenario } from "../support/scenario.ts";
 
-/** A destination that runs a guest already is nobody's destination. */
+/** A QEMU that already runs a guest cannot be a destination. */
 export const scenario: Scenario = {
   name: "not_incoming",
   about:
@@ -10,7 +10,7 @@ export const scenario: Scenario = {
   async run(context) {
     const pair = await Pair.start(context, { bytes: 16 << 20, incoming: false, guest: SMALL });
     const receive = pair.receive();
-    await assertRefused(receive, /state "running", expected "inmigrate": start it with -incoming/);
+    await assertRefused(receive, /state "running", expected "inmigrate"\. Start it with -incoming/);
     const check = context.vmferry({
       name: "check",
       args: ["check", "--json", "--qmp", pair.source.qmpSocket],
@@ -18,7 +18,7 @@ export const scenario: Scenario = {
     if (await check.exit() !== 0) throw new Error("The source alone is fit");
     await pair.source.waitCounter(await pair.source.counter() + 50);
 
-    context.note("one that waits on a socket of its own");
+    context.note("a QEMU that waits on its own socket");
     const dir = `${context.dir}/own`;
     await Deno.mkdir(dir);
     const own = await Pair.start(context, {

@@ -2,11 +2,10 @@ import { Pair } from "../pair/pair.ts";
 import { assertExit, type Scenario, type ScenarioContext } from "../support/scenario.ts";
 import { allMove } from "../support/vmferry.ts";
 
-/** What the guest's owner does while it is on its way outlives the tool that saw it. */
+/** A pause or resume by the guest's owner survives the kill of vmferry. */
 export const scenario: Scenario = {
   name: "owner_kill",
-  about:
-    "a guest that its owner let run, or paused, before its tool was killed arrives or stays as he left it",
+  about: "a guest that its owner paused or resumed before vmferry was killed keeps that state",
   timeoutMs: 180_000,
   async run(context) {
     for (const did of ["cont", "stop"] as const) {
@@ -18,7 +17,7 @@ export const scenario: Scenario = {
       await assertExit(resumed.receive, 0);
       await resumed.pair.assertArrived();
 
-      context.note(`${did}, killed once the memory has crossed, taken back`);
+      context.note(`${did}, killed once the RAM has crossed, undone`);
       const undone = await begin(context, did, "undone");
       const { pair } = undone;
       await pair.source.events.waitFor(
@@ -37,7 +36,7 @@ export const scenario: Scenario = {
 
 type Begun = Awaited<ReturnType<typeof begin>>;
 
-/** A migration while whose disks are copied the owner does something; `undone`: it can't be finished. */
+/** A migration during whose copy the owner acts; with `undone` it cannot be finished. */
 async function begin(context: ScenarioContext, did: "cont" | "stop", what: "resumed" | "undone") {
   const dir = `${context.dir}/${did[0]}${what[0]}`;
   await Deno.mkdir(dir);
@@ -48,7 +47,7 @@ async function begin(context: ScenarioContext, did: "cont" | "stop", what: "resu
   const address = await receive.address();
   const migrate = pair.migrate(address, ["--bandwidth", "16M"]);
   await migrate.waitEvent("progress", allMove);
-  // Not before: the comparison of the disks stops an NBD server of its own.
+  // Not earlier: the comparison of the disks stops its own NBD server.
   if (gated) pair.gates.destination.hold("nbd-server-stop");
   await pair.source.execute(did);
   if (paused) pair.nowRuns();

@@ -1,11 +1,11 @@
 import { Pair } from "../pair/pair.ts";
 import { assertExit, assertRefused, type Scenario } from "../support/scenario.ts";
 
-/** QEMU 7.2 does not take back all of a migration of a guest that stood. */
+/** QEMU 7.2 does not undo all of a migration of a paused guest. */
 export const scenario: Scenario = {
   name: "paused_cancel",
   about:
-    "a paused guest whose migration is given up at the last moment stands, and can be migrated again",
+    "a paused guest whose migration is cancelled at the last moment stays paused and can be migrated again",
   timeoutMs: 90_000,
   async run(context) {
     const pair = await Pair.start(context, { bytes: 16 << 20, paused: true, gated: true });

@@ -17,10 +17,10 @@ const BAD_NAMES: readonly (readonly [readonly string[], RegExp])[] = [
   [["x=vd0", "y=vd0"], /--disk y=vd0: disk vd0 is already the copy of the source's disk x/],
 ];
 
-/** Whatever does not fit is refused with its reason, touches nothing, and the next try works. */
+/** Each mismatch is refused with its reason, changes nothing, and the next try works. */
 export const scenario: Scenario = {
   name: "refusals",
-  about: "what does not fit is refused with its reason (exit 3), and the next try works",
+  about: "each mismatch is refused with its reason (exit 3), and the next try works",
   timeoutMs: 180_000,
   async run(context) {
     const pair = await Pair.start(context, {
@@ -34,7 +34,7 @@ export const scenario: Scenario = {
     });
     const { source, destination } = pair;
 
-    context.note("QMP: wrong path, nobody listening, held by another client");
+    context.note("QMP: a wrong path, no listener, a socket that another client uses");
     // A second client of a QMP socket waits for the greeting until the first one has gone.
     const holder = await connectUnix(destination.qmpSocket);
     for (const [path, reason] of await badQmpSockets(context.dir, destination.qmpSocket)) {
@@ -43,7 +43,7 @@ export const scenario: Scenario = {
     }
     holder.close();
 
-    context.note("destination: nobody there");
+    context.note("destination: nothing listens");
     const alone = pair.migrate("tcp://127.0.0.1:1");
     const code = await alone.exit();
     if (code !== 1) throw new Error(`Nobody listens there: ended with ${code}, expected 1`);
@@ -55,7 +55,7 @@ export const scenario: Scenario = {
       [],
     );
 
-    context.note("disks that the destination has not, or names twice");
+    context.note("disks that the destination lacks or names twice");
     for (const [names, reason] of BAD_NAMES) {
       const receive = pair.receive(names.flatMap((name) => ["--disk", name]));
       await assertRefused(receive, reason);
@@ -76,7 +76,7 @@ export const scenario: Scenario = {
     await Deno.writeTextFile(wrong, "not the secret of this pair", { mode: 0o600 });
     await assertRefused(pair.migrate(address, [...ALLOWED, "--secret-file", wrong]), /secret/);
 
-    context.note("another version of the tunnel, from either end");
+    context.note("another version of the tunnel, from either side");
     await refusesVersion(Number(address.split(":").at(-1)));
     using future = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     const answering = future.accept().then(async (conn) => {
@@ -118,7 +118,7 @@ export const scenario: Scenario = {
     await source.execute("blockdev-del", { "node-name": "unmovable" });
     await pair.assertStillAtSource({ receiving: true });
 
-    context.note("nothing in the way any more");
+    context.note("every obstacle removed: the migration succeeds");
     const check = context.vmferry({
       name: "check",
       args: [
@@ -153,7 +153,7 @@ async function smallDisk(dir: string): Promise<string[]> {
 
 async function badQmpSockets(dir: string, held: string): Promise<[string, RegExp][]> {
   const stale = `${dir}/stale.sock`;
-  // Left as by a crash: closing would have removed it under its first name.
+  // Left as by a crash: closing it under its first name would have removed it.
   const crashed = Deno.listen({ transport: "unix", path: `${stale}.first` });
   await Deno.rename(`${stale}.first`, stale);
   crashed.close();
@@ -164,7 +164,7 @@ async function badQmpSockets(dir: string, held: string): Promise<[string, RegExp
   ];
 }
 
-/** Speaks to a receive as a later version would; expects to be told so. */
+/** Speaks to a receive as a later version would; expects a message about the version. */
 async function refusesVersion(port: number): Promise<void> {
   const pipe = await connectTcp("127.0.0.1", port);
   await writeAll(pipe, FUTURE);
@@ -174,7 +174,7 @@ async function refusesVersion(port: number): Promise<void> {
     text += new TextDecoder("latin1").decode(answer.subarray(0, n));
   }
   pipe.close();
-  if (!/Protocol 1\.x .* speaks 9\.0/.test(text)) {
+  if (!/1\.x .* 9\.0/.test(text)) {
     throw new Error(`Got "${text}", expected a word about the version`);
   }
 }

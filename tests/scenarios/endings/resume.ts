@@ -5,11 +5,10 @@ import type { JsonEvent, Vmferry } from "../support/vmferry.ts";
 const SLOW = ["--bandwidth", "15M"];
 const ENOUGH = 24 << 20;
 
-/** The tool is killed in the middle of the copy, on either side and on both. */
+/** vmferry is killed during the copy, on either side and on both. */
 export const scenario: Scenario = {
   name: "resume",
-  about:
-    "kill -9 of either tool while disks are copied: with --resume they go on from where they were",
+  about: "after kill -9 of either vmferry during the copy, --resume continues where it was",
   timeoutMs: 240_000,
   async run(context) {
     const figures: string[] = [];

@@ -2,17 +2,17 @@ import { MiB } from "../pair/pair_options.ts";
 import { Pair } from "../pair/pair.ts";
 import { assertExit, type Scenario } from "../support/scenario.ts";
 
-/** A tool that is killed when it has stopped the guest so that a disk can catch up. */
+/** A vmferry that is killed after it has paused the guest for the rest of the copy. */
 export const scenario: Scenario = {
   name: "suspended_kill",
-  about: "a guest that was suspended for the rest of the copy runs again when its tool was killed",
+  about: "a guest that was paused for the rest of the copy runs again after its vmferry was killed",
   timeoutMs: 120_000,
   async run(context) {
     const pair = await Pair.start(context, {
       ...{ bytes: 8 * MiB, disks: [{ from: "raw", to: "raw" }], gated: true },
       guest: { waitUs: 0, ramPages: 0, ramStep: 0 },
     });
-    // However fast the disk gets in step, memory does not begin to cross.
+    // However fast the mirror becomes ready, RAM does not begin to cross.
     const held = pair.gates.source.hold("query-migrate-capabilities");
     const receive = pair.receive(["--grace", "3"]);
     const migrate = pair.migrate(await receive.address(), [

@@ -2,10 +2,11 @@ import { Pair } from "../pair/pair.ts";
 import { assertExit, type Scenario } from "../support/scenario.ts";
 import { runVmferry } from "../support/vmferry.ts";
 
-/** A cancel that comes once the guest is handed over changes nothing, and is answered. */
+/** A cancel after the handover has begun is answered and changes nothing. */
 export const scenario: Scenario = {
   name: "too_late",
-  about: "a cancel during the handover is answered as too late on both ends, and the guest arrives",
+  about:
+    "a cancel during the handover is rejected as too late on both sides, and the guest arrives",
   timeoutMs: 120_000,
   async run(context) {
     const pair = await Pair.start(context, {

@@ -2,13 +2,13 @@ import { Pair } from "../pair/pair.ts";
 import { assertExit, type Scenario } from "../support/scenario.ts";
 import type { Vmferry } from "../support/vmferry.ts";
 
-/** How long undoing may take in all, ms: docs/operations.md. */
+/** How long the undo may take in all, ms: docs/operations.md. */
 const MOST_MS = 100_000;
 
-/** QEMUs that do not answer while a migration is undone, as with a disk that stands still. */
+/** QEMUs that do not answer while a migration is undone, as with storage that hangs. */
 export const scenario: Scenario = {
   name: "undo_late",
-  about: "what could not be undone is named and written down, and the next try finishes it first",
+  about: "undo steps that fail are reported and recorded, and the next try finishes them first",
   timeoutMs: 240_000,
   async run(context) {
     const pair = await Pair.start(context, { gated: true });
@@ -30,7 +30,7 @@ export const scenario: Scenario = {
       throw new Error("No job is left at the source, the gate kept nothing back");
     }
 
-    context.note("recover says what is left, and does nothing without being told");
+    context.note("recover lists the remaining steps, and does nothing without --yes");
     for (const side of ["source", "dest"] as const) {
       const recover = pair.recover(side);
       await assertExit(recover, 0, 20_000);
@@ -38,7 +38,7 @@ export const scenario: Scenario = {
       if (!next.some((n) => n.startsWith("left of it: "))) throw new Error(`${side}: ${next}`);
     }
 
-    context.note("the next try finishes it");
+    context.note("the next try finishes them");
     const again = pair.receive();
     const last = pair.migrate(await again.address());
     await assertExit(last, 0);

@@ -13,7 +13,7 @@ import { poll } from "../support/waiting.ts";
 export const scenario: Scenario = {
   name: "asleep",
   about:
-    "a guest that goes to sleep on its way arrives asleep and wakes there, or is left where it is",
+    "a guest that falls asleep during a migration arrives asleep and wakes there, or stays at the source",
   timeoutMs: 240_000,
   async run(context) {
     const pair = await Pair.start(context, { bytes: 24 << 20 });
@@ -48,9 +48,9 @@ export const scenario: Scenario = {
   },
 };
 
-/** QEMU ends where it continues such a guest after `completed`, so there is no way back from there. */
+/** QEMU aborts when it resumes such a guest after `completed`, so the source cannot run it again. */
 async function cancelledLate(context: ScenarioContext): Promise<void> {
-  context.note("cancelled once QEMU has completed its migration: it arrives");
+  context.note("cancel once the source's QEMU has completed its migration: the guest arrives");
   const { pair, migrate, receive, loading } = await completed(context, "cancelled");
   migrate.signal("SIGTERM");
   loading.release();
@@ -60,7 +60,9 @@ async function cancelledLate(context: ScenarioContext): Promise<void> {
 }
 
 async function crashedLate(context: ScenarioContext): Promise<void> {
-  context.note("the destination's QEMU dies then: the source's is not ended by cont");
+  context.note(
+    "the destination's QEMU is killed at that point: vmferry does not end the source's by cont",
+  );
   const { pair, migrate, receive } = await completed(context, "crashed");
   await pair.destination.crash();
   await assertExit(migrate, 4, 30_000);
@@ -73,7 +75,7 @@ async function crashedLate(context: ScenarioContext): Promise<void> {
   }
   await assertExit(pair.recover("source", ["--yes"]), 1);
   await stands(pair.source.status(), "postmigrate");
-  // What the user is told to do.
+  // The advice that vmferry gives.
   const before = await pair.source.counter();
   await pair.source.execute("system_reset");
   await pair.source.events.waitFor("the reset", (e) => e.event === "RESET");
@@ -87,7 +89,7 @@ async function crashedLate(context: ScenarioContext): Promise<void> {
 
 /** The source's QEMU does not complete before the destination's has loaded the guest (return-path). */
 async function misfit(context: ScenarioContext): Promise<void> {
-  context.note("the destination cannot load it: it sleeps on at the source");
+  context.note("the destination cannot load the guest: it stays asleep at the source");
   const pair = await small(context, "misfit", {
     sourceExtra: ["-device", "virtio-rng-pci,addr=0x9"],
   });
@@ -123,7 +125,7 @@ async function completed(context: ScenarioContext, name: string) {
   const receive = pair.receive();
   const migrate = pair.migrate(await receive.address());
   await copying.arrived;
-  // The comparison of the disks has had an NBD server too.
+  // The comparison of the disks has used an NBD server too.
   const loading = pair.gates.destination.hold("nbd-server-stop");
   copying.release();
   await loading.arrived;

@@ -3,15 +3,15 @@ import { Pair } from "../pair/pair.ts";
 import { MiB, type PairOptions } from "../pair/pair_options.ts";
 import { assertExit, type Scenario, type ScenarioContext } from "../support/scenario.ts";
 
-/** A guest that changes its memory or its disks faster than they cross. */
+/** A guest that changes its RAM or its disks faster than they are copied. */
 export const scenario: Scenario = {
   name: "converge",
   about:
-    "what never gets done by itself is told with the rates; suspending or write-blocking ends it",
+    "a copy that does not converge causes a warning with the rates, and a pause or write-blocking ends it",
   timeoutMs: 400_000,
   async run(context) {
     const said: unknown[] = [];
-    context.note("memory: told, then suspended, then cancelled: it runs again at the source");
+    context.note("RAM: a warning, then a pause, then a cancel: the guest runs again at the source");
     const pair = await started(context, "ram", { gated: true, guest: BUSY });
     const suspending = ["--timeout", "45", "--timeout-action", "suspend"];
     const first = await whileInRam(pair, "4M", suspending);
@@ -20,12 +20,12 @@ export const scenario: Scenario = {
     await pair.source.events.waitFor("the guest to stop", (e) => e.event === "STOP");
     first.migrate.signal("SIGINT");
     await assertExit(first.migrate, 5);
-    // QEMU 7.2 ends when a migration that has begun breaks off; which of the two its receive hears
-    // of first, that or the cancelling, is all the same here.
+    // QEMU 7.2 ends when a migration that has begun is cut off; its receive may report that first, or
+    // the cancel.
     await first.receive.exit();
     await pair.assertStillAtSource({ destinationGone: true });
 
-    context.note("memory: suspended, it arrives and runs there");
+    context.note("RAM: paused for the rest, the guest arrives and runs");
     const other = await started(context, "ram2", { gated: true, guest: BUSY });
     const second = await whileInRam(other, "4M", ["--timeout", "5", "--timeout-action", "suspend"]);
     await second.migrate.waitEvent("warning", is("guest-suspended"), 90_000);
@@ -33,7 +33,7 @@ export const scenario: Scenario = {
     await assertExit(second.receive, 0);
     await other.assertArrived();
 
-    context.note("a disk: told, then helped by QEMU where it can, else by suspending");
+    context.note("a disk: a warning, then write-blocking where QEMU has it, else a pause");
     const disk = await started(context, "disk", {
       ...{ bytes: 8 * MiB, disks: [{ from: "raw", to: "raw" }] },
       guest: { waitUs: 0, ramPages: 0, ramStep: 0 },
@@ -45,7 +45,7 @@ export const scenario: Scenario = {
       ...["--bandwidth", "512K"],
       ...(canBlock ? [] : ["--timeout", "100", "--timeout-action", "suspend"]),
     ]);
-    // Once through; from then on far less than even a guest on a busy machine writes.
+    // Copied once; from then on far slower than even a guest on a busy machine writes.
     await migrate.waitEvent("progress", (e) => {
       const [{ transferred }] = e.disks as [{ transferred: number }];
       return transferred >= 8 * MiB;
@@ -55,7 +55,7 @@ export const scenario: Scenario = {
     said.push((await migrate.waitEvent("warning", is(code), 120_000)).message);
     if (canBlock) await migrate.waitEvent("phase", (e) => e.phase === "ram", 120_000);
     else await disk.source.events.waitFor("the guest to stop", (e) => e.event === "STOP", 120_000);
-    // What is left, and the memory, need not take long.
+    // The rest and the RAM need not take long.
     await disk.set("bandwidth=none");
     await assertExit(migrate, 0, 120_000);
     await assertExit(receive, 0);

@@ -4,16 +4,17 @@ import { accelerator } from "../support/qemu.ts";
 import { assertExit, type Scenario, type ScenarioContext } from "../support/scenario.ts";
 
 const MiB = 1024 * 1024;
-/** What of a guest's memory may be left when it is stopped: a third of what 300 ms would let through. */
+/** RAM that may be left when the guest is paused: a third of what 300 ms would send. */
 const LEFT = 20 * MiB;
 
-/** How much of its memory a guest stands still for. */
+/** How much RAM is sent while the guest is paused. */
 export const scenario: Scenario = {
   name: "downtime",
-  about: "a guest is stopped for little of its memory where that is enough, and for more where not",
+  about:
+    "the downtime is short where little RAM is left, and grows only where more passes do not help",
   timeoutMs: 180_000,
   async run(context) {
-    context.note("all of its memory could be sent within --max-downtime");
+    context.note("all RAM could be sent within --max-downtime");
     const memory = await filledMemory(`${context.dir}/memory`);
     const quiet = await started(context, "quiet", {
       sourceExtra: memory.source,
@@ -30,7 +31,7 @@ export const scenario: Scenario = {
     await quiet.assertArrived();
     if (ram.remaining > LEFT) throw new Error(`${ram.remaining} bytes were left at the stop`);
 
-    context.note("the guest changes the same 8 MiB again and again, 200 ms of the link");
+    context.note("the guest changes the same 8 MiB again and again, 200 ms of the connection");
     const busy = await started(context, "busy", { guest: { ramPages: 2048, ramStep: 512 } });
     const receiveBusy = busy.receive();
     const migrateBusy = busy.migrate(await receiveBusy.address(), ["--bandwidth", "40M"]);
@@ -38,7 +39,7 @@ export const scenario: Scenario = {
     await assertExit(receiveBusy, 0);
     await busy.assertArrived();
     const set = busy.gates.source.commands.filter((c) => c === "migrate-set-parameters").length;
-    // Two set what holds at first, the last one puts it back.
+    // Two commands set the first limit, the last one restores QEMU's.
     const raised = set - 3;
     // There RAM crosses in a single pass, at a limit of 0.
     const once = accelerator() === "tcg" && !busy.source.atLeast(9, 0);

@@ -4,13 +4,14 @@ import { MiB, type PairOptions } from "../pair/pair_options.ts";
 import { assertExit, type Scenario, type ScenarioContext } from "../support/scenario.ts";
 import type { Qemu } from "../support/qemu.ts";
 
-/** What the guest does, and what is done to it, while it is on its way. */
+/** Events of the guest while it is migrated. */
 export const scenario: Scenario = {
   name: "guest_events",
-  about: "shutdown, reset and pause of the guest in the middle are told and come out right",
+  about:
+    "a shutdown, reset or pause of the guest during a migration is reported and has the right outcome",
   timeoutMs: 300_000,
   async run(context) {
-    context.note("it shuts down, and QEMU stays (-no-shutdown)");
+    context.note("the guest shuts down, and QEMU keeps running (-no-shutdown)");
     const off = await started(context, "off", { sourceExtra: ["-no-shutdown"] });
     const going = await whileMirroring(off);
     await powerOff(off.source);
@@ -20,7 +21,7 @@ export const scenario: Scenario = {
     });
     await off.assertStillAtSource({ status: "shutdown" });
 
-    context.note("it shuts down, and QEMU with it");
+    context.note("the guest shuts down, and QEMU ends");
     const gone = await started(context, "gone");
     const standing = await whileMirroring(gone);
     await powerOff(gone.source);
@@ -29,7 +30,7 @@ export const scenario: Scenario = {
       message: /^The guest shut down \(guest-shutdown\) during the migration$/,
     });
 
-    context.note("it is reset while its memory crosses: it arrives, starting anew");
+    context.note("the guest is reset while its RAM crosses: it arrives and boots");
     const reset = await started(context, "reset", { gated: true, guest: STILL });
     const crossing = await whileInRam(reset, "1M");
     const counter = await reset.source.counter();
@@ -41,11 +42,11 @@ export const scenario: Scenario = {
     await reset.set("bandwidth=none", "max-downtime=300");
     await assertExit(crossing.migrate, 0);
     await assertExit(crossing.receive, 0);
-    // What it wrote before the reset is overwritten then, and the ring is whole again.
+    // By then it has overwritten the sectors from before the reset, and the ring is complete again.
     await reset.destination.waitCounter(counter + 500);
     await reset.assertArrived();
 
-    context.note("somebody pauses it: it arrives, and stands");
+    context.note("its owner pauses the guest: it arrives paused");
     const paused = await started(context, "paused");
     const copying = await whileMirroring(paused);
     await paused.source.execute("stop");
@@ -59,7 +60,7 @@ export const scenario: Scenario = {
   },
 };
 
-/** A guest that keeps nothing in memory that a reset would leave behind. */
+/** A guest without state in RAM that would survive a reset. */
 const STILL = { ramPages: 0, ramStep: 0 };
 
 async function started(

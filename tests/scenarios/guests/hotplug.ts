@@ -7,10 +7,11 @@ const PORTS = ["port1", "port2"].flatMap((id, i) => [
 ]);
 const BYTES = 4 << 20;
 
-/** A machine that changes while its disks are copied is not the one that the destination was made for. */
+/** A machine that changes during the copy no longer matches the destination's. */
 export const scenario: Scenario = {
   name: "hotplug",
-  about: "a disk or device hotplugged during the copy ends it by name; the next try takes it along",
+  about:
+    "a disk or device that is plugged during the copy fails it by name, and the next try includes it",
   timeoutMs: 180_000,
   async run(context) {
     const pair = await Pair.start(context, {
@@ -21,7 +22,7 @@ export const scenario: Scenario = {
     const { source, destination } = pair;
     const pattern = new Uint8Array(BYTES).map((_, i) => i * 7 + (i >> 9));
 
-    context.note("a disk on both ends, with data at the source only");
+    context.note("a disk on both sides, with data at the source only");
     const slow = ["--bandwidth", "4M"];
     let [migrate, receive] = await copying(pair, slow);
     await plugDisk(source, `${context.dir}/hot-source.raw`, pattern);
@@ -41,7 +42,7 @@ export const scenario: Scenario = {
       throw new Error("The guest does not run at the source");
     }
 
-    context.note("both ends the same again: all of it crosses");
+    context.note("both machines equal again: the guest crosses with the new disk");
     await destination.execute("device_add", { driver: "virtio-rng-pci", id: "rng0", bus: "port2" });
     [migrate, receive] = await copying(pair, []);
     await assertExit(migrate, 0);

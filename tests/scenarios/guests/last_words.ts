@@ -9,13 +9,13 @@ import {
 } from "../support/scenario.ts";
 import type { Vmferry } from "../support/vmferry.ts";
 
-/** What a QEMU says before it ends stands in the message on both ends. */
+/** The last lines of a QEMU's log are in the messages of both sides. */
 export const scenario: Scenario = {
   name: "last_words",
-  about: "a QEMU that ends is quoted on both ends, from its log, and nobody is sent to look there",
+  about: "when QEMU ends, both sides quote its log and do not advise to read it",
   timeoutMs: 120_000,
   async run(context) {
-    context.note("the destination's QEMU is ended while disks are copied, its log is deleted");
+    context.note("the destination's QEMU is ended while disks are copied, and its log was deleted");
     const ended = await started(context, "ended");
     const { receive, migrate } = await whileMirroring(ended);
     await Deno.remove(`${context.dir}/ended/dest.log`);
@@ -27,7 +27,7 @@ export const scenario: Scenario = {
     await ended.assertStillAtSource({ destinationGone: true });
 
     context.note("the destination's QEMU cannot load the guest");
-    // Nothing in QMP tells this difference of the streams.
+    // Nothing in QMP shows this difference of the streams.
     const footers = ["-global", "migration.send-section-footer=off"];
     const misfit = await started(context, "misfit", { destinationExtra: footers });
     const second = misfit.receive();

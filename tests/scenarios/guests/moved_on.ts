@@ -5,10 +5,10 @@ import { assertExit, type Scenario } from "../support/scenario.ts";
 
 const BYTES = 16 * MiB;
 
-/** A guest that arrived paused and has not run since: QEMU before 10.0 holds its media inactive. */
+/** A guest that arrived paused and has not run since: QEMU before 10.0 keeps its media inactive. */
 export const scenario: Scenario = {
   name: "moved_on",
-  about: "a guest that arrived paused is moved on, still paused, with its read-only media",
+  about: "a guest that arrived paused is migrated again, still paused, with its read-only media",
   timeoutMs: 120_000,
   async run(context) {
     const medium = `${context.dir}/medium.raw`;
@@ -17,7 +17,7 @@ export const scenario: Scenario = {
     const spare = cd.replace("node-name=cd", "node-name=spare");
     const extra = [
       ...["-blockdev", cd, "-device", "ide-cd,drive=cd,id=cd0"],
-      // Attached to no device, it is held inactive all the same.
+      // Attached to no device, but inactive too.
       ...["-blockdev", spare],
     ];
     const pair = await Pair.start(context, {

@@ -1,10 +1,10 @@
 import { Pair } from "../pair/pair.ts";
 import { assertExit, type Scenario } from "../support/scenario.ts";
 
-/** What stood still before stands still afterwards. */
+/** A guest that was paused before the migration is paused after it. */
 export const scenario: Scenario = {
   name: "paused",
-  about: "a guest that was paused arrives paused, and goes on where it stood",
+  about: "a paused guest arrives paused, and continues where it was when it is resumed",
   timeoutMs: 120_000,
   async run(context) {
     const pair = await Pair.start(context, { paused: true });

@@ -2,7 +2,7 @@ import { Pair } from "../pair/pair.ts";
 import { assertExit, type Scenario } from "../support/scenario.ts";
 import { LEFT_CAPABILITIES, LEFT_PARAMETERS, setting } from "../pair/settings.ts";
 
-/** Those that QEMU takes together. The scenario `settings` tries each alone. */
+/** All that QEMU accepts together. The scenario `settings` tries each alone. */
 const TOGETHER = [
   ...["dirty-bitmaps", "multifd", "release-ram", "return-path", "switchover-ack", "validate-uuid"],
   ...["x-ignore-shared", "avail-switchover-bandwidth"],
@@ -10,8 +10,7 @@ const TOGETHER = [
 
 export const scenario: Scenario = {
   name: "preset",
-  about:
-    "migration capabilities that somebody has set before are no hindrance, and are there again",
+  about: "migration capabilities that were set before do no harm, and are restored",
   timeoutMs: 90_000,
   async run(context) {
     const pair = await Pair.start(context, { bytes: 16 << 20 });

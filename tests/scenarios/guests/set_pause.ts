@@ -2,7 +2,7 @@ import { Pair } from "../pair/pair.ts";
 import { MiB } from "../pair/pair_options.ts";
 import { assertExit, type Scenario } from "../support/scenario.ts";
 
-/** Whoever has not said at the start how it is to end can do so while it runs. */
+/** The user can set while a migration runs how it must end. */
 export const scenario: Scenario = {
   name: "set_pause",
   about: "a guest that outruns its copy is paused by 'vmferry set' and runs at the destination",

@@ -3,11 +3,10 @@ import { Pair } from "../pair/pair.ts";
 import { assertExit, assertNone, type Scenario, ScenarioContext } from "../support/scenario.ts";
 import { LEFT_CAPABILITIES, LEFT_PARAMETERS, type LeftSetting, setting } from "../pair/settings.ts";
 
-/** Each setting alone: what one of them breaks, another may hide. */
+/** Each setting alone: one may hide the effect of another. */
 export const scenario: Scenario = {
   name: "settings",
-  about:
-    "each migration setting that somebody has left, at each end in turn, changes nothing and is there again",
+  about: "each leftover migration setting, on each side in turn, changes nothing and is restored",
   timeoutMs: 3_600_000,
   long: true,
   async run(context) {

@@ -4,15 +4,15 @@ import type { Scenario } from "../support/scenario.ts";
 const RTT_MS = 40;
 const MBIT = 80;
 const BYTES = 4 << 20;
-/** What the link lets a sender catch up on when it was kept from its processor, ms. */
+/** How much the relay lets a sender catch up after it was not scheduled, ms. */
 const LATE_MS = 20;
 /** How much longer than that a busy machine may take. */
 const PATIENCE = 10;
 
-/** The benchmark's long link is held against what it claims to be: its figures stand on that. */
+/** The benchmark's long path must have the round trip and rate that its figures rely on. */
 export const scenario: Scenario = {
   name: "bench_link",
-  about: "the benchmark's long link takes its round trip, keeps to its rate and changes no byte",
+  about: "the benchmark's long path has its round trip, keeps its rate and changes no byte",
   timeoutMs: 30_000,
   async run() {
     await using line = await startLine(RTT_MS, MBIT);

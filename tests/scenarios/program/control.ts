@@ -8,13 +8,13 @@ import {
 } from "../support/scenario.ts";
 import { type JsonEvent, runVmferry, type Said } from "../support/vmferry.ts";
 
-/** One that is slow enough to be looked at. */
+/** A migration that is slow enough to be inspected. */
 const SLOW = ["--bandwidth", "2M"];
 
-/** Asked, changed and ended from outside while it runs, among others on the same host. */
+/** A running migration, among others on the host, is inspected, changed and cancelled. */
 export const scenario: Scenario = {
   name: "control",
-  about: "status, set and cancel reach the migration that is meant, and what they say is so",
+  about: "status, set and cancel reach the chosen migration, and their answers are true",
   timeoutMs: 180_000,
   async run(context) {
     const [one, two] = [await started(context, "one"), await started(context, "two")];
@@ -27,7 +27,7 @@ export const scenario: Scenario = {
     await say("status", 3, /No migration runs here/);
     await say("cancel", 3, /No migration runs here/);
 
-    context.note("two migrations, both ends of each on this host");
+    context.note("two migrations, both sides of each on this host");
     const [receive, migrate] = await begin(one, at);
     const [receive2, migrate2] = await begin(two, at);
     for (const ferry of [migrate, migrate2]) {
@@ -61,7 +61,7 @@ export const scenario: Scenario = {
     await assertExit(migrate2, 1);
     await two.assertStillAtSource();
 
-    context.note("a new bandwidth acts at once, while disks are copied");
+    context.note("a new bandwidth applies at once while disks are copied");
     const [receiveA, migrateA] = await begin(one, at);
     await migrateA.waitEvent("progress", (e) => transferred(e) > 0);
     const from = transferred(migrateA.events.entries.at(-1)!);

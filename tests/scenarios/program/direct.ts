@@ -12,7 +12,7 @@ import type { Disk } from "../support/qemu.ts";
 
 const DISK_BYTES = 64 * 1024 * 1024;
 
-/** The flow of a migration with nothing between the QEMUs: what the harness and QEMU can do. */
+/** A migration without vmferry: shows what QEMU and the scenarios' support can do. */
 export const scenario: Scenario = {
   name: "direct",
   about: "QEMU to QEMU by hand, without vmferry: RAM and two disks cross, no write is lost",

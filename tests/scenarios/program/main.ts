@@ -35,7 +35,7 @@ export const scenario: Scenario = {
     }
     const pause = await pair.pauseMs();
     await pair.assertArrived();
-    // Only QEMU from 11.0 or so on reports it; its targets are closed as it goes, before it has ended.
+    // Only QEMU from about 11.0 on reports it; its targets are closed before it has ended.
     if (pair.source.stderr.includes("Failed flush")) {
       throw new Error(`The source's QEMU could not close a target: ${pair.source.stderr}`);
     }

@@ -2,13 +2,14 @@ import { pack } from "../../../tools/pack.ts";
 import { project } from "../../../tools/run.ts";
 import type { Scenario } from "../support/scenario.ts";
 
-/** Runs that begin at once. */
+/** Number of runs that begin at the same time. */
 const AT_ONCE = 6;
 
-/** The packed kind of the one file, on a host that has seen none before. */
+/** The packed program on a host that has never run it. */
 export const scenario: Scenario = {
   name: "packed",
-  about: "the packed file unpacks once, for its user alone, whole or not at all, with no network",
+  about:
+    "the packed program unpacks once, for its user alone, completely or not at all, without a network",
   timeoutMs: 120_000,
   async run(context) {
     const file = `${context.dir}/vmferry`;
@@ -19,7 +20,7 @@ export const scenario: Scenario = {
     const run = (program: string, env: Record<string, string> = {}) =>
       started(program, { XDG_CACHE_HOME: cache, TMPDIR: context.dir, ...env });
 
-    context.note("a file that was cut short unpacks to nothing");
+    context.note("a truncated file unpacks nothing");
     const half = `${context.dir}/half`;
     const whole = await Deno.readFile(file);
     await Deno.writeFile(half, whole.subarray(0, whole.length / 2), { mode: 0o755 });
@@ -27,7 +28,7 @@ export const scenario: Scenario = {
     expect(short.code === 1 && /could not unpack/.test(short.text), short.text);
     expect((await contents(cache)).length === 0, "A file that was cut short left something");
 
-    context.note("several at once, without a network");
+    context.note("several runs at once, without a network");
     const first = await Promise.all(Array.from({ length: AT_ONCE }, () => run(file)));
     for (const { code, text } of first) {
       expect(code === 0 && /^vmferry .*\(packed, Deno /.test(text), text);
@@ -44,17 +45,17 @@ export const scenario: Scenario = {
     expect(again.code === 0, again.text);
     expect(before.ino === after.ino && +before.mtime! === +after.mtime!, "It was unpacked again");
 
-    context.note("what others can write to is not run");
+    context.note("a directory that others can write to is not used");
     await Deno.chmod(folder!, 0o777);
     const open = await run(file);
     expect(open.code === 1 && /can be written to by others/.test(open.text), open.text);
     await Deno.chmod(folder!, 0o700);
 
-    context.note("no setting for some other Deno changes it");
+    context.note("settings for another Deno have no effect");
     const odd = await run(file, { DENO_V8_FLAGS: "--no-such-flag", NODE_OPTIONS: "--bad" });
     expect(odd.code === 0, odd.text);
 
-    context.note("without a home there is a folder of the user's for temporary files");
+    context.note("without a home the user's own temporary directory is used");
     const own = `${context.dir}/vmferry-${Deno.uid()}`;
     for (const home of [[], ["HOME="], [`HOME=${NO_HOME}`]]) {
       const homeless = await started(file, { TMPDIR: context.dir }, [

@@ -3,10 +3,10 @@ import { assertExit, type Scenario } from "../support/scenario.ts";
 
 const OWNER = "nobody";
 
-/** QEMUs that gave up being root, as a libvirt or a careful script runs them. */
+/** QEMUs without root privileges, as libvirt or a careful script runs them. */
 export const scenario: Scenario = {
   name: "socket_owner",
-  about: "a QEMU that runs as another user gets at its sockets by --socket-owner, and at no more",
+  about: "--socket-owner gives a QEMU of another user access to its sockets, and to nothing else",
   timeoutMs: 180_000,
   async run(context) {
     // Others may make files in it, as the scenario itself has QEMU do.
@@ -32,7 +32,7 @@ export const scenario: Scenario = {
     const migrate = pair.migrate(address, ["--socket-owner", OWNER, "--bandwidth", "60M"]);
     await migrate.waitEvent("phase", (e) => e.phase === "mirror");
     await migrate.waitEvent("progress");
-    // At the source we make the sockets, and QEMU's user could else put something in their place.
+    // vmferry makes the source's sockets; otherwise QEMU's user could replace them.
     await assertModes(pair.runDir("source"), [0o711, false]);
     await assertModes(pair.runDir("dest"), [0o700, true]);
     await assertExit(migrate, 0);

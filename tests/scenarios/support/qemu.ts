@@ -1,80 +1,24 @@
 import { messageOf, systemClock, withDeadline } from "../../../src/io/mod.ts";
 import { QmpClient, QmpClosedError, type QmpEvent } from "../../../src/qmp/mod.ts";
-import { GUEST_STATE, type Image } from "../guest/mod.ts";
-import { machineType, qemuBinary } from "../pair/versions.ts";
+import { GUEST_STATE } from "../guest/mod.ts";
+import { qemuBinary } from "../pair/versions.ts";
 import { endChild, Output } from "./output.ts";
+import { qemuArguments, type QemuOptions } from "./qemu_arguments.ts";
 import { EventRecord, poll } from "./waiting.ts";
 
-/** How a disk is attached. */
-/** `scsi-iothread`: a virtio-scsi controller with a thread of its own. */
-export type DiskBus = "virtio-blk" | "ide" | "scsi" | "scsi-iothread";
+export {
+  type Accelerator,
+  accelerator,
+  type BrokenSector,
+  type Disk,
+  type DiskBus,
+  type QemuOptions,
+} from "./qemu_arguments.ts";
 
-/** A disk of a guest. */
-export interface Disk {
-  /** Its qdev id, which is its name for vmferry. */
-  readonly id: string;
-  readonly image: Image;
-  /** Default `virtio-blk`. */
-  readonly bus?: DiskBus;
-  /** What of it is broken. Default nothing. */
-  readonly broken?: BrokenSector;
-  /** Of its format node. Default: QEMU's, which is `ignore`. */
-  readonly discard?: "unmap";
-}
-
-/** A sector whose accesses fail with EIO, as on a medium that has gone bad. */
-export interface BrokenSector {
-  readonly sector: number;
-  readonly iotype: "read" | "write";
-  /** A write error of the guest stops it (`werror=stop`). Default false: it is told. */
-  readonly stops?: boolean;
-}
-
-/** How a QEMU is started. */
-export interface QemuOptions {
-  /** Names its sockets and its part of the logs: `source`, `destination`. */
-  readonly name: string;
-  /** A short path: UNIX sockets are made in it. */
-  readonly dir: string;
-  /** In the order in which the BIOS sees them. */
-  readonly disks: readonly Disk[];
-  /** Waits for a migration (`-incoming defer`). */
-  readonly incoming?: boolean;
-  /** Does not start the guest (`-S`). */
-  readonly paused?: boolean;
-  /** Default 128. */
-  readonly memoryMiB?: number;
-  readonly machine?: string;
-  readonly accel?: Accelerator;
-  /** The executable; default `QEMU`, for an incoming one `QEMU_DEST`, from the environment. */
-  readonly binary?: string;
-  /** In front of the command, as `ip netns exec NAME`. */
-  readonly prefix?: readonly string[];
-  /** Its standard error goes to `NAME.log` in its directory. Default: into the report of a failure. */
-  readonly logged?: boolean;
-  /** Further arguments. */
-  readonly extra?: readonly string[];
-}
-
-export type Accelerator = "kvm" | "tcg";
-
-/** `VMFERRY_ACCEL`, else KVM where /dev/kvm can be opened, else TCG. */
-export function accelerator(): Accelerator {
-  const wanted = Deno.env.get("VMFERRY_ACCEL");
-  if (wanted === "kvm" || wanted === "tcg") return wanted;
-  if (wanted) throw new Error(`VMFERRY_ACCEL is "${wanted}", expected "kvm" or "tcg"`);
-  try {
-    Deno.openSync("/dev/kvm", { read: true, write: true }).close();
-    return "kvm";
-  } catch {
-    return "tcg";
-  }
-}
-
-/** A real QEMU with two QMP sockets: one for vmferry, one that the test watches it by. */
+/** A real QEMU with two QMP sockets: one for vmferry, one for the scenario. */
 export class Qemu implements AsyncDisposable {
   readonly name: string;
-  /** The QMP socket that vmferry is given. */
+  /** The QMP socket for vmferry. */
   readonly qmpSocket: string;
   /** All QMP events since the start. */
   readonly events = new EventRecord<QmpEvent>();
@@ -88,12 +32,12 @@ export class Qemu implements AsyncDisposable {
   /**
    * Starts a QEMU and waits until it answers.
    *
-   * @throws {Error} with QEMU's own words when it ends instead.
+   * @throws {Error} with QEMU's standard error, when it ends instead.
    */
   static async start(options: QemuOptions): Promise<Qemu> {
     const watchPath = `${options.dir}/${options.name}.watch.sock`;
     const qmpSocket = `${options.dir}/${options.name}.qmp.sock`;
-    // QEMU connects to us, so that there is nothing to ask for again and again.
+    // QEMU connects to this socket, so there is nothing to poll.
     using listener = Deno.listen({ transport: "unix", path: watchPath });
     const [program, ...args] = [
       ...options.prefix ?? [],
@@ -158,7 +102,7 @@ export class Qemu implements AsyncDisposable {
     });
   }
 
-  /** How the process ended, once it has. */
+  /** Resolves when the process has ended. */
   readonly exited: Promise<Deno.CommandStatus>;
 
   get pid(): number {
@@ -169,17 +113,17 @@ export class Qemu implements AsyncDisposable {
     return this.#ended;
   }
 
-  /** When it ended, ms since 1970 as its events have it; `Infinity` while it has not. */
+  /** When it ended, ms since 1970, as in its events; `Infinity` while it runs. */
   get endedAtMs(): number {
     return this.#endedAtMs;
   }
 
-  /** What it has written to standard error so far. */
+  /** Its standard error so far. */
   get stderr(): string {
     return this.#stderr.text;
   }
 
-  /** QEMU's stderr and what passed over the watching QMP connection, for a failure's report. */
+  /** QEMU's standard error and the scenario's QMP traffic, for the report of a failure. */
   get logs(): { title: string; text: string }[] {
     return [
       { title: `${this.name}: QEMU's stderr`, text: this.#stderr.text },
@@ -187,27 +131,27 @@ export class Qemu implements AsyncDisposable {
     ];
   }
 
-  /** Carries out a QMP command over the watching connection. */
+  /** Executes a QMP command over the scenario's connection. */
   async execute<T>(command: string, args: object = {}): Promise<T> {
-    // Looks at the guest's memory, again and again, would push out what matters.
+    // Frequent looks at the guest's RAM would push the relevant lines out of the log.
     if (command !== "human-monitor-command") this.#note(`-> ${command} ${JSON.stringify(args)}`);
     try {
       return await this.#watch.executeUntyped(command, { ...args }) as T;
     } catch (error) {
       this.#note(`<- ${command}: ${messageOf(error)}`);
-      // Its sockets go a moment before the process does.
+      // QEMU closes its sockets shortly before its process ends.
       if (error instanceof QmpClosedError) await this.#end();
       throw error;
     }
   }
 
-  /** Whether it is of this version, or of one after it. */
+  /** Whether it has this version or a later one. */
   atLeast(major: number, minor: number): boolean {
     return this.#watch.atLeast(major, minor);
   }
 
   /**
-   * Whether QEMU has ended or is about to: whoever has seen its QMP connection close gets a `true`.
+   * Whether QEMU has ended or is about to: true at once when its QMP connection is closed.
    */
   async gone(): Promise<boolean> {
     try {
@@ -218,18 +162,18 @@ export class Qemu implements AsyncDisposable {
     return this.#ended;
   }
 
-  /** The run state, as `query-status` tells it. */
+  /** The run state, from `query-status`. */
   async status(): Promise<string> {
     return (await this.execute<{ status: string }>("query-status")).status;
   }
 
-  /** A 32-bit number from the guest's memory. */
+  /** A 32-bit number from the guest's RAM. */
   async peek(address: number): Promise<number> {
     const text = await this.execute<string>("human-monitor-command", {
       "command-line": `xp /1wx 0x${address.toString(16)}`,
     });
     const word = text.match(/: 0x([0-9a-f]{8})/)?.[1];
-    if (word === undefined) throw new Error(`Got "${text.trim()}", expected a word of memory`);
+    if (word === undefined) throw new Error(`Got "${text.trim()}", expected a word of RAM`);
     return parseInt(word, 16);
   }
 
@@ -246,7 +190,7 @@ export class Qemu implements AsyncDisposable {
     }, timeoutMs);
   }
 
-  /** Ends QEMU by `quit`, so that its images are whole. */
+  /** Ends QEMU by `quit`, so that its images are complete. */
   async quit(): Promise<void> {
     if (!this.#ended) {
       await this.execute("quit").catch(() => {});
@@ -256,8 +200,8 @@ export class Qemu implements AsyncDisposable {
   }
 
   /**
-   * Stops the process (SIGSTOP) or lets it go on (SIGCONT): a QEMU that does not answer. SIGTERM: ends
-   * it as its host's shutdown does, with a word in its log.
+   * Sends a signal: a process stopped by SIGSTOP answers nothing until SIGCONT; SIGTERM ends QEMU as its
+   * host's shutdown does, with a line in its log.
    */
   signal(name: "SIGSTOP" | "SIGCONT" | "SIGTERM"): void {
     this.#child.kill(name);
@@ -283,72 +227,5 @@ export class Qemu implements AsyncDisposable {
   #note(line: string): void {
     if (this.#log.length > 5000) this.#log.splice(0, 2500);
     this.#log.push(`${new Date().toISOString().slice(11, 23)} ${line.slice(0, 500)}`);
-  }
-}
-
-function qemuArguments(options: QemuOptions, qmpSocket: string, watchPath: string): string[] {
-  const machine = options.machine ?? machineType();
-  const disks = options.disks.flatMap((disk, index) => {
-    const { path, format } = disk.image;
-    const blockdev = {
-      driver: format,
-      "node-name": `${options.name}-${disk.id}`,
-      file: fileOf(path, disk.broken),
-      ...(disk.discard ? { discard: disk.discard } : {}),
-    };
-    return [
-      "-blockdev",
-      JSON.stringify(blockdev),
-      ...deviceArguments(disk, index, `${options.name}-${disk.id}`, machine),
-    ];
-  });
-  return [
-    ...["-name", options.name, "-machine", machine, "-accel", options.accel ?? accelerator()],
-    ...["-m", String(options.memoryMiB ?? 128), "-nodefaults", "-display", "none"],
-    ...["-chardev", `file,id=serial,path=${options.dir}/${options.name}.serial`],
-    ...["-serial", "chardev:serial"],
-    ...["-chardev", `socket,id=qmp,path=${qmpSocket},server=on,wait=off`],
-    ...["-mon", "chardev=qmp,mode=control"],
-    ...["-chardev", `socket,id=watch,path=${watchPath}`],
-    ...["-mon", "chardev=watch,mode=control"],
-    ...disks,
-    ...(options.incoming ? ["-incoming", "defer"] : []),
-    ...(options.paused ? ["-S"] : []),
-    ...(options.extra ?? []),
-  ];
-}
-
-function fileOf(filename: string, broken: BrokenSector | undefined): object {
-  const file = { driver: "file", filename };
-  if (!broken) return file;
-  const { sector, iotype } = broken;
-  const error = { event: "none", errno: 5, sector, iotype };
-  return { driver: "blkdebug", image: file, "inject-error": [error] };
-}
-
-function deviceArguments(disk: Disk, index: number, node: string, machine: string): string[] {
-  const stops = disk.broken?.stops ? ",werror=stop" : "";
-  const common = `id=${disk.id},drive=${node},bootindex=${index}${stops}`;
-  switch (disk.bus ?? "virtio-blk") {
-    case "virtio-blk":
-      return ["-device", `virtio-blk-pci,${common}`];
-    case "scsi":
-      return [
-        ...["-device", `virtio-scsi-pci,id=${disk.id}-controller`],
-        ...["-device", `scsi-hd,${common},bus=${disk.id}-controller.0`],
-      ];
-    case "scsi-iothread":
-      return [
-        ...["-object", `iothread,id=${disk.id}-thread`, "-device"],
-        `virtio-scsi-pci,id=${disk.id}-controller,iothread=${disk.id}-thread`,
-        ...["-device", `scsi-hd,${common},bus=${disk.id}-controller.0`],
-      ];
-    case "ide": {
-      // q35 has a port for each disk, i440FX two disks on each of two channels.
-      const place = machine.includes("q35")
-        ? `bus=ide.${index}`
-        : `bus=ide.${index >> 1},unit=${index & 1}`;
-      return ["-device", `ide-hd,${common},${place}`];
-    }
   }
 }
