@@ -28,23 +28,23 @@ const clock: Clock = systemClock;
 
 export type EndOptions = CommonOptions & TunnelOptions;
 
-/** Who hears of what becomes of the link. */
+/** What gets the reports about a connection. */
 export interface Told {
   readonly report: Report;
   readonly log: Logger;
-  /** A line of another host's for people. */
+  /** Prints a line that another host's programs wrote. */
   readonly line: (text: string) => void;
 }
 
-/** When a connection is taken for dead; it is asked for a sign of life in good time before. */
+/** Silence after which a connection counts as dead, ms; a PING goes out after a third of it. */
 export function livenessOf({ deadAfterMs }: TunnelOptions): Liveness {
   return { pingAfterMs: Math.floor(deadAfterMs / 3), deadAfterMs };
 }
 
 /**
- * Tells of what is not safe and was allowed.
+ * Warns of an address that is not safe and that the user allowed.
  *
- * @throws {UsageError} when it was not allowed.
+ * @throws {UsageError} when the user did not allow it.
  */
 export function warnOf(address: Address, options: EndOptions, report: Report): void {
   const hasKeys = transportOf(address).encryption === "in-process";
@@ -58,17 +58,17 @@ export async function secretOf({ secretFile }: CommonOptions): Promise<Uint8Arra
   return secretFile === undefined ? undefined : await readSecret(secretFile);
 }
 
-/** What a source has of a ticket that is good for once. */
+/** What a source needs to use a single-use ticket. */
 export interface OneUse {
-  /** Where the proof is kept that this is the source that used it; asked for when it is needed. */
+  /** Where the credential of the source that used it is kept; called when it is needed. */
   readonly kept: () => KeptTicket | undefined;
 }
 
 /**
- * Makes sessions to a destination; each tells of its link.
+ * Makes sessions to a destination; each reports the state of its connection.
  *
- * @param use how the ticket is used; without, the other end lets it in more than once.
- * @throws {UsageError} when the way there is not safe, or a secret can't be read.
+ * @param use how a single-use ticket is used; without it, the peer takes the ticket more than once.
+ * @throws {UsageError} when the address is not safe, or a secret can't be read.
  */
 export async function connector(
   given: Destination,

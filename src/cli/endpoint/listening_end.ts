@@ -20,14 +20,14 @@ export class ListeningEnd implements Disposable {
   readonly #listen: Listen<Address | "stdio">;
   #where: Address | "stdio";
   #use: TicketUse | undefined;
-  /** The ticket is good for as long as this end listens. */
+  /** The ticket is for any number of sources. */
   #reusable = false;
   #acceptor: Acceptor | undefined;
 
   /**
-   * Makes sure that to listen there is safe, and reads what that takes.
+   * Checks that the address is safe to listen on, and reads what listening takes.
    *
-   * @throws {UsageError} when it is not, or a secret can't be read.
+   * @throws {UsageError} when it is not safe, or a secret or a certificate can't be read.
    */
   static async prepare(
     where: Address | "stdio",
@@ -71,8 +71,8 @@ export class ListeningEnd implements Disposable {
    * Listens.
    *
    * @param again the address to listen on instead, which another process has chosen before.
-   * @param kept where a ticket is kept that is good for one migration; without, it is good for as
-   * long as this end listens. One that is there already is taken up.
+   * @param kept where a single-use ticket is kept; one that is there already is used again. Without it
+   * the ticket is for any number of sources, for as long as this end listens.
    */
   async open(again?: Address, kept?: KeptTicket): Promise<void> {
     if (again) this.#where = again;

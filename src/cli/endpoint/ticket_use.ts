@@ -1,5 +1,5 @@
 /**
- * A ticket is good for one migration, and its source must be able to come back.
+ * A ticket is single-use, and the source that used it must be able to come back.
  *
  * @module
  */

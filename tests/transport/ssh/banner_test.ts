@@ -76,7 +76,7 @@ Deno.test("ssh's arguments: nothing of an address becomes an option, words stay 
   assert(!sshArguments(options, true).includes("BatchMode=yes"));
 });
 
-Deno.test("how ssh ended is told in words that say what to do", () => {
+Deno.test("the message for an ssh that ended says what to do", () => {
   const words = (code: number, ...lines: string[]) =>
     sshWords({ host: "h", user: "u", port: 7, code, lines, said: "", command: "vmferry" });
   const cases: [string, string][] = [
