@@ -1,10 +1,10 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { formatAddress, parseAddress } from "../../src/cli/endpoint/address.ts";
 import { parseCommandLine } from "../../src/cli/args/mod.ts";
 import { COMMANDS, FLAGS } from "../../src/cli/help/flags.ts";
 import { helpText } from "../../src/cli/help/help.ts";
 import { formatSize, parseDuration, parseSize } from "../../src/cli/args/size.ts";
-import { ownerOf } from "../../src/cli/run/socket_owner.ts";
+import { findOwner } from "../../src/cli/run/socket_owner.ts";
 import { UsageError } from "../../src/cli/args/usage_error.ts";
 
 const parse = (line: string) => parseCommandLine(line.split(" ").filter((w) => w !== ""));
@@ -270,16 +270,20 @@ Deno.test("ssh:// names a host, and what runs there is put together", () => {
   ]);
 });
 
-Deno.test("a socket's owner is a user's name or number, and a group's", () => {
-  const passwd = "root:x:0:0::/root:/bin/sh\nqemu:x:107:36::/:/bin/false\n";
-  const group = "root:x:0:\nkvm:x:36:qemu\n";
-  const owner = (text: string) => Object.values(ownerOf(text, passwd, group));
-  assertEquals(owner("qemu"), [107, 36]);
-  assertEquals(owner("107"), [107, 36]);
-  assertEquals(owner("qemu:root"), [107, 0]);
-  assertEquals(owner("5000:6000"), [5000, 6000]);
+Deno.test("a socket's owner is a user's name or number, with a group's or the user's own", async () => {
+  const users: Readonly<Record<string, readonly [number, number]>> = {
+    ...{ root: [0, 0], qemu: [107, 36], "107": [107, 36] },
+  };
+  const groups: Readonly<Record<string, number>> = { root: 0, kvm: 36 };
+  const ask = (what: string, name: string) =>
+    Promise.resolve(what === "group" ? groups[name] : users[name]?.[what === "user" ? 0 : 1]);
+  const owner = async (text: string) => Object.values(await findOwner(text, ask));
+  assertEquals(await owner("qemu"), [107, 36]);
+  assertEquals(await owner("107"), [107, 36]);
+  assertEquals(await owner("qemu:root"), [107, 0]);
+  assertEquals(await owner("5000:6000"), [5000, 6000]);
   for (const wrong of ["nobody", "qemu:nogroup", "5000", "", "qemu:", "a:b:c"]) {
-    assertThrows(() => owner(wrong), UsageError, "--socket-owner");
+    await assertRejects(() => owner(wrong), UsageError, "--socket-owner");
   }
 });
 

@@ -4,7 +4,7 @@ import { findJournals } from "../../src/cli/run/journal_file.ts";
 import { runBase } from "../../src/cli/run/base.ts";
 import { PrivateRunDir } from "../../src/cli/run/run_dir.ts";
 import { readSecret } from "../../src/cli/endpoint/secret.ts";
-import { giveTo } from "../../src/cli/run/socket_owner.ts";
+import { giveTo, ownerFrom } from "../../src/cli/run/socket_owner.ts";
 import { readPrivate } from "../../src/cli/endpoint/private_file.ts";
 import { readCredentials } from "../../src/transport/tls/credentials.ts";
 import { UsageError } from "../../src/cli/args/usage_error.ts";
@@ -276,4 +276,15 @@ Deno.test("another user's file is nobody's secret here, and who can write an aut
       "server-cert.pem",
     );
   });
+});
+
+Deno.test("a user and a group of this host are found, an unknown one is refused", async () => {
+  const owner = (socketOwner: string) => ownerFrom({ socketOwner });
+  assertEquals(await owner("root"), { uid: 0, gid: 0 });
+  assertEquals(await owner("0"), { uid: 0, gid: 0 });
+  assertEquals((await owner("root:tty"))?.gid, 5);
+  for (const wrong of ["nobody-here", "-u", "root:no-such-group", "$(id)", "987654"]) {
+    await assertRejects(() => owner(wrong), UsageError, "--socket-owner");
+  }
+  assertEquals(await ownerFrom({ socketOwner: undefined }), undefined);
 });

@@ -6,7 +6,7 @@ import { MAIN } from "../support/program.ts";
 
 const PROGRAM = [Deno.execPath(), "run", "--quiet", "--no-prompt", "-A", MAIN];
 
-/** How a shell starts what may not hear of its terminal's end. */
+/** A shell that starts a program with SIGHUP ignored, as nohup does. */
 const NOHUP = 'trap "" HUP; exec sh DIR/bare';
 
 /** Waits until `what` holds. */
@@ -19,19 +19,19 @@ async function until(what: () => boolean): Promise<void> {
 
 const namesIn = (dir: string) => [...Deno.readDirSync(dir)].map(({ name }) => name);
 
-/** A shell that tells what it runs of its terminal's end, as those that people use do. */
+/** A shell that forwards SIGHUP to its children, as interactive shells do. */
 const hungUpBy = (words: string) => `${words} & trap 'kill -HUP $!' HUP; wait; wait $!`;
 
 /**
- * Runs a `receive` that waits for its source, and ends it. Of its run it has to leave nothing.
+ * Runs a `receive` that waits for its source, and ends it. It must remove its run directory.
  *
- * @param how starts it, by one of the shell's scripts in DIR.
+ * @param how starts it, by one of the shell scripts in DIR.
  * @param cut ends it.
- * @returns its exit code and, without a terminal, what it said.
+ * @returns its exit code and, without a terminal, its output.
  */
 async function receiveAndCut(
   how: readonly string[],
-  cut: (child: Deno.ChildProcess, log: string) => Promise<void> | void,
+  cut: (child: Deno.ChildProcess) => Promise<void> | void,
 ): Promise<{ code: number; said: string }> {
   const ended = { code: -1, said: "" };
   await inFolder(async (dir) => {
@@ -50,7 +50,7 @@ async function receiveAndCut(
     using conn = await accepted;
     new WaitingQemu(conn);
     await until(() => namesIn(base).some((r) => namesIn(`${base}/${r}`).includes("control.sock")));
-    await cut(child, log);
+    await cut(child);
     ended.code = (await child.status).code;
     await until(() => namesIn(base).length === 0);
     if (program === "sh") return void (ended.said = await Deno.readTextFile(log));
@@ -71,32 +71,36 @@ Deno.test("a terminal that is closed ends a migration as Ctrl-C does: it is undo
   assert(said.includes("Cancelled by SIGHUP"), said);
 });
 
-Deno.test("so it does where what it says has nowhere to go", async () => {
+Deno.test("a terminal that is gone ends a migration although nothing can be printed", async () => {
   const { code } = await receiveAndCut(
     ["script", "-qfc", "sh DIR/terminal", "/dev/null"],
     (child) => {
-      // The terminal is gone with whoever held its other end.
+      // The terminal goes with the process that has its other end.
       child.kill("SIGKILL");
     },
   );
   assertEquals(code, 5);
 });
 
-Deno.test("what was started to go on without a terminal (nohup) does", async () => {
-  const { code, said } = await receiveAndCut(
-    ["sh", "-c", NOHUP],
-    async (child, log) => {
-      child.kill("SIGHUP");
-      await new Promise((resolve) => setTimeout(resolve, 300));
-      assertEquals((await Deno.readTextFile(log)).includes("SIGHUP"), false);
-      child.kill("SIGTERM");
-    },
-  );
-  assertEquals(code, 5);
+/** Whether a process ignores SIGHUP (signal 1), proc(5). */
+async function ignoresHangup({ pid }: Deno.ChildProcess): Promise<boolean> {
+  const status = await Deno.readTextFile(`/proc/${pid}/status`);
+  const [, mask] = /^SigIgn:\s*([0-9a-f]+)$/m.exec(status)!;
+  return (BigInt(`0x${mask}`) & 1n) === 1n;
+}
+
+Deno.test("a program that nohup started keeps running when its terminal is closed", async () => {
+  let ignores = false;
+  const { code, said } = await receiveAndCut(["sh", "-c", NOHUP], async (child) => {
+    ignores = await ignoresHangup(child);
+    child.kill("SIGHUP");
+    child.kill("SIGTERM");
+  });
+  assertEquals([code, ignores], [5, true]);
   assert(said.includes("Cancelled by SIGTERM"), said);
 });
 
-Deno.test("Ctrl-C and a closed terminal do not take ssh away from under a migration", async () => {
+Deno.test("ssh survives Ctrl-C and a closed terminal, because a migration needs it", async () => {
   await inFolder(async (dir) => {
     const script = "#!/bin/sh\nkill -INT $$\nkill -HUP $$\necho goes on >&2\nexit 1\n";
     await Deno.writeTextFile(`${dir}/ssh`, script, { mode: 0o755 });

@@ -12,53 +12,63 @@ export interface SocketOwner {
 /**
  * Finds the `USER[:GROUP]` of `--socket-owner`, names or numbers; without a group it is the user's own.
  *
- * @throws {UsageError} when there is no such user or group in /etc/passwd or /etc/group.
+ * @throws {UsageError} when this host knows no such user or group.
  */
 export async function ownerFrom(
   { socketOwner: text }: { readonly socketOwner: string | undefined },
 ): Promise<SocketOwner | undefined> {
-  if (text === undefined) return undefined;
-  const passwd = await Deno.readTextFile("/etc/passwd").catch(() => "");
-  const group = await Deno.readTextFile("/etc/group").catch(() => "");
-  return ownerOf(text, passwd, group);
+  return text === undefined ? undefined : await findOwner(text, lookUp);
 }
 
-/** The same, from the texts of both files (passwd(5), group(5)). Pure. */
-export function ownerOf(text: string, passwd: string, group: string): SocketOwner {
-  const [user = "", groupName, ...more] = text.split(":");
-  if (user === "" || groupName === "" || more.length > 0) {
+/** What the host answers when it is asked for a number; `undefined` where it knows none. */
+export type LookUp = (what: keyof typeof COMMANDS, name: string) => Promise<number | undefined>;
+
+/** The same, with the host's answers given. Pure but for `ask`. */
+export async function findOwner(text: string, ask: LookUp): Promise<SocketOwner> {
+  const [user = "", group, ...more] = text.split(":");
+  if (user === "" || group === "" || more.length > 0) {
     throw new UsageError(`--socket-owner: got "${text}", expected USER or USER:GROUP`);
   }
-  const entry = fieldsOf(passwd, user, 2);
-  const uid = /^\d+$/.test(user) ? Number(user) : Number(entry?.[2] ?? NaN);
-  if (Number.isNaN(uid)) {
-    throw new UsageError(
-      `--socket-owner: there is no user "${user}" in /etc/passwd; give a number`,
-    );
+  const uid = numberOf(user) ?? await ask("user", user);
+  if (uid === undefined) {
+    throw new UsageError(`--socket-owner: this host has no user "${user}"; give a number`);
   }
-  if (groupName === undefined) {
-    const gid = Number(entry?.[3] ?? NaN);
-    if (Number.isNaN(gid)) throw new UsageError(`--socket-owner: give a group, ${user}:GROUP`);
+  if (group === undefined) {
+    const gid = await ask("groupOfUser", user);
+    if (gid === undefined) throw new UsageError(`--socket-owner: give a group, ${user}:GROUP`);
     return { uid, gid };
   }
-  const gid = /^\d+$/.test(groupName)
-    ? Number(groupName)
-    : Number(fieldsOf(group, groupName, 2)?.[2] ?? NaN);
-  if (Number.isNaN(gid)) {
-    throw new UsageError(`--socket-owner: there is no group "${groupName}" in /etc/group`);
+  const gid = numberOf(group) ?? await ask("group", group);
+  if (gid === undefined) {
+    throw new UsageError(`--socket-owner: this host has no group "${group}"; give a number`);
   }
   return { uid, gid };
 }
 
-/** The line whose first field, or whose number, is `name`. */
-function fieldsOf(file: string, name: string, number: number): string[] | undefined {
-  const lines = file.split("\n").map((line) => line.split(":"));
-  return lines.find((f) => f[0] === name) ??
-    lines.find((f) => /^\d+$/.test(name) && f[number] === name);
+/** What prints each number: id(1) and getent(1) ask LDAP and the like, too, which /etc/passwd lacks. */
+const COMMANDS = {
+  user: 'id -u -- "$1"',
+  groupOfUser: 'id -g -- "$1"',
+  group: 'getent group -- "$1" | cut -d : -f 3',
+} as const;
+
+const lookUp: LookUp = async (what, name) => {
+  // A shell, because the built program may start nothing else (tools/permissions.txt).
+  const { stdout } = await new Deno.Command("sh", {
+    args: ["-c", COMMANDS[what], "sh", name],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "null",
+  }).output();
+  return numberOf(new TextDecoder().decode(stdout).trim());
+};
+
+function numberOf(text: string): number | undefined {
+  return /^\d+$/.test(text) ? Number(text) : undefined;
 }
 
 /**
- * Gives a socket or a folder away; a link that somebody has put in its place, not what it leads to.
+ * Gives a socket or a directory away. Of a symbolic link that replaced it, the link itself.
  *
  * @throws {UsageError} when this user may not, which only root may.
  */
