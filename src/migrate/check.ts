@@ -38,7 +38,9 @@ import { compareStorage } from "./storage/compare.ts";
 
 /** Something that prevents the migration. */
 export interface Problem {
+  /** The side on which it lies. */
   readonly side: Side;
+  /** What is wrong, and what was expected, as a sentence. */
   readonly message: string;
 }
 
@@ -50,7 +52,9 @@ export interface CheckResult {
   readonly ends: readonly { readonly side: Side; readonly qemuVersion: string | null }[];
   /** The disks that would be copied. */
   readonly disks: readonly Disk[];
+  /** Each of these prevents the migration (exit 3). */
   readonly problems: readonly Problem[];
+  /** The migration works, but not as the user may expect. */
   readonly warnings: readonly string[];
   /** Worth knowing, without anything to do. */
   readonly notes: readonly string[];
@@ -58,7 +62,9 @@ export interface CheckResult {
   readonly differences: readonly (Difference & { readonly severity: Severity })[];
 }
 
+/** The parts and settings of a check. */
 export interface CheckOptions {
+  /** QMP of the QEMU that is inspected. */
   readonly qmp: QmpClient;
   /** `--disk` of the role; empty: every disk that can be mirrored. */
   readonly disks: readonly DiskChoice[];
@@ -66,13 +72,19 @@ export interface CheckOptions {
   readonly allow: readonly RuleName[];
   /** Names of the disks of --shared and of --reuse. */
   readonly shared: readonly string[];
+  /** Names of the disks of `--reuse`. */
   readonly reuse: readonly string[];
+  /** What a look at the disks' storage needs from the host. */
   readonly host: HostAccess;
   /** Makes a session to the destination; `undefined`: only this side is inspected. */
   readonly connect: ((signal: AbortSignal) => Promise<Session>) | undefined;
+  /** Where QEMU may make a socket by which its disks are read. */
   readonly socketPath: string;
+  /** Time, injected. */
   readonly clock: Clock;
+  /** The debug log. */
   readonly log: Logger;
+  /** Aborted when the user cancels. */
   readonly signal: AbortSignal;
 }
 

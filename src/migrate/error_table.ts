@@ -47,6 +47,7 @@ const CAN = { refused: ["refused"], failed: ["failed"], both: ["refused", "faile
 /** Advice where only the other side knows the cause. */
 const SEE_PEER = "look at the other side's message and log";
 
+/** Every error code: what it means for the guest, on which side it lies, what to do next. */
 export const ERRORS = {
   // Both sides.
   "cancelled": {

@@ -10,7 +10,9 @@ export type { ErrorCode, FailureKind } from "./error_table.ts";
 
 /** Why a migration did not succeed, with the side on which the cause lies. */
 export class MigrationError extends Error {
+  /** Name of the class, for stacks. */
   override name = "MigrationError";
+  /** What the failure means for the guest, and so the exit code. */
   readonly kind: FailureKind;
   /** For scripts; {@link ERRORS} has its meaning. */
   readonly code: ErrorCode;
@@ -23,6 +25,13 @@ export class MigrationError extends Error {
   /** Each problem on its own, where the message has several. */
   readonly problems: readonly string[];
 
+  /**
+   * A failure with its code and side.
+   *
+   * @param kind what the failure means for the guest.
+   * @param message for people, with what was expected and what to do next.
+   * @param options `quoted`: the message quotes QEMU's own words. `problems`: its parts, if it has several.
+   */
   constructor(
     kind: FailureKind,
     code: ErrorCode,

@@ -18,33 +18,39 @@ export type Side = "source" | "destination";
 
 /** How far one disk's mirror is. */
 export interface DiskProgress {
+  /** Name of the disk: qdev id, device name or node name. */
   readonly name: string;
+  /** Bytes sent so far. */
   readonly transferred: number;
   /** What the job has to copy: the disk, and what the guest has changed since. */
   readonly total: number;
   /** Virtual size of the disk. */
   readonly sizeBytes?: number;
-  /** In step with the source: every further guest write goes to both. */
+  /** The mirror job is ready: every further guest write goes to both. */
   readonly ready: boolean;
 }
 
-/** How far the guest's memory is. */
+/** How much of the guest's RAM has crossed. */
 export interface RamProgress {
+  /** Bytes sent so far, over all passes. */
   readonly transferred: number;
+  /** Bytes left in this pass. */
   readonly remaining: number;
+  /** Size of the guest's RAM, bytes. */
   readonly total: number;
-  /** Bytes of memory the guest changes each second. */
+  /** Bytes of RAM that the guest changes each second. */
   readonly dirtyRate: number;
-  /** How many times memory was gone through. */
+  /** Passes over RAM so far. */
   readonly iteration: number;
 }
 
-/** The first cause of a failure, in words. */
+/** The first cause of a failure. */
 export interface ReportedError {
   /** For scripts; docs/errors.md has its meaning. */
   readonly code: ErrorCode;
   /** With code `peer-error`: the other side's own code. */
   readonly peerCode?: string;
+  /** For people, with the side and what to do next. */
   readonly message: string;
   /** `null` where it is not known which end this is, see `check`. */
   readonly side: Side | null;

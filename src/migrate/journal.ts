@@ -113,6 +113,7 @@ const destination = object({
 export type SourceRecord = schema.TypeOf<typeof source>;
 /** What the destination writes down. */
 export type DestinationRecord = schema.TypeOf<typeof destination>;
+/** The record of either side. */
 export type JournalRecord = SourceRecord | DestinationRecord;
 
 /**

@@ -9,6 +9,7 @@ const NO_LIMIT = 2 ** 40;
 export interface LimitChange {
   /** Bytes per second; `null` = no limit. */
   readonly bandwidth?: number | null;
+  /** The largest downtime that QEMU may plan, ms. */
   readonly maxDowntimeMs?: number;
 }
 
@@ -26,6 +27,12 @@ export class Limits {
   #session: Pick<Session, "setBandwidth"> | undefined;
   #settings: Pick<MigrationSettings, "apply"> | undefined;
 
+  /**
+   * The limits that a migration begins with.
+   *
+   * @param bandwidth bytes per second; `null`: no limit.
+   * @param maxDowntimeMs the largest downtime that QEMU may plan, ms.
+   */
   constructor(bandwidth: number | null, maxDowntimeMs: number) {
     this.#bandwidth = bandwidth;
     this.#maxDowntimeMs = maxDowntimeMs;

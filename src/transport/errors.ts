@@ -9,9 +9,14 @@ const NOBODY: readonly unknown[] = [
 
 /** A connection was not made, was lost, or an address can't be listened on; the message says why. */
 export class TransportError extends DialError {
+  /** Name of the class, for stacks. */
   override name = "TransportError";
 
-  /** @param options `failure`: default by the error code of `cause`. */
+  /**
+   * A failure with its cause.
+   *
+   * @param options `failure`: default by the error code of `cause`.
+   */
   constructor(
     message: string,
     { cause, failure }: { cause?: unknown; failure?: DialFailure } = {},
@@ -29,10 +34,12 @@ function isUnanswered(error: unknown): boolean {
 
 /** The program that ssh starts did not begin to speak, or ended. */
 export class SshError extends TransportError {
+  /** Name of the class, for stacks. */
   override name = "SshError";
   /** The exit code of ssh: 255 is its own, any other one is the remote program's. */
   readonly exitCode: number;
 
+  /** @param exitCode of ssh, 0 to 255. */
   constructor(
     message: string,
     exitCode: number,
@@ -45,5 +52,6 @@ export class SshError extends TransportError {
 
 /** An address, the value of a flag or a file that the user named is wrong; the message says how. */
 export class InputError extends Error {
+  /** Name of the class, for stacks. */
   override name = "InputError";
 }

@@ -18,9 +18,11 @@ export interface TransportFlag {
   readonly value: string;
   /** May be given more than once. */
   readonly many?: boolean;
+  /** The end that takes it. */
   readonly end: End | "both";
   /** The transport does not work without it. */
   readonly required?: boolean;
+  /** Its line in `--help`. */
   readonly help: string;
 }
 
@@ -46,7 +48,9 @@ export type ReadPrivate = (
 
 /** What a transport gets to connect with. */
 export interface DialContext {
+  /** The values of this transport's flags. */
   readonly flags: FlagValues;
+  /** Reads a file with a secret or key. */
   readonly readPrivate: ReadPrivate;
   /** What the peer's program begins with, where the transport has to find it. */
   readonly preface: Preface;
@@ -58,7 +62,9 @@ export interface DialContext {
 
 /** What a transport gets to listen with. */
 export interface ListenContext {
+  /** The values of this transport's flags. */
   readonly flags: FlagValues;
+  /** Reads a file with a secret or key. */
   readonly readPrivate: ReadPrivate;
   /** Called when the transport rejects a connection. */
   readonly warn: (message: string) => void;
@@ -95,6 +101,7 @@ export interface Transport<A> {
 export interface AddressedTransport<A> extends Transport<A> {
   /** The `transport` of its addresses. */
   readonly name: string;
+  /** What stands before `://`. */
   readonly scheme: string;
   /** How an address looks, for help: `tcp://HOST:PORT`. */
   readonly form: string;
@@ -106,6 +113,7 @@ export interface AddressedTransport<A> extends Transport<A> {
   readonly startsPeer: boolean;
   /** Shortest deadline that a connection needs, ms: a login may ask somebody for a password. */
   readonly leastConnectMs: number;
+  /** The flags that go with this transport only. */
   readonly flags: readonly TransportFlag[];
   /**
    * Reads the part of an address behind `SCHEME://`.

@@ -30,6 +30,10 @@ export class DestinationMigration {
   readonly #resumption: Resumption;
   readonly #sessions: Sessions;
 
+  /**
+   * Begins nothing yet.
+   *
+   * @param options the parts and settings; nothing is done before a source prepares. */
   constructor(options: DestinationOptions) {
     const context = new DestinationContext(options);
     const givingUp = new GivingUp(context);

@@ -9,6 +9,7 @@ import type { HostAccess, RunDir } from "../storage/access.ts";
 
 /** The parts and settings of a destination's migration. */
 export interface DestinationOptions {
+  /** QMP of the destination's QEMU, for this migration alone. */
   readonly qmp: QmpClient;
   /** The QMP socket's absolute path, for the journal. */
   readonly qmpPath: string;
@@ -16,7 +17,9 @@ export interface DestinationOptions {
   readonly listen: string;
   /** The command that recovers from a migration whose process was killed here. */
   readonly recoverCommand: string;
+  /** The run directory: sockets for QEMU, journal. */
   readonly runDir: RunDir;
+  /** Where the record is written before each effect. */
   readonly journal: JournalStore<DestinationRecord>;
   /** The journal of a process that was killed, to resume its migration; `undefined`: a new migration. */
   readonly resume: DestinationRecord | undefined;
@@ -24,12 +27,16 @@ export interface DestinationOptions {
   readonly graceMs: number;
   /** Called with the session whose source begins its migration, before `prepare` is answered. */
   readonly claimed?: (session: Session) => Promise<void>;
+  /** What a look at the disks' storage needs from the host. */
   readonly host: HostAccess;
   /** QEMU's log since the migration began. Default: it cannot be read. */
   readonly lastWords?: LastWords;
   /** `--disk` as given; none: every disk that can be mirrored, by the same names. */
   readonly disks: readonly DiskChoice[];
+  /** Gets each event. */
   readonly report: Report;
+  /** Time, injected. */
   readonly clock: Clock;
+  /** The debug log. */
   readonly log: Logger;
 }

@@ -134,7 +134,9 @@ export interface DiskPair {
 
 /** A `--disk NAME` or `--disk NAME=LOCAL` of the destination. */
 export interface DiskChoice {
+  /** The source's name of the disk. */
   readonly name: string;
+  /** The destination's name of it; the same without `=LOCAL`. */
   readonly local: string;
 }
 

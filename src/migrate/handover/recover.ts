@@ -95,20 +95,27 @@ export async function removeComparison(qmp: QmpClient, log: Logger): Promise<voi
   await removeLeft(qmp, { clock: systemClock, log });
 }
 
+/** A killed migration, and the means to recover it. */
 export interface RecoverOptions {
+  /** QMP of the QEMU that the record is about. */
   readonly qmp: QmpClient;
+  /** The last whole record of the killed process. */
   readonly record: JournalRecord;
+  /** QEMU's state now. */
   readonly facts: QemuFacts;
   /** What the destination answered, where it was asked. */
   readonly destination: DestinationState | undefined;
   /** The user's word that the guest does not run and never will at the other end. */
   readonly force: boolean;
+  /** Removes a file; a missing one is no error. */
   readonly removeFile: (path: string) => Promise<void>;
   /** Where the sockets of the process that was killed are. */
   readonly path: (name: string) => string;
   /** Removes the record, once nothing is left to be done. */
   readonly forget: () => Promise<void>;
+  /** Time, injected. */
   readonly clock: Clock;
+  /** The debug log. */
   readonly log: Logger;
 }
 

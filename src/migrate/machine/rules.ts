@@ -18,6 +18,7 @@ export interface Rule {
   readonly about: string;
 }
 
+/** Every rule by its name. */
 export const RULES = {
   "accelerator": {
     severity: "refuse",
@@ -101,6 +102,7 @@ export const RULES = {
   },
 } as const satisfies Record<string, Rule>;
 
+/** The name of a rule, as `--allow` takes it. */
 export type RuleName = keyof typeof RULES;
 
 /** Names of the rules whose refusal the user may override. */
@@ -109,6 +111,7 @@ export const ALLOWABLE: readonly RuleName[] = (Object.keys(RULES) as RuleName[])
 
 /** One way in which the destination's machine is not the source's. */
 export interface Difference {
+  /** The rule that it breaks. */
   readonly rule: RuleName;
   /** What differs, where, and with which values, in QEMU's terms. */
   readonly message: string;

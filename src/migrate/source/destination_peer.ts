@@ -30,10 +30,15 @@ const CLOSE_MS = 10_000;
  * time, the session's error when that ends first, the signal's reason when aborted.
  */
 export class DestinationPeer {
+  /** The session of the calls. */
   readonly session: Session;
   readonly #rpc: RpcPeer;
   #qemuVersion: string | null = null;
 
+  /**
+   * Serves no calls of its own.
+   *
+   * @param session owned by this peer from now on. */
   constructor(session: Session, options: { readonly clock: Clock; readonly log: Logger }) {
     this.session = session;
     this.#rpc = new RpcPeer(session.rpc, {
@@ -48,6 +53,10 @@ export class DestinationPeer {
     return this.#qemuVersion;
   }
 
+  /**
+   * Announces the guest and its disks; the destination compares, exports its disks and answers with the
+   * exports.
+   */
   async prepare(params: Params<"prepare">, signal: AbortSignal): Promise<Result<"prepare">> {
     const result = await this.#rpc.call("prepare", params, {
       ...this.#patience(PREPARE_MS),
@@ -73,6 +82,7 @@ export class DestinationPeer {
     return (await this.#rpc.call("cpuFeatures", {}, { ...patient, signal })).features;
   }
 
+  /** The storage of the destination's disks; an older destination answers `unknown-procedure`. */
   describeDisks(
     params: Params<"describeDisks">,
     signal: AbortSignal,
@@ -80,6 +90,10 @@ export class DestinationPeer {
     return this.#rpc.call("describeDisks", params, { ...this.#patience(LOOK_MS), signal });
   }
 
+  /**
+   * Which of the source's blocks the destination's disks hold; an older destination answers `unknown-
+   * procedure`.
+   */
   compareBlocks(
     params: Params<"compareBlocks">,
     signal: AbortSignal,
@@ -92,19 +106,26 @@ export class DestinationPeer {
     return this.#rpc.call("attach", { migration }, timed(ANSWER_MS, signal));
   }
 
+  /** Answered when the destination's QEMU has loaded the guest. */
   load(signal: AbortSignal): Promise<Result<"load">> {
     return this.#rpc.call("load", {}, { ...this.#patience(LOAD_MS), signal });
   }
 
+  /** Hands the guest over; answered when it runs, or is there and paused (`run` false). */
   finish(run: boolean): Promise<Result<"finish">> {
     return this.#rpc.call("finish", { run }, { timeoutMs: ANSWER_MS });
   }
 
+  /** The destination's state of that migration, and QEMU's run state there. */
   status(migration: string): Promise<Result<"status">> {
     return this.#rpc.call("status", { migration }, { timeoutMs: ANSWER_MS });
   }
 
-  /** @returns what could not be undone there, in words. */
+  /**
+   * Has the destination undo what it prepared.
+   *
+   * @returns what could not be undone there, as text.
+   */
   async abort(why: Params<"abort">): Promise<readonly string[]> {
     return (await this.#rpc.call("abort", why, { timeoutMs: ABORT_MS })).left ?? [];
   }

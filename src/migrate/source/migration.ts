@@ -17,6 +17,10 @@ export class SourceMigration {
   readonly #context: SourceContext;
   readonly #failure: Failure;
 
+  /**
+   * Begins nothing yet.
+   *
+   * @param options the parts and settings; nothing is done before {@link run}. */
   constructor(options: SourceOptions) {
     this.#options = options;
     this.#context = new SourceContext(options);

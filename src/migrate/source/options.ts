@@ -8,7 +8,9 @@ import type { Limits } from "../limits.ts";
 import type { RuleName } from "../machine/mod.ts";
 import type { HostAccess, RunDir } from "../storage/access.ts";
 
+/** The parts and settings of a source's migration. */
 export interface SourceOptions {
+  /** QMP of the source's QEMU, for this migration alone. */
   readonly qmp: QmpClient;
   /** The QMP socket's absolute path, for the journal. */
   readonly qmpPath: string;
@@ -16,9 +18,13 @@ export interface SourceOptions {
   readonly destination: string;
   /** Makes the session; called once the source is known to be fit, and again to ask who runs. */
   readonly connect: (signal: AbortSignal) => Promise<Session>;
+  /** Listens on a UNIX socket at the path, which QEMU connects to. */
   readonly listen: (path: string) => Promise<Acceptor>;
+  /** Removes a file; a missing one is no error. */
   readonly removeFile: (path: string) => Promise<void>;
+  /** The run directory: sockets for QEMU, journal. */
   readonly runDir: RunDir;
+  /** Where the record is written before each effect. */
   readonly journal: JournalStore<SourceRecord>;
   /** What a process that was killed has written down, to go on from there. */
   readonly resume: SourceRecord | undefined;
@@ -28,19 +34,25 @@ export interface SourceOptions {
   readonly shared: readonly string[];
   /** Names of disks that the destination has old copies of, to be overwritten. */
   readonly reuse: readonly string[];
+  /** What a look at the disks' storage needs from the host. */
   readonly host: HostAccess;
   /** Where QEMU may make a socket by which its disks are read. */
   readonly compareSocket: string;
+  /** Bandwidth and downtime, which `vmferry set` may change. */
   readonly limits: Limits;
   /** How long the session and QEMU's mirrors wait for a tool or a connection that went, ms. */
   readonly graceMs: number;
   /** QEMU's log since the migration began. Default: it cannot be read. */
   readonly lastWords?: LastWords;
+  /** Ends the source's QEMU once the guest runs at the destination (QMP `quit`). */
   readonly quitSource: boolean;
   /** Rules of the comparison of both machines whose refusals the user overrides. */
   readonly allow: readonly RuleName[];
+  /** Gets each event. */
   readonly report: Report;
+  /** Time, injected. */
   readonly clock: Clock;
+  /** The debug log. */
   readonly log: Logger;
   /** Aborted when the user wants out; its reason is told. */
   readonly signal: AbortSignal;
@@ -48,10 +60,16 @@ export interface SourceOptions {
 
 /** What a migration came to, when it came to something. */
 export interface Migrated {
+  /** QEMU's figure (`query-migrate`, `downtime`), ms; `null` where QEMU did not give it. */
   readonly downtimeMs: number | null;
+  /**
+   * From the guest's STOP at the source to the destination's answer that it runs, ms; `null` for a guest
+   * that was paused.
+   */
   readonly pauseMs: number | null;
   /** QEMU's run state at the destination; `null` where another process has heard it. */
   readonly guest: string | null;
+  /** Bytes that crossed the tunnel, both directions. */
   readonly bytes: number;
   /** Disks on which the guest's discards were dropped while they were mirrored. */
   readonly discarded: readonly string[];

@@ -4,8 +4,11 @@ import type { DescribeHost } from "./host_facts.ts";
 
 /** What a look at a QEMU's storage needs from the host. */
 export interface HostAccess {
+  /** Reports what the host knows of paths. */
   readonly describeHost: DescribeHost;
+  /** Connects to a UNIX socket. */
   readonly connectUnix: (path: string) => Promise<BytePipe>;
+  /** Connects to a TCP port. */
   readonly connectTcp: (host: string, port: number) => Promise<BytePipe>;
   /** Tolerates a missing file. */
   readonly removeFile: (path: string) => Promise<void>;

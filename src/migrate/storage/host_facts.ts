@@ -20,6 +20,7 @@ export interface HostFacts {
 export interface FileFacts {
   /** Device of its file system, `MAJOR:MINOR`. */
   readonly device: string;
+  /** Inode number, in decimal digits. */
   readonly inode: string;
   /** Type and source of its file system, as `nfs4` and `nas:/vm`; `undefined` where unknown. */
   readonly mount: { readonly type: string; readonly source: string } | undefined;

@@ -35,8 +35,11 @@ const SUBJECT_ALT_NAME = der(OID, Uint8Array.of(0x55, 0x1d, 0x11));
 
 /** The key of one ticket, and its certificate. Key and certificate are PEM, `publicKey` is raw. */
 export interface TicketIdentity {
+  /** The raw Ed25519 key (RFC 8032), 32 bytes. */
   readonly publicKey: Uint8Array;
+  /** X.509, PEM. */
   readonly certificate: string;
+  /** PKCS #8, PEM. */
   readonly privateKey: string;
 }
 

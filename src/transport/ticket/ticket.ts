@@ -20,7 +20,11 @@ export class Ticket {
     return new Ticket(publicKey, crypto.getRandomValues(new Uint8Array(SECRET_LENGTH)));
   }
 
-  /** @throws {InputError} when it is no ticket; the message does not repeat the text. */
+  /**
+   * Reads a ticket.
+   *
+   * @throws {InputError} when it is no ticket; the message does not repeat the text.
+   */
   static parse(text: string): Ticket {
     if (!TEXT.test(text)) {
       throw new InputError(
@@ -37,10 +41,12 @@ export class Ticket {
     this.#secret = secret;
   }
 
+  /** The destination's Ed25519 key, 32 bytes. */
   get publicKey(): Uint8Array {
     return this.#publicKey;
   }
 
+  /** The secret, 16 bytes. */
   get secret(): Uint8Array {
     return this.#secret;
   }
@@ -51,6 +57,7 @@ export class Ticket {
     return encodeBase64Url(bytes);
   }
 
+  /** Hides the ticket in logs and JSON. */
   toJSON(): string {
     return "(a ticket)";
   }
