@@ -3,19 +3,20 @@ import type { Report } from "../events.ts";
 import type { GuestWatch } from "./watch.ts";
 import type { Stop } from "../journal.ts";
 
-export interface GuestStopsOptions {
+/** The migration, as far as its pauses of the guest need it. */
+export interface PauseContext {
   /** `undefined` before the guest has been inspected. */
-  readonly guest: () => GuestWatch | undefined;
+  readonly guest: GuestWatch | undefined;
   readonly clock: Clock;
   readonly report: Report;
   /** Aborted when the migration is given up: from then on the guest must run. */
   readonly signal: AbortSignal;
+  /** Longest brief pause, ms. */
+  readonly maxPauseMs: number;
   /** Writes to the journal that vmferry pauses the guest: before the pause, and once it runs again. */
-  readonly write: (stopped: Stop) => Promise<void>;
-  /** Longest pause, ms. */
-  readonly holdMs: () => number;
+  writePause(stopped: Stop): Promise<void>;
   /** QEMU did not pause the guest, or not resume it. */
-  readonly onFault: (error: unknown) => void;
+  fault(error: unknown): void;
 }
 
 /** The result of a pause that ended before the switchover. */
@@ -31,16 +32,16 @@ export interface Held {
  * briefly, so that an almost ready mirror becomes ready. The guest runs again at the destination, or at
  * the source once the brief pause is over or the migration is given up.
  */
-export class GuestStops {
-  readonly #options: GuestStopsOptions;
+export class GuestPauses {
+  readonly #context: PauseContext;
   /** Why {@link due} must pause the guest for the rest of the copy. */
   #why: string | undefined;
   /** False once the guest is paused for the rest of the copy, or its RAM crosses. */
   #mayHold = true;
   #held: Promise<unknown> = Promise.resolve();
 
-  constructor(options: GuestStopsOptions) {
-    this.#options = options;
+  constructor(context: PauseContext) {
+    this.#context = context;
   }
 
   /** Ends the brief pauses; resolves when the guest is in none. Never rejects. */
@@ -57,39 +58,38 @@ export class GuestStops {
   /** Everything was copied once: what the guest changes meanwhile is the rest. */
   due(): void {
     const why = this.#why;
-    const guest = this.#options.guest();
-    if (why === undefined || this.#options.signal.aborted || !guest?.shouldRun) return;
+    const guest = this.#context.guest;
+    if (why === undefined || this.#context.signal.aborted || !guest?.shouldRun) return;
     // Only once: a user who resumes the guest afterwards has a reason.
     this.#why = undefined;
     this.#mayHold = false;
     const message = `${why}: vmferry pauses the guest until the rest is copied. ` +
       "It runs again at the destination";
-    this.#options.report({ event: "warning", code: "guest-suspended", message });
-    this.#stop(guest).catch(this.#options.onFault);
+    this.#context.report({ event: "warning", code: "guest-suspended", message });
+    this.#stop(guest).catch((error) => this.#context.fault(error));
   }
 
   async #stop(guest: GuestWatch): Promise<void> {
-    await this.#options.write("suspended");
+    await this.#context.writePause("suspended");
     // Given up meanwhile: the guest runs and must keep running.
-    if (!this.#options.signal.aborted) await guest.suspend();
+    if (!this.#context.signal.aborted) await guest.suspend();
   }
 
   /**
-   * Pauses the guest until `done` resolves, for `holdMs` at most.
+   * Pauses the guest until `done` resolves, for `maxPauseMs` at most.
    *
    * @param done ends when its signal is aborted, and may throw its reason.
    * @returns `undefined` where the guest is not paused for this: it does not run, or is paused already.
    */
   async hold(done: (signal: AbortSignal) => Promise<void>): Promise<Held | undefined> {
-    const guest = this.#options.guest();
-    const { signal, onFault } = this.#options;
+    const { guest, signal } = this.#context;
     if (!this.#mayHold || !guest?.shouldRun || guest.suspended || signal.aborted) return undefined;
     const holding = this.#hold(guest, done);
     this.#held = holding.catch(() => {});
     try {
       return await holding;
     } catch (error) {
-      onFault(error);
+      this.#context.fault(error);
       return undefined;
     }
   }
@@ -98,12 +98,13 @@ export class GuestStops {
     guest: GuestWatch,
     done: (signal: AbortSignal) => Promise<void>,
   ): Promise<Held | undefined> {
-    const { clock, holdMs, signal, write } = this.#options;
-    await write("held");
+    const context = this.#context;
+    const { clock, signal } = context;
+    await context.writePause("held");
     if (signal.aborted) return undefined;
     const since = clock.now();
     const late = new AbortController();
-    const cancel = clock.after(holdMs(), () => late.abort());
+    const cancel = clock.after(context.maxPauseMs, () => late.abort());
     const either = AbortSignal.any([signal, late.signal]);
     let isDone = false;
     let ms = 0;
@@ -117,7 +118,7 @@ export class GuestStops {
       cancel();
       await guest.letRun();
       ms = clock.now() - since;
-      await write("no");
+      await context.writePause("no");
     }
     return { ms, done: isDone };
   }

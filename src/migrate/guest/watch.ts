@@ -4,16 +4,17 @@ import { type ErrorCode, MigrationError } from "../errors.ts";
 import type { Report } from "../events.ts";
 import type { WarningCode } from "../warning_table.ts";
 
-export interface GuestWatchOptions {
+/** The migration, as far as the watch of its guest needs it. */
+export interface GuestWatchContext {
   readonly qmp: QmpClient;
   readonly report: Report;
   readonly log: Logger;
-  /** The guest cannot be migrated in its present state. */
-  readonly onFault: (error: MigrationError) => void;
-  /** Its owner paused or resumed the guest, or it stopped by itself. */
-  readonly onShouldRun?: (shouldRun: boolean) => void;
   /** A guest that sleeps survives the migration by both QEMUs. */
-  readonly asleepCanGo: () => boolean;
+  readonly asleepCanGo: boolean;
+  /** The guest cannot be migrated in its present state. */
+  fault(error: MigrationError): void;
+  /** Its owner paused or resumed the guest, or it stopped by itself. */
+  shouldRunChanged(shouldRun: boolean): void;
 }
 
 /** The message for a guest that sleeps and would not survive the migration. */
@@ -29,7 +30,7 @@ const MAX_REPORTED = 10;
  * RESET, BLOCK_IO_ERROR, STOP, RESUME, SUSPEND and WAKEUP.
  */
 export class GuestWatch implements Disposable {
-  readonly #options: GuestWatchOptions;
+  readonly #context: GuestWatchContext;
   readonly #stopEvents: () => void;
   readonly #reported = new Set<string>();
   #paused: boolean;
@@ -42,13 +43,13 @@ export class GuestWatch implements Disposable {
   #changes = 0;
 
   /** @param shouldRun whether the guest must run when the migration is over, as known so far. */
-  constructor(shouldRun: boolean, options: GuestWatchOptions) {
-    this.#options = options;
+  constructor(shouldRun: boolean, context: GuestWatchContext) {
+    this.#context = context;
     this.#paused = !shouldRun;
-    this.#stopEvents = options.qmp.onEvent((event) => {
+    this.#stopEvents = context.qmp.onEvent((event) => {
       this.#onEvent(event).catch((error) => {
         // The owner of the QMP client reports its end.
-        options.log.log("debug", `${event.event}: ${messageOf(error)}`);
+        context.log.log("debug", `${event.event}: ${messageOf(error)}`);
       });
     });
   }
@@ -66,7 +67,7 @@ export class GuestWatch implements Disposable {
    */
   async look(shouldRun: (status: string) => boolean): Promise<void> {
     const before = this.#changes;
-    const { status } = await this.#options.qmp.execute("query-status", {});
+    const { status } = await this.#context.qmp.execute("query-status", {});
     // An event that came meanwhile may be newer than the answer.
     if (this.#changes !== before) return;
     this.#asleep = status === "suspended";
@@ -76,8 +77,8 @@ export class GuestWatch implements Disposable {
 
   /** Reports a sleeping guest as a fault; call it again when `asleepCanGo` may have changed. */
   checkAsleep(): void {
-    if (!this.#asleep || this.#options.asleepCanGo()) return;
-    this.#options.onFault(new MigrationError("failed", "guest-asleep", "source", ASLEEP));
+    if (!this.#asleep || this.#context.asleepCanGo) return;
+    this.#context.fault(new MigrationError("failed", "guest-asleep", "source", ASLEEP));
   }
 
   /** The guest sleeps (S3), also while it is paused for the switchover. */
@@ -94,14 +95,14 @@ export class GuestWatch implements Disposable {
   async suspend(): Promise<void> {
     if (this.#paused || this.#suspended) return;
     this.#suspended = true;
-    await this.#options.qmp.execute("stop", {});
+    await this.#context.qmp.execute("stop", {});
   }
 
   /** Resumes the guest (QMP `cont`) after {@link suspend}, unless its owner already has. */
   async letRun(): Promise<void> {
     // A guest that has stopped by itself meanwhile is not vmferry's to resume.
     if (!this.#suspended || this.#paused) return;
-    await this.#options.qmp.execute("cont", {});
+    await this.#context.qmp.execute("cont", {});
     this.#suspended = false;
   }
 
@@ -159,7 +160,7 @@ export class GuestWatch implements Disposable {
 
   /** A disk by its node; during a mirror the event names a node of QEMU's own, which identifies no disk. */
   async #diskName(node: string): Promise<string | undefined> {
-    const disks = await listDisks(this.#options.qmp);
+    const disks = await listDisks(this.#context.qmp);
     const failed = disks.filter((d) => d.failed);
     const disk = disks.find((d) => d.nodeName === node) ??
       (failed.length === 1 ? failed[0] : undefined);
@@ -168,7 +169,7 @@ export class GuestWatch implements Disposable {
 
   async #onStop(): Promise<void> {
     const resumes = this.#resumes;
-    const { status } = await this.#options.qmp.execute("query-status", {});
+    const { status } = await this.#context.qmp.execute("query-status", {});
     switch (status) {
       case "io-error":
         // BLOCK_IO_ERROR came first: its handler reports the fault, with the disk's name.
@@ -196,17 +197,17 @@ export class GuestWatch implements Disposable {
   /** The guest stopped by itself, and is not vmferry's to resume. */
   #fault(code: ErrorCode, message: string): void {
     this.#setPaused(true);
-    this.#options.onFault(new MigrationError("failed", code, "source", message));
+    this.#context.fault(new MigrationError("failed", code, "source", message));
   }
 
   #setPaused(paused: boolean): void {
     if (paused === this.#paused) return;
     this.#paused = paused;
-    this.#options.onShouldRun?.(!paused);
+    this.#context.shouldRunChanged(!paused);
   }
 
   #warn(code: WarningCode, message: string): void {
-    this.#options.report({ event: "warning", code, message });
+    this.#context.report({ event: "warning", code, message });
   }
 }
 

@@ -1,25 +1,17 @@
-import type { Clock, Logger } from "../../io/mod.ts";
-import type { QmpClient } from "../../qmp/mod.ts";
 import type { Inventory } from "../../rpc/mod.ts";
 import type { DestinationPeer } from "../source/destination_peer.ts";
-import { type ErrorCode, type MigrationError, refusal } from "../errors.ts";
+import { type ErrorCode, refusal } from "../errors.ts";
 import type { Report } from "../events.ts";
 import type { WarningCode } from "../warning_table.ts";
 import { staysBehindIn } from "./compare.ts";
 import { takeInventory } from "./inventory.ts";
 import { type Difference, judge, type RuleName } from "./rules.ts";
 import { compareWith, NOT_COMPARED, worded } from "./settle.ts";
-import { MachineWatch } from "./watch.ts";
+import { MachineWatch, type MachineWatchContext } from "./watch.ts";
 
-export interface MachineGuardOptions {
-  readonly qmp: QmpClient;
-  /** Rules whose refusals the user overrides. */
-  readonly allow: readonly RuleName[];
+/** The migration, as far as the guard of its machine needs it. */
+export interface MachineGuardContext extends MachineWatchContext {
   readonly report: Report;
-  readonly clock: Clock;
-  readonly log: Logger;
-  /** The machine is not any more what the destination was made for. */
-  readonly onFault: (error: MigrationError) => void;
 }
 
 /**
@@ -27,8 +19,10 @@ export interface MachineGuardOptions {
  * byte and again before RAM, and watches the source's machine all the while.
  */
 export class MachineGuard implements Disposable {
-  readonly #options: MachineGuardOptions;
+  readonly #context: MachineGuardContext;
   readonly #watch: MachineWatch;
+  /** Rules whose refusals the user overrides. */
+  readonly #allow: readonly RuleName[];
   /** What was reported already. */
   readonly #told = new Set<string>();
 
@@ -37,9 +31,12 @@ export class MachineGuard implements Disposable {
    *
    * @throws {MigrationError} kind `refused`, naming devices whose data would stay behind.
    */
-  static async begin(options: MachineGuardOptions): Promise<MachineGuard> {
-    const inventory = await takeInventory(options.qmp);
-    const guard = new MachineGuard(options, await MachineWatch.begin(options));
+  static async begin(
+    context: MachineGuardContext,
+    allow: readonly RuleName[],
+  ): Promise<MachineGuard> {
+    const inventory = await takeInventory(context.qmp);
+    const guard = new MachineGuard(context, allow, await MachineWatch.begin(context));
     try {
       guard.#judge(staysBehindIn(inventory), "source-not-fit", "source", []);
     } catch (error) {
@@ -49,8 +46,13 @@ export class MachineGuard implements Disposable {
     return guard;
   }
 
-  private constructor(options: MachineGuardOptions, watch: MachineWatch) {
-    this.#options = options;
+  private constructor(
+    context: MachineGuardContext,
+    allow: readonly RuleName[],
+    watch: MachineWatch,
+  ) {
+    this.#context = context;
+    this.#allow = allow;
     this.#watch = watch;
   }
 
@@ -65,11 +67,11 @@ export class MachineGuard implements Disposable {
     signal: AbortSignal,
     others: () => Promise<readonly string[]> = () => Promise.resolve([]),
   ): Promise<void> {
-    const { qmp } = this.#options;
+    const { qmp } = this.#context;
     const inventory: Inventory = await takeInventory(qmp);
     const differences = await compareWith(peer, inventory, qmp, signal);
     if (!differences) return this.#warn("machines-not-compared", NOT_COMPARED);
-    const isRefused = judge(differences, this.#options.allow).refused.length > 0;
+    const isRefused = judge(differences, this.#allow).refused.length > 0;
     const more = isRefused ? await others() : [];
     this.#judge(differences, "machines-differ", "destination", more);
   }
@@ -89,8 +91,8 @@ export class MachineGuard implements Disposable {
     side: "source" | "destination",
     more: readonly string[],
   ): void {
-    const { refused, warned, noted } = judge(differences, this.#options.allow);
-    for (const { message } of noted) this.#options.log.log("info", message);
+    const { refused, warned, noted } = judge(differences, this.#allow);
+    for (const { message } of noted) this.#context.log.log("info", message);
     for (const { rule, message } of warned) this.#warn(rule, message);
     if (refused.length > 0) throw refusal(code, side, [...refused.map(worded), ...more]);
   }
@@ -98,6 +100,6 @@ export class MachineGuard implements Disposable {
   #warn(code: WarningCode, message: string): void {
     if (this.#told.has(message)) return;
     this.#told.add(message);
-    this.#options.report({ event: "warning", code, message });
+    this.#context.report({ event: "warning", code, message });
   }
 }

@@ -6,7 +6,7 @@
  */
 export { staysBehindIn } from "./compare.ts";
 export { MachineDescriber } from "./describe.ts";
-export { MachineGuard, type MachineGuardOptions } from "./guard.ts";
+export { MachineGuard, type MachineGuardContext } from "./guard.ts";
 export { cpuFeatures, takeInventory } from "./inventory.ts";
 export {
   ALLOWABLE,
@@ -18,4 +18,4 @@ export {
   type Severity,
 } from "./rules.ts";
 export { compareWith, NOT_COMPARED, worded } from "./settle.ts";
-export { MachineWatch, type MachineWatchOptions } from "./watch.ts";
+export { MachineWatch, type MachineWatchContext } from "./watch.ts";

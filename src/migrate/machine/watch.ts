@@ -12,12 +12,13 @@ import { MigrationError } from "../errors.ts";
 import { changesBetween, type MachineLook } from "./changes.ts";
 import { listDevices } from "./device_list.ts";
 
-export interface MachineWatchOptions {
+/** The migration, as far as the watch of its machine needs it. */
+export interface MachineWatchContext {
   readonly qmp: QmpClient;
   readonly clock: Clock;
   readonly log: Logger;
   /** The machine is not any more what the destination was made for. Called once. */
-  readonly onFault: (error: MigrationError) => void;
+  fault(error: MigrationError): void;
 }
 
 /** How often the machine is looked at, ms. QEMU tells of no device that is added. */
@@ -35,21 +36,21 @@ const EVENTS: readonly string[] = [
  * it without a reason.
  */
 export class MachineWatch implements Disposable {
-  readonly #options: MachineWatchOptions;
+  readonly #context: MachineWatchContext;
   readonly #before: MachineLook;
   readonly #stopEvents: () => void;
   #stopTimer: () => void = () => {};
   #isOver = false;
 
   /** Takes the look that later ones are compared with. */
-  static async begin(options: MachineWatchOptions): Promise<MachineWatch> {
-    return new MachineWatch(options, await lookAtMachine(options.qmp));
+  static async begin(context: MachineWatchContext): Promise<MachineWatch> {
+    return new MachineWatch(context, await lookAtMachine(context.qmp));
   }
 
-  private constructor(options: MachineWatchOptions, before: MachineLook) {
-    this.#options = options;
+  private constructor(context: MachineWatchContext, before: MachineLook) {
+    this.#context = context;
     this.#before = before;
-    this.#stopEvents = options.qmp.onEvent((event) => this.#onEvent(event));
+    this.#stopEvents = context.qmp.onEvent((event) => this.#onEvent(event));
     this.#arm();
   }
 
@@ -59,7 +60,7 @@ export class MachineWatch implements Disposable {
    * @throws {MigrationError} code `machine-changed`, naming everything that changed.
    */
   async look(): Promise<void> {
-    const changes = changesBetween(this.#before, await lookAtMachine(this.#options.qmp));
+    const changes = changesBetween(this.#before, await lookAtMachine(this.#context.qmp));
     if (changes.length === 0) return;
     const message = `The guest's machine changed during the migration: ${changes.join("; ")}. ` +
       "Make the same change at the destination and migrate again";
@@ -77,7 +78,7 @@ export class MachineWatch implements Disposable {
   }
 
   #arm(): void {
-    if (!this.#isOver) this.#stopTimer = this.#options.clock.after(EVERY_MS, () => this.#tick());
+    if (!this.#isOver) this.#stopTimer = this.#context.clock.after(EVERY_MS, () => this.#tick());
   }
 
   async #tick(): Promise<void> {
@@ -89,10 +90,10 @@ export class MachineWatch implements Disposable {
       if (this.#isOver) return;
       if (error instanceof MigrationError) {
         this[Symbol.dispose]();
-        return this.#options.onFault(error);
+        return this.#context.fault(error);
       }
       // A QEMU that does not answer, or has ended, is found out elsewhere.
-      this.#options.log.log("debug", `the machine could not be looked at: ${messageOf(error)}`);
+      this.#context.log.log("debug", `the machine could not be looked at: ${messageOf(error)}`);
       this.#arm();
     }
   }

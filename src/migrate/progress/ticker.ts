@@ -2,7 +2,7 @@ import type { Clock } from "../../io/mod.ts";
 import { Convergence, type Finding } from "./convergence.ts";
 import type { Phase, RamProgress, Report } from "../events.ts";
 import type { WarningCode } from "../warning_table.ts";
-import type { Held } from "../guest/pauses.ts";
+import type { GuestPauses, Held } from "../guest/pauses.ts";
 import type { MirrorSet } from "../disks/mirror_set.ts";
 import type { Ram } from "../source/ram.ts";
 
@@ -13,14 +13,20 @@ const ETA_AFTER_MS = 2_000;
 /** Weight of the newest rate in the reported mean. */
 const SMOOTHING = 0.3;
 
+/** The migration, as far as its progress needs it. */
+export interface ProgressContext {
+  readonly clock: Clock;
+  readonly report: Report;
+  /** Bytes that crossed so far, both directions. */
+  readonly bytes: number;
+  /** Pauses the guest on request, once everything was copied once. */
+  readonly pauses: Pick<GuestPauses, "due">;
+}
+
 /** Reports the progress twice a second until it is stopped. */
 export class ProgressTicker {
-  readonly #clock: Clock;
-  readonly #report: Report;
+  readonly #context: ProgressContext;
   readonly #mirrors: MirrorSet;
-  /** Bytes sent so far. */
-  readonly #crossed: () => number;
-  readonly #onceThrough: () => void;
   readonly #hold: (disk: string) => Promise<Held | undefined>;
   readonly #convergence = new Convergence();
   #ram: Ram | undefined;
@@ -32,26 +38,17 @@ export class ProgressTicker {
   readonly #since: number;
   #rate: number | undefined;
 
+  /** @param hold pauses the guest briefly, so that an almost ready mirror becomes ready. */
   constructor(
-    options: {
-      clock: Clock;
-      report: Report;
-      mirrors: MirrorSet;
-      crossed: () => number;
-      /** Called repeatedly once everything was copied once: the rest is what the guest changes. */
-      onceThrough: () => void;
-      /** Pauses the guest briefly, so that an almost ready mirror becomes ready. */
-      hold: (disk: string) => Promise<Held | undefined>;
-    },
+    context: ProgressContext,
+    mirrors: MirrorSet,
+    hold: (disk: string) => Promise<Held | undefined>,
   ) {
-    this.#onceThrough = options.onceThrough;
-    this.#hold = options.hold;
-    this.#clock = options.clock;
-    this.#report = options.report;
-    this.#mirrors = options.mirrors;
-    this.#crossed = options.crossed;
-    this.#bytes = options.crossed();
-    this.#at = this.#since = options.clock.now();
+    this.#context = context;
+    this.#mirrors = mirrors;
+    this.#hold = hold;
+    this.#bytes = context.bytes;
+    this.#at = this.#since = context.clock.now();
     this.#arm();
   }
 
@@ -72,7 +69,7 @@ export class ProgressTicker {
   }
 
   #arm(): void {
-    this.#stopTimer = this.#clock.after(EVERY_MS, () => this.#tick());
+    this.#stopTimer = this.#context.clock.after(EVERY_MS, () => this.#tick());
   }
 
   async #tick(): Promise<void> {
@@ -87,14 +84,14 @@ export class ProgressTicker {
 
   /** Reports what will not converge by itself, after trying to help it. */
   async #judge(ram: RamProgress | null): Promise<void> {
-    const [now, rate] = [this.#clock.now(), this.#rate ?? 0];
+    const [now, rate] = [this.#context.clock.now(), this.#rate ?? 0];
     const disks = this.#mirrors.progress;
     for (const finding of this.#convergence.look({ now, disks, ram, rate })) {
       // The help for an earlier finding may have made this disk ready too.
       if (finding.kind === "disk" && finding.close && this.#isReady(finding.name)) continue;
-      this.#report({ event: "warning", ...wordsOn(finding, await this.#help(finding)) });
+      this.#context.report({ event: "warning", ...wordsOn(finding, await this.#help(finding)) });
     }
-    if (this.#phase === "ram" || this.#convergence.onceThrough) this.#onceThrough();
+    if (this.#phase === "ram" || this.#convergence.onceThrough) this.#context.pauses.due();
   }
 
   #isReady(disk: string): boolean {
@@ -108,8 +105,8 @@ export class ProgressTicker {
   }
 
   #tell(ram: RamProgress | null): void {
-    const now = this.#clock.now();
-    const bytes = this.#crossed();
+    const now = this.#context.clock.now();
+    const bytes = this.#context.bytes;
     if (now > this.#at) {
       const rate = (bytes - this.#bytes) * 1000 / (now - this.#at);
       this.#rate = this.#rate === undefined ? rate : this.#rate + SMOOTHING * (rate - this.#rate);
@@ -118,7 +115,7 @@ export class ProgressTicker {
     const rate = Math.round(this.#rate ?? 0);
     const disks = this.#mirrors.progress;
     const left = disks.reduce((sum, d) => sum + d.total - d.transferred, 0) + (ram?.remaining ?? 0);
-    this.#report({
+    this.#context.report({
       event: "progress",
       phase: this.#phase,
       disks,

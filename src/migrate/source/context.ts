@@ -1,10 +1,10 @@
 import { type Clock, type Logger, messageOf } from "../../io/mod.ts";
 import type { QmpClient, QmpEvent } from "../../qmp/mod.ts";
 import { type MigrationError, qemuGone } from "../errors.ts";
-import type { Phase } from "../events.ts";
+import type { Phase, Report } from "../events.ts";
 import type { WarningCode } from "../warning_table.ts";
 import { FirstCause } from "../first_cause.ts";
-import { GuestStops } from "../guest/pauses.ts";
+import { GuestPauses } from "../guest/pauses.ts";
 import { carriesAsleep, versionOf } from "../guest/run_states.ts";
 import { GuestWatch } from "../guest/watch.ts";
 import { Driver } from "../handover/driver.ts";
@@ -15,7 +15,7 @@ import {
   type SourceEvent,
   type SourceState,
 } from "../handover/states.ts";
-import { firstSourceRecord, type SourceRecord } from "../journal.ts";
+import { firstSourceRecord, type SourceRecord, type Stop } from "../journal.ts";
 import { MachineGuard } from "../machine/mod.ts";
 import type { ProgressTicker } from "../progress/ticker.ts";
 import { leftHere, UndoList } from "../undo.ts";
@@ -39,13 +39,14 @@ export class SourceContext implements Disposable {
   readonly qmp: QmpClient;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly report: Report;
   readonly undo: UndoList;
   /** Why the migration fails. Every wait before the handover ends with its signal. */
   readonly cause: FirstCause;
   /** The state and the journal: carries out the order of effects of each event. */
   readonly state: SourceDriver;
   readonly qemu: SourceQemu;
-  readonly pauses: GuestStops;
+  readonly pauses: GuestPauses;
   /** Both QEMUs, as far as they are known, migrate a guest in S3. */
   asleepCanGo: boolean;
   /** QEMU cannot resume the guest here, only the destination can, see `ASLEEP_STUCK`. */
@@ -60,11 +61,12 @@ export class SourceContext implements Disposable {
   readonly #stopEvents: () => void;
 
   constructor(options: SourceOptions) {
-    const { qmp, clock, log, report } = options;
+    const { qmp, clock, log } = options;
     this.options = options;
     this.qmp = qmp;
     this.clock = clock;
     this.log = log;
+    this.report = options.report;
     this.asleepCanGo = carriesAsleep(versionOf(qmp));
     this.undo = new UndoList(clock, log);
     this.cause = new FirstCause(clock);
@@ -78,13 +80,7 @@ export class SourceContext implements Disposable {
       onFault: (error) => this.fault(error),
     });
     this.qemu = new SourceQemu(this);
-    this.pauses = new GuestStops({
-      ...{ clock, report, signal: this.signal },
-      guest: () => this.#guest,
-      write: (stopped) => this.state.note({ stopped }),
-      holdMs: () => options.limits.maxDowntimeMs + PAUSE_TRIPS * this.rttMs,
-      onFault: (error) => this.fault(error),
-    });
+    this.pauses = new GuestPauses(this);
     qmp.closed.then((cause) => this.fault(this.#qemuGone = qemuGone("source", cause)));
     this.#stopEvents = qmp.onEvent((event) => this.#onEvent(event));
   }
@@ -100,11 +96,11 @@ export class SourceContext implements Disposable {
   }
 
   warn(code: WarningCode, message: string): void {
-    this.options.report({ event: "warning", code, message });
+    this.report({ event: "warning", code, message });
   }
 
   phase(phase: Phase): void {
-    this.options.report({ event: "phase", phase });
+    this.report({ event: "phase", phase });
     this.progress?.phase(phase);
   }
 
@@ -154,24 +150,29 @@ export class SourceContext implements Disposable {
 
   /** @param shouldRun whether the guest is to run after the migration, as far as is known. */
   watchGuest(shouldRun: boolean): GuestWatch {
-    return this.#guest = new GuestWatch(shouldRun, {
-      ...{ qmp: this.qmp, report: this.options.report, log: this.log },
-      onFault: (error) => this.fault(error),
-      onShouldRun: (wasRunning) => {
-        // From the handover on the record is settled: the destination may run the guest by it.
-        if (!BEFORE_HANDOVER.includes(this.state.current)) return;
-        this.state.note({ wasRunning }).catch((error) => this.fault(error));
-      },
-      asleepCanGo: () => this.asleepCanGo,
-    });
+    return this.#guest = new GuestWatch(shouldRun, this);
+  }
+
+  /** See {@link GuestWatch.shouldRun}. */
+  shouldRunChanged(wasRunning: boolean): void {
+    // From the handover on the record is settled: the destination may run the guest by it.
+    if (!BEFORE_HANDOVER.includes(this.state.current)) return;
+    this.state.note({ wasRunning }).catch((error) => this.fault(error));
+  }
+
+  /** Longest brief pause of the guest, ms. */
+  get maxPauseMs(): number {
+    return this.options.limits.maxDowntimeMs + PAUSE_TRIPS * this.rttMs;
+  }
+
+  /** Writes that vmferry pauses the guest, or resumes it. */
+  async writePause(stopped: Stop): Promise<void> {
+    await this.state.note({ stopped });
   }
 
   /** Begins to watch the source's machine. Throws as {@link MachineGuard.begin} does. */
   async guardMachine(): Promise<MachineGuard> {
-    return this.#machine = await MachineGuard.begin({
-      ...this.options,
-      onFault: (error) => this.fault(error),
-    });
+    return this.#machine = await MachineGuard.begin(this, this.options.allow);
   }
 
   /** The guard that {@link guardMachine} has made. */

@@ -13,12 +13,9 @@ export interface Copied {
 
 /** Copies the disks. Throws the first cause when the migration fails. */
 export async function copy(context: SourceContext, { mirrors }: Prepared): Promise<Copied> {
-  const { clock, options, pauses, signal } = context;
-  context.progress = new ProgressTicker({
-    ...{ clock, report: options.report, mirrors, crossed: () => context.bytes },
-    onceThrough: () => pauses.due(),
-    hold: (disk) => pauseFor(context, disk, mirrors),
-  });
+  const { pauses, signal } = context;
+  const hold = (disk: string) => pauseFor(context, disk, mirrors);
+  context.progress = new ProgressTicker(context, mirrors, hold);
   const discards = new DiscardWatch(context.qmp, mirrors.progress.map(({ name }) => name));
   await mirrors.start(signal);
   await mirrors.allReady(signal);

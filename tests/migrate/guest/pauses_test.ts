@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { silentLogger } from "../../../src/io/mod.ts";
-import { GuestStops } from "../../../src/migrate/guest/pauses.ts";
+import { GuestPauses } from "../../../src/migrate/guest/pauses.ts";
 import { GuestWatch } from "../../../src/migrate/guest/watch.ts";
 import { QmpClient } from "../../../src/qmp/mod.ts";
 import { FakeQemu } from "../../support/fake_qemu.ts";
@@ -23,17 +23,17 @@ async function stops({ running = true } = {}) {
   const clock = new ManualClock();
   const cancel = new AbortController();
   const guest = new GuestWatch(running, {
-    ...{ qmp, log: silentLogger, report: () => {}, asleepCanGo: () => true },
-    onFault: (error) => done.push(`fault ${error.message}`),
+    ...{ qmp, log: silentLogger, report: () => {}, asleepCanGo: true, shouldRunChanged: () => {} },
+    fault: (error) => done.push(`fault ${error.message}`),
   });
-  const all = new GuestStops({
-    ...{ clock, guest: () => guest, signal: cancel.signal, holdMs: () => 300 },
+  const all = new GuestPauses({
+    ...{ clock, guest, signal: cancel.signal, maxPauseMs: 300 },
     report: (event) => event.event === "warning" && done.push(event.code),
-    write: (stopped) => {
+    writePause: (stopped) => {
       done.push(`stopped: ${stopped}`);
       return Promise.resolve();
     },
-    onFault: (error) => done.push(`fault ${error}`),
+    fault: (error) => done.push(`fault ${error}`),
   });
   return {
     ...{ all, clock, cancel, done, guest },

@@ -31,9 +31,9 @@ async function watched(running = true, asleepCanGo = false) {
   const guest = new GuestWatch(running, {
     qmp,
     log: silentLogger,
-    asleepCanGo: () => asleepCanGo,
-    onShouldRun: (shouldRun) => told.push(shouldRun),
-    onFault: (error) => faults.push(error),
+    asleepCanGo,
+    shouldRunChanged: (shouldRun) => told.push(shouldRun),
+    fault: (error) => faults.push(error),
     report: (event: MigrationEvent) => event.event === "warning" && warnings.push(event.message),
   });
   return {
