@@ -143,6 +143,20 @@ Deno.test("an abort while QEMU starts the guest, or later, is refused, and the g
   await end();
 });
 
+Deno.test("an abort while the journal is about to say starting is refused, and the guest runs", async () => {
+  const journal = slowJournal("starting");
+  const { one, qemu, migration, end } = await loaded(journal);
+  const finishing = one.finish(true);
+  await until("the journal is written", journal.isReached);
+  await rejects("failed", () => one.abort(cancelled("Ctrl-C")));
+  journal.release();
+  assertEquals(await finishing, { status: "running" });
+  assertEquals([qemu.count("cont"), qemu.count("quit")], [1, 0]);
+  await migration.outcome();
+  await one.close();
+  await end();
+});
+
 Deno.test("a second session that attaches to a loaded guest is the only one that can finish or abort it", async () => {
   const destination = await loaded();
   const { one, qemu, written, end } = destination;
