@@ -1,13 +1,17 @@
-/** Longest line that is taken, bytes; QMP's `query-qmp-schema` answers with megabytes. */
-export const MAX_LINE = 64 * 1024 * 1024;
+import { concat } from "@std/bytes/concat";
+import { MAX_LINE } from "./lines.ts";
 
-/** Cuts a byte stream into lines of text. Pure. */
+/**
+ * Cuts bytes into lines of text. Pure. By hand, where {@link readLines} does not fit: the control
+ * socket has a deadline for each of its reads.
+ */
 export class LineSplitter {
   #parts: Uint8Array[] = [];
   #length = 0;
 
   /**
-   * Takes bytes as they came and hands out every line that is complete, without its end.
+   * Takes bytes, which may end anywhere, and yields every line that is complete, without its LF or
+   * CRLF.
    *
    * @throws {RangeError} when a line is longer than `maxLine` bytes.
    */
@@ -20,7 +24,7 @@ export class LineSplitter {
         throw new RangeError(`Got a line of more than ${maxLine} bytes`);
       }
       if (end < 0) {
-        // The caller's buffer is used again.
+        // A copy: the caller fills its buffer again.
         this.#parts.push(piece.slice());
         this.#length += piece.length;
         return;
@@ -31,17 +35,9 @@ export class LineSplitter {
   }
 
   #take(last: Uint8Array): string {
-    let line = last;
-    if (this.#parts.length > 0) {
-      line = new Uint8Array(this.#length + last.length);
-      let at = 0;
-      for (const part of [...this.#parts, last]) {
-        line.set(part, at);
-        at += part.length;
-      }
-      this.#parts = [];
-      this.#length = 0;
-    }
+    const line = this.#parts.length === 0 ? last : concat([...this.#parts, last]);
+    this.#parts = [];
+    this.#length = 0;
     return new TextDecoder().decode(line).replace(/\r$/, "");
   }
 }

@@ -10,14 +10,7 @@ export {
   queryBlockGraph,
   queryWrittenNodes,
 } from "./block_graph.ts";
-export {
-  type ExecuteOptions,
-  HELD,
-  type OpenOptions,
-  type QemuVersion,
-  QmpClient,
-  type QmpEvent,
-} from "./client.ts";
+export { ONE_CLIENT, QmpClient } from "./client.ts";
 export type { Commands, RawNode } from "./commands.ts";
 export {
   QmpClosedError,
@@ -28,12 +21,14 @@ export {
 } from "./errors.ts";
 export { type JobInfo, queryBlockJobs, queryJobs } from "./jobs.ts";
 export { describeMachine, type Machine } from "./machine.ts";
+export type { QemuVersion, QmpEvent } from "./messages.ts";
 export {
   type MigrationInfo,
   queryMigrate,
   waitMigration,
   type WaitMigrationOptions,
 } from "./migration.ts";
+export type { ExecuteOptions, OpenOptions } from "./options.ts";
 export { parseQtree, type QtreeBus, type QtreeDevice } from "./qtree.ts";
 export { parseNicQueues, parseRamBlocks, type RamBlock } from "./ram_blocks.ts";
 export {

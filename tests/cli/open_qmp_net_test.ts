@@ -26,7 +26,7 @@ Deno.test("a QMP socket whose backlog is full is told as one that another client
     assertEquals(
       said,
       `QMP: QEMU takes no connection on ${path}: a QMP socket serves one client at a time, and ` +
-        "another client (libvirt?) seems to hold it",
+        "another client (libvirt?) seems to use it",
     );
   });
 });

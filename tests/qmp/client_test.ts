@@ -120,7 +120,7 @@ Deno.test("without a greeting the socket is taken to be held by another client",
 Deno.test("what is no QMP is shown, with its control characters made harmless", async () => {
   const [ours, theirs] = memoryPipe();
   await theirs.write(new TextEncoder().encode("SSH-2.0-\x1b[2Jevil\r\n"));
-  await assertRejects(() => QmpClient.open(ours), QmpError, 'it said "SSH-2.0-?[2Jevil');
+  await assertRejects(() => QmpClient.open(ours), QmpError, 'it sent "SSH-2.0-?[2Jevil');
 });
 
 Deno.test("a QEMU that greets and is gone at once is told as gone", async () => {

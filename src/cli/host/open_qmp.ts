@@ -8,7 +8,7 @@ import {
   withDeadline,
 } from "../../io/mod.ts";
 import { MigrationError, type Side } from "../../migrate/mod.ts";
-import { HELD, QmpClient } from "../../qmp/mod.ts";
+import { ONE_CLIENT, QmpClient } from "../../qmp/mod.ts";
 import { connectUnix } from "../../transport/mod.ts";
 
 /** How long a QMP socket may take to be connected, ms; more means that its backlog is full. */
@@ -40,6 +40,6 @@ async function connect(path: string): Promise<BytePipe> {
     const isFull = error instanceof DeadlineError ||
       rootOf(error) instanceof Deno.errors.WouldBlock;
     if (!isFull) throw error;
-    throw new Error(`QEMU takes no connection on ${path}: ${HELD}`, { cause: error });
+    throw new Error(`QEMU takes no connection on ${path}: ${ONE_CLIENT}`, { cause: error });
   }
 }
