@@ -1,22 +1,25 @@
 import type { BytePipe } from "./byte_pipe.ts";
 
-/** Something that listens: a bound TCP port or UNIX socket. Whoever made it closes it. */
+/** A listening TCP port or UNIX socket. Its creator closes it, or documents a transfer. */
 export interface Acceptor {
-  /** Where it can be reached, as an address such as `tcp://127.0.0.1:7450`. */
+  /** Its address, such as `tcp://127.0.0.1:7450`. */
   readonly address: string;
   /**
-   * The next connection; the caller owns it.
+   * Waits for the next connection; the caller owns it.
    *
    * @returns `undefined` once the acceptor is closed.
    */
   accept(): Promise<BytePipe | undefined>;
-  /** Resolves when no further connection can come. Absent where one always can. */
+  /** Resolves when no further connection can come; missing where one always can. */
   readonly over?: Promise<void>;
-  /** Stops listening and removes what was bound. Connections that were accepted stay. */
+  /** Stops listening and removes the socket. Accepted connections stay. */
   close(): void;
 }
 
-/** Makes a new connection; the caller owns it. Gives up when the signal is aborted. */
+/**
+ * Makes a new connection; the caller owns it. Rejects when nothing answers, and with the signal's
+ * reason when that is aborted.
+ */
 export type Dial = (signal: AbortSignal) => Promise<BytePipe>;
 
 /** How a connection fails to come about, as far as a session decides by it. */

@@ -1,8 +1,8 @@
-/** Time as the program sees it; injected so that tests can move it by hand. */
+/** The program's time; injected so that tests can advance it by hand. */
 export interface Clock {
-  /** Milliseconds of a clock that only goes forward; its zero means nothing. */
+  /** Time of a monotonic clock, ms; its zero has no meaning. */
   now(): number;
-  /** Calls `callback` once after `ms` milliseconds; the returned function cancels it. */
+  /** Calls `callback` once after `ms` milliseconds; returns a function that cancels the timer. */
   after(ms: number, callback: () => void): () => void;
 }
 

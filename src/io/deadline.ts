@@ -1,17 +1,38 @@
 export { abortable } from "@std/async/abortable";
 import type { Clock } from "./clock.ts";
 
-/** A wait took longer than it was given. `message` says what was waited for. */
+/** A wait took longer than its deadline. `message` names what it waited for. */
 export class DeadlineError extends Error {
+  /** The class, also in a bundle. */
   override name = "DeadlineError";
+  /** For callers that print codes. */
   readonly code = "deadline";
 }
 
 /**
  * Waits for `promise`, but for `ms` milliseconds at most. The work behind the promise goes on; its
- * owner ends it.
+ * owner ends it. By hand: `@std/async` deadline has neither our clock nor the text.
  *
  * @throws {DeadlineError} saying `Waited N s for WHAT`.
+ * @throws as `promise`.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals, assertRejects } from "@std/assert";
+ * import { ManualClock } from "../../tests/support/manual_clock.ts";
+ *
+ * const clock = new ManualClock();
+ * assertEquals(await withDeadline(clock, 1000, "an answer", Promise.resolve(42)), 42);
+ *
+ * const never = new Promise(() => {});
+ * const waiting = assertRejects(
+ *   () => withDeadline(clock, 1000, "an answer", never),
+ *   DeadlineError,
+ *   "Waited 1.0 s for an answer",
+ * );
+ * await clock.advance(1000);
+ * await waiting;
+ * ```
  */
 export async function withDeadline<T>(
   clock: Clock,
@@ -31,14 +52,14 @@ export async function withDeadline<T>(
   }
 }
 
-/** In how many looks at the progress a wait is cut up: it may last longer by one of them. */
-const LOOKS = 8;
+/** Checks of the progress in one wait; the wait may last longer by one interval between them. */
+const CHECKS = 8;
 
 /**
- * Calls `callback` once, when `progress` has been the same number for `ms` milliseconds; an eighth of that
- * later at most.
+ * Calls `callback` once, when `progress` has returned the same number for `ms` milliseconds; an eighth
+ * of that later at most.
  *
- * @returns how to stop that.
+ * @returns a function that stops the checks.
  */
 export function afterStall(
   clock: Clock,
@@ -51,10 +72,10 @@ export function afterStall(
   let cancel = () => {};
   const wait = () => {
     const leftMs = since + ms - clock.now();
-    cancel = clock.after(Math.min(leftMs, ms / LOOKS), () => {
+    cancel = clock.after(Math.min(leftMs, ms / CHECKS), () => {
       const now = progress();
       if (now !== before) [before, since] = [now, clock.now()];
-      // Fractions of a millisecond must not make a loop of it.
+      // Within 1 ms: a timer that fires a fraction early must not start a busy loop.
       if (clock.now() - since > ms - 1) callback();
       else wait();
     });

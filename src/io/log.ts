@@ -1,12 +1,13 @@
-/** How much a log line matters, least first. */
+/** Importance of a log line, least first. */
 export type LogLevel = "debug" | "info" | "warning" | "error";
 
-/** Where diagnostics go. Never standard output: that may be the tunnel or the JSON events. */
+/** Takes diagnostics. Never standard output: that may be the tunnel or the JSON events. */
 export interface Logger {
-  /** True when debug lines are printed; ask before building an expensive one. */
+  /** True when debug lines are printed; check it before building an expensive one. */
   readonly debugEnabled: boolean;
+  /** Logs one line, without a line end. Never throws. */
   log(level: LogLevel, message: string): void;
 }
 
-/** A logger that keeps nothing. */
+/** Drops everything. */
 export const silentLogger: Logger = { debugEnabled: false, log() {} };

@@ -1,5 +1,5 @@
 /**
- * Small pieces without a protocol that every layer may use.
+ * Small parts without a protocol, for every layer: pipes, time, deadlines, lines, log, states, tasks.
  *
  * @module
  */

@@ -1,15 +1,16 @@
 import type { Logger } from "./log.ts";
 
-/** Which states may follow which. */
+/** State -> states that may follow it. */
 export type Moves<S extends string> = Readonly<Record<S, readonly S[]>>;
 
-/** A state with one setter that knows which moves are legal and logs each at debug. */
+/** A state whose setter checks each move against a table and logs it at level `debug`. */
 export class States<S extends string> {
   readonly #what: string;
   readonly #moves: Moves<S>;
   readonly #log: Logger;
   #current: S;
 
+  /** `what` names the state machine in logs and errors. */
   constructor(what: string, initial: S, moves: Moves<S>, log: Logger) {
     this.#what = what;
     this.#current = initial;
@@ -17,11 +18,16 @@ export class States<S extends string> {
     this.#log = log;
   }
 
+  /** The state now. */
   get current(): S {
     return this.#current;
   }
 
-  /** @throws {Error} when the table does not allow the move: a bug, not bad luck. */
+  /**
+   * Moves to another state.
+   *
+   * @throws {Error} when the table does not allow the move, which is a bug of the caller.
+   */
   to(next: S): void {
     if (!this.#moves[this.#current].includes(next)) {
       throw new Error(`${this.#what}: no move from ${this.#current} to ${next}`);
@@ -33,18 +39,37 @@ export class States<S extends string> {
   }
 }
 
-/** State -> event -> next state. An event that changes nothing in a state leads to that same state. */
+/** State -> event -> next state; the same state for an event that changes nothing. */
 export type Transitions<S extends string, E extends string> = Readonly<
   Record<S, Readonly<Partial<Record<E, S>>>>
 >;
 
-/** A state that only events change, by a table. Pure: what follows from a state is for others to do. */
+/**
+ * A state that only events change, by a table. Pure: it has no effects, its owner acts on the state.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals, assertThrows } from "@std/assert";
+ * import { silentLogger } from "./log.ts";
+ *
+ * const table: Transitions<"open" | "closed", "push" | "lock"> = {
+ *   open: { push: "closed" },
+ *   closed: { push: "open", lock: "closed" },
+ * };
+ * const door = new Machine("door", "open", table, silentLogger);
+ * assertThrows(() => door.take("lock"), Error, 'door: no "lock" in state open');
+ * assertEquals(door.take("push"), true);
+ * assertEquals(door.current, "closed");
+ * assertEquals(door.take("lock"), false);
+ * ```
+ */
 export class Machine<S extends string, E extends string> {
   readonly #what: string;
   readonly #table: Transitions<S, E>;
   readonly #log: Logger;
   #current: S;
 
+  /** `what` names the state machine in logs and errors. */
   constructor(what: string, initial: S, table: Transitions<S, E>, log: Logger) {
     this.#what = what;
     this.#current = initial;
@@ -52,13 +77,16 @@ export class Machine<S extends string, E extends string> {
     this.#log = log;
   }
 
+  /** The state now. */
   get current(): S {
     return this.#current;
   }
 
   /**
+   * Applies an event and logs the change at level `debug`.
+   *
    * @returns whether the state has changed.
-   * @throws {Error} when the table has no such event in this state: a bug, not bad luck.
+   * @throws {Error} when the table lacks the event in this state, which is a bug of the caller.
    */
   take(event: E): boolean {
     const from = this.#current;

@@ -1,6 +1,6 @@
 /**
- * Owns background tasks: nothing it started outlives it, and no failure goes unseen.
- * The first failure aborts `signal`; `join` waits for all tasks and throws that failure.
+ * Owns background tasks, so that none outlives its owner and no failure is lost. The first failure
+ * aborts `signal`; `join` waits for all tasks and throws that failure.
  */
 export class TaskGroup {
   readonly #controller = new AbortController();
@@ -17,7 +17,7 @@ export class TaskGroup {
     return this.#tasks.size;
   }
 
-  /** Starts a task; the group waits for it in `join`. */
+  /** Starts a task; `join` waits for it. */
   spawn(task: () => Promise<void>): void {
     const running = task().catch((error) => {
       this.#failure ??= { error };
@@ -26,13 +26,17 @@ export class TaskGroup {
     this.#tasks.add(running);
   }
 
-  /** Tells all tasks to end; their errors after this are not failures of the group. */
+  /** Aborts `signal`; later errors of tasks are not failures of the group. */
   cancel(reason: unknown): void {
     this.#failure ??= { error: undefined };
     if (!this.#controller.signal.aborted) this.#controller.abort(reason);
   }
 
-  /** Waits until every task has ended, those started meanwhile included. */
+  /**
+   * Waits until every task has ended, including those started meanwhile.
+   *
+   * @throws the first failure of a task.
+   */
   async join(): Promise<void> {
     while (this.#tasks.size > 0) await Promise.all(this.#tasks);
     if (this.#failure?.error !== undefined) throw this.#failure.error;

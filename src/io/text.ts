@@ -1,13 +1,13 @@
 /**
- * Text from another program, made safe to print: control characters become `?`, and what is longer
- * than `limit` characters is cut and marked.
+ * Makes text from another program safe to print: control characters become `?`, and text beyond
+ * `limit` characters is cut and marked with `…`.
  */
 export function printable(text: string, limit = 500): string {
   const clean = text.replace(/[\p{Cc}\p{Bidi_Control}\p{Zl}\p{Zp}]/gu, "?");
   return clean.length > limit ? `${clean.slice(0, limit)}…` : clean;
 }
 
-/** The same for every text in a value: an event with what another program has said in it. */
+/** Applies {@link printable} to every text in a value, such as an event that quotes another program. */
 export function printableAll<T>(value: T, limit?: number): T {
   if (typeof value === "string") return printable(value, limit) as T;
   if (Array.isArray(value)) return value.map((item) => printableAll(item, limit)) as T;
@@ -17,7 +17,7 @@ export function printableAll<T>(value: T, limit?: number): T {
   ) as T;
 }
 
-/** What the system said, below our own words. */
+/** The innermost `cause`: the system's error below our own messages. */
 export function rootOf(error: unknown): unknown {
   return error instanceof Error && error.cause !== undefined ? rootOf(error.cause) : error;
 }

@@ -1,6 +1,6 @@
 /**
- * The client's side of the fixed newstyle negotiation (proto.md, "Fixed newstyle negotiation"): asks for
- * what an export is, and leaves before the transmission phase begins.
+ * The client's side of the fixed newstyle negotiation (proto.md, "Fixed newstyle negotiation"): asks
+ * for an export's properties, and leaves before the transmission phase.
  *
  * @module
  */
@@ -16,11 +16,11 @@ import {
 import * as wire from "./wire.ts";
 
 /**
- * Asks what `exportName` is (NBD_OPT_INFO), then ends the negotiation (NBD_OPT_ABORT). A client that went
- * on would be one of the export's, and so of the iothread of its disk: QEMU 7.2.22 as Debian has it fails
- * an assertion when such a one leaves.
+ * Asks for the properties of `exportName` (NBD_OPT_INFO), then ends the negotiation (NBD_OPT_ABORT).
+ * It must not enter the transmission phase: QEMU 7.2.22 (Debian) fails an assertion when a client
+ * leaves an export whose disk has an iothread.
  *
- * @throws {NbdError} saying what answered, or what the server has against it.
+ * @throws {NbdError} with the server's reason.
  */
 export async function askExport(pipe: BytePipe, exportName: string): Promise<NbdExportInfo> {
   encodeName(exportName);

@@ -1,11 +1,12 @@
 /**
- * The server's side of the last requests of an NBD connection whose data is flushed already: an NBD
- * client such as QEMU's flushes once more as it closes, then disconnects. Source: the NBD project's
- * doc/proto.md, "Request message" and "Extended request message"; QEMU sends extended ones from 8.2 on
- * where the server speaks them.
+ * The server's side of the last requests of an NBD connection whose data has been flushed: QEMU's
+ * client flushes once more when it closes, then disconnects. Source: the NBD project's doc/proto.md,
+ * "Request message" and "Extended request message"; QEMU sends extended ones since 8.2, to a server
+ * that supports them.
  *
  * @module
  */
+import { concat } from "@std/bytes/concat";
 import {
   CMD_FLUSH,
   EXTENDED_REPLY_MAGIC,
@@ -18,23 +19,24 @@ import {
 const REQUEST_BYTES = 28;
 const EXTENDED_BYTES = 32;
 
-/** What is to be done for the bytes that came. */
+/** The reaction to bytes of the client. */
 export interface LastReplies {
-  /** To be sent to the client. */
+  /** Send these to the client. */
   readonly replies: Uint8Array<ArrayBuffer>[];
-  /** The client has disconnected, or asks for more than a flush: the connection is to be closed. */
+  /** The client has disconnected, or sent another request than a flush: close the connection. */
   readonly over: boolean;
 }
 
-/** Answers flushes with success, nothing else. Give it what the client sends, from a request's first byte. */
+/**
+ * Answers flushes with success, and nothing else. Feed it the client's bytes from the first byte of a
+ * request on.
+ */
 export class LastRequests {
   #rest = new Uint8Array(0);
 
-  /** Takes bytes as they come, which may end within a request. */
+  /** Takes bytes, which may end inside a request. Never throws. */
   take(bytes: Uint8Array): LastReplies {
-    const all = new Uint8Array(this.#rest.length + bytes.length);
-    all.set(this.#rest);
-    all.set(bytes, this.#rest.length);
+    const all = concat([this.#rest, bytes]);
     const replies: Uint8Array<ArrayBuffer>[] = [];
     let at = 0;
     while (all.length - at >= REQUEST_BYTES) {

@@ -1,5 +1,5 @@
 /**
- * Options and their replies (proto.md, "Fixed newstyle negotiation"), as every negotiation needs them.
+ * Options and their replies (proto.md, "Fixed newstyle negotiation").
  *
  * @module
  */
@@ -11,21 +11,26 @@ import * as wire from "./wire.ts";
 export interface NbdExportInfo {
   /** Bytes. */
   readonly sizeBytes: number;
+  /** NBD_FLAG_READ_ONLY. */
   readonly readOnly: boolean;
 }
 
-/** Longest option reply that is read, bytes: a name, or an error with the server's text. */
+/** Longest option reply that is accepted, bytes: a name, or an error with the server's text. */
 const MAX_OPTION_REPLY = 64 * 1024;
-/** Informations a server may give before its acknowledgement. */
+/** NBD_REP_INFO replies that a server may send before its NBD_REP_ACK. */
 const MAX_INFOS = 64;
 
-/** An export's name as it goes on the wire. */
+/**
+ * An export's name as bytes.
+ *
+ * @throws {NbdError} code `refused` when it is longer than 4096 bytes.
+ */
 export function encodeName(exportName: string): Uint8Array {
   const name = new TextEncoder().encode(exportName);
   if (name.length > wire.MAX_STRING) {
     throw new NbdError(
       "refused",
-      `An export name of ${name.length} bytes is over the limit of 4096`,
+      `The export name has ${name.length} bytes; NBD allows 4096`,
     );
   }
   return name;
@@ -34,21 +39,21 @@ export function encodeName(exportName: string): Uint8Array {
 /**
  * Reads the server's greeting and answers it.
  *
- * @throws {NbdError} when that is no NBD server, or one of the old negotiation.
+ * @throws {NbdError} code `not-nbd` when the peer is no NBD server, or an oldstyle one.
  */
 export async function greet(pipe: BytePipe, clientFlags: number): Promise<void> {
   const greeting = view(await take(pipe, 18));
   if (greeting.getBigUint64(0) !== wire.NBDMAGIC) {
-    throw new NbdError("not-nbd", "What answers is no NBD server");
+    throw new NbdError("not-nbd", "The peer is not an NBD server");
   }
   if (greeting.getBigUint64(8) === wire.OLDSTYLE_MAGIC) {
     throw new NbdError(
       "not-nbd",
-      "The NBD server speaks the old negotiation only, which has no names",
+      "The NBD server only speaks the oldstyle negotiation, which has no export names",
     );
   }
   if (greeting.getBigUint64(8) !== wire.IHAVEOPT) {
-    throw new NbdError("not-nbd", "What answers begins like an NBD server and goes on differently");
+    throw new NbdError("not-nbd", "The peer begins like an NBD server and continues differently");
   }
   const flags = greeting.getUint16(16);
   if ((flags & wire.FLAG_FIXED_NEWSTYLE) === 0) {
@@ -59,10 +64,17 @@ export async function greet(pipe: BytePipe, clientFlags: number): Promise<void> 
   await writeAll(pipe, answer);
 }
 
-/** The information NBD_INFO_EXPORT: u16 0, u64 size, u16 transmission flags. */
+/**
+ * Parses an NBD_INFO_EXPORT: u16 0, u64 size, u16 transmission flags.
+ *
+ * @throws {NbdError} code `protocol-error` when it has another length, or the size is over 2^53.
+ */
 export function exportInfo(data: Uint8Array): NbdExportInfo {
   if (data.length !== 12) {
-    throw new NbdError("protocol-error", `Got information 0 of ${data.length} bytes`);
+    throw new NbdError(
+      "protocol-error",
+      `Got an NBD_INFO_EXPORT of ${data.length} bytes, expected 12`,
+    );
   }
   return describe(view(data).getBigUint64(2), view(data).getUint16(10));
 }
@@ -77,7 +89,7 @@ function describe(size: bigint, flags: number): NbdExportInfo {
 /**
  * Asks for an export with NBD_OPT_INFO, or with NBD_OPT_GO, which begins the transmission phase.
  *
- * @throws {NbdError} saying what the server has against it.
+ * @throws {NbdError} with the server's reason.
  */
 export async function askInfo(
   pipe: BytePipe,
@@ -88,7 +100,7 @@ export async function askInfo(
   const data = new Uint8Array(4 + name.length + 4);
   view(data).setUint32(0, name.length);
   data.set(name, 4);
-  // A server may refuse whoever does not want to know about block sizes.
+  // A server may refuse a client that does not ask for block sizes (NBD_REP_ERR_BLOCK_SIZE_REQD).
   view(data).setUint16(4 + name.length, 1);
   view(data).setUint16(6 + name.length, wire.INFO_BLOCK_SIZE);
   await sendOption(pipe, option, data);
@@ -98,7 +110,7 @@ export async function askInfo(
     if (reply.type >= wire.REP_ERROR_BIT) throw optionError(reply.type, reply.data, exportName);
     if (reply.type === wire.REP_ACK) {
       if (info) return info;
-      throw new NbdError("protocol-error", "The NBD server agreed without telling the size");
+      throw new NbdError("protocol-error", "The NBD server accepted the export without its size");
     }
     if (reply.type !== wire.REP_INFO || reply.data.length < 2) {
       throw new NbdError("protocol-error", `Got option reply ${reply.type} to option ${option}`);
@@ -107,27 +119,27 @@ export async function askInfo(
     if (body.getUint16(0) !== wire.INFO_EXPORT) continue;
     info = exportInfo(reply.data);
   }
-  throw new NbdError("protocol-error", `The NBD server gave more than ${MAX_INFOS} informations`);
+  throw new NbdError("protocol-error", `The NBD server sent more than ${MAX_INFOS} NBD_REP_INFOs`);
 }
 
-/** What a server has against an option. */
+/** The error for a server's error reply to an option. */
 function optionError(type: number, data: Uint8Array, exportName: string): NbdError {
   const text = printable(new TextDecoder().decode(data), 300);
-  const said = text ? `: ${text}` : "";
+  const reason = text ? `: ${text}` : "";
   switch (type) {
     case wire.REP_ERR_UNKNOWN:
       return new NbdError(
         "unknown-export",
-        `The NBD server knows no export "${exportName}"${said}`,
+        `The NBD server has no export "${exportName}"${reason}`,
       );
     case wire.REP_ERR_UNSUP:
-      return new NbdError("not-nbd", `The NBD server does not know NBD_OPT_INFO${said}`);
+      return new NbdError("not-nbd", `The NBD server does not support NBD_OPT_INFO${reason}`);
     case wire.REP_ERR_TLS_REQD:
-      return new NbdError("tls-required", `The NBD server wants TLS${said}`);
+      return new NbdError("tls-required", `The NBD server wants TLS${reason}`);
     default:
       return new NbdError(
         "refused",
-        `The NBD server refused export "${exportName}" (0x${type.toString(16)})${said}`,
+        `The NBD server refused export "${exportName}" (0x${type.toString(16)})${reason}`,
       );
   }
 }
@@ -142,7 +154,11 @@ export async function sendOption(pipe: BytePipe, option: number, data: Uint8Arra
   await writeAll(pipe, bytes);
 }
 
-/** Reads the next reply to an option. */
+/**
+ * Reads the next reply to an option.
+ *
+ * @throws {NbdError} code `protocol-error` when something else comes, `closed` when nothing does.
+ */
 export async function optionReply(
   pipe: BytePipe,
   option: number,
@@ -154,17 +170,20 @@ export async function optionReply(
   if (head.getUint32(8) !== option) {
     throw new NbdError(
       "protocol-error",
-      `Got a reply to option ${head.getUint32(8)}, asked ${option}`,
+      `Got a reply to option ${head.getUint32(8)}, expected one to option ${option}`,
     );
   }
   const length = head.getUint32(16);
   if (length > MAX_OPTION_REPLY) {
-    throw new NbdError("protocol-error", `Got an option reply of ${length} bytes`);
+    throw new NbdError(
+      "protocol-error",
+      `Got an option reply of ${length} bytes, expected ${MAX_OPTION_REPLY} at most`,
+    );
   }
   return { type: head.getUint32(12), data: await take(pipe, length) };
 }
 
-/** Reads exactly so many bytes of the negotiation. */
+/** Reads exactly `length` bytes of the negotiation. */
 export async function take(pipe: BytePipe, length: number): Promise<Uint8Array> {
   const bytes = new Uint8Array(length);
   try {

@@ -3,20 +3,36 @@ import { NbdError, NbdProbeError } from "./errors.ts";
 import { askExport } from "./handshake.ts";
 import type { NbdExportInfo } from "./options.ts";
 
+/** What to check, and how long. */
 export interface ProbeOptions {
   /** The export must have exactly this many bytes. */
   readonly expectedSizeBytes?: number;
   /** The export must be writable. */
   readonly writable?: boolean;
+  /** Deadline of the whole probe, ms. Default 10000. */
   readonly timeoutMs?: number;
+  /** Default: the machine's own. */
   readonly clock?: Clock;
+  /** Ends the probe. */
   readonly signal?: AbortSignal;
 }
 
 /**
- * Connects to an export's server as a mirror would, asks for the export, and leaves. Owns the pipe.
+ * Asks an NBD server for an export and leaves without a read or write (NBD_OPT_INFO, proto.md). Owns
+ * the pipe.
  *
- * @throws {NbdProbeError} naming the export, what was got and what was expected.
+ * @throws {NbdProbeError} naming the export, the value and the expected one.
+ * @throws the signal's reason when it is aborted.
+ *
+ * @example A server with one export of 1 MiB
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { serverSaying, WHOLE } from "../../tests/nbd/dialogue.ts";
+ *
+ * const pipe = serverSaying(WHOLE);
+ * const info = await probeExport(pipe, "disk", { expectedSizeBytes: 2 ** 20, writable: true });
+ * assertEquals(info, { sizeBytes: 2 ** 20, readOnly: false });
+ * ```
  */
 export async function probeExport(
   pipe: BytePipe,

@@ -12,35 +12,37 @@ import {
 import { type Chunk, Replies, type Request } from "./replies.ts";
 import * as wire from "./wire.ts";
 
-/** A stretch of an export, bytes. */
+/** A range of an export. */
 export interface Extent {
+  /** Where it begins, bytes. */
   readonly offset: number;
+  /** Bytes. */
   readonly length: number;
-  /** It may hold something other than zeroes. */
+  /** It may contain something other than zeroes. */
   readonly isData: boolean;
 }
 
-/** Longest read, bytes: what every server takes. */
+/** Longest read, bytes: every server accepts it (proto.md, "Block size constraints"). */
 const MAX_READ = 32 * 1024 * 1024;
 
 /**
- * Reads an export and asks where its data is: the part of NBD's transmission phase that this takes.
- * Requests may overlap. Owns the pipe.
+ * Reads an export and locates its data (proto.md, "Transmission": NBD_CMD_READ and
+ * NBD_CMD_BLOCK_STATUS). Several requests may be under way. Owns the pipe.
  */
 export class NbdReader implements Disposable {
-  /** Bytes. */
+  /** Size of the export, bytes. */
   readonly sizeBytes: number;
   readonly #pipe: BytePipe;
   readonly #replies: Replies;
-  /** The id of base:allocation, where the server tells holes from data. */
+  /** Id of the context base:allocation, if the server has it. */
   readonly #allocation: number | undefined;
   #cookie = 0n;
   #sending: Promise<void> = Promise.resolve();
 
   /**
-   * Opens an export.
+   * Opens an export; takes ownership of `pipe`.
    *
-   * @throws {NbdError} saying what answered, or what the server has against it. The pipe is closed then.
+   * @throws {NbdError} with the server's reason. The pipe is closed then.
    */
   static async open(pipe: BytePipe, exportName: string): Promise<NbdReader> {
     try {
@@ -65,20 +67,25 @@ export class NbdReader implements Disposable {
   }
 
   /**
-   * Reads `length` bytes at `offset`.
+   * Reads `length` bytes at `offset`, 32 MiB at most.
    *
-   * @throws {NbdError} when the server can't, or is gone.
+   * @throws {NbdError} code `refused` with the server's error, or another one when it is gone.
+   * @throws {RangeError} when `length` is more than 32 MiB.
    */
   async read(offset: number, length: number): Promise<Uint8Array> {
-    if (length > MAX_READ) throw new RangeError(`Got a read of ${length} bytes`);
+    if (length > MAX_READ) {
+      throw new RangeError(`Got a read of ${length} bytes, expected ${MAX_READ} at most`);
+    }
     const data = new Uint8Array(length);
     await this.#ask(wire.CMD_READ, { offset, length, data, onChunk: () => {} });
     return data;
   }
 
   /**
-   * Where the data of this stretch is, as far as the server tells at once; what it does not tell of is
-   * left out. Without base:allocation all of it counts as data.
+   * Locates the data in `length` bytes at `offset`. The server may describe only a first part of the
+   * range; the rest is left out. Without base:allocation the whole range counts as data.
+   *
+   * @throws {NbdError} as {@link read}.
    */
   async extents(offset: number, length: number): Promise<Extent[]> {
     const id = this.#allocation;
@@ -91,7 +98,7 @@ export class NbdReader implements Disposable {
         return;
       }
       for (let i = 4; i + 8 <= data.length && at < offset + length; i += 8) {
-        // The last one may reach further than was asked for.
+        // The last one may extend beyond the range.
         const bytes = Math.min(numbers.getUint32(i), offset + length - at);
         const flags = numbers.getUint32(i + 4);
         extents.push({ offset: at, length: bytes, isData: (flags & wire.STATE_ZERO) === 0 });
@@ -102,7 +109,7 @@ export class NbdReader implements Disposable {
     return extents;
   }
 
-  /** Hangs up. Where QEMU serves the export, it is to be removed before. */
+  /** Hangs up. If QEMU serves the export, remove that first: QEMU 7.2 may fail an assertion else. */
   [Symbol.dispose](): void {
     this.#pipe.close();
   }
@@ -118,7 +125,7 @@ export class NbdReader implements Disposable {
     numbers.setBigUint64(16, BigInt(request.offset));
     numbers.setUint32(24, request.length);
     this.#sending = this.#sending.then(() => writeAll(this.#pipe, message));
-    // A server that is gone is heard of by its replies, too.
+    // The requests that wait fail with the cause.
     this.#sending.catch((error) => this.#replies.fail(error));
     await answered;
   }
@@ -138,9 +145,9 @@ async function askAllocation(pipe: BytePipe, exportName: string): Promise<number
   let id: number | undefined;
   for (let i = 0; i < 16; i++) {
     const reply = await optionReply(pipe, wire.OPT_SET_META_CONTEXT);
-    // An error is no obstacle: OPT_GO tells of an export that is not there.
+    // Ignore an error here: OPT_GO reports a missing export.
     if (reply.type !== wire.REP_META_CONTEXT) return id;
     if (reply.data.length >= 4) id = view(reply.data).getUint32(0);
   }
-  throw new NbdError("protocol-error", "The NBD server selects more contexts than were asked for");
+  throw new NbdError("protocol-error", "The NBD server sent more than 16 contexts, expected 1");
 }

@@ -3,7 +3,7 @@ import { NbdError } from "./errors.ts";
 import { view } from "./options.ts";
 import * as wire from "./wire.ts";
 
-/** A chunk of a structured reply that is no data. */
+/** A chunk of a structured reply that is neither data nor an error. */
 export interface Chunk {
   readonly type: number;
   readonly data: Uint8Array;
@@ -13,7 +13,7 @@ export interface Chunk {
 export interface Request {
   readonly offset: number;
   readonly length: number;
-  /** Where what is read goes; empty for other requests. */
+  /** Filled by a read; empty for other requests. */
   readonly data: Uint8Array;
   readonly onChunk: (chunk: Chunk) => void;
 }
@@ -21,14 +21,37 @@ export interface Request {
 interface Pending extends Request {
   readonly resolve: () => void;
   readonly reject: (error: Error) => void;
-  /** An error chunk came; the reply goes on until its last chunk. */
+  /** From an error chunk; the reply goes on until its last chunk. */
   error?: Error;
 }
 
-/** Longest chunk beside data, bytes: a block status with as many extents as QEMU tells at once, and more. */
+/** Longest chunk besides data, bytes: far more extents than QEMU sends at once. */
 const MAX_CHUNK = 4 * 1024 * 1024;
 
-/** The replies of an NBD server, simple and structured, matched to requests by their cookies. */
+/**
+ * The replies of an NBD server, simple and structured (proto.md, "Simple reply message" and
+ * "Structured reply chunk message"), matched to requests by their cookies. Does not own the pipe.
+ *
+ * @example A simple reply to a read of four bytes
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { memoryPipe } from "../../tests/support/memory_pipe.ts";
+ *
+ * const [ours, server] = memoryPipe();
+ * const replies = new Replies(ours);
+ * const data = new Uint8Array(4);
+ * const done = replies.expect(1n, { offset: 0, length: 4, data, onChunk() {} });
+ *
+ * const reply = new DataView(new ArrayBuffer(20));
+ * reply.setUint32(0, 0x67446698); // the magic; then error 0, the cookie, the bytes
+ * reply.setBigUint64(8, 1n);
+ * reply.setUint32(16, 0x01020304);
+ * await server.write(new Uint8Array(reply.buffer));
+ * await done;
+ * assertEquals(data, new Uint8Array([1, 2, 3, 4]));
+ * server.close();
+ * ```
+ */
 export class Replies {
   readonly #pipe: BytePipe;
   readonly #pending = new Map<bigint, Pending>();
@@ -39,7 +62,7 @@ export class Replies {
     this.#loop().catch((error) => this.fail(error));
   }
 
-  /** Resolves when the request of this cookie was answered; rejects when it failed or the server is gone. */
+  /** Waits for the reply with this cookie; rejects when the request failed or the server is gone. */
   expect(cookie: bigint, request: Request): Promise<void> {
     if (this.#failure) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
@@ -47,7 +70,7 @@ export class Replies {
     });
   }
 
-  /** Fails all that is under way, and all that comes. */
+  /** Fails every waiting and every later request. */
   fail(error: unknown): void {
     this.#failure ??= error instanceof NbdError
       ? error
@@ -117,7 +140,7 @@ export class Replies {
   #of(cookie: bigint): Pending {
     const pending = this.#pending.get(cookie);
     if (pending) return pending;
-    throw new NbdError("protocol-error", "Got a reply to a request that was not made");
+    throw new NbdError("protocol-error", `Got a reply with the unknown cookie ${cookie}`);
   }
 
   #finish(cookie: bigint, pending: Pending, error: Error | undefined): void {
@@ -138,11 +161,11 @@ export class Replies {
   }
 }
 
-/** Where in a read's bytes this part of it belongs. */
+/** Where in a read's bytes this part belongs. */
 function placeOf(pending: Pending, offset: bigint, length: number): number {
   const at = Number(offset - BigInt(pending.offset));
   if (at >= 0 && at + length <= pending.data.length) return at;
-  throw new NbdError("protocol-error", "Got data that was not asked for");
+  throw new NbdError("protocol-error", "Got data from outside the requested range");
 }
 
 function failed(error: number): NbdError {

@@ -1,6 +1,6 @@
 /**
- * The NBD protocol's numbers, as far as a client needs them; no logic. Source: the NBD project's
- * doc/proto.md. All numbers are big-endian.
+ * The NBD protocol's numbers that are used; no logic. Source: the NBD project's doc/proto.md. All
+ * numbers are big-endian.
  *
  *     Greeting (server):      u64 "NBDMAGIC", u64 "IHAVEOPT", u16 handshake flags
  *     Client flags (client):  u32
@@ -16,13 +16,13 @@
 
 export const NBDMAGIC = 0x4e42444d41474943n;
 export const IHAVEOPT = 0x49484156454f5054n;
-/** What the server of the old negotiation sends in the place of IHAVEOPT. */
+/** What an oldstyle server sends in place of IHAVEOPT. */
 export const OLDSTYLE_MAGIC = 0x00420281861253n;
 export const OPTION_REPLY_MAGIC = 0x3e889045565a9n;
 
-/** Handshake flag of the server, and the same bit from the client. */
+/** Handshake flag of the server, and of the client with the same bit. */
 export const FLAG_FIXED_NEWSTYLE = 1;
-/** The same for a reply to OPT_EXPORT_NAME without its zeroes. */
+/** The same: a reply to OPT_EXPORT_NAME comes without its zeroes. */
 export const FLAG_NO_ZEROES = 2;
 
 /** Options. */
@@ -76,7 +76,7 @@ export const REPLY_OFFSET_HOLE = 2;
 export const REPLY_BLOCK_STATUS = 5;
 export const REPLY_ERROR_BIT = 1 << 15;
 
-/** The context that tells holes from data, and its flags. */
+/** The context with the allocation of a range, and its flags. */
 export const BASE_ALLOCATION = "base:allocation";
 export const STATE_HOLE = 1;
 export const STATE_ZERO = 2;

@@ -1,10 +1,10 @@
 import type { QmpClient } from "./client.ts";
-import type { RawBlock } from "./commands.ts";
+import type { RawBlock } from "./answers.ts";
 import { QmpCommandError } from "./errors.ts";
 
-/** A disk of the guest, as `query-block` tells of it. */
+/** A disk of the guest, from `query-block`. */
 export interface Disk {
-  /** How it is named: its qdev id, else its device name, else its node name. */
+  /** Its qdev id, else its device name, else its node name. */
   readonly name: string;
   /** Root node of its medium; empty without a medium. */
   readonly nodeName: string;
@@ -12,34 +12,36 @@ export interface Disk {
   readonly sizeBytes: number;
   /** Image format, such as `raw` or `qcow2`; empty without a medium. */
   readonly format: string;
+  /** The guest cannot write to it. */
   readonly readOnly: boolean;
-  /** It has no medium, as a CD drive without a disc. */
+  /** It has no medium, such as a CD drive without a disc. */
   readonly empty: boolean;
-  /** The device was told to share it with other guests (`share-rw=on`). */
+  /** The device shares it with other guests (`share-rw=on`). */
   readonly shared: boolean;
-  /** A flash device's code that the guest cannot change, such as OVMF_CODE. */
+  /** A flash device's read-only code, such as OVMF_CODE. */
   readonly firmware?: boolean;
-  /** The guest speaks with a SCSI device of the host itself, past QEMU's block layer. */
+  /** The guest's SCSI commands go to a device of the host, past QEMU's block layer. */
   readonly passedThrough?: boolean;
-  /** It is a namespace of an NVMe controller, as a device of its own (`nvme-ns`). */
+  /** It is a namespace of an NVMe controller, a device of its own (`nvme-ns`). */
   readonly namespace?: boolean;
   /** Names of its internal snapshots. */
   readonly snapshots?: readonly string[];
   /** Names of its persistent dirty bitmaps. */
   readonly bitmaps?: readonly string[];
-  /** An error of it has stopped the guest, which was not continued yet. */
+  /** An I/O error of it has paused the guest, which was not resumed yet. */
   readonly failed?: boolean;
 }
 
 /**
- * All disks of the guest: whatever a device is attached to.
+ * All disks of the guest: every medium that a device of the guest uses (`query-block`, `qom-get`).
  *
  * @throws {Error} when two of them have the same name.
+ * @throws as `QmpClient.execute`.
  */
 export async function listDisks(client: QmpClient): Promise<Disk[]> {
   const disks: Disk[] = [];
   for (const block of await client.execute("query-block", {})) {
-    // A medium that no device of the guest uses is not the guest's disk.
+    // Without a device of the guest it is not the guest's disk.
     if (!block.qdev && !isPflash(block)) continue;
     const name = diskName(block);
     if (name === "") continue;
@@ -69,10 +71,10 @@ export async function listDisks(client: QmpClient): Promise<Disk[]> {
   return disks;
 }
 
-/** What can change of a disk while the guest runs. */
+/** The properties of a disk that can change while the guest runs. */
 export type DiskLook = Pick<Disk, "name" | "sizeBytes" | "readOnly" | "empty">;
 
-/** All disks of the guest as {@link listDisks} has them, by one command: to be asked often. */
+/** All disks of the guest, as by {@link listDisks}, with one command: cheap enough to poll. */
 export async function lookAtDisks(client: QmpClient): Promise<DiskLook[]> {
   return (await client.execute("query-block", {})).flatMap((block) => {
     const name = block.qdev || isPflash(block) ? diskName(block) : "";
@@ -87,7 +89,7 @@ export async function lookAtDisks(client: QmpClient): Promise<DiskLook[]> {
   });
 }
 
-/** How many discards the guest has made on each of its disks, by the disk's name. */
+/** Discards of the guest on each of its disks, by the disk's name (`query-blockstats`). */
 export async function discardCounts(client: QmpClient): Promise<Map<string, number>> {
   const stats = await client.execute("query-blockstats", {});
   return new Map(stats.map(({ device = "", qdev, "node-name": node, stats }) => [
@@ -96,7 +98,7 @@ export async function discardCounts(client: QmpClient): Promise<Map<string, numb
   ]));
 }
 
-/** `qdev` is an id, or a path such as `/machine/peripheral/vd0/virtio-backend` with the id in it. */
+/** The id in `qdev`, which may be a path such as `/machine/peripheral/vd0/virtio-backend`. */
 function diskName(block: Pick<RawBlock, "qdev" | "device" | "inserted">): string {
   const qdev = block.qdev ?? "";
   if (qdev !== "" && !qdev.startsWith("/")) return qdev;
@@ -105,15 +107,15 @@ function diskName(block: Pick<RawBlock, "qdev" | "device" | "inserted">): string
   return block.device || block.inserted?.["node-name"] || "";
 }
 
-/** The flash devices of x86 and aarch64 machines, in the tree of objects. */
+/** QOM paths of the flash devices of x86 and aarch64 machines. */
 const FLASH = /^\/machine\/(system|virt)\.flash\d+$/;
 
-/** The drive of a flash device, an EFI variable store for one. */
+/** The drive of a flash device, such as an EFI variable store. */
 function isPflash(block: RawBlock): boolean {
   return block.inserted !== undefined && /^pflash\d+$/.test(block.device);
 }
 
-/** Types of devices that hand the guest's SCSI commands to the host's device. */
+/** Types of devices that pass the guest's SCSI commands to a device of the host. */
 const PASSING: readonly unknown[] = ["scsi-block", "scsi-generic"];
 
 async function describeDevice(

@@ -1,34 +1,41 @@
 /**
- * QEMU's block nodes and how they stand on each other, down to the storage.
+ * QEMU's block nodes and their children, down to the storage.
  *
  * @module
  */
 import type { QmpClient } from "./client.ts";
-import type { RawGraph, RawNode } from "./commands.ts";
+import type { RawGraph, RawNode } from "./answers.ts";
 import { QmpCommandError } from "./errors.ts";
 
 /** A node of QEMU's block layer. */
 export interface BlockNode {
+  /** Its node name. */
   readonly name: string;
-  /** Its block driver, such as `qcow2`, `file`, `nbd`; empty where QEMU does not tell. */
+  /** Its block driver, such as `qcow2`, `file`, `nbd`; empty if QEMU does not report it. */
   readonly driver: string;
   /** A path, a URL, or `json:` and the options that open it. */
   readonly filename: string;
+  /** Opened read-only. */
   readonly readOnly: boolean;
-  /** Names of the nodes that it stands on, by their role: `file`, `backing`, `data-file`, `image`. */
+  /** Names of the nodes below it, with their roles: `file`, `backing`, `data-file`, `image`. */
   readonly children: readonly { readonly role: string; readonly node: string }[];
 }
 
 /** The nodes by name. */
 export type BlockGraph = ReadonlyMap<string, BlockNode>;
 
-/** Asks QEMU for all of its nodes. Before QEMU 4.0 no node has children. */
+/**
+ * All nodes of QEMU (`query-named-block-nodes`, `x-debug-query-block-graph`). Where QEMU refuses the
+ * second command, no node has children.
+ *
+ * @throws as `QmpClient.execute`.
+ */
 export async function queryBlockGraph(client: QmpClient): Promise<BlockGraph> {
   const nodes = await client.execute("query-named-block-nodes", { flat: true });
   return joinGraph(nodes, await edgesOf(client));
 }
 
-/** The same from QEMU's answers. Pure. */
+/** Joins the answers of the two commands. Pure. */
 export function joinGraph(nodes: readonly RawNode[], graph: RawGraph): BlockGraph {
   const nameOf = new Map(
     graph.nodes.filter((n) => n.type === "block-driver").map((n) => [n.id, n.name]),
@@ -45,7 +52,7 @@ export function joinGraph(nodes: readonly RawNode[], graph: RawGraph): BlockGrap
   }));
 }
 
-/** Names of the nodes that something was written to since they were opened. */
+/** Names of the nodes that were written to since they were opened (`query-blockstats`). */
 export async function queryWrittenNodes(client: QmpClient): Promise<ReadonlySet<string>> {
   const all = await client.execute("query-blockstats", { "query-nodes": true });
   return new Set(

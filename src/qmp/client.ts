@@ -90,7 +90,8 @@ export class QmpClient implements AsyncDisposable {
     this.#messages = new MessagePipe(pipe, {
       onLine: (line) => this.#dispatch(line),
       onReadEnd: (cause) => this.#lost(cause, cause === undefined),
-      onWriteError: (cause) => this.#lost(cause, true),
+      // A write to a QEMU that has closed its end may fail before the read sees the end.
+      onWriteError: (cause) => this.#lost(cause, cause instanceof Deno.errors.BrokenPipe),
     });
     this.#messages.readAll();
   }

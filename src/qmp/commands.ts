@@ -1,140 +1,25 @@
+import type {
+  Empty,
+  MirrorTarget,
+  RawBlock,
+  RawBlockJob,
+  RawBlockStats,
+  RawGraph,
+  RawJob,
+  RawMigration,
+  RawNode,
+  RawTarget,
+  ReadOnlyNode,
+} from "./answers.ts";
+
 /**
- * The QMP commands that are used, with the members of their arguments and answers that are used.
+ * The QMP commands that are used: name -> arguments and answer, with the members that are used.
  * Source: QEMU's QMP reference (qapi/*.json). Sizes in bytes unless QEMU says otherwise.
  *
- * @module
+ * vmferry needs QEMU 6.2, which has every command whose comment says nothing else.
  */
-
-type Empty = Record<never, never>;
-
-/** An entry of `query-jobs` (JobInfo). */
-export interface RawJob {
-  readonly id: string;
-  readonly type: string;
-  readonly status: string;
-  readonly "current-progress": number;
-  readonly "total-progress": number;
-  readonly error?: string;
-}
-
-/** An entry of `query-block-jobs` (BlockJobInfo). */
-export interface RawBlockJob {
-  readonly device: string;
-  readonly type: string;
-  readonly len: number;
-  readonly offset: number;
-  readonly ready: boolean;
-  readonly status: string;
-  /** `failed` or `nospace` once an error has made it stand, until it is resumed. */
-  readonly "io-status": string;
-}
-
-/** An entry of `query-block` (BlockInfo). */
-export interface RawBlock {
-  readonly device: string;
-  readonly qdev?: string;
-  /** `failed` or `nospace` once an error has stopped the guest, until it is continued. */
-  readonly "io-status"?: string;
-  readonly inserted?: {
-    readonly "node-name"?: string;
-    readonly ro: boolean;
-    readonly drv: string;
-    readonly file: string;
-    readonly image: {
-      readonly "virtual-size": number;
-      /** Internal snapshots. */
-      readonly snapshots?: readonly { readonly name: string }[];
-    };
-    readonly "dirty-bitmaps"?: readonly { readonly name?: string; readonly persistent?: boolean }[];
-  };
-}
-
-/** An entry of `query-named-block-nodes` (BlockDeviceInfo). */
-export interface RawNode {
-  readonly "node-name": string;
-  /** Its block driver, such as `qcow2` or `host_device`. */
-  readonly drv?: string;
-  /** A path, a URL, or `json:` and the options that open it. */
-  readonly file?: string;
-  readonly ro?: boolean;
-  /** Not in every driver's answer. */
-  readonly image?: { readonly "actual-size"?: number };
-}
-
-/** The answer of `x-debug-query-block-graph` (XDbgBlockGraph). */
-export interface RawGraph {
-  readonly nodes: readonly { readonly id: number; readonly type: string; readonly name: string }[];
-  /** `name` is the child's role for its parent, such as `file`, `backing`, `data-file`. */
-  readonly edges: readonly {
-    readonly parent: number;
-    readonly child: number;
-    readonly name: string;
-  }[];
-}
-
-/** An entry of `query-blockstats` with `query-nodes` (BlockStats). */
-export interface RawBlockStats {
-  /** Of a device's entry, as in {@link RawBlock}. */
-  readonly device?: string;
-  readonly qdev?: string;
-  readonly "node-name"?: string;
-  readonly stats: {
-    /** Discards that were answered with success, dropped ones included; of virtio-blk always 0. */
-    readonly unmap_operations?: number;
-    /** Behind the last byte that was ever written to the node since it was opened. */
-    readonly wr_highest_offset?: number;
-  };
-}
-
-/** A node that a mirror writes to. */
-type MirrorTarget = {
-  readonly driver: "nbd";
-  readonly "node-name": string;
-  readonly server: { readonly type: "unix"; readonly path: string };
-  readonly export: string;
-  readonly "reconnect-delay": number;
-  readonly "detect-zeroes": "unmap" | "on" | "off";
-  readonly discard: "unmap" | "ignore";
-};
-
-/** A node above one. */
-type RawTarget = {
-  readonly driver: "raw";
-  readonly "node-name": string;
-  readonly discard: "unmap" | "ignore";
-  readonly file: MirrorTarget;
-};
-
-/** A second, read-only view of storage that QEMU has open already; its other options are the driver's. */
-type ReadOnlyNode = {
-  readonly "node-name": string;
-  readonly "read-only": true;
-  readonly [option: string]: unknown;
-};
-
-/** The answer of `query-migrate` (MigrationInfo). */
-export interface RawMigration {
-  /** Where an incoming migration is waited for; not with `-incoming defer`. */
-  readonly "socket-address"?: readonly unknown[];
-  readonly status?: string;
-  readonly ram?: {
-    readonly transferred: number;
-    readonly remaining: number;
-    readonly total: number;
-    readonly "dirty-pages-rate"?: number;
-    readonly "page-size"?: number;
-    readonly "dirty-sync-count": number;
-    readonly mbps: number;
-  };
-  readonly downtime?: number;
-  readonly "expected-downtime"?: number;
-  readonly "total-time"?: number;
-  readonly "error-desc"?: string;
-  readonly "blocked-reasons"?: readonly string[];
-}
-
-/** Command name -> its arguments and its answer. */
 export interface Commands {
+  /** Since QEMU 0.14. */
   "query-version": {
     args: Empty;
     answer: {
@@ -142,18 +27,27 @@ export interface Commands {
       readonly package: string;
     };
   };
+  /** Since QEMU 0.14. */
   "query-commands": { args: Empty; answer: readonly { readonly name: string }[] };
+  /** Since QEMU 0.14. */
   "query-status": { args: Empty; answer: { readonly status: string; readonly running: boolean } };
+  /** Since QEMU 0.14. All zeros for a guest without one. */
   "query-uuid": { args: Empty; answer: { readonly UUID: string } };
+  /** Since QEMU 0.14. */
   "query-name": { args: Empty; answer: { readonly name?: string } };
+  /** Since QEMU 0.14. Without an answer the accelerator counts as TCG. */
   "query-kvm": { args: Empty; answer: { readonly enabled: boolean } };
+  /** Since QEMU 2.12. */
   "query-cpus-fast": { args: Empty; answer: readonly unknown[] };
-  /** Since QEMU 2.7; only on machines whose CPUs can be listed (x86, s390x, pseries, arm and riscv virt). */
+  /**
+   * Since QEMU 2.7, for machines whose CPUs can be listed (x86, s390x, pseries, arm and riscv virt).
+   * For other machines the number of possible vCPUs is not compared.
+   */
   "query-hotpluggable-cpus": {
     args: Empty;
     answer: readonly { readonly "vcpus-count": number; readonly "qom-path"?: string }[];
   };
-  /** Since QEMU 2.1: DIMMs and what else is plugged as memory. */
+  /** Since QEMU 2.1: DIMMs and other memory devices. A machine that refuses it counts as without. */
   "query-memory-devices": {
     args: Empty;
     answer: readonly {
@@ -161,59 +55,88 @@ export interface Commands {
       readonly data: { readonly id?: string; readonly size: number };
     }[];
   };
+  /** Since QEMU 1.5, in builds with TPM support. Without it the guest counts as without a TPM. */
   "query-tpm": { args: Empty; answer: readonly { readonly model: string }[] };
+  /** Since QEMU 2.11. */
   "query-memory-size-summary": {
     args: Empty;
     answer: { readonly "base-memory": number; readonly "plugged-memory"?: number };
   };
+  /** Since QEMU 1.2. */
   "qom-list": {
     args: { path: string };
     answer: readonly { readonly name: string; readonly type: string }[];
   };
+  /** Since QEMU 1.2. */
   "qom-get": { args: { path: string; property: string }; answer: unknown };
+  /** Since QEMU 0.14. */
   "query-block": { args: Empty; answer: readonly RawBlock[] };
+  /** Since QEMU 2.0; `flat` since 5.0. */
   "query-named-block-nodes": { args: { flat: true }; answer: readonly RawNode[] };
-  /** Unstable by its name, and there since QEMU 4.0. Without it only a disk's own node is known. */
+  /**
+   * Since QEMU 4.0, unstable by its name. Without it only a disk's own node is known, and its backing
+   * files are not compared.
+   */
   "x-debug-query-block-graph": { args: Empty; answer: RawGraph };
+  /** Since QEMU 2.0. */
   "query-iothreads": { args: Empty; answer: readonly unknown[] };
+  /** Since QEMU 0.14; `query-nodes` since 2.3. */
   "query-blockstats": { args: { "query-nodes"?: true }; answer: readonly RawBlockStats[] };
+  /** Since QEMU 5.2. */
   "query-block-exports": { args: Empty; answer: readonly { readonly id: string }[] };
+  /** Since QEMU 3.0. */
   "query-jobs": { args: Empty; answer: readonly RawJob[] };
+  /** Since QEMU 1.1. */
   "query-block-jobs": { args: Empty; answer: readonly RawBlockJob[] };
+  /** Since QEMU 0.14. */
   "query-migrate": { args: Empty; answer: RawMigration };
+  /** Since QEMU 1.2. */
   "query-migrate-capabilities": {
     args: Empty;
     answer: readonly { readonly capability: string; readonly state: boolean }[];
   };
+  /** Since QEMU 1.2. Capabilities that a QEMU does not list are not set. */
   "migrate-set-capabilities": {
     args: { capabilities: readonly { capability: string; state: boolean }[] };
     answer: Empty;
   };
+  /** Since QEMU 2.4. */
   "query-migrate-parameters": { args: Empty; answer: Readonly<Record<string, unknown>> };
+  /** Since QEMU 2.4. Parameters that a QEMU does not list are not set. */
   "migrate-set-parameters": { args: Readonly<Record<string, unknown>>; answer: Empty };
+  /** Since QEMU 0.14. */
   "migrate": { args: { uri: string }; answer: Empty };
+  /** Since QEMU 2.3; `exit-on-error` since 9.1: before, QEMU ends when the stream breaks. */
   "migrate-incoming": { args: { uri: string; "exit-on-error"?: boolean }; answer: Empty };
+  /** Since QEMU 2.11. */
   "migrate-continue": { args: { state: "pre-switchover" }; answer: Empty };
+  /** Since QEMU 0.14. */
   "migrate_cancel": { args: Empty; answer: Empty };
+  /**
+   * Since QEMU 1.3; `max-connections` since 5.2. `abstract` (Linux): not in the file system; since
+   * 5.1.
+   */
   "nbd-server-start": {
     args: {
-      /** `abstract`: not in the file system (Linux, from 5.1 on). */
       addr: { type: "unix"; data: { path: string; abstract?: boolean } };
       "max-connections"?: number;
     };
     answer: Empty;
   };
+  /** Since QEMU 1.3. */
   "nbd-server-stop": { args: Empty; answer: Empty };
+  /** Since QEMU 5.2. */
   "block-export-add": {
     args: { type: "nbd"; id: string; "node-name": string; name: string; writable: boolean };
     answer: Empty;
   };
+  /** Since QEMU 5.2. */
   "block-export-del": { args: { id: string; mode: "safe" | "hard" }; answer: Empty };
-  "blockdev-add": {
-    args: MirrorTarget | RawTarget | ReadOnlyNode;
-    answer: Empty;
-  };
+  /** Since QEMU 2.9. */
+  "blockdev-add": { args: MirrorTarget | RawTarget | ReadOnlyNode; answer: Empty };
+  /** Since QEMU 2.9. */
   "blockdev-del": { args: { "node-name": string }; answer: Empty };
+  /** Since QEMU 2.6; `copy-mode` since 3.0, `auto-dismiss` since 3.1. `speed` in bytes a second. */
   "blockdev-mirror": {
     args: {
       "job-id": string;
@@ -229,21 +152,31 @@ export interface Commands {
     };
     answer: Empty;
   };
-  /** On a mirror that is ready, `force: false` ends it in step. */
+  /** Since QEMU 1.1. `force: false` completes a ready mirror and leaves the disk at the source. */
   "block-job-cancel": { args: { device: string; force?: boolean }; answer: Empty };
+  /**
+   * Since QEMU 8.2. Without it a guest that writes faster than its mirror copies can only be slowed
+   * down by pauses.
+   */
   "block-job-change": {
     args: { id: string; type: "mirror"; "copy-mode": "write-blocking" };
     answer: Empty;
   };
+  /** Since QEMU 0.14. */
   "human-monitor-command": { args: { "command-line": string }; answer: string };
+  /** Since QEMU 3.0. */
   "job-resume": { args: { id: string }; answer: Empty };
+  /** Since QEMU 3.0. */
   "job-dismiss": { args: { id: string }; answer: Empty };
+  /** Since QEMU 0.14: pauses the guest. */
   "stop": { args: Empty; answer: Empty };
+  /** Since QEMU 0.14: resumes the guest. */
   "cont": { args: Empty; answer: Empty };
-  /** Times in ms. From 4.0 on. */
+  /** Since QEMU 4.0. Times in ms. Without it the guest is not announced; switches learn by traffic. */
   "announce-self": {
     args: { initial: number; max: number; rounds: number; step: number };
     answer: Empty;
   };
+  /** Since QEMU 0.14: ends QEMU. */
   "quit": { args: Empty; answer: Empty };
 }

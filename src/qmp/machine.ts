@@ -1,23 +1,30 @@
 import type { QmpClient } from "./client.ts";
 import { QmpCommandError } from "./errors.ts";
 
-/** What makes one virtual machine fit another's state. */
+/** The properties of a virtual machine that must fit the migrated state. */
 export interface Machine {
+  /** All zeros for a guest without one. */
   readonly uuid: string;
+  /** As given by `-name`. */
   readonly name: string | undefined;
   /** QEMU's run state, such as `running`, `paused`, `inmigrate`. */
   readonly status: string;
   /** Machine type, such as `pc-q35-7.2`. */
   readonly machine: string;
+  /** Present vCPUs. */
   readonly vcpus: number;
   /**
-   * Its RAM, bytes: what it has from the start and its DIMMs. Without virtio-mem, whose size the guest
-   * changes while it runs: the size of its RAM block is what must be the same at both ends.
+   * RAM from the start plus DIMMs, bytes. Without virtio-mem, whose size changes while the guest runs;
+   * its RAM block must have the same size at both ends, which the comparison of RAM blocks checks.
    */
   readonly ramBytes: number;
 }
 
-/** Asks QEMU what machine it is. */
+/**
+ * Asks QEMU for its machine; every command in use is older than QEMU 3.0.
+ *
+ * @throws as `QmpClient.execute`.
+ */
 export async function describeMachine(client: QmpClient): Promise<Machine> {
   const [uuid, name, status, type, cpus, memory, plugged] = await Promise.all([
     client.execute("query-uuid", {}),
@@ -38,10 +45,10 @@ export async function describeMachine(client: QmpClient): Promise<Machine> {
   };
 }
 
-/** Types of `query-memory-devices` whose memory has one size as long as they are plugged. */
+/** Types of `query-memory-devices` whose size is fixed while they are plugged. */
 const DIMMS: readonly string[] = ["dimm", "nvdimm"];
 
-/** Bytes of all DIMMs; 0 where the machine takes none. */
+/** Bytes of all DIMMs; 0 for a machine that supports none. */
 async function pluggedDimms(client: QmpClient): Promise<number> {
   const devices = await client.execute("query-memory-devices", {}).catch((error) => {
     if (error instanceof QmpCommandError) return [];

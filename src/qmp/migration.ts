@@ -2,32 +2,41 @@ import { type Clock, systemClock } from "../io/mod.ts";
 import type { QmpClient } from "./client.ts";
 import { QmpError, QmpTimeoutError } from "./errors.ts";
 
-/** What `query-migrate` tells. Sizes in bytes, times in ms. */
+/** The answer of `query-migrate`. Sizes in bytes, times in ms. */
 export interface MigrationInfo {
-  /** `none`, `active`, `completed` …; an unknown one means that it goes on. */
+  /** `none`, `active`, `completed`, ...; treat an unknown one as `active`. */
   readonly status: string;
+  /** Progress over RAM; `undefined` before it begins. */
   readonly ram:
     | {
       readonly transferred: number;
       readonly remaining: number;
       readonly total: number;
-      /** Bytes of memory that the guest changes each second. */
+      /** Bytes of RAM that the guest changes each second. */
       readonly dirtyRateBytes: number;
-      /** How many times memory was gone through. */
+      /** Passes over RAM so far. */
       readonly iteration: number;
     }
     | undefined;
+  /** Measured by QEMU, once the migration is complete. */
   readonly downtimeMs: number | undefined;
+  /** QEMU's estimate. */
   readonly expectedDowntimeMs: number | undefined;
+  /** Since the migration began. */
   readonly totalTimeMs: number | undefined;
+  /** QEMU's reason for a failure. */
   readonly errorDesc: string | undefined;
-  /** It waits for an incoming migration on a socket of its own. */
+  /** QEMU waits for an incoming migration on a socket of its own. */
   readonly listens: boolean;
-  /** Why QEMU would refuse to migrate, in its words. */
+  /** QEMU's reasons to refuse a migration. */
   readonly blockedReasons: readonly string[];
 }
 
-/** Asks QEMU how the migration is. */
+/**
+ * Asks QEMU for the state of its migration (`query-migrate`).
+ *
+ * @throws as `QmpClient.execute`.
+ */
 export async function queryMigrate(client: QmpClient): Promise<MigrationInfo> {
   const info = await client.execute("query-migrate", {});
   return {
@@ -48,30 +57,36 @@ export async function queryMigrate(client: QmpClient): Promise<MigrationInfo> {
   };
 }
 
+/** How to wait for a migration. */
 export interface WaitMigrationOptions {
-  /** How long nothing may change, ms. Bytes that move count as a change. */
+  /** Longest time without any change, ms. Bytes sent count as a change. */
   readonly stallMs: number;
-  /** A number; when it changes, that counts as a change too. */
+  /** Another number whose change counts. */
   readonly progress?: () => number;
+  /** Gives up waiting. */
   readonly signal?: AbortSignal;
+  /** Default: the machine's own. */
   readonly clock?: Clock;
-  /** How often to ask when no event says that something changed, ms. Default 250. */
+  /** Interval of `query-migrate` while no event comes, ms. Default 250. */
   readonly pollMs?: number;
   /**
-   * Whoever waits does so from before it began, and it has begun once this is settled: no event is
-   * missed, nobody need ask at once, and what QEMU says before is of an earlier migration, or of none.
+   * Settles when the migration has begun, for a caller that waits from before that: no event is
+   * missed, so the first query can wait, and earlier answers are those of an earlier migration.
    */
   readonly begun?: Promise<unknown>;
 }
 
-/** A migration's status, and QEMU's words on why it failed where it did and says so. */
+/** A migration's status, and QEMU's reason if it failed and gave one. */
 export type MigrationEnd = Pick<MigrationInfo, "status" | "errorDesc">;
 
 /**
- * Waits for a status for which `until` holds. A MIGRATION event is taken at its word, unless it says
- * `failed`: why is only told by `query-migrate`, which is asked from time to time in any case.
+ * Waits for a status for which `until` is true. A MIGRATION event (since QEMU 2.4, with the capability
+ * `events`) is enough, except for `failed`: only `query-migrate` has the reason. That is also polled,
+ * because events may be switched off.
  *
- * @throws {QmpError} code `timeout` when nothing changed for `stallMs`; the signal's reason.
+ * @throws {QmpError} code `timeout` when nothing changed for `stallMs`.
+ * @throws the signal's reason when it is aborted.
+ * @throws as `QmpClient.execute`, except for a timeout of one query.
  */
 export async function waitMigration(
   client: QmpClient,
@@ -114,13 +129,13 @@ export async function waitMigration(
       let hinted = false;
       wake = () => hinted = true;
       const info = await queryMigrate(client).catch((error) => {
-        // A busy QEMU: ask again, until the deadline below.
+        // QEMU is busy: ask again, until the deadline below.
         if (error instanceof QmpTimeoutError) return undefined;
         throw error;
       });
       if (info && until(info.status)) return info;
       const now = clock.now();
-      // A QEMU that is busy sending does not answer: what it sends still counts.
+      // QEMU may be too busy sending to answer; the bytes that it sends count as progress.
       if (info) lastSaid = `${info.status} ${info.ram?.transferred}`;
       const state = `${lastSaid} ${options.progress?.() ?? 0}`;
       if (state !== before) [before, changed] = [state, now];

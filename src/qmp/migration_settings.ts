@@ -2,21 +2,25 @@ import { messageOf } from "../io/mod.ts";
 import type { QmpClient } from "./client.ts";
 import { QmpClosedError } from "./errors.ts";
 
-/** Capabilities and parameters to set; those that this QEMU does not have are left out. */
+/** Capabilities and parameters to set; those that this QEMU does not have are skipped. */
 export interface WantedSettings {
+  /** By QEMU's names, such as `events` (`migrate-set-capabilities`). */
   readonly capabilities?: Readonly<Record<string, boolean>>;
+  /** By QEMU's names and in its units (`migrate-set-parameters`). */
   readonly parameters?: Readonly<Record<string, number | string>>;
 }
 
-/** Those of QEMU's migration settings that are to be changed, as they were before. Plain data. */
+/** The old values of the settings that were changed. Plain data, for the journal. */
 export interface MigrationSettingsRecord {
+  /** As `query-migrate-capabilities` returned them. */
   readonly capabilities: { readonly capability: string; readonly state: boolean }[];
+  /** As `query-migrate-parameters` returned them. */
   readonly parameters: Readonly<Record<string, unknown>>;
 }
 
 /**
- * Sets QEMU's migration capabilities and parameters, and puts them back as they were. Calls are
- * carried out one after the other; once they are put back, nothing is set any more.
+ * Sets QEMU's migration capabilities and parameters, and restores the old values. Calls are carried
+ * out one after the other; after `restore` nothing is set any more.
  */
 export class MigrationSettings {
   readonly #client: QmpClient;
@@ -25,7 +29,11 @@ export class MigrationSettings {
   #before: MigrationSettingsRecord;
   #planned: Required<WantedSettings> = { capabilities: {}, parameters: {} };
 
-  /** @param before what another process has changed, to be put back by this one. */
+  /**
+   * Nothing is set yet.
+   *
+   * @param before old values of settings that an earlier process has changed, to be restored too.
+   */
   constructor(
     client: QmpClient,
     before: MigrationSettingsRecord = { capabilities: [], parameters: {} },
@@ -34,14 +42,16 @@ export class MigrationSettings {
     this.#before = before;
   }
 
-  /** What is put back in the end. */
+  /** The values that `restore` will set. */
   get before(): MigrationSettingsRecord {
     return this.#before;
   }
 
   /**
-   * Sets what is wanted and remembers what was. Nothing is asked about parameters that were changed
-   * before: QEMU reads QMP slowly, and the guest may be about to be stopped.
+   * Sets what is wanted and remembers the old values. Parameters that were changed before are not
+   * queried again: QEMU reads QMP slowly, and the guest may be about to be paused.
+   *
+   * @throws as `QmpClient.execute`.
    */
   async apply(wanted: WantedSettings): Promise<void> {
     await this.#inTurn(async () => {
@@ -55,12 +65,12 @@ export class MigrationSettings {
     });
   }
 
-  /** Finds out what has to be changed and remembers what was; {@link set} changes it. */
+  /** Finds the settings that must change and remembers their old values; {@link set} changes them. */
   async plan(wanted: WantedSettings): Promise<void> {
     await this.#inTurn(() => this.#plan(wanted));
   }
 
-  /** Sets what was planned. */
+  /** Sets what {@link plan} found. */
   async set(): Promise<void> {
     await this.#inTurn(async () => {
       if (!this.#over) await this.#set();
@@ -68,9 +78,10 @@ export class MigrationSettings {
   }
 
   /**
-   * Puts back what was changed.
+   * Restores the old values.
    *
-   * @throws {Error} saying what QEMU would not take; the rest is put back all the same.
+   * @throws {Error} with QEMU's reason for each command that it refused; the others are carried out.
+   * @throws {QmpClosedError} when the connection is over.
    */
   async restore(): Promise<void> {
     await this.#inTurn(() => this.#restore());

@@ -1,5 +1,6 @@
 /**
- * A client of QEMU's machine protocol (QMP), and what it is used for: jobs, migration, disks.
+ * A client of QEMU's machine protocol (QMP), and queries built on it: disks, jobs, migration, the
+ * machine.
  *
  * @module
  */
@@ -11,10 +12,12 @@ export {
   queryWrittenNodes,
 } from "./block_graph.ts";
 export { ONE_CLIENT, QmpClient } from "./client.ts";
-export type { Commands, RawNode } from "./commands.ts";
+export type * from "./answers.ts";
+export type { Commands } from "./commands.ts";
 export {
   QmpClosedError,
   QmpCommandError,
+  type QmpEnd,
   QmpError,
   type QmpErrorCode,
   QmpTimeoutError,
@@ -23,6 +26,7 @@ export { type JobInfo, queryBlockJobs, queryJobs } from "./jobs.ts";
 export { describeMachine, type Machine } from "./machine.ts";
 export type { QemuVersion, QmpEvent } from "./messages.ts";
 export {
+  type MigrationEnd,
   type MigrationInfo,
   queryMigrate,
   waitMigration,

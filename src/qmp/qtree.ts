@@ -1,7 +1,7 @@
 /**
- * The device tree as HMP `info qtree` prints it (QEMU 0.12 and later): every bus and device with all
- * qdev properties, in one command. The QOM commands of QMP need one call a property for the same, which
- * takes seconds for a machine with many devices: QEMU reads QMP byte by byte. Pure.
+ * The device tree as HMP `info qtree` prints it (since QEMU 0.12): every bus and device with all qdev
+ * properties, in one command. QMP's `qom-get` needs a call for each property, which takes seconds for
+ * a machine with many devices, because QEMU reads QMP byte by byte. Pure.
  *
  *     bus: main-system-bus
  *       type System
@@ -22,18 +22,21 @@ export interface QtreeDevice {
   readonly type: string;
   /** As given by `id=`; empty without one. */
   readonly id: string;
-  /** qdev properties, as QEMU prints them: strings without quotes, numbers without their hexadecimal. */
+  /** qdev properties: strings without their quotes, numbers without their hexadecimal form. */
   readonly properties: Readonly<Record<string, string>>;
   /** Port of a USB device on its hub, such as `1` or `1.2`; `undefined` for any other device. */
   readonly usbPort: string | undefined;
+  /** The buses that it provides. */
   readonly buses: readonly QtreeBus[];
 }
 
 /** A bus and its devices, in QEMU's order: the newest first. */
 export interface QtreeBus {
+  /** Such as `pcie.0`. */
   readonly name: string;
   /** QOM type, such as `PCIE`. */
   readonly type: string;
+  /** The devices on it. */
   readonly devices: readonly QtreeDevice[];
 }
 
@@ -56,7 +59,30 @@ const DEVICE = /^dev: (.*), id "(.*)"$/;
 const PROPERTY = /^([\w.[\]-]+) = (.*)$/;
 const USB = /^addr [\d.]+, port ([\d.]+), speed /;
 
-/** Parses the text of `info qtree`. Lines of other kinds (regions, GPIOs) are passed over. */
+/**
+ * Parses the text of `info qtree`. Lines of other kinds (regions, GPIOs) are skipped. Never throws.
+ *
+ * @returns the buses without a parent; in practice one, `main-system-bus`.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ *
+ * const [root] = parseQtree(`bus: main-system-bus
+ *   type System
+ *   dev: q35-pcihost, id ""
+ *     MCFG = 2952790016 (0xb0000000)
+ *     bus: pcie.0
+ *       type PCIE
+ *       dev: virtio-blk-pci, id "vd0"
+ *         addr = 03.0
+ * `);
+ * const host = root!.devices[0]!;
+ * assertEquals([host.type, host.properties.MCFG], ["q35-pcihost", "2952790016"]);
+ * const disk = host.buses[0]!.devices[0]!;
+ * assertEquals([disk.id, disk.properties.addr], ["vd0", "03.0"]);
+ * ```
+ */
 export function parseQtree(text: string): QtreeBus[] {
   const roots: OpenBus[] = [];
   const open: (OpenBus | OpenDevice)[] = [];
@@ -95,7 +121,7 @@ export function parseQtree(text: string): QtreeBus[] {
   return roots;
 }
 
-/** `"text"` without its quotes, `262144 (0x40000)` without what stands in brackets. */
+/** `"text"` without its quotes, `262144 (0x40000)` without the part in brackets. */
 function plain(value: string): string {
   const quoted = /^"(.*)"$/.exec(value);
   if (quoted) return quoted[1]!;

@@ -1,6 +1,6 @@
 /**
- * QEMU's RAM blocks as HMP `info ramblock` prints them (QEMU 2.8 and later). They are what the migration
- * stream sends RAM by: the destination must have each block by the same name and of the same size. Pure.
+ * QEMU's RAM blocks as HMP `info ramblock` prints them (since QEMU 2.8). The migration stream sends
+ * RAM by block: the destination must have each block with the same name and size. Pure.
  *
  *     Block Name    PSize              Offset               Used              Total
  *         pc.ram    4 KiB  0x0000000000000000 0x0000000008000000 0x0000000008000000
@@ -10,15 +10,17 @@
 
 /** One RAM block. */
 export interface RamBlock {
+  /** Such as `pc.ram` or `/rom@etc/acpi/tables`. */
   readonly name: string;
-  /** Bytes in use now; a resizable block (its name begins with `/rom@`) can grow to {@link maxBytes}. */
+  /** Bytes in use; a resizable block (its name begins with `/rom@`) can grow to {@link maxBytes}. */
   readonly usedBytes: number;
+  /** Largest size, bytes. */
   readonly maxBytes: number;
 }
 
 const LINE = /^\s*(\S.*?)\s+\d+ [KMGT]?i?B\s+0x[0-9a-f]+\s+0x([0-9a-f]+)\s+0x([0-9a-f]+)/i;
 
-/** Parses the text of `info ramblock`; the heading is passed over. */
+/** Parses the text of `info ramblock`; skips the heading. Never throws. */
 export function parseRamBlocks(text: string): RamBlock[] {
   return text.split(/\r?\n/).flatMap((line) => {
     const [, name, used, max] = LINE.exec(line) ?? [];
@@ -28,8 +30,8 @@ export function parseRamBlocks(text: string): RamBlock[] {
 }
 
 /**
- * Queues of each NIC, by its id, as HMP `info network` lists them: one line with `type=nic` a queue
- * pair. Pure.
+ * Counts the queue pairs of each NIC, by its id, in the text of HMP `info network`, which has a line
+ * with `type=nic` for each. Pure; never throws.
  */
 export function parseNicQueues(text: string): Record<string, number> {
   const queues: Record<string, number> = {};

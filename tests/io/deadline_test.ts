@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { abortable, afterStall } from "../../src/io/mod.ts";
 import { ManualClock } from "../support/manual_clock.ts";
 
-Deno.test("what is waited for is given up when the signal is aborted, before or meanwhile", async () => {
+Deno.test("an aborted signal ends the wait, whether aborted before or meanwhile", async () => {
   const late = new AbortController();
   const waiting = assertRejects(() => abortable(new Promise(() => {}), late.signal), Error, "over");
   late.abort(new Error("over"));
@@ -11,14 +11,14 @@ Deno.test("what is waited for is given up when the signal is aborted, before or 
   assertEquals(await abortable(Promise.resolve(1), new AbortController().signal), 1);
 });
 
-Deno.test("what fails after it was given up is nobody's error", async () => {
+Deno.test("a failure after the wait was aborted is not an unhandled rejection", async () => {
   const over = AbortSignal.abort(new Error("over"));
   const failing = Promise.reject(new Error("unhandled, it would end the process"));
   await assertRejects(() => abortable(failing, over), Error, "over");
   await new Promise((resolve) => setTimeout(resolve, 0));
 });
 
-Deno.test("a wait without progress ends on time, one with progress an eighth late at most", async () => {
+Deno.test("a stall is found on time, an eighth late at most after progress", async () => {
   const clock = new ManualClock();
   const ends: string[] = [];
   let moved = 0;

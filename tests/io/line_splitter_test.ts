@@ -3,7 +3,7 @@ import { LineSplitter } from "../../src/io/line_splitter.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
-Deno.test("lines come out the same wherever the stream is split", () => {
+Deno.test("lines are the same wherever the bytes are split", () => {
   const text = '{"a":"ü€😀"}\r\n\n{"b":1}\n';
   const all = bytes(text);
   const whole = [...new LineSplitter().push(all)];
@@ -21,7 +21,7 @@ Deno.test("lines come out the same wherever the stream is split", () => {
   }
 });
 
-Deno.test("a line of the largest length is read, one byte more is refused", () => {
+Deno.test("a line of the limit is accepted, one byte more is refused", () => {
   const line = bytes("0123456789");
   const fed = (max: number) => {
     const splitter = new LineSplitter();

@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { readFull, UnexpectedEndError, writeAll } from "../../src/io/mod.ts";
 import { memoryPipe } from "../support/memory_pipe.ts";
 
-Deno.test("what is written at one end is read at the other, through a buffer of one byte", async () => {
+Deno.test("bytes written at one end are read at the other, through a buffer of one byte", async () => {
   const [a, b] = memoryPipe({ capacity: 1 });
   const sent = Uint8Array.from([1, 2, 3, 4, 5]);
   const writing = writeAll(a, sent);
@@ -12,7 +12,7 @@ Deno.test("what is written at one end is read at the other, through a buffer of 
   assertEquals(got, sent);
 });
 
-Deno.test("an end in the middle of what was expected is an error, an end before it is not", async () => {
+Deno.test("readFull fails when the stream ends in the middle and returns false when it ends before", async () => {
   const [a, b] = memoryPipe();
   await writeAll(a, Uint8Array.of(1));
   await a.closeWrite();

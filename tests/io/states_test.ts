@@ -8,7 +8,7 @@ const DOOR: Transitions<"open" | "shut", "push" | "lock"> = {
   shut: { push: "open", lock: "shut" },
 };
 
-Deno.test("only events change a state, and what a state does not know is a bug", () => {
+Deno.test("only events change a state, and an event that the table lacks throws", () => {
   const door = new Machine("door", "open", DOOR, silentLogger);
   assertThrows(() => door.take("lock"), Error, 'door: no "lock" in state open');
   assertEquals(door.take("push"), true);
@@ -16,7 +16,7 @@ Deno.test("only events change a state, and what a state does not know is a bug",
   assertEquals(door.take("lock"), false, "an event that changes nothing");
 });
 
-Deno.test("a fault is known in every state, and after an end nothing changes any more", () => {
+Deno.test("every state handles a fault, and no event leaves a final state", () => {
   for (const [table, ends] of [[SOURCE, 3], [DESTINATION, 3]] as const) {
     const rows = Object.entries(table) as [string, Record<string, string>][];
     for (const [state, row] of rows) {
@@ -28,13 +28,13 @@ Deno.test("a fault is known in every state, and after an end nothing changes any
   }
 });
 
-Deno.test("what was handed over is never taken up as something that runs here", () => {
+Deno.test("a handed-over guest is never resumed as one that runs at the source", () => {
   assertEquals(resumedAt("handover"), "handover");
   assertEquals(resumedAt("unknown"), "handover");
   assertEquals(resumedAt("ram"), "undone");
 });
 
-Deno.test("only the word that it never will run it brings a guest back", () => {
+Deno.test("only a destination that will never run the guest lets the source resume it", () => {
   const states = Object.keys(DESTINATION) as (keyof typeof DESTINATION)[];
   assertEquals(states.filter((s) => wordOf(s) === "denied"), ["failed"]);
   assertEquals(states.filter((s) => wordOf(s) === "answered"), ["finished"]);

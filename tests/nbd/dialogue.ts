@@ -1,5 +1,5 @@
 /**
- * What an NBD server says, written out from the layouts of the NBD project's doc/proto.md.
+ * An NBD server's bytes, written out from the layouts of the NBD project's doc/proto.md.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import { concat } from "../support/bytes.ts";
 import { memoryPipe, type MemoryPipeEnd } from "../support/memory_pipe.ts";
 import { writeAll } from "../../src/io/mod.ts";
 
-/** Bytes from hexadecimal text; blanks do not count. */
+/** Bytes from hexadecimal text; blanks are ignored. */
 export function hex(text: string): Uint8Array {
   const digits = text.replace(/\s/g, "");
   return Uint8Array.from(
@@ -39,7 +39,7 @@ export const INFO = 3;
 export const exportInfo = (size: number | bigint, flags = 0b1100101) =>
   reply(OPT_INFO, INFO, concat([u16(0), u64(size), u16(flags)]));
 
-/** What a well-behaved server says until the client has left. */
+/** The bytes of a correct server until the client has left. */
 export const WHOLE: readonly Uint8Array[] = [
   GREETING,
   exportInfo(1024 * 1024),
@@ -48,7 +48,7 @@ export const WHOLE: readonly Uint8Array[] = [
   reply(OPT_ABORT, ACK),
 ];
 
-/** A pipe whose other end says `parts` and hangs up once the client has said goodbye. */
+/** A pipe whose other end sends `parts` and hangs up after the client has, or at once. */
 export function serverSaying(
   parts: readonly Uint8Array[],
   options: { chunk?: () => number; hangUp?: boolean } = {},

@@ -21,12 +21,12 @@ import {
 
 const MIB = 1024 * 1024;
 
-Deno.test("what the client says is what proto.md lays down", async () => {
+Deno.test("the client's bytes are those that proto.md specifies", async () => {
   const [ours, theirs] = memoryPipe();
-  const said = readAll(theirs);
+  const sent = readAll(theirs);
   await writeAll(theirs, concat(WHOLE));
   const probe = probeExport(ours, "disk", { expectedSizeBytes: MIB, writable: true });
-  const bytes = await said;
+  const bytes = await sent;
   theirs.close();
   await probe;
   const expected = concat([
@@ -37,7 +37,7 @@ Deno.test("what the client says is what proto.md lays down", async () => {
   assertEquals(bytes, expected);
 });
 
-Deno.test("an export is understood wherever the server's bytes are split", async () => {
+Deno.test("an export is read correctly wherever the server's bytes are split", async () => {
   const random = randomOf(7);
   for (const size of [() => 1, () => 2, () => 7, () => 1 + Math.floor(random() * 40)]) {
     const info = await probeExport(serverSaying(WHOLE, { chunk: size }), "disk");
@@ -45,7 +45,7 @@ Deno.test("an export is understood wherever the server's bytes are split", async
   }
 });
 
-Deno.test("a server that hangs up after any byte is an error, never a success", async () => {
+Deno.test("a server that hangs up after any byte makes the probe fail", async () => {
   const all = concat(WHOLE);
   for (let length = 0; length < all.length; length++) {
     await assertRejects(
@@ -59,26 +59,34 @@ Deno.test("a server that hangs up after any byte is an error, never a success", 
 
 const refused = (type: number, data = new Uint8Array()) => [GREETING, reply(OPT_INFO, type, data)];
 
-/** Misbehaviour, what the server says, and what the user is told. */
+/** A fault, the server's bytes, and a part of the error's message. */
 const FAULTS: readonly [string, readonly Uint8Array[], string][] = [
-  ["no NBD at all", [text("HTTP/1.1 400 Bad Request\r\n")], "no NBD server"],
-  ["oldstyle", [text("NBDMAGIC"), hex("0000420281861253"), u16(0)], "old negotiation"],
-  ["no fixed newstyle", [text("NBDMAGIC"), text("IHAVEOPT"), u16(0)], "fixed newstyle"],
-  ["unknown export", refused(0x80000006, text("no disk")), 'knows no export "disk": no disk'],
-  ["TLS required", refused(0x80000005), "wants TLS"],
-  ["policy", refused(0x80000002), "refused export"],
-  ["a server that is too old", refused(0x80000001), "does not know NBD_OPT_INFO"],
-  ["a reply to another option", [GREETING, reply(7, ACK)], "asked 6"],
+  ["a peer that is no NBD server", [text("HTTP/1.1 400 Bad Request\r\n")], "not an NBD server"],
+  [
+    "an oldstyle server",
+    [text("NBDMAGIC"), hex("0000420281861253"), u16(0)],
+    "oldstyle negotiation",
+  ],
+  [
+    "a server without the fixed newstyle",
+    [text("NBDMAGIC"), text("IHAVEOPT"), u16(0)],
+    "fixed newstyle",
+  ],
+  ["an unknown export", refused(0x80000006, text("no disk")), 'has no export "disk": no disk'],
+  ["a server that requires TLS", refused(0x80000005), "wants TLS"],
+  ["a refusal by policy", refused(0x80000002), "refused export"],
+  ["a server that is too old", refused(0x80000001), "does not support NBD_OPT_INFO"],
+  ["a reply to another option", [GREETING, reply(7, ACK)], "expected one to option 6"],
   ["a reply without its magic", [GREETING, new Uint8Array(20)], "without its magic"],
   [
     "a reply of four gigabytes",
     [GREETING, concat([reply(OPT_INFO, ACK).subarray(0, 16), u32(0xffffffff)])],
     "4294967295 bytes",
   ],
-  ["an agreement without a size", refused(ACK), "without telling the size"],
+  ["an acknowledgement without a size", refused(ACK), "without its size"],
   ["a size over 2^53", [GREETING, exportInfo(2n ** 60n), reply(OPT_INFO, ACK)], "over 2^53"],
   [
-    "endless informations",
+    "an endless list of NBD_REP_INFO",
     [GREETING, ...Array<Uint8Array>(65).fill(reply(OPT_INFO, INFO, u16(9)))],
     "more than 64",
   ],
@@ -86,12 +94,12 @@ const FAULTS: readonly [string, readonly Uint8Array[], string][] = [
 ];
 
 for (const [name, says, message] of FAULTS) {
-  Deno.test(`misbehaviour: ${name}`, async () => {
+  Deno.test(`a probe fails on ${name} and says so`, async () => {
     await assertRejects(() => probeExport(serverSaying(says), "disk"), NbdProbeError, message);
   });
 }
 
-Deno.test("an export of another size, or one that can't be written to, is told as such", async () => {
+Deno.test("an export of another size, or a read-only one, is refused with that reason", async () => {
   const other = () => probeExport(serverSaying(WHOLE), "disk", { expectedSizeBytes: MIB + 1 });
   await assertRejects(other, NbdProbeError, "has 1048576 bytes, expected 1048577");
   const says = WHOLE.with(1, exportInfo(MIB, 0b11));
@@ -99,7 +107,7 @@ Deno.test("an export of another size, or one that can't be written to, is told a
   await assertRejects(readOnly, NbdProbeError, "read-only");
 });
 
-Deno.test("a server that says nothing is given up, and its pipe is closed", async () => {
+Deno.test("a silent server makes the probe fail at its deadline and closes the pipe", async () => {
   const [ours] = memoryPipe();
   const clock = new ManualClock();
   const probe = assertRejects(

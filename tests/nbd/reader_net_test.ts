@@ -5,7 +5,7 @@ import { poll } from "../scenarios/support/waiting.ts";
 
 const MiB = 1 << 20;
 
-Deno.test("an export of qemu-nbd is read, and its holes are found", async () => {
+Deno.test("an export of qemu-nbd is read with its holes", async () => {
   const dir = await Deno.makeTempDir({ prefix: "vmferry-nbd-" });
   const [image, socket] = [`${dir}/disk.raw`, `${dir}/nbd.sock`];
   const data = crypto.getRandomValues(new Uint8Array(65536));

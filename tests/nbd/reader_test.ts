@@ -20,15 +20,15 @@ const NEGOTIATED = concat([
 ]);
 const SIMPLE = concat([GREETING, reply(STRUCTURED, UNSUP), info(), reply(GO, ACK)]);
 
-/** A server that says `said`, then `answers` to the requests that come. */
+/** A server that sends `first`, then `answers` to `requests` requests. */
 async function reading(
-  said: Uint8Array,
+  first: Uint8Array,
   answers: (cookies: bigint[]) => Uint8Array[],
   requests = 1,
 ): Promise<{ reader: NbdReader; theirs: MemoryPipeEnd }> {
   const [ours, theirs] = memoryPipe({ chunk: () => 7 });
   const serve = async () => {
-    await writeAll(theirs, said);
+    await writeAll(theirs, first);
     let seen: Uint8Array = new Uint8Array();
     const cookies: bigint[] = [];
     const buffer = new Uint8Array(4096);
@@ -46,7 +46,7 @@ async function reading(
   return { reader: await NbdReader.open(ours, "x"), theirs };
 }
 
-/** Where a request begins, from `at` on. */
+/** Where the next request begins, from `at` on; -1 without one. */
 function find(bytes: Uint8Array, at: number): number {
   const magic = hex("25609513");
   for (let i = at; i + 4 <= bytes.length; i++) {
@@ -60,7 +60,7 @@ const chunk = (cookie: bigint, flags: number, type: number, data: Uint8Array) =>
 const simple = (cookie: bigint, error: number, data = new Uint8Array()) =>
   concat([hex("67446698"), u32(error), u64(cookie), data]);
 
-Deno.test("a read is put together from chunks of data and holes, in any order", async () => {
+Deno.test("a read is assembled from chunks of data and holes, in any order", async () => {
   const { reader } = await reading(NEGOTIATED, ([cookie]) => [
     chunk(cookie!, 0, 2, concat([u64(4096 + 4), u32(4)])),
     chunk(cookie!, 0, 1, concat([u64(4096), text("data")])),
@@ -71,7 +71,7 @@ Deno.test("a read is put together from chunks of data and holes, in any order", 
   reader[Symbol.dispose]();
 });
 
-Deno.test("replies to two requests may come the other way round", async () => {
+Deno.test("replies to two requests may come in reverse order", async () => {
   const { reader } = await reading(
     SIMPLE,
     ([a, b]) => [simple(b!, 0, text("bb")), simple(a!, 0, text("aa"))],
@@ -82,7 +82,7 @@ Deno.test("replies to two requests may come the other way round", async () => {
   reader[Symbol.dispose]();
 });
 
-Deno.test("extents say where data is, no further than was asked for", async () => {
+Deno.test("extents locate the data and end where the request ends", async () => {
   const { reader } = await reading(NEGOTIATED, ([cookie]) => [
     chunk(cookie!, 1, 5, concat([u32(9), u32(4096), u32(0), u32(1 << 30), u32(3)])),
   ]);
@@ -99,7 +99,7 @@ Deno.test("without structured replies all of an export counts as data", async ()
   reader[Symbol.dispose]();
 });
 
-Deno.test("an error of the server fails its request alone", async () => {
+Deno.test("an error reply fails its request alone", async () => {
   const { reader } = await reading(NEGOTIATED, ([a, b]) => [
     chunk(a!, 1, 0x8001, concat([u32(5), u16(0)])),
     chunk(b!, 1, 1, concat([u64(0), text("bb")])),
@@ -109,24 +109,25 @@ Deno.test("an error of the server fails its request alone", async () => {
   reader[Symbol.dispose]();
 });
 
-Deno.test("a server that hangs up fails all that is under way and all that comes", async () => {
+Deno.test("a server that hangs up fails every request, waiting and later", async () => {
   const { reader, theirs } = await reading(SIMPLE, () => []);
-  const waiting = assertRejects(() => reader.read(0, 2), NbdError);
+  const waiting = assertRejects(() => reader.read(0, 2), NbdError, "The NBD server");
   theirs.close();
-  await waiting;
-  await assertRejects(() => reader.read(0, 2), NbdError);
+  const { code } = await waiting;
+  assertEquals(code, "closed");
+  assertEquals((await assertRejects(() => reader.read(0, 2), NbdError)).code, "closed");
 });
 
 for (
   const [what, answer] of [
-    ["data that was not asked for", (c: bigint) => chunk(c, 1, 1, concat([u64(9999), text("x")]))],
-    ["more data than was asked for", (c: bigint) => chunk(c, 1, 1, concat([u64(0), text("long")]))],
+    ["data from outside the range", (c: bigint) => chunk(c, 1, 1, concat([u64(9999), text("x")]))],
+    ["more data than the range has", (c: bigint) => chunk(c, 1, 1, concat([u64(0), text("long")]))],
     ["a reply to no request", (c: bigint) => simple(c + 1n, 0)],
-    ["no reply at all", (_: bigint) => hex("00000000 00000000 00000000 00000000")],
+    ["bytes that are no reply", (_: bigint) => hex("00000000 00000000 00000000 00000000")],
     ["a chunk without end", (c: bigint) => concat([hex("668e33ef00010005"), u64(c), u32(2 ** 31)])],
   ] as const
 ) {
-  Deno.test(`a server that sends ${what} is not read any further`, async () => {
+  Deno.test(`a server that sends ${what} fails every request`, async () => {
     const { reader } = await reading(NEGOTIATED, ([cookie]) => [answer(cookie!)]);
     await assertRejects(() => reader.read(0, 2), NbdError);
     await assertRejects(() => reader.read(0, 2), NbdError);
@@ -134,7 +135,7 @@ for (
   });
 }
 
-Deno.test("an export that is not there is told by its name", async () => {
+Deno.test("the error for a missing export names it", async () => {
   const none = concat([GREETING, reply(STRUCTURED, UNSUP), reply(GO, 0x80000006, text("gone"))]);
   await assertRejects(() => reading(none, () => []), NbdError, 'no export "x"');
 });

@@ -14,21 +14,21 @@ async function open(commands: Commands = {}, chunk?: () => number) {
 
 const SILENT: Commands = { "query-status": () => undefined, "query-name": () => undefined };
 
-Deno.test("the greeting, version and commands are read, one byte at a time", async () => {
+Deno.test("the greeting, version and commands are read also one byte at a time", async () => {
   const { client } = await open({}, () => 1);
   assertEquals([client.version.major, client.version.minor, client.oob], [7, 2, true]);
   assertEquals([client.hasCommand("query-status"), client.hasCommand("quit")], [true, false]);
   client.close();
 });
 
-Deno.test("an answer of 10 MiB and more is one line like any other", async () => {
+Deno.test("an answer of 12 MiB is one line", async () => {
   const schema = "x".repeat(12 << 20);
   const { client } = await open({ "query-qmp-schema": () => ({ return: schema }) }, () => 65536);
   assertEquals(await client.executeUntyped("query-qmp-schema"), schema);
   client.close();
 });
 
-Deno.test("answers find their command by its id, in whatever order they come", async () => {
+Deno.test("answers are matched by id, in any order", async () => {
   const { client, qemu } = await open(SILENT);
   const status = client.executeUntyped("query-status");
   const name = client.executeUntyped("query-name");
@@ -39,7 +39,7 @@ Deno.test("answers find their command by its id, in whatever order they come", a
   client.close();
 });
 
-Deno.test("an event between a command and its answer is delivered and holds up nothing", async () => {
+Deno.test("an event between a command and its answer is delivered and delays nothing", async () => {
   const { client, qemu } = await open(SILENT);
   const seen: string[] = [];
   client.onEvent(() => {
@@ -55,7 +55,7 @@ Deno.test("an event between a command and its answer is delivered and holds up n
   client.close();
 });
 
-Deno.test("a refusal is QEMU's own words and leaves the connection alone", async () => {
+Deno.test("a refused command fails with QEMU's reason, and the connection goes on", async () => {
   const { client } = await open({ "query-status": () => ({ return: { status: "running" } }) });
   const error = await assertRejects(() => client.executeUntyped("frobnicate"), QmpCommandError);
   assertEquals([error.class, error.command], ["CommandNotFound", "frobnicate"]);
@@ -63,7 +63,7 @@ Deno.test("a refusal is QEMU's own words and leaves the connection alone", async
   client.close();
 });
 
-Deno.test("a command that is not answered in time fails; its late answer harms nobody", async () => {
+Deno.test("a command without an answer in time fails, and its late answer is dropped", async () => {
   const { client, qemu, clock } = await open(SILENT);
   const late = assertRejects(
     () => client.executeUntyped("query-status", {}, { timeoutMs: 1000 }),
@@ -81,7 +81,7 @@ Deno.test("a command that is not answered in time fails; its late answer harms n
   assertEquals(clock.armed, 0);
 });
 
-Deno.test("a lost connection wakes every waiter with the cause, and later commands too", async () => {
+Deno.test("a lost connection fails every waiting and every later command with the cause", async () => {
   const { client, qemu } = await open(SILENT);
   const waiters = ["query-status", "query-name"].map((command) =>
     assertRejects(() => client.executeUntyped(command), QmpClosedError, "QEMU shut down (guest-x)")
@@ -94,7 +94,7 @@ Deno.test("a lost connection wakes every waiter with the cause, and later comman
   await assertRejects(() => client.executeUntyped("query-name"), QmpClosedError);
 });
 
-Deno.test("who aborts a command is freed at once", async () => {
+Deno.test("an aborted command fails at once with the signal's reason", async () => {
   const { client } = await open(SILENT);
   const controller = new AbortController();
   const waiting = assertRejects(
@@ -107,7 +107,7 @@ Deno.test("who aborts a command is freed at once", async () => {
   client.close();
 });
 
-Deno.test("without a greeting the socket is taken to be held by another client", async () => {
+Deno.test("a socket without a greeting is reported as used by another client", async () => {
   const [ours, theirs] = memoryPipe();
   const clock = new ManualClock();
   new FakeQemu(theirs, {}, null);
@@ -117,13 +117,13 @@ Deno.test("without a greeting the socket is taken to be held by another client",
   assertEquals(ours.closed, true);
 });
 
-Deno.test("what is no QMP is shown, with its control characters made harmless", async () => {
+Deno.test("an error about a peer that is no QEMU quotes it without control characters", async () => {
   const [ours, theirs] = memoryPipe();
   await theirs.write(new TextEncoder().encode("SSH-2.0-\x1b[2Jevil\r\n"));
   await assertRejects(() => QmpClient.open(ours), QmpError, 'it sent "SSH-2.0-?[2Jevil');
 });
 
-Deno.test("a QEMU that greets and is gone at once is told as gone", async () => {
+Deno.test("a QEMU that greets and ends at once is reported as ended", async () => {
   const [ours, theirs] = memoryPipe();
   await theirs.write(new TextEncoder().encode('{"QMP": {"capabilities": []}}\n'));
   theirs.close();

@@ -3,7 +3,7 @@ import { describeMachine, QmpClient } from "../../src/qmp/mod.ts";
 import { GUEST, WaitingQemu } from "../support/fake_destination.ts";
 import { memoryPipe } from "../support/memory_pipe.ts";
 
-Deno.test("DIMMs are RAM of the machine, what virtio-mem has plugged at the moment is not", async () => {
+Deno.test("the machine's RAM includes DIMMs and not the plugged part of virtio-mem", async () => {
   const [ours, theirs] = memoryPipe();
   const qemu = new WaitingQemu(theirs, {
     "query-memory-devices": () => ({

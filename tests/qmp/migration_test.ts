@@ -20,7 +20,7 @@ async function waiting(info: Record<string, unknown>, begun: Promise<unknown> = 
   return { qemu, client, clock, over, asked };
 }
 
-Deno.test("whoever waits for a migration from its start asks nothing: QEMU's word is enough", async () => {
+Deno.test("a wait from before the start needs no query: QEMU's event is enough", async () => {
   const { qemu, client, over, asked } = await waiting({});
   await qemu.say(migration("device"));
   await qemu.say(migration("completed"));
@@ -28,7 +28,7 @@ Deno.test("whoever waits for a migration from its start asks nothing: QEMU's wor
   client.close();
 });
 
-Deno.test("why a migration failed is asked for as soon as QEMU says that it did", async () => {
+Deno.test("an event that a migration failed makes the wait query the reason at once", async () => {
   const info = { status: "failed", "error-desc": "No space left on device" };
   const { qemu, client, over } = await waiting(info);
   await qemu.say(migration("failed"));
@@ -36,7 +36,7 @@ Deno.test("why a migration failed is asked for as soon as QEMU says that it did"
   client.close();
 });
 
-Deno.test("what QEMU says of a migration before it has begun is of one before it", async () => {
+Deno.test("an answer from before the migration's start is ignored", async () => {
   const begun = Promise.withResolvers<void>();
   const { clock, over, asked, client } = await waiting({ status: "failed" }, begun.promise);
   await clock.advance(9_000);
@@ -48,7 +48,7 @@ Deno.test("what QEMU says of a migration before it has begun is of one before it
   client.close();
 });
 
-Deno.test("bytes that cross renew the wait, also while QEMU says nothing new or nothing at all", async () => {
+Deno.test("bytes that move renew the deadline, even while QEMU reports nothing new or nothing at all", async () => {
   const [ours, theirs] = memoryPipe();
   let answers = true;
   new FakeQemu(theirs, {
@@ -71,7 +71,7 @@ Deno.test("bytes that cross renew the wait, also while QEMU says nothing new or 
   client.close();
 });
 
-Deno.test("an end whose event was missed is found all the same, one that does not come is given up", async () => {
+Deno.test("polling finds an end whose event was missed, and a stalled migration fails the wait", async () => {
   const missed = await waiting({ status: "completed" });
   await missed.clock.advance(300);
   assertEquals((await missed.over).status, "completed");

@@ -73,7 +73,7 @@ Deno.test("info ramblock becomes names and sizes, with the columns of QEMU 7.2 a
   ]);
 });
 
-Deno.test("info network tells how many queue pairs each NIC has", () => {
+Deno.test("info network gives the number of queue pairs of each NIC", () => {
   const text = [
     "net0: index=0,type=nic,model=virtio-net-pci,macaddr=52:54:00:12:34:56",
     " \\ n0: index=0,type=tap,ifname=tap0",

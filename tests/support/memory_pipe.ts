@@ -59,7 +59,11 @@ export class MemoryPipeEnd implements BytePipe {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#incoming.abandon(new Deno.errors.BadResource("Bad resource ID"));
+    // As of a socket: reads of a closed one fail here, writes to it fail at the other end.
+    this.#incoming.abandon(
+      new Deno.errors.BadResource("Bad resource ID"),
+      new Deno.errors.BrokenPipe("Broken pipe (in memory)"),
+    );
     this.#outgoing.end();
   }
 
@@ -77,7 +81,8 @@ class Direction {
   #held: Uint8Array[] = [];
   #size = 0;
   #ended = false;
-  #failure: Error | undefined;
+  #readFailure: Error | undefined;
+  #writeFailure: Error | undefined;
   #wake: (() => void)[] = [];
 
   constructor(capacity: number, chunk: () => number) {
@@ -87,7 +92,7 @@ class Direction {
 
   async read(into: Uint8Array): Promise<number | null> {
     while (true) {
-      if (this.#failure) throw this.#failure;
+      if (this.#readFailure) throw this.#readFailure;
       if (this.#size > 0) {
         const n = this.#take(into.subarray(0, Math.max(1, this.#chunk())));
         this.#changed();
@@ -115,7 +120,7 @@ class Direction {
   async write(from: Uint8Array): Promise<number> {
     if (from.length === 0) return 0;
     while (true) {
-      if (this.#failure) throw this.#failure;
+      if (this.#writeFailure) throw this.#writeFailure;
       if (this.#ended) throw new Deno.errors.BrokenPipe("Broken pipe (in memory)");
       const room = this.#capacity - this.#size;
       if (room > 0) {
@@ -134,8 +139,9 @@ class Direction {
     this.#changed();
   }
 
-  abandon(failure: Error): void {
-    this.#failure ??= failure;
+  abandon(readFailure: Error, writeFailure = readFailure): void {
+    this.#readFailure ??= readFailure;
+    this.#writeFailure ??= writeFailure;
     this.#changed();
   }
 
