@@ -19,7 +19,7 @@ export const scenario: Scenario = {
         await assertTold(context, standing, {
           side: "destination",
           message: /^QEMU has ended.*start it again with -incoming defer/,
-          ...(phase === "ram" ? { next: /memory had begun to cross/ } : {}),
+          ...(phase === "ram" ? { next: /RAM had begun to cross/ } : {}),
         }),
       );
       await pair.assertStillAtSource({ destinationGone: true });
