@@ -7,7 +7,7 @@ import { MigrationError } from "../errors.ts";
 /** The migration, as far as its link to the destination needs it. */
 export interface LinkContext {
   readonly migration: string;
-  /** How long the destination's tool may take to come back, ms. */
+  /** How long a destination's tool that was killed may take to come back, ms. */
   readonly graceMs: number;
   /** The migration is in a phase that survives a new process at the destination. */
   readonly mayReconnect: boolean;
@@ -49,12 +49,12 @@ export class DestinationLink {
     }
   }
 
-  /** The peer in use; its session may be over. None before the first one is there. */
+  /** The peer in use; its session may have ended. `undefined` before the first one. */
   get peer(): DestinationPeer | undefined {
     return this.#peer;
   }
 
-  /** True while a destination whose tool was started again is waited for. */
+  /** True while the link reconnects to a destination whose tool was started again. */
   get waiting(): boolean {
     return this.#waiting;
   }
@@ -64,13 +64,13 @@ export class DestinationLink {
     return this.#bytesBefore + (this.#peer?.session.bytes ?? 0);
   }
 
-  /** The peer in use, once one is. Rejects when the destination is lost. */
+  /** Resolves with the peer in use, once there is one. Rejects when the destination is lost. */
   ready(): Promise<DestinationPeer> {
     return this.#ready;
   }
 
   /**
-   * Opens a stream to `channel` at the destination, of the peer that takes over where one does.
+   * Opens a stream to `channel` at the destination; repeats that with the peer that replaces the current one.
    *
    * @throws as {@link DestinationPeer} does, and when the destination is lost.
    */
@@ -79,8 +79,8 @@ export class DestinationLink {
   }
 
   /**
-   * Asks the peer in use; asks anew the one that takes over, where the destination's tool is started again
-   * meanwhile. For questions that may be asked twice.
+   * Calls the peer in use, and calls again the peer that replaces it meanwhile. Only for calls that may be
+   * repeated.
    *
    * @throws what `ask` throws, and when the destination is lost.
    */
@@ -91,7 +91,7 @@ export class DestinationLink {
       try {
         return await ask(peer);
       } catch (error) {
-        // The tool at the destination was started again just now: another peer is on its way.
+        // The destination's tool was started again just now: the link connects another peer.
         if (peer.session.state !== "ended") throw error;
         await peer.session.ended;
         if (!this.#waiting) throw error;
@@ -100,8 +100,10 @@ export class DestinationLink {
   }
 
   /**
-   * Tells the destination to take back what it prepared, where it can be told. Returns when it has; asked
-   * for again meanwhile, when that one has.
+   * Has the destination undo what it prepared, unless the connection is down. Resolves when it has. Calls at
+   * the same time share one request.
+   *
+   * @throws {Error} naming what the destination could not undo.
    */
   abort(why: Params<"abort">): Promise<void> {
     return this.#aborting ??= this.#abort(why).finally(() => this.#aborting = undefined);
@@ -116,7 +118,7 @@ export class DestinationLink {
       const left = await Promise.race([peer.abort(why), away.promise]);
       if (left.length > 0) throw new Error(left.join("; "));
     } catch (error) {
-      // One that has ended the session has undone it by itself, or will; as will one that can't be told.
+      // A destination undoes by itself when its session ends or is lost.
       if (peer.session.state === "up") throw error;
     } finally {
       stop();
@@ -170,7 +172,7 @@ export class DestinationLink {
             "failed",
             "not-taken-up",
             "destination",
-            `The destination can't take the migration up again, it is in state "${state}"`,
+            `The destination cannot resume the migration, it is in state "${state}"`,
           );
         }
         this.#bytesBefore += this.#peer?.session.bytes ?? 0;
@@ -180,7 +182,7 @@ export class DestinationLink {
         return peer;
       } catch (error) {
         if (error instanceof MigrationError) throw error;
-        log.log("info", `the destination was not to be had: ${messageOf(error)}`);
+        log.log("info", `the destination is not connected yet: ${messageOf(error)}`);
         last = error;
       }
       await delay(clock, AGAIN_MS, signal);
@@ -189,13 +191,13 @@ export class DestinationLink {
       "failed",
       "not-taken-up",
       "destination",
-      `The destination did not take the migration up again: ${messageOf(last)}`,
+      `The destination did not resume the migration: ${messageOf(last)}`,
       { cause: last },
     );
   }
 }
 
-/** The other end is there and knows nothing of the session: another process than before. */
+/** The destination does not know the session: its tool is another process than before. */
 function isForgotten(error: SessionError): boolean {
   return error.cause instanceof SessionError && error.cause.refusal === "unknown-session";
 }

@@ -13,20 +13,20 @@ import { patience } from "../timeouts.ts";
 
 /** How long the destination may take to prepare, ms, while the connection is there. */
 const PREPARE_MS = 120_000;
-/** How long loading what is left when the guest is stopped may take, ms, without a byte that crosses. */
+/** How long `load` may take without a byte that crosses, ms: the guest is paused meanwhile. */
 const LOAD_MS = 180_000;
 /** How long one answer to `finish`, `status` or `attach` may take before it is asked again, ms. */
 const ANSWER_MS = 30_000;
 /** How long the destination may take to look at its storage, ms. */
 const LOOK_MS = 30_000;
-/** How long undoing may wait for the destination, ms: its disks may take their time. */
+/** How long `abort` may take, ms: the destination's disks may be slow. */
 export const ABORT_MS = 40_000;
 /** How long a session may take to end cleanly, ms. */
 const CLOSE_MS = 10_000;
 
 /**
  * The destination as the source sees it: one session and the calls in it. Owns the session. Each call
- * throws an `RpcError` when the destination says no, a `DeadlineError` when it does not answer in
+ * throws an `RpcError` when the destination refuses, a `DeadlineError` when it does not answer in
  * time, the session's error when that ends first, the signal's reason when aborted.
  */
 export class DestinationPeer {
@@ -48,7 +48,7 @@ export class DestinationPeer {
     });
   }
 
-  /** The version of the destination's QEMU; `null` until an answer has told it. */
+  /** The version of the destination's QEMU; `null` before an answer with it. */
   get qemuVersion(): string | null {
     return this.#qemuVersion;
   }
@@ -66,7 +66,7 @@ export class DestinationPeer {
     return result;
   }
 
-  /** The destination's machine; an end before 1.1 answers `unknown-procedure`. */
+  /** The destination's machine. A vmferry before 1.1 answers `unknown-procedure`. */
   async describe(signal: AbortSignal): Promise<Inventory> {
     const patient = this.#patience(ANSWER_MS);
     const inventory = await readInventory((page) =>
@@ -101,7 +101,7 @@ export class DestinationPeer {
     return this.#rpc.call("compareBlocks", params, { ...this.#patience(LOOK_MS), signal });
   }
 
-  /** Takes a migration over that another session of ours has prepared. */
+  /** Makes this session the migration's, which another session of this source has prepared. */
   attach(migration: string, signal?: AbortSignal): Promise<Result<"attach">> {
     return this.#rpc.call("attach", { migration }, timed(ANSWER_MS, signal));
   }
@@ -135,7 +135,7 @@ export class DestinationPeer {
     return openChannel(this.session, this.#rpc, channel, signal);
   }
 
-  /** How long an answer may take that is asked for once: the connection may be away meanwhile. */
+  /** The deadline of a call that is not repeated: the connection may be down meanwhile. */
   #patience(ms: number): { readonly timeoutMs: number; readonly progress: () => number } {
     const { stallMs, progress } = patience(ms, () => this.session);
     return { timeoutMs: stallMs, progress };
@@ -147,7 +147,7 @@ export class DestinationPeer {
   }
 }
 
-/** What a destination says stands in the way of a migration that it is only asked about. */
+/** Has the destination check a migration without preparing it. @returns why it refuses, a sentence each. */
 export async function problemsThere(
   peer: DestinationPeer,
   announced: Omit<Params<"prepare">, "checkOnly">,

@@ -9,7 +9,7 @@ import { compareStorage } from "../storage/compare.ts";
 import type { TargetImage } from "../disks/target_images.ts";
 import { divideShared, type Held, selectDisks, staysBehind, unmovable } from "../disks/plan.ts";
 
-/** A disk that goes, as the destination is told of it. */
+/** A disk of the migration, as the source announces it to the destination. */
 export interface ChosenDisk {
   readonly name: string;
   readonly device: string;
@@ -17,21 +17,21 @@ export interface ChosenDisk {
   readonly format: string;
 }
 
-/** What becomes of a guest's disks. */
+/** The guest's disks, by what the migration does with them. */
 export interface Chosen {
-  /** Those that are copied. */
+  /** Copied. */
   readonly disks: ChosenDisk[];
-  /** Those that both ends share. */
+  /** On storage that both hosts share: not copied. */
   readonly shared: ChosenDisk[];
-  /** All that the guest has. */
+  /** Every disk of the guest. */
   readonly all: readonly Disk[];
   readonly warnings: string[];
 }
 
 /**
- * The disks of a guest that is fit to go, and what of them does not go along.
+ * Chooses the disks to copy, and warns of everything that a copy leaves behind.
  *
- * @param names those to take; none = every one that can be mirrored.
+ * @param names the disks to copy; none = every disk that can be mirrored.
  * @throws {MigrationError} kind `refused`, naming everything that stands in the way.
  */
 export async function chooseDisks(
@@ -59,9 +59,9 @@ function described({ name, nodeName, sizeBytes, format }: Disk): ChosenDisk {
 }
 
 /**
- * The mirrors that copy these disks to the destination's exports.
+ * Plans the mirrors that copy these disks to the destination's exports.
  *
- * @throws {MigrationError} when there is none for one of them.
+ * @throws {MigrationError} code `no-export`, when a disk has none.
  */
 export function mirrorsOf(
   disks: readonly ChosenDisk[],

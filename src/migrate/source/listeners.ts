@@ -20,7 +20,7 @@ export interface ListenersContext {
   fault(reason: unknown): void;
 }
 
-/** How long a connection whose stream has ended is kept from being closed, ms. */
+/** How long a connection stays open after its stream has ended, ms, unless the targets are cut earlier. */
 const CLOSE_MS = 2_000;
 
 /**
@@ -53,31 +53,31 @@ export class Listeners {
     };
   }
 
-  /** What the mirrors' targets have under way fails, and they connect again: no guest waits for them then. */
+  /** Fails the targets' requests, so that no guest waits for them. QEMU connects the targets again. */
   cutTargets(): void {
     this.#targets?.cutJoined();
   }
 
-  /** The destination, or the link to it, is known to be away, and may come back. */
+  /** The connection is known to be down, or the destination's tool to have ended; either may come back. */
   get #isAway(): boolean {
     const { destination } = this.#context;
     return destination?.waiting === true || destination?.peer?.session.state === "down";
   }
 
-  /** Nothing in QEMU waits for the mirrors' targets any more: their connections may be closed. */
+  /** Nothing in QEMU waits for the mirrors' targets any more: closes their connections once they end. */
   targetsAreCut(): void {
     this.#targetsCut.resolve();
   }
 
   /**
-   * Answers QEMU's flush of each target here: the mirrors have ended and the disks are the destination's
-   * QEMU's now, whose NBD server has gone. QEMU 11.1 reports a flush that fails as it closes a target.
+   * Answers QEMU's flush of each target here. The mirrors have ended, and the destination's QEMU has stopped
+   * its NBD server. QEMU 11.1 reports an error when the flush fails with which it closes a target.
    */
   answerTargets(): void {
     this.#answersTargets = true;
   }
 
-  /** Listens at `CHANNEL.sock`; connections become streams that `open` makes. */
+  /** Listens at `CHANNEL.sock`, and joins each connection to a stream that `open` makes. */
   async serve(
     channel: "nbd" | "ram",
     open: OpenStream,
@@ -112,20 +112,20 @@ export class Listeners {
 
   async #failedToOpen(error: unknown): Promise<void> {
     const session = this.#context.destination?.peer?.session;
-    // Its end is heard of here before it is known whether another one takes over.
+    // The stream ends before the link knows whether another session replaces this one.
     if (session?.state === "ended") await session.ended;
-    // QEMU will only see a closed socket; this is the reason for it. While a destination is waited
-    // for, QEMU tries again.
+    // QEMU only sees a closed socket; this is the reason for it. While the link reconnects, QEMU tries
+    // again, and there is no fault.
     if (this.#context.destination?.waiting !== true) this.#context.fault(error);
   }
 
   /**
-   * A connection of QEMU's NBD client is closed only once QEMU was told not to wait for the server,
-   * or where it is to wait: for a destination whose tool comes back, or a link.
+   * Resolves when a connection of QEMU's NBD client may be closed: once QEMU does not wait for the server any
+   * more, or at once where it must wait, for a connection or a destination's tool that may come back.
    */
   async #mayClose(): Promise<void> {
     const session = this.#context.destination?.peer?.session;
-    // Its streams end before it is known whether another session takes over.
+    // The streams end before the link knows whether another session replaces this one.
     if (session?.state === "ended") await session.ended;
     if (this.#isAway) return;
     const { clock } = this.#context;

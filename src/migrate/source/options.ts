@@ -16,7 +16,7 @@ export interface SourceOptions {
   readonly qmpPath: string;
   /** The destination's address without any secret, for the journal. */
   readonly destination: string;
-  /** Makes the session; called once the source is known to be fit, and again to ask who runs. */
+  /** Makes a session; called once the source is checked, and again to resume or to ask who runs the guest. */
   readonly connect: (signal: AbortSignal) => Promise<Session>;
   /** Listens on a UNIX socket at the path, which QEMU connects to. */
   readonly listen: (path: string) => Promise<Acceptor>;
@@ -26,21 +26,21 @@ export interface SourceOptions {
   readonly runDir: RunDir;
   /** Where the record is written before each effect. */
   readonly journal: JournalStore<SourceRecord>;
-  /** What a process that was killed has written down, to go on from there. */
+  /** The record of a process that was killed, to resume its migration. */
   readonly resume: SourceRecord | undefined;
-  /** Names of the disks to take; none = every one that can be mirrored. */
+  /** Names of the disks to copy; none = every disk that can be mirrored. */
   readonly disks: readonly string[];
-  /** Names of disks that both ends share: they stay where they are. */
+  /** Names of disks on storage that both hosts share: they are not copied. */
   readonly shared: readonly string[];
   /** Names of disks that the destination has old copies of, to be overwritten. */
   readonly reuse: readonly string[];
   /** What a look at the disks' storage needs from the host. */
   readonly host: HostAccess;
-  /** Where QEMU may make a socket by which its disks are read. */
+  /** Path of a socket by which vmferry reads QEMU's disks; QEMU makes it. */
   readonly compareSocket: string;
   /** Bandwidth and downtime, which `vmferry set` may change. */
   readonly limits: Limits;
-  /** How long the session and QEMU's mirrors wait for a tool or a connection that went, ms. */
+  /** How long the session and the mirrors wait for a lost connection or a killed tool to come back, ms. */
   readonly graceMs: number;
   /** QEMU's log since the migration began. Default: it cannot be read. */
   readonly lastWords?: LastWords;
@@ -54,11 +54,11 @@ export interface SourceOptions {
   readonly clock: Clock;
   /** The debug log. */
   readonly log: Logger;
-  /** Aborted when the user wants out; its reason is told. */
+  /** Aborted when the user cancels; its reason is reported. */
   readonly signal: AbortSignal;
 }
 
-/** What a migration came to, when it came to something. */
+/** The result of a migration. */
 export interface Migrated {
   /** QEMU's figure (`query-migrate`, `downtime`), ms; `null` where QEMU did not give it. */
   readonly downtimeMs: number | null;
@@ -67,7 +67,7 @@ export interface Migrated {
    * that was paused.
    */
   readonly pauseMs: number | null;
-  /** QEMU's run state at the destination; `null` where another process has heard it. */
+  /** QEMU's run state at the destination; `null` where only a killed process knew it. */
   readonly guest: string | null;
   /** Bytes that crossed the tunnel, both directions. */
   readonly bytes: number;

@@ -22,12 +22,12 @@ export interface QemuContext extends ListenersContext {
   readonly undo: UndoList;
 }
 
-/** How long a link may be away until the guest's writes are not held up by it any more, ms. */
+/** Once the connection has been down for so long, the guest's writes no longer wait for it, ms. */
 const FREE_MS = 5_000;
 
 /**
- * How long a guest whose RAM crosses may stand still for a silent connection, ms. A target that is cut then
- * ends the migration, so it is waited longer than while only disks cross.
+ * How long a guest whose RAM crosses may be blocked by a silent connection, ms. To cut a target then ends the
+ * migration, so the source waits longer than while only disks cross.
  */
 const STAND_MS = 30_000;
 
@@ -57,13 +57,13 @@ export class SourceQemu {
     this.#listeners = new Listeners(context, this.#freeze);
   }
 
-  /** The memory's stream was asked for: the destination's QEMU takes one in its life. */
+  /** RAM's stream was opened, or is being opened: the destination's QEMU takes one in its life. */
   get streamAsked(): boolean {
     return this.#streamAsked;
   }
 
   /**
-   * The mirrors; those that another process has begun are taken on.
+   * Makes the mirrors; adopts those that another process has begun.
    *
    * @param rttMs shortest round trip to the destination, ms.
    */
@@ -81,21 +81,21 @@ export class SourceQemu {
       onFault: (error) => this.#context.fault(error),
     });
     this.#mirrors = mirrors;
-    // Taken back after the socket: jobs that are thrown away need not wait for what is under way.
+    // Undone after the socket: jobs that are cancelled need not wait for their requests.
     this.#context.undo.add("the mirror jobs", () => mirrors.undo());
     await mirrors.adopt();
     return mirrors;
   }
 
-  /** What another process has made is taken back as if it had been made here. */
+  /** Registers the undo of what another process has made. */
   async adopt({ mirrors, settings }: SourceRecord): Promise<void> {
-    // None of them is started again: how large a buffer would be is of no matter.
+    // None of them is started: no buffer is sized by this round trip.
     await this.makeMirrors(mirrors, 0);
     this.#undoSettings(new MigrationSettings(this.#context.qmp, settings));
     this.#ram();
   }
 
-  /** Serves QEMU's mirrors; they may come again when the tool at the destination was started again. */
+  /** Serves QEMU's mirrors; they connect again after the destination's tool was started again. */
   async serveMirrors(): Promise<void> {
     this.#context.undo.add("the watch over silence", () => Promise.resolve(this.#freeze.stop()));
     this.#freeze.start();
@@ -106,21 +106,21 @@ export class SourceQemu {
   }
 
   /**
-   * The link is away, or back: a guest whose writes wait for the destination is not to wait for it. Its
-   * kernel gives a disk 30 s, and an end that is silent has been waited for by then.
+   * The connection is down, or up again. A guest whose writes wait for the destination must not wait for the
+   * connection: its kernel gives a disk 30 s, some of which have passed before a silent peer is found dead.
    */
   connectionChanged(state: "up" | "down"): void {
     const { clock, log } = this.#context;
     this.#stopFreeing();
     this.#stopFreeing = state === "up" ? () => {} : clock.after(FREE_MS, () => {
-      // Once memory crosses, a target that goes can't come back.
+      // Once RAM crosses, a target that is cut off cannot be connected again.
       if (!this.#mirrors?.isBlocking || this.#context.ramCrosses) return;
-      log.log("info", "the link is away: the guest's writes do not wait for it");
+      log.log("info", "the connection is down: the guest's writes do not wait for it");
       this.#listeners.cutTargets();
     });
   }
 
-  /** The guest is stopped for the switchover: from now on every wait has its own end. */
+  /** The guest is paused for the switchover: from now on every wait has a deadline of its own. */
   guestPaused(): void {
     this.#freeze.stop();
   }
@@ -129,7 +129,7 @@ export class SourceQemu {
   #frozen(unansweredMs: number): void {
     const { log, ramCrosses } = this.#context;
     if (!ramCrosses) {
-      log.log("info", "QEMU waits for a silent connection: its mirrors' targets are cut off");
+      log.log("info", "QEMU waits for a silent connection: vmferry cuts the mirrors' targets off");
       return this.#listeners.cutTargets();
     }
     if (unansweredMs < STAND_MS) return;
@@ -138,21 +138,21 @@ export class SourceQemu {
       `The guest stood still for ${STAND_MS / 1000} s: QEMU waited for the connection, ` +
       "which carried nothing (the guest was reset or stopped meanwhile)";
     this.#context.fault(new MigrationError("failed", "guest-frozen", "source", message));
-    // Not by QMP alone: this QEMU may carry out nothing.
+    // The fault alone does not end it: a QEMU that waits carries out no QMP command.
     this.#listeners.cutTargets();
   }
 
-  /** The settings that the migration needs, and those of before; nothing is set yet. */
+  /** Finds out which settings have to change, and their old values; sets nothing. */
   async plan(asleep: boolean): Promise<MigrationSettings> {
-    // Asked here and not at the start, so that a migration that is resumed keeps to it too.
+    // Asked here and not in prepare: a resumed migration skips prepare.
     if (await needsSinglePass(this.#context.qmp)) this.#context.options.limits.sendRamOnce();
     const settings = new MigrationSettings(this.#context.qmp);
     await settings.plan({
       capabilities: {
         ...ONE_STREAM,
         ...{ events: true, "pause-before-switchover": true, "late-block-activate": true },
-        // A guest in S3 cannot be continued once QEMU has completed: it is not to do so before the
-        // destination says that it has loaded the guest.
+        // A guest in S3 cannot be resumed once QEMU has completed its migration. With a return path QEMU
+        // completes only when the destination's QEMU has loaded the guest.
         ...(asleep ? { "return-path": true } : {}),
       },
       parameters: { ...PLAIN, ...this.#context.options.limits.parameters },
@@ -161,9 +161,9 @@ export class SourceQemu {
   }
 
   /**
-   * Opens the memory's stream. From here on a tool that is killed can't be taken up. To be called before
-   * QEMU has anything to send: its destination then reads as fast as it writes, and is not still loading
-   * memory when the guest is stopped and the disks want their last word.
+   * Opens RAM's stream. From here on no other process can resume the migration. Call it before QEMU has
+   * anything to send: the destination then loads as fast as QEMU sends, and does not keep the paused guest
+   * waiting for RAM that is still in a queue.
    */
   async openStream(signal: AbortSignal): Promise<TunnelStream> {
     this.#streamAsked = true;
@@ -172,7 +172,7 @@ export class SourceQemu {
     return stream;
   }
 
-  /** Sets the settings and starts the migration of the memory. */
+  /** Changes the settings and starts the migration of RAM. */
   async startRam(
     settings: MigrationSettings,
     stream: TunnelStream,
@@ -188,7 +188,7 @@ export class SourceQemu {
     return ram;
   }
 
-  /** The guest has moved: removes the mirrors and their targets, which QEMU closes without an error. */
+  /** Removes the mirrors and their targets after the guest has moved, so that QEMU reports no error. */
   async closeTargets(): Promise<void> {
     const { clock, log } = this.#context;
     this.#listeners.answerTargets();
@@ -198,7 +198,7 @@ export class SourceQemu {
     await this.cutTargets();
   }
 
-  /** Nothing in QEMU waits for the mirrors' targets from now on. */
+  /** Cuts the mirrors' targets off for good: nothing in QEMU waits for them from now on. */
   async cutTargets(): Promise<void> {
     this.#stopFreeing();
     this.#freeze.stop();
@@ -217,7 +217,7 @@ export class SourceQemu {
     return ram;
   }
 
-  /** A socket in the run directory whose connections become streams that `open` makes. */
+  /** Listens in the run directory, and joins each connection to a stream that `open` makes. */
   async #listen(
     channel: "nbd" | "ram",
     open: OpenStream,

@@ -4,11 +4,11 @@ import { MigrationError } from "../errors.ts";
 import type { RamProgress } from "../events.ts";
 import { type Carrier, patience } from "../timeouts.ts";
 
-/** How long RAM may take without a byte of progress, ms, beside the time that the connection is away. */
+/** How long RAM may take without progress, ms, in addition to the time that the connection is down. */
 const STALL_MS = 120_000;
-/** How long a migration that was given up may take to end, without progress, ms. */
+/** How long a cancelled migration may take to end, without progress, ms. */
 const UNDO_MS = 120_000;
-/** States of a migration that is over. Every other one, known or not, means that it goes on. */
+/** Statuses of a migration that is over. With any other one, known or not, it still runs. */
 const OVER = ["none", "completed", "failed", "cancelled"];
 
 export interface RamOptions {
@@ -26,14 +26,14 @@ export interface RamConnection {
   close(): Promise<void>;
 }
 
-/** The migration of memory and device state, as the source's QEMU does it. */
+/** The migration of RAM and device state by the source's QEMU. */
 export class Ram {
   readonly #qmp: QmpClient;
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #connection: RamConnection | undefined;
   #stopped: Promise<void> | undefined;
-  /** QEMU was told to go on from pre-switchover, or may have been. */
+  /** QEMU got `migrate-continue`, or may have got it. */
   #continued = false;
 
   /** @param connection none where another process had it: the connection has ended with that process. */
@@ -55,7 +55,7 @@ export class Ram {
     await begun;
   }
 
-  /** How far it is; `null` before it has begun. */
+  /** The progress; `null` before it has begun. */
   async progress(): Promise<RamProgress | null> {
     const { ram } = await queryMigrate(this.#qmp);
     if (!ram) return null;
@@ -69,37 +69,37 @@ export class Ram {
   }
 
   /**
-   * Waits until the guest is stopped for the switchover, with its disks still the source's. To be
-   * called once it was started.
+   * Waits until QEMU has paused the guest for the switchover; the disks are still the source's. Call it after
+   * {@link start}.
    */
   async preSwitchover(): Promise<void> {
     await this.#stopped;
   }
 
-  /** Lets QEMU go on from pre-switchover and waits until it has given everything away. */
+  /** Has QEMU continue from pre-switchover, and waits until it has sent everything. */
   async complete(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     this.#continued = true;
     const begun = this.#qmp.execute("migrate-continue", { state: "pre-switchover" }, { signal })
       .catch((error) => {
-        // QEMU answers nothing while it sends what is left of RAM, for minutes where it may take that
-        // long. The wait below has its own end.
+        // QEMU answers nothing while it sends the rest of RAM, which may take minutes. The wait below has
+        // a deadline of its own.
         if (!(error instanceof QmpTimeoutError)) throw error;
       });
-    // The guest stands still: no question that QEMU would have to answer before it goes on.
+    // The guest is paused: no query now, QEMU would answer it first.
     await Promise.all([begun, this.#wait("completed", begun, signal)]);
   }
 
   /**
-   * Brings it to an end where it still goes on, and waits for that.
+   * Ends the migration if it still runs, and waits for its end.
    *
    * Never `migrate_cancel` from `migrate-continue` on: QEMU before 10.0 may carry it out between two
-   * steps of its switchover, gives the disks away all the same, and then lets the guest run, which ends
-   * QEMU at the guest's first write (`Assertion !(bs->open_flags & BDRV_O_INACTIVE)`). A connection that
-   * closes makes its migration fail in the one place where it takes the disks back.
+   * steps of its switchover: it inactivates the disks all the same, and then resumes the guest, whose first
+   * write ends QEMU (`Assertion !(bs->open_flags & BDRV_O_INACTIVE)`). Closing the
+   * connection makes the migration fail in the one place where QEMU activates the disks again.
    */
   async undo(): Promise<void> {
-    // First of all: QEMU answers nothing while it waits to send.
+    // Before any command: QEMU answers nothing while it waits to send.
     if (this.#continued) await this.#connection?.close();
     const { status } = await queryMigrate(this.#qmp);
     if (OVER.includes(status)) return;
@@ -115,9 +115,9 @@ export class Ram {
   }
 
   /**
-   * To be called in the same turn as what leads to `wanted`.
+   * Waits for the status `wanted`. Call it in the same turn as the command that leads to it.
    *
-   * @param begun its answer.
+   * @param begun the command's answer.
    */
   async #wait(wanted: string, begun: Promise<unknown>, signal: AbortSignal): Promise<void> {
     const info = await waitMigration(
