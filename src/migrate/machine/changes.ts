@@ -2,21 +2,21 @@ import type { DiskLook } from "../../qmp/mod.ts";
 import type { DeviceDescription, Inventory } from "../../rpc/mod.ts";
 import { named } from "./compare_devices.ts";
 
-/** What is looked at again and again while the guest is on its way. */
+/** The parts of a machine that vmferry compares during the migration; sizes in bytes. */
 export interface MachineLook {
   readonly devices: readonly DeviceDescription[];
   readonly vcpus: number;
   readonly ramBlocks: Inventory["machine"]["ramBlocks"];
   readonly disks: readonly DiskLook[];
-  /** Why QEMU would refuse to migrate, in its words. */
+  /** QEMU's own migration blockers. */
   readonly blockers: readonly string[];
   /** Ids of the block jobs that are not vmferry's. */
   readonly jobs: readonly string[];
 }
 
 /**
- * What changed in the source's machine since the migration began, a sentence each: the destination was
- * made for the machine as it was. Pure.
+ * The changes of the source's machine since the migration began, a message each: the destination's machine
+ * matches the earlier one. Pure.
  */
 export function changesBetween(before: MachineLook, now: MachineLook): string[] {
   const changes = [
@@ -34,19 +34,21 @@ export function changesBetween(before: MachineLook, now: MachineLook): string[] 
     );
   const [here, then] = [blocks(now), blocks(before)];
   for (const [name, bytes] of here) {
-    if (!then.has(name)) changes.push(`memory ${name} of ${bytes} bytes was added`);
+    if (!then.has(name)) changes.push(`RAM block ${name} of ${bytes} bytes was added`);
   }
-  for (const name of then.keys()) if (!here.has(name)) changes.push(`memory ${name} was removed`);
+  for (const name of then.keys()) {
+    if (!here.has(name)) changes.push(`RAM block ${name} was removed`);
+  }
   for (const job of now.jobs.filter((id) => !before.jobs.includes(id))) {
     changes.push(`block job "${job}" was started`);
   }
   for (const reason of now.blockers.filter((text) => !before.blockers.includes(text))) {
-    changes.push(`QEMU refuses to migrate the guest now: ${reason}`);
+    changes.push(`QEMU can no longer migrate the guest: ${reason}`);
   }
   return changes;
 }
 
-/** Devices that are new, but for those on the buses of another new one. */
+/** New devices, without those on the buses of another new device. */
 function added(before: MachineLook, now: MachineLook): DeviceDescription[] {
   const known = new Set(before.devices.map(identity));
   const fresh = new Set<number>();
@@ -64,7 +66,7 @@ function identity({ key, type, id }: DeviceDescription): string {
 function diskChanges(before: readonly DiskLook[], now: readonly DiskLook[]): string[] {
   return now.flatMap((disk) => {
     const then = before.find(({ name }) => name === disk.name);
-    // One that came or went with its device is told by the device.
+    // A disk that was added or removed with its device is reported by the device.
     if (!then || disk.readOnly && then.readOnly) return [];
     if (then.empty !== disk.empty) {
       return [`disk ${disk.name} ${disk.empty ? "lost its medium" : "was given a medium"}`];

@@ -3,20 +3,20 @@ import { compareCpus, type FeatureNames } from "./compare_cpus.ts";
 import { compareDevices, named } from "./compare_devices.ts";
 import type { Difference } from "./rules.ts";
 
-/** Machine properties that decide nothing for the guest or the stream. */
+/** Machine properties that affect neither the guest nor the migration stream. */
 const HOST_SWITCHES: readonly string[] = [
   ...["dump-guest-core", "mem-merge", "suppress-vmdesc", "aux-ram-share", "fd-bootchk", "graphics"],
   ...["memory-encryption", "hugepages", "usb"],
 ];
 
-/** Machine types whose state is known not to cross between versions (docs/qemu.md). */
+/** Machine types whose state does not cross between QEMU versions (docs/qemu.md). */
 const NOT_ACROSS = /^(virt-|pseries-|virt$|pseries$)/;
 const TARGETS: readonly string[] = ["aarch64", "arm", "ppc64", "riscv64", "riscv32"];
 
 /**
- * How the destination's machine differs from the source's, as rules say it. Pure.
+ * The differences between both machines, each with its rule. Pure.
  *
- * @param names of CPU features, where the CPUID words differ.
+ * @param names of the CPU features of both sides; needed only where {@link wordsDiffer}.
  */
 export function compareMachines(
   source: Inventory,
@@ -29,7 +29,7 @@ export function compareMachines(
   return [
     ...differences,
     ...compareVersions(a, b),
-    // With another accelerator most features differ; that is said once.
+    // With another accelerator most features differ; the accelerator alone is reported.
     ...compareCpus(a.cpu, b.cpu, names)
       .filter(({ rule }) => sameAccelerator || rule === "cpu-count"),
     ...compareSwitches(a, b),
@@ -45,9 +45,9 @@ export function compareMachines(
   ];
 }
 
-/** What of the source's machine does not go along, whatever the destination is. Pure. */
+/** Devices of the source whose data or state cannot cross to any destination. Pure. */
 export function staysBehindIn({ devices }: Inventory): Difference[] {
-  // The virtio part of such a device is of a type of its own.
+  // The virtio part of such a device has another type, and would be reported twice.
   return devices.filter((device) => !device.bus.startsWith("virtio-")).flatMap(
     (device): Difference[] => {
       if (OUTSIDE.test(device.type)) {
@@ -57,7 +57,7 @@ export function staysBehindIn({ devices }: Inventory): Difference[] {
         return [{ rule: "outside-data", message }];
       }
       if (device.type === "usb-host") {
-        const message = `device ${named(device, devices)} is the host's: the guest loses it`;
+        const message = `device ${named(device, devices)} belongs to the host: the guest loses it`;
         return [{ rule: "host-device", message }];
       }
       return [];
@@ -65,11 +65,11 @@ export function staysBehindIn({ devices }: Inventory): Difference[] {
   );
 }
 
-/** Devices whose data another process, or the host, keeps. */
+/** Devices whose data is kept by another process or by the host. */
 const OUTSIDE =
   /^(vhost-user-(blk|scsi|fs)|vhost-scsi|vhost-vdpa-device|virtio-pmem|vfio-user)|^vfio-(pci|ap|ccw)/;
 
-/** Devices that one accelerator has and the other has not. */
+/** Whether only one of the accelerators has such a device. */
 function isAccelerators(type: string): boolean {
   return /^kvm|^kvmvapic$|^kvmclock$/.test(type);
 }
@@ -90,7 +90,7 @@ function compareVersions(a: MachineDescription, b: MachineDescription): Differen
   const versions = `from QEMU ${a.version} to ${b.version}`;
   if (TARGETS.includes(a.target) && NOT_ACROSS.test(a.type)) {
     const message =
-      `machine ${a.type} (${a.target}) ${versions}: such machines were seen not to cross ` +
+      `machine ${a.type} (${a.target}) ${versions}: in tests such machines did not cross ` +
       "between versions";
     differences.push({ rule: "known-pair", message });
   }
@@ -112,7 +112,7 @@ function compareSwitches(a: MachineDescription, b: MachineDescription): Differen
   });
 }
 
-/** Devices that are on no bus, such as vmgenid: their types and how many there are. */
+/** Compares devices on no bus, such as vmgenid, by type and number. */
 function compareObjects(source: Inventory, destination: Inventory): Difference[] {
   if (!source.machine.objects || !destination.machine.objects) return [];
   const [here, there] = [offBus(source), offBus(destination)];
@@ -145,7 +145,7 @@ function compareRamBlocks(a: MachineDescription, b: MachineDescription): BlockDi
   const differences: BlockDifference[] = [];
   for (const [name, block] of here) {
     const other = there.get(name);
-    // QEMU sizes these anew as the stream comes, up to their maximum.
+    // QEMU resizes these when it loads the stream, up to their maximum.
     const size = isResizable(name) ? "maxBytes" : "usedBytes";
     if (!other) {
       const message = `the destination has no RAM block ${name} (${block[size]} bytes)`;
@@ -170,7 +170,7 @@ function isResizable(name: string): boolean {
   return name.startsWith("/rom@");
 }
 
-/** A block of a device that one end has not, such as its ROM, goes with the device, which is listed. */
+/** Leaves out blocks of a device that only one side has, such as its ROM: the device itself is reported. */
 function withoutOwners(
   blocks: readonly BlockDifference[],
   source: Inventory,
@@ -203,14 +203,14 @@ function compareTpms(a: MachineDescription, b: MachineDescription): Difference[]
   return [{ rule: "tpm", message }];
 }
 
-/** A drive without an id is named by its node, which may be another at the other end: its place decides. */
+/** A drive without an id is named by its node, which may differ between the sides: its place decides. */
 function compareMedia(source: Inventory, destination: Inventory): Difference[] {
   const differences = source.machine.media.flatMap(({ name, sizeBytes }) => {
     const other = mediumOf(name, destination) ?? mediumAt(placeOf(name, source), destination);
-    // A drive that is missing is a device that is missing.
+    // A missing drive is reported as a missing device.
     return other === undefined ? [] : mediumDifference(name, sizeBytes, other.sizeBytes);
   });
-  // A drive without an id or a medium is not among the media: it has no name at all.
+  // A drive without an id and without a medium has no name, so it is not among the media.
   const atEmpty = destination.machine.media.flatMap(({ name, sizeBytes }) => {
     if (mediumOf(name, source)) return [];
     const place = placeOf(name, destination);
@@ -240,7 +240,7 @@ function placeOf(drive: string, { devices }: Inventory): DeviceDescription | und
   return devices.find(({ id, properties }) => id === "" && properties["drive"] === drive);
 }
 
-/** What the device at that place holds; `undefined` where there is none like it. */
+/** The medium of the device at that place; `undefined` without such a device. */
 function mediumAt(
   place: DeviceDescription | undefined,
   inventory: Inventory,

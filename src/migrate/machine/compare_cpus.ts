@@ -3,21 +3,25 @@ import type { Difference } from "./rules.ts";
 
 type Cpu = MachineDescription["cpu"];
 
-/** Names of the CPU features at both ends. */
+/** Names of the CPU features of both sides. */
 export interface FeatureNames {
   readonly source: readonly string[];
   readonly destination: readonly string[];
 }
 
-/** Names that are listed of many. */
+/** Most names in a message. */
 const MOST = 12;
 
-/** Whether CPUID words differ, so that it takes the names of the features to say how. Pure. */
+/** Whether the CPUID words differ, so that a message needs the names of the features. Pure. */
 export function wordsDiffer(source: Cpu, destination: Cpu): boolean {
   return missingBits(source, destination).length + missingBits(destination, source).length > 0;
 }
 
-/** How the vCPUs differ. Pure. */
+/**
+ * The differences between the vCPUs of both sides. Pure.
+ *
+ * @param names of the features; without them a message has the CPUID bits.
+ */
 export function compareCpus(
   source: Cpu,
   destination: Cpu,
@@ -25,7 +29,7 @@ export function compareCpus(
 ): Difference[] {
   const differences: Difference[] = [];
   const isKnown = source.possible > 0 && destination.possible > 0;
-  // How many there are the destination compares, as it prepares.
+  // The destination compares the number of present vCPUs when it prepares.
   const samePresent = source.present === destination.present;
   if (isKnown && samePresent && source.possible !== destination.possible) {
     const message =
@@ -45,7 +49,7 @@ export function compareCpus(
     differences.push({ rule: "cpu-extra", message: `${types}: the source lacks ${has}` });
   }
   differences.push(...compareSwitches(source, destination, types));
-  // Where QEMU shows no features, the name of the model is all there is.
+  // Without features from QEMU, the name of the model is all there is to compare.
   const isBlind = Object.keys(source.words).length === 0;
   if (isBlind && source.type !== destination.type) {
     differences.push({ rule: "cpu-model", message: types });
@@ -85,12 +89,12 @@ function compareSwitches(source: Cpu, destination: Cpu, types: string): Differen
 }
 
 /**
- * Bits that QEMU sets for the guest from the number of cores and threads; since 10.0 they are among the
- * features of the CPU, before they were not: ht, cmp-legacy.
+ * Bits that QEMU derives from the number of cores and threads (ht, cmp-legacy). QEMU lists them among the
+ * features of the CPU since 10.0.
  */
 const OF_TOPOLOGY: Readonly<Record<string, number>> = { "1.EDX": 1 << 28, "80000001.ECX": 1 << 1 };
 
-/** Bits that `a` has and `b` has not, as `7.0.EBX bit 5`. */
+/** Bits that `a` has and `b` lacks, such as `CPUID 7.0.EBX bit 5`. */
 function missingBits({ words: a }: Cpu, { words: b }: Cpu): string[] {
   return Object.entries(a).flatMap(([word, bits]) => {
     const missing = (bits & ~(b[word] ?? 0) & ~(OF_TOPOLOGY[word] ?? 0)) >>> 0;
@@ -99,7 +103,7 @@ function missingBits({ words: a }: Cpu, { words: b }: Cpu): string[] {
   });
 }
 
-/** The features by name; by their bits where QEMU has no name for any of them. */
+/** The features by name, or by their bits where QEMU has no name for any of them. */
 function named(
   bits: readonly string[],
   has: readonly string[] = [],

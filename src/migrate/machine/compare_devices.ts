@@ -5,8 +5,19 @@ import type { Difference } from "./rules.ts";
 type Devices = readonly DeviceDescription[];
 
 /**
- * How the destination's device tree differs from the source's. Below a device that has no counterpart
- * nothing is listed: what is on its buses goes with it. Pure.
+ * The differences between both device trees. Devices below a device without a counterpart are not
+ * listed: they come and go with it. Pure.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { compareDevices } from "./compare_devices.ts";
+ *
+ * const net = { parent: -1, key: "/0/03.0", bus: "PCIE", type: "virtio-net-pci", id: "net0" };
+ * const device = { ...net, address: "0000:00:03.0", properties: {} };
+ * const [difference] = compareDevices([device], []);
+ * assertEquals(difference?.rule, "device");
+ * ```
  */
 export function compareDevices(source: Devices, destination: Devices): Difference[] {
   const there = new Map(destination.map((device) => [device.key, device]));
@@ -39,7 +50,7 @@ export function compareDevices(source: Devices, destination: Devices): Differenc
   return differences;
 }
 
-/** Devices without one of the same type at the same place, but for those behind another such device. */
+/** Devices without a counterpart of the same type at the same place, without devices behind another one. */
 function unmatched(
   devices: Devices,
   counterpart: (device: DeviceDescription) => DeviceDescription | undefined,
@@ -56,7 +67,7 @@ function unmatched(
   });
 }
 
-/** The same device at another address: of the same type and id, or the only one of its type. */
+/** Pairs of a device and its counterpart at another address: of the same type and id, and the only one. */
 function pairMoved(missing: Devices, extra: Devices): Map<DeviceDescription, DeviceDescription> {
   const pairs = new Map<DeviceDescription, DeviceDescription>();
   for (const device of missing) {
@@ -77,7 +88,7 @@ function compareProperties(
   const differences: Difference[] = [];
   for (const [name, value] of Object.entries(device.properties)) {
     const there = other.properties[name];
-    // A property that one of the two versions does not have.
+    // Only one of the two QEMU versions has this property.
     if (there === undefined) continue;
     const rule = ruleOf(name, device.bus, value, there);
     if (rule === undefined) continue;
@@ -107,13 +118,13 @@ function missingWords(
   } at the destination`;
 }
 
-/** `virtio-net-pci at 0000:00:03.0 (id net1)`; a part of a device by the device that it belongs to. */
+/** A name for messages, such as `virtio-net-pci at 0000:00:03.0 (id net1)`; a part is named by its device. */
 export function named(device: DeviceDescription, devices: Devices): string {
   let owner = device;
   while (owner.address === "" && owner.id === "" && owner.parent >= 0) {
     owner = devices[owner.parent]!;
   }
-  // Chip sets hold devices without an address; they are known by their types.
+  // Devices of a chip set have no address, and are named by their types.
   const isPart = owner !== device && device.bus.startsWith("virtio-");
   const shown = isPart ? owner : device;
   const at = shown.address === "" ? "" : ` at ${shown.address}`;

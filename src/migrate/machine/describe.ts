@@ -9,7 +9,7 @@ import {
 } from "../../rpc/mod.ts";
 import { takeInventory } from "./inventory.ts";
 
-/** Answers `describe`: an inventory in pages, all of one look. */
+/** Answers RPC `describe`: one inventory, in pages. */
 export class MachineDescriber {
   readonly #qmp: QmpClient;
   #inventory: Inventory | undefined;
@@ -18,7 +18,12 @@ export class MachineDescriber {
     this.#qmp = qmp;
   }
 
-  /** @throws {RpcError} code `bad-params` for a page that there is not. */
+  /**
+   * A page of the inventory; page 0 takes a new one.
+   *
+   * @throws {RpcError} code `bad-params` for a page that does not exist.
+   * @throws {QmpError} when QEMU does not answer.
+   */
   async page({ page }: Params<"describe">): Promise<Result<"describe">> {
     if (page === 0 || !this.#inventory) this.#inventory = await takeInventory(this.#qmp);
     const { machine, devices } = this.#inventory;
@@ -31,14 +36,19 @@ export class MachineDescriber {
   }
 }
 
-/** Puts an inventory together again from the pages that `ask` gets. */
+/**
+ * Joins the pages of an inventory.
+ *
+ * @param ask requests a page; its error is passed on.
+ * @throws {RpcError} code `bad-result`, when a device comes before its parent.
+ */
 export async function readInventory(
   ask: (page: number) => Promise<Result<"describe">>,
 ): Promise<Inventory> {
   const { machine, devices: first, pages } = await ask(0);
   const devices: DeviceDescription[] = [...first];
   for (let page = 1; page < pages; page++) devices.push(...(await ask(page)).devices);
-  // A parent stands before its devices; whatever breaks that is no tree.
+  // A parent comes before its devices; any other list is no tree.
   const broken = devices.findIndex((device, i) => device.parent >= i);
   if (broken >= 0) throw new RpcError("bad-result", `Device ${broken} comes before its parent`);
   return { machine, devices };

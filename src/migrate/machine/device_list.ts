@@ -1,13 +1,13 @@
 /**
- * The device tree as a list in which a device is found at both ends by where it is, whatever order the
- * two trees are in. Pure.
+ * The device tree as a list, in which a device has the same key on both sides whatever the order of the
+ * trees. Pure.
  *
  * @module
  */
 import type { QtreeBus, QtreeDevice } from "../../qmp/mod.ts";
 import type { DeviceDescription } from "../../rpc/mod.ts";
 
-/** Properties of a device that are left out: more than an end accepts. */
+/** Most properties of a device, and most characters of a value, that a peer accepts. */
 const MAX_PROPERTIES = 512;
 const MAX_VALUE = 1024;
 
@@ -16,7 +16,7 @@ export function listDevices(roots: readonly QtreeBus[]): DeviceDescription[] {
   const devices: DeviceDescription[] = [];
   const keys = new Set<string>();
   const walk = (buses: readonly QtreeBus[], parent: number) => {
-    // QEMU lists the newest first. A number that stands for an order counts from the oldest.
+    // QEMU lists the newest device first, but an ordinal counts from the oldest.
     for (const [i, bus] of [...buses].reverse().entries()) {
       const ordinals = new Map<string, number>();
       for (const device of [...bus.devices].reverse()) {
@@ -27,7 +27,7 @@ export function listDevices(roots: readonly QtreeBus[]): DeviceDescription[] {
         const at = addressOf(device, bus, above);
         const local = at ?? `${type}${ordinal === 0 ? "" : `#${ordinal}`}`;
         let key = `${above?.key ?? ""}/${i}/${local}`;
-        // Nothing else is expected at one address, but nothing may be lost if there is.
+        // No second device is expected at one address, but if there is one, it must not be lost.
         while (keys.has(key)) key += `/${type}`;
         keys.add(key);
         devices.push({
@@ -47,12 +47,12 @@ export function listDevices(roots: readonly QtreeBus[]): DeviceDescription[] {
   return devices;
 }
 
-/** KVM's own interrupt controllers and timer write the same sections as QEMU's. */
+/** KVM's interrupt controllers and timer have the same sections in the stream as QEMU's. */
 function sectionType(type: string): string {
   return type.replace(/^(kvm|isa)-(?=(i8259|ioapic|pit|apic)$)/, "");
 }
 
-/** A device's address on its bus; `undefined` where it has none and its type and order must do. */
+/** A device's address on its bus; `undefined` without one: its type and ordinal then make the key. */
 function addressOf(
   { properties, usbPort }: QtreeDevice,
   { type }: QtreeBus,
@@ -65,7 +65,7 @@ function addressOf(
   if (type === "IDE") return properties["unit"];
   if (type === "usb-bus") return usbPort;
   if (type === "virtio-serial-bus") return properties["nr"];
-  // `devno` is what was asked for, `dev_id` what QEMU has made of it.
+  // `devno` is the requested number, `dev_id` the assigned one.
   if (type === "virtual-css-bus") return properties["dev_id"];
   return above === undefined ? undefined : properties["iobase"];
 }

@@ -1,13 +1,13 @@
 /**
- * What a difference in a qdev property means. Pure.
+ * The rule for a difference in a qdev property. Pure.
  *
  * @module
  */
 import type { RuleName } from "./rules.ts";
 
 /**
- * Properties that name something of the host, or follow from the host, or change while the guest runs:
- * neither the guest nor the migration stream sees them.
+ * Properties that name a part of the host, derive from the host or change while the guest runs: neither
+ * the guest nor the migration stream depends on them.
  */
 const HOSTS: ReadonlySet<string> = new Set([
   // Back ends and their names.
@@ -31,7 +31,7 @@ const HOSTS: ReadonlySet<string> = new Set([
 /** Properties that are a device's address on such a bus; elsewhere they are properties like others. */
 const ADDRESS: Readonly<Record<string, string>> = { "port": "usb-bus", "unit": "IDE" };
 
-/** Properties by which the guest knows a device again. */
+/** Properties by which the guest identifies a device. */
 const IDENTITY: ReadonlySet<string> = new Set([
   ...["mac", "serial", "wwn", "port_wwn", "port_index", "vendor", "product", "model", "ver"],
   ...["device_id", "uuid", "bootindex", "acpi-index", "nguid", "eui64", "subnqn", "rotation_rate"],
@@ -39,12 +39,12 @@ const IDENTITY: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * The rule that a difference belongs to.
+ * The rule that a difference violates.
  *
  * @param name the property.
  * @param bus type of the bus that the device is on.
- * @param source its value there, as QEMU prints it.
- * @returns `undefined` where it makes no difference.
+ * @param source its value at the source, as QEMU prints it.
+ * @returns `undefined` where the difference has no effect.
  */
 export function ruleOf(
   name: string,
@@ -55,9 +55,9 @@ export function ruleOf(
   if (source === destination) return undefined;
   if (HOSTS.has(name) || ADDRESS[name] === bus) return undefined;
   if (IDENTITY.has(name)) return "device-identity";
-  // "auto" is settled as the device is made, by QEMU's own rules.
+  // QEMU resolves "auto" by its own rules when it creates the device.
   if (source === "auto" || destination === "auto") return undefined;
-  // What virtio-*-device offers is negotiated: more does no harm to a guest that took less.
+  // virtio features are negotiated: additional ones do no harm to a guest that uses fewer.
   if (bus.startsWith("virtio-") && bus.endsWith("-bus") && isOn(destination) && isOff(source)) {
     return "device-feature";
   }

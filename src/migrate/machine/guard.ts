@@ -15,21 +15,23 @@ export interface MachineGuardContext extends MachineWatchContext {
 }
 
 /**
- * Sees to it that the guest only leaves for a machine that is like its own: compares before the first
- * byte and again before RAM, and watches the source's machine all the while.
+ * Ensures that the guest crosses only to a machine that matches its own: compares both machines before the
+ * first byte and again before the RAM, and watches the source's machine in between.
  */
 export class MachineGuard implements Disposable {
   readonly #context: MachineGuardContext;
   readonly #watch: MachineWatch;
-  /** Rules whose refusals the user overrides. */
+  /** The rules of --allow. */
   readonly #allow: readonly RuleName[];
-  /** What was reported already. */
-  readonly #told = new Set<string>();
+  /** The warnings so far. */
+  readonly #reported = new Set<string>();
 
   /**
-   * Looks at the source's machine and begins to watch it.
+   * Inspects the source's machine and begins to watch it.
    *
-   * @throws {MigrationError} kind `refused`, naming devices whose data would stay behind.
+   * @throws {MigrationError} kind `refused`, code `source-not-fit`, naming devices whose data would stay
+   * behind.
+   * @throws {QmpError | QmpCommandError} when QEMU does not answer.
    */
   static async begin(
     context: MachineGuardContext,
@@ -57,9 +59,9 @@ export class MachineGuard implements Disposable {
   }
 
   /**
-   * Compares both machines as they are now.
+   * Compares both machines in their present state.
    *
-   * @param others asked, where the migration is refused, for what else stands in its way.
+   * @param others returns further problems; called only if the migration is refused.
    * @throws {MigrationError} kind `refused`, code `machines-differ`, naming every difference.
    */
   async compare(
@@ -76,7 +78,11 @@ export class MachineGuard implements Disposable {
     this.#judge(differences, "machines-differ", "destination", more);
   }
 
-  /** @throws {MigrationError} code `machine-changed`. */
+  /**
+   * Looks for changes of the source's machine now.
+   *
+   * @throws {MigrationError} code `machine-changed`.
+   */
   async look(): Promise<void> {
     await this.#watch.look();
   }
@@ -98,8 +104,8 @@ export class MachineGuard implements Disposable {
   }
 
   #warn(code: WarningCode, message: string): void {
-    if (this.#told.has(message)) return;
-    this.#told.add(message);
+    if (this.#reported.has(message)) return;
+    this.#reported.add(message);
     this.#context.report({ event: "warning", code, message });
   }
 }

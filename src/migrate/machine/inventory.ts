@@ -11,16 +11,18 @@ import { isMirrored } from "../disks/plan.ts";
 import { versionOf } from "../guest/run_states.ts";
 import { listDevices } from "./device_list.ts";
 
-/** Types of machine properties that are taken: on, off, or left to QEMU. */
+/** Types of the machine properties to compare: on, off or auto. */
 const SWITCHES: readonly string[] = ["bool", "OnOffAuto", "OnOffSplit"];
-/** Properties of a CPU that say which model of which maker it is (x86). */
+/** Properties that identify the model and vendor of a CPU (x86). */
 const IDENTITY: readonly string[] = ["vendor", "family", "model", "stepping", "phys-bits"];
 
 /**
- * Asks QEMU what machine it is. Takes some milliseconds of QEMU's main loop: three HMP commands give
- * the device tree, the RAM blocks and the queues of the NICs, QMP the rest.
+ * Takes the inventory of a QEMU's machine: sizes in bytes, device addresses as QEMU names them. Three HMP
+ * commands give the device tree (`info qtree`), the RAM blocks (`info ramblock`) and the NICs' queues
+ * (`info network`), QMP the rest. Costs a few milliseconds of QEMU's main loop.
  *
  * @throws {QmpError} when QEMU does not answer.
+ * @throws {QmpCommandError} when QEMU lacks a command that the inventory needs (`query-cpus-fast`, 2.12).
  */
 export async function takeInventory(qmp: QmpClient): Promise<Inventory> {
   const [tree, machine] = await Promise.all([hmp(qmp, "info qtree"), describe(qmp)]);
@@ -83,7 +85,7 @@ async function describeCpu(
   };
 }
 
-/** Properties of a vCPU that are in no CPUID word, and that a guest or its state may need. */
+/** Properties of a vCPU that no CPUID word shows, and that a guest or its state may need. */
 const BESIDE_CPUID = /^(hv-|vmx-|pmu$|kvm$)/;
 
 async function cpuSwitches(qmp: QmpClient, path: string): Promise<Record<string, string>> {
@@ -95,7 +97,7 @@ async function cpuSwitches(qmp: QmpClient, path: string): Promise<Record<string,
   return Object.fromEntries(names.map((name, i) => [name, String(values[i])]));
 }
 
-/** `X86CPUFeatureWordInfo` of QEMU's qapi/machine-target.json, as `7.0.EBX`. */
+/** `X86CPUFeatureWordInfo` of QEMU's qapi/machine-target.json. */
 interface FeatureWord {
   readonly "cpuid-input-eax": number;
   readonly "cpuid-input-ecx"?: number;
@@ -113,7 +115,7 @@ function cpuidWords(words: unknown): Record<string, number> {
   }));
 }
 
-/** 0 on a machine whose CPUs QEMU does not list. */
+/** Number of possible vCPUs; 0 on a machine whose vCPUs QEMU does not list. */
 async function possibleCpus(qmp: QmpClient): Promise<number> {
   const slots = await optional(qmp.execute("query-hotpluggable-cpus", {}));
   return slots?.reduce((sum, slot) => sum + slot["vcpus-count"], 0) ?? 0;
@@ -129,9 +131,9 @@ async function machineSwitches(qmp: QmpClient): Promise<Record<string, string>> 
   return Object.fromEntries(names.map((name, i) => [name, switchOf(values[i])]));
 }
 
-/** How much memory can be plugged (-m slots, maxmem): part of the state of the memory controller. */
+/** How much RAM can be plugged (-m slots, maxmem), which is part of the memory controller's state. */
 async function memorySlots(qmp: QmpClient): Promise<Record<string, string>> {
-  // Since QEMU 7.1; before, a difference shows as the destination's QEMU loads the state.
+  // Since QEMU 7.1; with an older one a difference appears only when the destination loads the state.
   const memory = await optional(qmp.execute("qom-get", { path: "/machine", property: "memory" }));
   const { slots, "max-size": max } = (memory ?? {}) as { slots?: number; "max-size"?: number };
   return {
@@ -147,7 +149,7 @@ interface AddedObject {
   readonly type: string;
 }
 
-/** Devices that were added, whether or not they are on a bus. */
+/** Devices of the user's, on a bus or not. */
 async function addedObjects(qmp: QmpClient): Promise<AddedObject[]> {
   const lists = await Promise.all(["peripheral", "peripheral-anon"].map(async (name) => {
     const path = `/machine/${name}`;
@@ -161,7 +163,7 @@ async function addedObjects(qmp: QmpClient): Promise<AddedObject[]> {
   return lists.flat();
 }
 
-/** Ports of USB 3 controllers, which `info qtree` does not show and their state depends on. */
+/** Ports of USB 3 controllers: their state depends on them, and `info qtree` does not show them. */
 async function usbPorts(
   qmp: QmpClient,
   objects: readonly AddedObject[],
@@ -181,7 +183,7 @@ function switchOf(value: unknown): string {
   return value === false ? "off" : String(value ?? "");
 }
 
-/** Properties of a vCPU that are on or off and no features of the CPU. */
+/** Boolean properties of a vCPU that are no features of the CPU. */
 const NO_FEATURES: readonly string[] = [
   ...["realized", "hotplugged", "hotpluggable", "check", "enforce", "migratable", "kvm", "pmu"],
   ...["host-phys-bits", "host-cache-info", "full-cpuid-auto-level", "legacy-cache", "l3-cache"],
@@ -204,8 +206,9 @@ const NO_FEATURES: readonly string[] = [
 ];
 
 /**
- * Names of the features that the first vCPU has (x86). One QMP command for each of some 400 properties:
- * 0.2 s.
+ * Names of the features of the first vCPU (x86), sorted. Takes about 400 QMP commands, 0.2 s.
+ *
+ * @throws {QmpError} when QEMU does not answer.
  */
 export async function cpuFeatures(qmp: QmpClient): Promise<string[]> {
   const cpus = await qmp.execute("query-cpus-fast", {});
@@ -228,7 +231,7 @@ async function hmp(qmp: QmpClient, line: string): Promise<string> {
   return await qmp.execute("human-monitor-command", { "command-line": line });
 }
 
-/** What a QEMU of this version, machine or architecture has not is `undefined`. */
+/** An answer that this version, machine or architecture may lack; `undefined` then. */
 async function optional<T>(answer: Promise<T>): Promise<T | undefined> {
   try {
     return await answer;

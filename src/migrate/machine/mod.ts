@@ -1,6 +1,6 @@
 /**
- * The machine that a guest runs on: what each end's QEMU has, how the two differ, and what changes while
- * the guest is on its way.
+ * The machine that a guest runs on: the inventory of each side's QEMU, the differences between them, and
+ * changes during the migration.
  *
  * @module
  */

@@ -11,10 +11,10 @@
  */
 export type Severity = "refuse" | "warn" | "note";
 
-/** What is known of a rule. */
+/** A rule of the comparison. */
 export interface Rule {
   readonly severity: Severity;
-  /** What the rule compares, and what happens otherwise. */
+  /** The rule, and the consequence of a violation. */
   readonly about: string;
 }
 
@@ -117,14 +117,26 @@ export interface Difference {
   readonly message: string;
 }
 
-/** Differences by what they mean, once it is known what the user allows. */
+/** Differences by severity, after --allow. */
 export interface Judgement {
   readonly refused: readonly Difference[];
   readonly warned: readonly Difference[];
   readonly noted: readonly Difference[];
 }
 
-/** Sorts differences by severity; a refusal that is allowed becomes a warning. */
+/**
+ * Sorts differences by severity; an allowed refusal becomes a warning.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { judge } from "./rules.ts";
+ *
+ * const tpm = { rule: "tpm", message: "TPM at the source: tpm-tis; at the destination: none" } as const;
+ * assertEquals(judge([tpm], []).refused, [tpm]);
+ * assertEquals(judge([tpm], ["tpm"]).warned, [tpm]);
+ * ```
+ */
 export function judge(
   differences: readonly Difference[],
   allowed: readonly RuleName[],

@@ -30,12 +30,12 @@ export async function compareWith(
   return compareMachines(source, destination, { source: here, destination: there });
 }
 
-/** What is said where the destination can't be compared. */
+/** The warning for a destination that cannot be compared. */
 export const NOT_COMPARED =
   "the destination's vmferry is older and does not describe its machine: " +
   "the machines' devices and CPUs were not compared";
 
-/** A difference as a sentence, with the rule that `--allow` takes. */
+/** The message for a refused difference, with its rule for `--allow` in brackets. */
 export function worded({ rule, message }: Difference): string {
   return `${message} [${rule}]`;
 }

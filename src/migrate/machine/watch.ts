@@ -17,23 +17,22 @@ export interface MachineWatchContext {
   readonly qmp: QmpClient;
   readonly clock: Clock;
   readonly log: Logger;
-  /** The machine is not any more what the destination was made for. Called once. */
+  /** The machine no longer matches the destination's. Called at most once. */
   fault(error: MigrationError): void;
 }
 
-/** How often the machine is looked at, ms. QEMU tells of no device that is added. */
+/** Interval of the looks, ms: QEMU has no event for a device that is added. */
 const EVERY_MS = 2_000;
-/** Events after which it is looked at. */
+/** Events after which the machine is looked at. */
 const EVENTS: readonly string[] = [
   ...["DEVICE_DELETED", "DEVICE_TRAY_MOVED", "ACPI_DEVICE_OST", "BLOCK_JOB_COMPLETED"],
   ...["MEMORY_DEVICE_SIZE_CHANGE", "MEM_UNPLUG_ERROR"],
 ];
 
 /**
- * Watches the source's machine from the look that it was compared by until the guest is handed over. A
- * device, disk, vCPU or DIMM that comes or goes, a disk that is resized, a block job or a migration
- * blocker that appears ends the migration with that reason, before the destination's QEMU would fail at
- * it without a reason.
+ * Watches the source's machine from the comparison until the handover. A device, disk, vCPU or DIMM that
+ * is added or removed, a disk that is resized, and a new block job or migration blocker fail the migration
+ * with that reason. Without it the destination's QEMU would fail later, and without a reason.
  */
 export class MachineWatch implements Disposable {
   readonly #context: MachineWatchContext;
@@ -42,7 +41,11 @@ export class MachineWatch implements Disposable {
   #stopTimer: () => void = () => {};
   #isOver = false;
 
-  /** Takes the look that later ones are compared with. */
+  /**
+   * Takes the look to compare later ones with, and begins to watch.
+   *
+   * @throws {QmpError | QmpCommandError} when QEMU does not answer.
+   */
   static async begin(context: MachineWatchContext): Promise<MachineWatch> {
     return new MachineWatch(context, await lookAtMachine(context.qmp));
   }
@@ -92,7 +95,7 @@ export class MachineWatch implements Disposable {
         this[Symbol.dispose]();
         return this.#context.fault(error);
       }
-      // A QEMU that does not answer, or has ended, is found out elsewhere.
+      // A QEMU that does not answer or has ended is reported elsewhere.
       this.#context.log.log("debug", `the machine could not be looked at: ${messageOf(error)}`);
       this.#arm();
     }

@@ -22,11 +22,11 @@ function look(more: Partial<MachineLook> = {}): MachineLook {
   };
 }
 
-Deno.test("a machine that is as it was has not changed", () => {
+Deno.test("an unchanged machine has no changes", () => {
   assertEquals(changesBetween(look(), look()), []);
 });
 
-Deno.test("a disk that comes or goes is told by its device, once", () => {
+Deno.test("a disk that is added or removed is reported once, by its device", () => {
   const now = look({
     devices: onPci(vd0, virtio("blk", "vd1", "02.0")),
     disks: [disk("vd0", 1024), disk("vd1", 1024)],
@@ -39,13 +39,13 @@ Deno.test("a disk that comes or goes is told by its device, once", () => {
   ]);
 });
 
-Deno.test("another device at the same place is one that went and one that came", () => {
+Deno.test("another device at the same place is one removed and one added", () => {
   const now = look({ devices: onPci(vd0, device("e1000", "n", { addr: "02.0" })) });
   const then = look({ devices: onPci(vd0, device("e1000", "m", { addr: "02.0" })) });
   assertEquals(changesBetween(then, now).length, 2);
 });
 
-Deno.test("vCPUs, DIMMs, sizes of disks, jobs and blockers are watched", () => {
+Deno.test("changes of vCPUs, DIMMs, disk sizes, block jobs and blockers are found", () => {
   const now = look({
     vcpus: 2,
     ramBlocks: [...look().ramBlocks, { name: "m1", usedBytes: 4, maxBytes: 4 }],
@@ -56,14 +56,14 @@ Deno.test("vCPUs, DIMMs, sizes of disks, jobs and blockers are watched", () => {
   assertEquals(changesBetween(look(), now), [
     "disk vd0 was resized from 1024 to 2048 bytes",
     "the number of vCPUs changed from 1 to 2",
-    "memory m1 of 4 bytes was added",
+    "RAM block m1 of 4 bytes was added",
     'block job "backup" was started',
-    "QEMU refuses to migrate the guest now: 9pfs",
+    "QEMU can no longer migrate the guest: 9pfs",
   ]);
-  assertEquals(changesBetween(now, look()).slice(-1), ["memory m1 was removed"]);
+  assertEquals(changesBetween(now, look()).slice(-1), ["RAM block m1 was removed"]);
 });
 
-Deno.test("a CD that is changed, and ROMs that QEMU resizes, are no change of the machine", () => {
+Deno.test("a changed CD and a ROM that QEMU resizes are no changes of the machine", () => {
   const cd = (empty: boolean) => ({ name: "cd", sizeBytes: 0, readOnly: true, empty });
   const rom = (usedBytes: number) => ({ name: "/rom@etc/acpi/tables", usedBytes, maxBytes: 9 });
   const then = look({ disks: [cd(false)], ramBlocks: [rom(1)] });

@@ -8,12 +8,12 @@ const nic = virtio("net", "net0", "02.0", { netdev: "n0", mac: "52:54:00:00:00:0
 const told = (...args: Parameters<typeof compareDevices>) =>
   compareDevices(...args).map(({ rule, message }) => `${rule}: ${message}`);
 
-Deno.test("two equal device trees have no differences, whatever order they were made in", () => {
+Deno.test("two equal device trees have no differences, in any order of creation", () => {
   assertEquals(told(onPci(disk, nic), onPci(disk, nic)), []);
   assertEquals(told(onPci(disk, nic), onPci(nic, disk)), []);
 });
 
-Deno.test("a device that one end has not is named with its address and id, without its parts", () => {
+Deno.test("a device that one side lacks is named by address and id, without its parts", () => {
   assertEquals(told(onPci(disk, nic), onPci(disk)), [
     "device: the destination has no device virtio-net-pci at 0000:00:02.0 (id net0)",
   ]);
@@ -39,7 +39,7 @@ Deno.test("a device in another slot is one difference", () => {
   ]);
 });
 
-Deno.test("what names the host's side of a device is no difference", () => {
+Deno.test("a property that names a part of the host is no difference", () => {
   const there = virtio("blk", "vd0", "01.0", { drive: "other", "num-queues": "1", serial: "a" });
   assertEquals(told(onPci(disk), onPci(there)), []);
 });
@@ -55,7 +55,7 @@ Deno.test("a property that only one of two QEMU versions has is no difference", 
   assertEquals(told(onPci(there), onPci(disk)), []);
 });
 
-Deno.test("queues that differ are refused, a serial number that differs is a warning", () => {
+Deno.test("different queues are refused, a different serial number is a warning", () => {
   const there = virtio("blk", "vd0", "01.0", { "num-queues": "2", serial: "b" });
   assertEquals(told(onPci(disk), onPci(there)), [
     "device-property: device virtio-blk-pci at 0000:00:01.0 (id vd0) has num-queues=1 at the source " +
@@ -65,13 +65,13 @@ Deno.test("queues that differ are refused, a serial number that differs is a war
   ]);
 });
 
-Deno.test("a virtio feature may come, but not go", () => {
+Deno.test("a virtio feature may be added, but not removed", () => {
   const [less, more] = ["false", "true"].map((packed) => virtio("blk", "vd0", "01.0", { packed }));
   assertEquals(told(onPci(less!), onPci(more!)).map((d) => d.split(":")[0]), ["device-feature"]);
   assertEquals(told(onPci(more!), onPci(less!)).map((d) => d.split(":")[0]), ["device-property"]);
 });
 
-Deno.test("disks of a SCSI controller are found by their addresses, behind ports too", () => {
+Deno.test("disks of a SCSI controller are matched by their addresses, behind ports too", () => {
   const at = (lun: string) =>
     device("scsi-hd", "sd0", { channel: "0", "scsi-id": "0", lun, drive: "d0" });
   const scsi = (lun: string) => virtio("scsi", "sc0", "00.0", {}, bus("sc0.0", "SCSI", at(lun)));
@@ -84,7 +84,7 @@ Deno.test("disks of a SCSI controller are found by their addresses, behind ports
   ]);
 });
 
-Deno.test("KVM's interrupt controllers are QEMU's by another name", () => {
+Deno.test("KVM's interrupt controllers match QEMU's", () => {
   const ioapic = (type: string) => onPci(device(type, "", { addr: "04.0" }));
   assertEquals(told(ioapic("kvm-ioapic"), ioapic("ioapic")), []);
 });

@@ -19,7 +19,7 @@ Deno.test("a CPU feature that the destination lacks is named", () => {
   ]);
 });
 
-Deno.test("a CPU feature without a name is told by its bit", () => {
+Deno.test("a CPU feature without a name is reported by its CPUID bit", () => {
   const there = inventory([], {}, { words: { "7.0.EBX": 0b0001 } });
   assertEquals(told(compareMachines(inventory(), there)), [
     "cpu-model: CPU qemu64 at the source, qemu64 at the destination: the destination lacks CPUID " +
@@ -37,7 +37,7 @@ Deno.test("Hyper-V enlightenments, which no CPUID word shows, are compared by na
   assertEquals(compareMachines(hv, unknown), []);
 });
 
-Deno.test("vCPUs of another family and model are told in one sentence", () => {
+Deno.test("vCPUs of another family and model are one difference", () => {
   const here = inventory([], {}, { identity: { vendor: "x", family: "6", model: "26" } });
   const there = inventory([], {}, { identity: { vendor: "x", family: "15", model: "107" } });
   assertEquals(told(compareMachines(here, there)), [
@@ -46,12 +46,12 @@ Deno.test("vCPUs of another family and model are told in one sentence", () => {
   ]);
 });
 
-Deno.test("CPUID bits that follow from the number of cores are no difference", () => {
+Deno.test("CPUID bits that derive from the number of cores are no difference", () => {
   const here = inventory([], {}, { words: { "1.EDX": (1 << 28) >>> 0 } });
   assertEquals(compareMachines(here, inventory([], {}, { words: {} })), []);
 });
 
-Deno.test("where QEMU shows no CPU features, the models must be the same", () => {
+Deno.test("CPU models must be equal where QEMU reports no features", () => {
   const arm = (type: string) => inventory([], {}, { type, words: {}, identity: {} });
   const differences = compareMachines(arm("cortex-a57-arm-cpu"), arm("max-arm-cpu"));
   assertEquals(told(differences), [
@@ -59,7 +59,7 @@ Deno.test("where QEMU shows no CPU features, the models must be the same", () =>
   ]);
 });
 
-Deno.test("another accelerator is told once, not by everything that follows from it", () => {
+Deno.test("another accelerator is one difference, without its consequences", () => {
   const tcg = inventory(onPci(), { accelerator: "tcg" }, { words: {}, identity: { family: "6" } });
   const kvm = inventory(onPci(device("kvmvapic", "", {})));
   assertEquals(told(compareMachines(kvm, tcg)), [
@@ -67,7 +67,7 @@ Deno.test("another accelerator is told once, not by everything that follows from
   ]);
 });
 
-Deno.test("RAM blocks must have the same names and sizes, ROMs that QEMU resizes the same limits", () => {
+Deno.test("RAM blocks must have the same names and sizes, resizable ROMs the same maximum", () => {
   const block = (name: string, usedBytes: number, maxBytes = usedBytes) => ({
     name,
     usedBytes,
@@ -90,7 +90,7 @@ Deno.test("RAM blocks must have the same names and sizes, ROMs that QEMU resizes
   );
 });
 
-Deno.test("the ROM of a device that one end has not goes with the device", () => {
+Deno.test("a ROM of a device that one side lacks is no difference beside the device", () => {
   const rom = { name: "0000:00:02.0/virtio-net-pci.rom", usedBytes: 1, maxBytes: 1 };
   const here = inventory(onPci(virtio("net", "net0", "02.0")), { ramBlocks: [rom] });
   const there = inventory(onPci(), { ramBlocks: [] });
@@ -145,7 +145,7 @@ Deno.test("a drive without an id is compared with the one at the same place", ()
   ]);
 });
 
-Deno.test("devices on no bus are compared by their types, plugged memory by its limits", () => {
+Deno.test("devices on no bus are compared by their types, pluggable RAM by its limits", () => {
   const here = inventory([], {
     objects: [{ id: "", type: "vmgenid" }],
     properties: { "memory.slots": "2", "memory.max-size": "1", "qemu-xhci usb.p2": "4" },
@@ -162,7 +162,7 @@ Deno.test("devices on no bus are compared by their types, plugged memory by its 
   assertEquals(compareMachines(here, older), []);
 });
 
-Deno.test("versions are noted downwards, and warned of where machines were seen not to cross", () => {
+Deno.test("an older destination is a note, and a machine type that does not cross versions a warning", () => {
   const of = (version: string, type = "pc-q35-7.2", target = "x86_64") =>
     inventory([], { version, type, target });
   assertEquals(compareMachines(of("7.2.22"), of("10.0.2")), []);
@@ -171,7 +171,7 @@ Deno.test("versions are noted downwards, and warned of where machines were seen 
   assertEquals(compareMachines(arm("7.2.0"), arm("11.1.0")).map((d) => d.rule), ["known-pair"]);
 });
 
-Deno.test("devices whose data is outside the block layer are named once, whichever transport", () => {
+Deno.test("a device with data outside the block layer is reported once, for any virtio transport", () => {
   const devices = onPci(
     virtio("pmem", "pm0", "01.0"),
     device("vhost-user-blk-pci", "vu0", { addr: "02.0" }),
@@ -191,7 +191,7 @@ Deno.test("devices whose data is outside the block layer are named once, whichev
   );
 });
 
-Deno.test("a refusal that is allowed becomes a warning; nothing else can be allowed", () => {
+Deno.test("only a refusal can be allowed, and becomes a warning", () => {
   const differences: Difference[] = [
     { rule: "device", message: "a" },
     { rule: "cpu-extra", message: "b" },

@@ -6,7 +6,7 @@ import { WaitingQemu } from "../../support/fake_destination.ts";
 import { memoryPipe } from "../../support/memory_pipe.ts";
 import { inventory } from "./devices.ts";
 
-Deno.test("a machine of more devices than a message holds crosses in pages, all of one look", async () => {
+Deno.test("an inventory with more devices than a message holds crosses in pages", async () => {
   const [ours, theirs] = memoryPipe();
   let looks = 0;
   const devices = Array.from({ length: DEVICES_PER_PAGE }, (_, i) => `  dev: d${i}, id "n${i}"`);

@@ -2,7 +2,7 @@ import { listDevices } from "../../../src/migrate/machine/device_list.ts";
 import type { QtreeBus, QtreeDevice } from "../../../src/qmp/mod.ts";
 import type { DeviceDescription, Inventory } from "../../../src/rpc/mod.ts";
 
-/** A device of a tree; buses are given as `[name, type, devices]`. */
+/** A device of a tree, with its buses as `[name, type, devices]`. */
 export function device(
   type: string,
   id: string,
@@ -37,7 +37,7 @@ export function onPci(...devices: QtreeDevice[]): DeviceDescription[] {
 
 type Machine = Inventory["machine"];
 
-/** A machine of which most is the same as any other's. */
+/** A machine with the usual values, but for these. */
 export function inventory(
   devices: readonly DeviceDescription[] = [],
   more: Partial<Machine> = {},
