@@ -21,8 +21,8 @@ const bundle = project("dist/vmferry.js");
 const flags = [
   ...Deno.readTextFileSync(project("tools/permissions.txt"))
     .split("\n").filter((line) => line.startsWith("--")),
-  // Everything is compiled at the start, 10 ms, and stays so: what runs once in a migration does so
-  // while the guest stands still, perhaps hours later.
+  // V8 compiles everything at the start (10 ms) and keeps it. Otherwise it would compile code that runs
+  // once in a migration while the guest is paused, perhaps hours later.
   "--v8-flags=--no-lazy,--no-flush-bytecode",
 ];
 
@@ -51,7 +51,7 @@ async function build(): Promise<"compiled" | "packed"> {
 async function compile(): Promise<string | undefined> {
   const output = project("dist/vmferry.tmp");
   try {
-    // From a folder without any configuration or package that it could take in.
+    // From a directory without any configuration or package that Deno could include.
     await deno(["compile", "--quiet", "--no-config", ...flags, "--output", output, bundle], {
       cwd: project("dist"),
       timeoutMs: COMPILE_MS,

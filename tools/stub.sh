@@ -1,12 +1,12 @@
 #!/bin/sh
 # vmferry, packed: this script, and behind it a compressed archive with Deno and the program.
-# It is unpacked once into a folder of the user's cache that is named after its content.
+# It unpacks itself once into a directory of the user's cache that is named after its content.
 umask 077
 fail() {
   echo "vmferry: $*" >&2
   exit 1
 }
-# A folder of ours that nobody else can write to, made if need be.
+# Succeeds if the directory is ours and nobody else can write to it; creates it if need be.
 private() {
   mkdir -p "$1" 2>/dev/null
   [ -d "$1" ] && [ ! -L "$1" ] && [ -O "$1" ] && [ -w "$1" ] || return 1
@@ -15,7 +15,7 @@ private() {
   esac
   return 1
 }
-# A home that is not there (a system user's, a service's of root's) is not made.
+# Never create a missing home directory (of a system user, of a service that runs as root).
 cache=${XDG_CACHE_HOME:-}
 [ -n "$cache" ] || [ ! -d "${HOME:-}" ] || cache=$HOME/.cache
 [ -n "$cache" ] && private "$cache/vmferry" || {
@@ -35,7 +35,7 @@ if [ ! -x "$dir/deno" ]; then
   trap - EXIT
 fi
 private "$dir" || fail "$dir can be written to by others: remove it"
-# Nothing of the caller's settings for some other Deno may change this one.
+# The caller's settings for another Deno must not change this one.
 for name in $(env | sed -n 's/^\(DENO_[A-Za-z0-9_]*\)=.*/\1/p') NODE_OPTIONS; do
   unset "$name"
 done

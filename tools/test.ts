@@ -122,17 +122,17 @@ function isNet(file: string): boolean {
 }
 
 /** Sources whose docstrings have examples. */
-function exampleFiles(folder = "src"): string[] {
-  return [...Deno.readDirSync(project(folder))].flatMap((entry) => {
-    const path = `${folder}/${entry.name}`;
+function exampleFiles(directory = "src"): string[] {
+  return [...Deno.readDirSync(project(directory))].flatMap((entry) => {
+    const path = `${directory}/${entry.name}`;
     if (entry.isDirectory) return exampleFiles(path);
     return Deno.readTextFileSync(project(path)).includes("* @example") ? [path] : [];
   }).sort();
 }
 
-function testFiles(folder = "tests"): string[] {
-  return [...Deno.readDirSync(project(folder))].flatMap((entry) => {
-    const path = `${folder}/${entry.name}`;
+function testFiles(directory = "tests"): string[] {
+  return [...Deno.readDirSync(project(directory))].flatMap((entry) => {
+    const path = `${directory}/${entry.name}`;
     if (entry.isDirectory) return testFiles(path);
     return entry.name.endsWith("_test.ts") ? [path] : [];
   }).sort();

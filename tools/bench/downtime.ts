@@ -1,14 +1,13 @@
 /**
- * `make bench-downtime`: how long the guest stands still, with vmferry, with nothing between the QEMUs (and
- * QEMU's own downtime limit of 300 ms, or the 10 ms that vmferry begins with) and with two plain relays
- * there, one disk and eight; a guest that does little, one that writes as fast as it can, both with memory
- * that is nearly all zero, and one that does little and has memory in use. Run directories are in memory,
- * as /run is.
+ * `make bench-downtime`: the downtime with vmferry, with nothing between the QEMUs (and QEMU's own
+ * downtime limit of 300 ms, or vmferry's initial 10 ms) and with two plain relays between them, for one
+ * disk and eight. One guest does little and one writes as fast as it can, both with RAM that is nearly all
+ * zero; a third does little and has RAM in use. Run directories are on a tmpfs, as /run is.
  *
  *     downtime.ts [--runs N] [--disks N] [--memory MIB] [--prealloc] [--json FILE]
  *
- * The guest has 128 MiB of memory, or as much as `--memory` says.
- * With `--prealloc` the destination's QEMU has its memory before the guest comes (`-mem-prealloc`).
+ * The guest has 128 MiB of RAM, or the size that `--memory` gives.
+ * With `--prealloc` the destination's QEMU allocates its RAM before the guest arrives (`-mem-prealloc`).
  *
  * @module
  */
@@ -175,7 +174,7 @@ async function inUse(context: ScenarioContext, dir: string): Promise<MemoryArgum
   return await filledMemory(`${place}/guest`, memoryMiB);
 }
 
-/** Puts a folder into memory until the context is over; that takes root. */
+/** Mounts a tmpfs on a directory until the context ends; needs root. */
 async function inMemory(context: ScenarioContext, dir: string, size: string): Promise<void> {
   await run("mount", ["-t", "tmpfs", "-o", `size=${size},mode=0700`, "none", dir]);
   context.use({ [Symbol.asyncDispose]: async () => void await run("umount", ["-l", dir]) });

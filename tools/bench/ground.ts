@@ -1,5 +1,5 @@
 /**
- * What the benchmarks stand on: ports, sockets, data, statistics.
+ * Shared parts of the benchmarks: ports, sockets, data, statistics.
  *
  * @module
  */
@@ -27,15 +27,15 @@ export async function listening(at: string | number): Promise<void> {
   });
 }
 
-/** Folders of a benchmark, removed when disposed. */
-export interface Folders extends AsyncDisposable {
+/** Directories of a benchmark, removed when disposed. */
+export interface Directories extends AsyncDisposable {
   /** For sockets: the built program may not touch `/dev`. */
   readonly sockets: string;
   /** For data, on tmpfs. */
   readonly data: string;
 }
 
-export async function makeFolders(): Promise<Folders> {
+export async function makeDirectories(): Promise<Directories> {
   const sockets = await Deno.makeTempDir({ prefix: "vmferry-bench-" });
   const data = await Deno.makeTempDir({ dir: "/dev/shm", prefix: "vmferry-bench-" });
   return {

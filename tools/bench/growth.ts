@@ -5,7 +5,7 @@
  * @module
  */
 import { parseArgs } from "@std/cli/parse-args";
-import { makeFolders, randomFile } from "./ground.ts";
+import { makeDirectories, randomFile } from "./ground.ts";
 import { describe, machine } from "./machine.ts";
 import { MirrorBench } from "./mirrors.ts";
 import { cpuSeconds, memoryMiB, peakMemoryMiB } from "./processes.ts";
@@ -31,9 +31,9 @@ const about = await machine();
 console.log(describe(about));
 const rows: Row[] = [];
 {
-  await using folders = await makeFolders();
-  const dir = folders.sockets;
-  const image = `${folders.data}/image.raw`;
+  await using directories = await makeDirectories();
+  const dir = directories.sockets;
+  const image = `${directories.data}/image.raw`;
   await randomFile(image, bytes);
   const counts = [1, 4, 16, 64].filter((count) => count <= mostDisks);
   await using mirrors = await MirrorBench.start({ dir, image, bytes, counts });

@@ -12,8 +12,8 @@ export interface Line extends AsyncDisposable {
 /**
  * Starts one on loopback.
  *
- * @param rttMs there and back, ms.
- * @param mbit what it carries in each direction, Mbit/s.
+ * @param rttMs round-trip time, ms.
+ * @param mbit rate in each direction, Mbit/s.
  */
 export async function startLine(rttMs: number, mbit: number): Promise<Line> {
   const [near, far] = [freePort(), freePort()];

@@ -1,17 +1,17 @@
 /**
- * `make bench-long`: one disk and four through vmferry over a link with a delay and a rate.
+ * `make bench-long`: one disk and four through vmferry over a connection with a delay and a rate.
  *
  *     long.ts [--rtt 1,20,50,100] [--mbit 1000,10000] [--seconds N] [--json FILE]
  *
- * Each link is first measured by itself: a plain relay through it, whose share of the rate with one
- * stream of bytes is what the link of the benchmark can do, and with one disk what QEMU makes of it: by
- * itself a mirror has no more than 16 MiB under way. vmferry's mirrors have what they have in a migration.
+ * Each simulated connection is first measured by itself, with a plain relay through it. One stream of
+ * bytes shows the share of the rate that the simulation reaches, one disk the share that QEMU reaches: by
+ * default a mirror has no more than 16 MiB under way. vmferry's mirrors use the buffers of a migration.
  *
  * @module
  */
 import { parseArgs } from "@std/cli/parse-args";
 import { mirrorBufferBytes } from "../../src/migrate/disks/buffer_size.ts";
-import { makeFolders, quantile, randomFile } from "./ground.ts";
+import { makeDirectories, quantile, randomFile } from "./ground.ts";
 import { type Line, startLine } from "./line.ts";
 import { describe, machine } from "./machine.ts";
 import { MirrorBench } from "./mirrors.ts";
@@ -28,7 +28,7 @@ const rates = numbers(args.mbit ?? "1000,10000");
 const seconds = Number(args.seconds ?? 4);
 const SCRIPT = [Deno.execPath(), "run", "-A", "--no-check"];
 
-/** Shares are of the link's nominal rate; round trips of the RPC behind four disks, ms. */
+/** Shares are of the connection's nominal rate; round trips of the RPC behind four disks, ms. */
 interface Row {
   readonly rttMs: number;
   readonly mbit: number;
@@ -46,13 +46,13 @@ const about = await machine();
 console.log(describe(about));
 const rows: Row[] = [];
 {
-  await using folders = await makeFolders();
-  const dir = folders.sockets;
+  await using directories = await makeDirectories();
+  const dir = directories.sockets;
   await using raw = await RawBench.start(dir);
   for (const mbit of rates) {
     // A size that takes about that long, in parts of 1 MiB for four disks.
     const bytes = Math.max(8, Math.min(2048, Math.round(mbit / 8 * seconds / 4) * 4)) * 2 ** 20;
-    const image = `${folders.data}/${mbit}.raw`;
+    const image = `${directories.data}/${mbit}.raw`;
     await randomFile(image, bytes);
     await using mirrors = await MirrorBench.start({ dir, image, bytes, counts: [1, 4] });
     for (const rttMs of rtts) {
@@ -64,7 +64,7 @@ const rows: Row[] = [];
   }
 }
 
-console.log("\nShare of the link; RPC behind 4 disks, ms; peak MiB of the near + far end\n");
+console.log("\nShare of the connection; RPC behind 4 disks, ms; peak MiB of the near + far end\n");
 const percent = (share: number) => `${(share * 100).toFixed(0)} %`;
 table([
   [

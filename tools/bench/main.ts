@@ -7,7 +7,7 @@
  * @module
  */
 import { parseArgs } from "@std/cli/parse-args";
-import { makeFolders, randomFile } from "./ground.ts";
+import { makeDirectories, randomFile } from "./ground.ts";
 import { describe, machine } from "./machine.ts";
 import { MirrorBench } from "./mirrors.ts";
 import { cpuSeconds, peakMemoryMiB } from "./processes.ts";
@@ -30,10 +30,10 @@ const about = await machine();
 console.log(describe(about));
 const figures = new Map(rows.map((row) => [row, new Figures()]));
 {
-  await using folders = await makeFolders();
-  const image = `${folders.data}/image.raw`;
+  await using directories = await makeDirectories();
+  const image = `${directories.data}/image.raw`;
   await randomFile(image, bytes);
-  const dir = folders.sockets;
+  const dir = directories.sockets;
   await using mirrors = await MirrorBench.start({ dir, image, bytes, counts: [1, 4, 16] });
   await using raw = await RawBench.start(dir);
   // In each round every row once, beginning with another one each time: what changes on the machine

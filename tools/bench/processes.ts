@@ -32,7 +32,7 @@ function processes(): Process[] {
   return found;
 }
 
-/** A process and all that came of it and is still there. */
+/** A process and all of its descendants that still run. */
 function treeOf(root: number): Process[] {
   const all = processes();
   const tree = all.filter((p) => p.pid === root);

@@ -12,7 +12,7 @@ export async function sshForward(dir: string, target: string, cipher: string): P
   const port = freePort();
   const path = `${dir}/ssh.sock`;
   await makeKeys(dir);
-  // As root sshd wants a folder that only a started service would have made.
+  // As root sshd needs a directory that only the started service would have created.
   if (Deno.uid() === 0) await Deno.mkdir("/run/sshd", { recursive: true, mode: 0o755 });
   await Deno.writeTextFile(
     `${dir}/sshd_config`,

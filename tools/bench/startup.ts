@@ -14,7 +14,7 @@ const args = parseArgs(Deno.args, { string: ["runs"] });
 const runs = Number(args.runs ?? 20);
 const files = args._.length > 0 ? args._.map(String) : [vmferryPath()];
 
-// A cache that has seen none of them: the first start of a packed file unpacks it, and is told apart.
+// An empty cache: the first start of a packed file unpacks it, and is reported separately.
 const cache = await Deno.makeTempDir({ prefix: "vmferry-bench-" });
 Deno.env.set("XDG_CACHE_HOME", cache);
 const taken = new Map<string, number[]>(files.map((file) => [file, []]));

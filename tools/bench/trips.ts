@@ -1,6 +1,6 @@
 /**
- * `make bench-trips`: how long a few bytes take there and back through each relay when nothing else
- * goes on, as the last words of a disk and of the memory do while the guest stands still.
+ * `make bench-trips`: the round trip of a few bytes through each relay without other traffic. The last
+ * messages of a disk and of RAM cross like this while the guest is paused.
  *
  *     trips.ts [--rounds N] [ROW...]
  *
@@ -8,7 +8,7 @@
  */
 import { parseArgs } from "@std/cli/parse-args";
 import { delay, readFull, systemClock, writeAll } from "../../src/io/mod.ts";
-import { makeFolders, median, quantile } from "./ground.ts";
+import { makeDirectories, median, quantile } from "./ground.ts";
 import { describe, machine } from "./machine.ts";
 import { relays } from "./relays/relays.ts";
 import { table } from "./report.ts";
@@ -28,13 +28,13 @@ const SIZE = 28;
 console.log(describe(await machine()));
 const taken = new Map<string, number[]>(rows.map((row) => [row, []]));
 {
-  await using folders = await makeFolders();
-  const path = `${folders.sockets}/echo.sock`;
+  await using directories = await makeDirectories();
+  const path = `${directories.sockets}/echo.sock`;
   using listener = Deno.listen({ transport: "unix", path });
   const echoing = echo(listener);
   for (let round = 0; round < rounds; round++) {
     for (const row of rows) {
-      const relay = await relays[row]!(folders.sockets, path);
+      const relay = await relays[row]!(directories.sockets, path);
       try {
         taken.get(row)!.push(...await trips(relay.path));
       } finally {
@@ -46,7 +46,7 @@ const taken = new Map<string, number[]>(rows.map((row) => [row, []]));
   await echoing;
 }
 
-console.log(`\n${SIZE} bytes there and back, one every ${PAUSE_MS} ms, ms\n`);
+console.log(`\n${SIZE} bytes, round trip, one every ${PAUSE_MS} ms, ms\n`);
 table([
   ["row", "median", "p90"],
   ...rows.map((row) => {

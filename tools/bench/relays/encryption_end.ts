@@ -7,13 +7,13 @@
 import tls from "node:tls";
 import { cpuSeconds } from "../processes.ts";
 
-const [role, row, port = "", folder, bytes = "", chunk = ""] = Deno.args;
+const [role, row, port = "", directory, bytes = "", chunk = ""] = Deno.args;
 const hostname = "127.0.0.1";
 const total = Number(bytes);
 const buffer = crypto.getRandomValues(new Uint8Array(65536));
 const part = new Uint8Array(Number(chunk));
 for (let at = 0; at < part.length; at += buffer.length) part.set(buffer, at);
-const pem = (name: string) => Deno.readTextFileSync(`${folder}/${name}.pem`);
+const pem = (name: string) => Deno.readTextFileSync(`${directory}/${name}.pem`);
 
 let cpu = 0;
 let start = 0;

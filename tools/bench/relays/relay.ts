@@ -1,6 +1,6 @@
 /**
  * The plain relay that vmferry is measured against: `relay.ts connect UNIX PORT [TLS] | listen PORT
- * UNIX [TLS]`. Reads up to 1 MiB, writes it, nothing else. TLS is a folder with certificates.
+ * UNIX [TLS]`. Reads up to 1 MiB, writes it, nothing else. TLS is a directory with certificates.
  *
  * @module
  */

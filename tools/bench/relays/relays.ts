@@ -85,7 +85,7 @@ export const relays: Readonly<Record<string, StartRelay>> = {
   },
 };
 
-/** A relay that is a script of this folder, with what it is given besides the two sockets. */
+/** A relay that is a script of this directory, with its arguments besides the two sockets. */
 async function denoRelay(
   script: string,
   dir: string,
@@ -108,7 +108,7 @@ async function denoRelay(
   });
 }
 
-/** Folders with certificates for both ends, made anew. */
+/** Creates directories with new certificates for both ends. */
 async function certificates(dir: string): Promise<{ server: string; client: string }> {
   await Deno.remove(`${dir}/pki`, { recursive: true }).catch(() => {});
   const pki = await Pki.make(`${dir}/pki`);
