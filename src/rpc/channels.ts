@@ -1,6 +1,6 @@
 /**
- * Streams with a name: `openTunnel` from both sides. A channel is what the serving end is willing
- * to connect a stream to; nothing else is reachable through the tunnel.
+ * Streams to named channels: `openTunnel` from both sides (docs/tunnel-protocol.md, section 8). The
+ * serving end decides which channels exist; nothing else is reachable through the tunnel.
  *
  * @module
  */
@@ -17,7 +17,8 @@ import { RpcError, type RpcPeer } from "./peer.ts";
 /**
  * Opens a stream to `channel` at the other end.
  *
- * @throws {RpcError} with the other end's reason when it can't or won't connect it.
+ * @throws {RpcError} with the other end's reason when it cannot or may not connect the stream.
+ * @throws as {@link RpcPeer.call} and `Session.open`.
  */
 export async function openChannel(
   session: Session,
@@ -35,32 +36,35 @@ export async function openChannel(
     return stream;
   } catch (error) {
     const failure = error instanceof Error ? error : new Error(String(error));
-    // Refused: the other end knows of no such stream. Else it may still come: tell it.
+    // After a refusal the other end has no such stream. Else it may still open it: send a reset.
     if (error instanceof RpcError) session.abandon(stream, failure);
     else stream.reset("cancelled", failure.message);
     throw error;
   }
 }
 
-/** A stream that was joined to a socket has ended. */
+/** The end of a stream that was joined to a socket. */
 export interface ChannelEnd extends SpliceResult {
+  /** The channel's name. */
   readonly channel: string;
 }
 
+/** How to serve a channel. */
 export interface ChannelOptions {
   /**
-   * The window of a stream to it grows from its smallest, however long the link, to no more than what
-   * its reader uses up at once, and shrinks again: where what stands in a queue before a slow reader is
-   * in the way of something else.
+   * Keeps the window of its streams as small as the reader allows, because queued bytes add to the
+   * downtime (`TunnelStream.narrowWindow`). Default: false.
    */
   readonly narrow?: boolean;
 }
 
-interface ServedChannel extends Required<ChannelOptions> {
+/** A channel that can be reached. */
+export interface ServedChannel extends Required<ChannelOptions> {
+  /** Makes the pipe that a stream is joined to. */
   readonly dial: () => Promise<BytePipe>;
 }
 
-/** Connects streams that the other end asks for; the `openTunnel` handler of the serving end. */
+/** Connects streams that the other end opens; the `openTunnel` handler of the serving end. */
 export class ChannelServer {
   readonly #session: Session;
   readonly #channels = new Map<string, ServedChannel>();
@@ -70,6 +74,7 @@ export class ChannelServer {
   readonly #dialing = new Set<Promise<unknown>>();
   #stopped = false;
 
+  /** `onEnd` is called for each joined stream that has ended. */
   constructor(session: Session, onEnd: (end: ChannelEnd) => void = () => {}) {
     this.#session = session;
     this.#onEnd = onEnd;
@@ -80,13 +85,13 @@ export class ChannelServer {
     this.#channels.set(channel, { dial, narrow: false, ...options });
   }
 
-  /** Nothing more can be reached; joined streams go on. */
+  /** Refuses new streams; joined ones go on. */
   stop(): void {
     this.#stopped = true;
     this.#channels.clear();
   }
 
-  /** Nothing more can be reached, and what is joined, or is being connected, is cut. */
+  /** Refuses new streams and cuts those that are joined or being connected. */
   async cut(): Promise<void> {
     this.stop();
     for (const pipe of this.#pipes) pipe.close();
@@ -98,7 +103,12 @@ export class ChannelServer {
     return this.#tasks.size;
   }
 
-  /** Answers `openTunnel`. The stream is registered first, so that a reset of it finds it. */
+  /**
+   * Answers `openTunnel`. Accepts the stream before it dials, so that a reset finds the stream.
+   *
+   * @throws {RpcError} code `unknown-channel`, or `failed` when the channel was closed meanwhile.
+   * @throws as `dial` and `Session.accept`.
+   */
   async open(params: { stream: number; channel: string }): Promise<Record<never, never>> {
     const { channel } = params;
     const stream = this.#session.accept(params.stream);
@@ -144,15 +154,12 @@ export class ChannelServer {
   }
 }
 
-/** Opens a stream to a channel; gives up when the signal is aborted. */
+/** Opens a stream to a channel; rejects with the signal's reason when that is aborted. */
 export type OpenStream = (channel: string, signal: AbortSignal) => Promise<TunnelStream>;
 
 const CLOSED = "It was closed here";
 
-/**
- * Opens a stream to `channel` for each connection that comes in, and joins the two. Owns the
- * acceptor.
- */
+/** Opens a stream to a channel for each accepted connection and joins the two. Owns the acceptor. */
 export class ChannelListener {
   readonly #acceptor: Acceptor;
   readonly #open: OpenStream;
@@ -165,6 +172,7 @@ export class ChannelListener {
   readonly #closing = new AbortController();
   #count = 0;
 
+  /** Starts to accept connections. */
   constructor(
     acceptor: Acceptor,
     channel: string,
@@ -197,23 +205,23 @@ export class ChannelListener {
     this.#acceptor.close();
   }
 
-  /** Cuts what is joined now, and goes on listening. */
+  /** Cuts the joined streams and goes on listening. */
   cutJoined(): void {
     for (const pipe of this.#pipes) pipe.close();
     for (const stream of this.#streams) stream.reset("cancelled", "It was cut here");
   }
 
-  /** Stops listening, cuts what is joined, waits until all has ended. */
+  /** Stops listening, cuts the joined streams, and waits until all have ended. */
   async close(): Promise<void> {
     this.stop();
     this.#closing.abort(new Error(CLOSED));
     for (const pipe of this.#pipes) pipe.close();
-    // What waits for the stream, and not for the pipe, is woken by this.
+    // Wakes the splices that wait for the stream and not for the pipe.
     for (const stream of this.#streams) stream.reset("cancelled", CLOSED);
     await this.#tasks.join();
   }
 
-  /** Waits until all has ended; `stop` must have been called, or nothing ends. */
+  /** Waits until every stream has ended; call `stop` first. */
   async join(): Promise<void> {
     await this.#tasks.join();
   }
@@ -240,7 +248,7 @@ export class ChannelListener {
     } catch (error) {
       pipe.close();
       const failure = error instanceof Error ? error : new Error(messageOf(error));
-      // Whoever opens it knows what that means; here it is one connection's end.
+      // The opener reports what it means; here it ends one connection.
       this.#log.log("debug", `channel ${channel}: ${failure.message}`);
       this.#onEnd({ channel, sent: 0, received: 0, error: failure });
     } finally {

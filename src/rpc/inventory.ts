@@ -1,7 +1,7 @@
 /**
- * The shape of an inventory: what one end's QEMU says of its machine, as it crosses from the destination
- * to the source. Only what decides whether the migration stream can be loaded, or what the guest would
- * notice afterwards. Sizes in bytes.
+ * The shape of an inventory: one end's machine, as the destination sends it to the source. It has what
+ * decides whether QEMU can load the migration stream, and what the guest would notice afterwards.
+ * Sizes in bytes.
  *
  * @module
  */
@@ -14,9 +14,9 @@ export const DEVICES_PER_PAGE = 128;
 
 /** A device of the tree; its parent comes before it. */
 const device = object({
-  /** Where its parent stands in the whole list; -1 for a device of the machine itself. */
+  /** Index of its parent in the whole list; -1 for a device of the machine itself. */
   parent: integer(-1, 1 << 20),
-  /** What it is found by at the other end: its parent's key and its address on that one's bus. */
+  /** Identifies it at both ends: its parent's key and its address on the parent's bus. */
   key: text(4096),
   /** Type of the bus it is on, such as `PCIE`. */
   bus: word,
@@ -43,17 +43,17 @@ const machine = object({
   cpu: object({
     /** QOM type of the first vCPU, such as `qemu64-x86_64-cpu`. */
     type: word,
-    /** How many vCPUs there are, and how many there can be; 0 where QEMU does not say. */
+    /** Number of vCPUs, present and possible; 0 if QEMU does not report it. */
     present: integer(),
     possible: integer(),
     /** CPUID words that the guest sees (x86 only), such as `7.0.EBX`: the bits. */
     words: record(integer(0, 2 ** 32 - 1), 256),
     /**
-     * What no CPUID word shows of the CPU (x86): Hyper-V enlightenments, VMX controls, PMU. `true` or
+     * Features that no CPUID word shows (x86): Hyper-V enlightenments, VMX controls, PMU. `true` or
      * `false`.
      */
     switches: nullable(record(word, 512)),
-    /** vendor, family, model and stepping, where the architecture has them. */
+    /** vendor, family, model and stepping, if the architecture has them. */
     identity: record(word, 16),
   }),
   ramBlocks: list(object({ name: text(1024), usedBytes: integer(), maxBytes: integer() }), 8192),
@@ -63,22 +63,27 @@ const machine = object({
   nicQueues: record(integer(), 1024),
   /** Models of the TPMs, such as `tpm-crb`. */
   tpms: list(word, 16),
-  /** Drives that are not copied: a CD, for one. `sizeBytes` is `null` without a medium. */
+  /** Drives that are not copied, such as a CD. `sizeBytes` is `null` without a medium. */
   media: list(object({ name: text(1024), sizeBytes: nullable(integer()) }), 1024),
 });
 
+/** The answer of `describe`. */
 export const describePage = object({
   machine,
   devices: list(device, DEVICES_PER_PAGE),
-  /** How many pages there are. */
+  /** Number of pages. */
   pages: integer(1, 4096),
 });
 
+/** The machine in an inventory. */
 export type MachineDescription = TypeOf<typeof machine>;
+/** A device in an inventory. */
 export type DeviceDescription = TypeOf<typeof device>;
 
-/** All of it. */
+/** A whole inventory, from all pages of `describe`. */
 export interface Inventory {
+  /** From the first page. */
   readonly machine: MachineDescription;
+  /** From all pages; a parent comes before its children. */
   readonly devices: readonly DeviceDescription[];
 }

@@ -1,5 +1,6 @@
 /**
- * RPC messages: u32 length, big-endian, and that many bytes of JSON. Pure.
+ * RPC messages (docs/tunnel-protocol.md, section 8): u32 length, big-endian, and that many bytes of
+ * JSON. Pure.
  *
  *     {"id": 1, "method": "prepare", "params": {…}}
  *     {"id": 1, "result": {…}}
@@ -22,7 +23,7 @@ export interface Reply {
   readonly error?: {
     readonly code: string;
     readonly message: string;
-    /** Where it is several things: each on its own. */
+    /** The problems in the message, each on its own. */
     readonly problems?: readonly string[] | null;
   };
 }
@@ -31,13 +32,15 @@ export interface Reply {
 export const MAX_PROBLEMS = 64;
 export const MAX_PROBLEM = 1024;
 
-/** The other end sent what is no message. The session can't go on. */
+/** The other end sent an invalid message. The session cannot go on. */
 export class MessageError extends Error {
   override name = "MessageError";
 }
 
 /**
- * @throws {MessageError} when it is larger than {@link limits.MAX_MESSAGE}.
+ * The bytes of a message.
+ *
+ * @throws {MessageError} when they are more than {@link limits.MAX_MESSAGE}.
  */
 export function encodeMessage(message: Request | Reply): Uint8Array {
   const json = new TextEncoder().encode(JSON.stringify(message));
@@ -73,6 +76,8 @@ const errorShape = object({
 });
 
 /**
+ * Parses the JSON of a message.
+ *
  * @throws {MessageError} when it is no JSON, or neither a request nor a reply.
  */
 export function decodeMessage(bytes: Uint8Array): Request | Reply {
@@ -87,7 +92,7 @@ export function decodeMessage(bytes: Uint8Array): Request | Reply {
     if (value.result !== undefined) return { id, result: value.result };
   } catch (error) {
     if (error instanceof SchemaError) throw new MessageError(error.message);
-    throw new MessageError("Got a message that is no JSON");
+    throw new MessageError("Got a message that is not JSON");
   }
   throw new MessageError("Got a message that is neither a request nor a reply");
 }

@@ -1,14 +1,17 @@
 /**
- * Typed calls between the two ends of a session, and streams with a name.
+ * Typed calls between the two ends of a session, and streams to named channels
+ * (docs/tunnel-protocol.md, section 8).
  *
  * @module
  */
 export {
   type ChannelEnd,
   ChannelListener,
+  type ChannelOptions,
   ChannelServer,
   openChannel,
   type OpenStream,
+  type ServedChannel,
 } from "./channels.ts";
 export {
   type DeviceDescription,
@@ -16,7 +19,7 @@ export {
   type Inventory,
   type MachineDescription,
 } from "./inventory.ts";
-export { type Handlers, RpcError, RpcPeer } from "./peer.ts";
+export { type CallOptions, type Handlers, RpcError, type RpcOptions, RpcPeer } from "./peer.ts";
 export { destinationState } from "./procedures.ts";
 export type {
   BlockSample,

@@ -23,13 +23,15 @@ import {
 import { type Params, type ProcedureName, procedures, type Result } from "./procedures.ts";
 import { SchemaError } from "./schema.ts";
 
-/** The other end answered with an error; the call is over, nothing else is. */
+/** The other end answered one call with an error. Nothing else is affected. */
 export class RpcError extends Error {
+  /** The class, also in a bundle. */
   override name = "RpcError";
   /** A word such as `refused`, `unknown-procedure`, `bad-params`, `failed`. */
   readonly code: string;
-  /** Where the message tells several things: each on its own. */
+  /** The problems in the message, each on its own; may be empty. */
   readonly problems: readonly string[];
+  /** Makes the error; a handler that throws it gives the caller its code, message and problems. */
   constructor(code: string, message: string, problems: readonly string[] = []) {
     super(message);
     this.code = code;
@@ -37,24 +39,30 @@ export class RpcError extends Error {
   }
 }
 
-/** Answers to the calls of the other end. An `RpcError` thrown keeps its code. */
+/** Answer the calls of the other end. An {@link RpcError} keeps its code, others become `failed`. */
 export type Handlers = {
   readonly [P in ProcedureName]?: (params: Params<P>) => Promise<Result<P>>;
 };
 
+/** What a peer needs. */
 export interface RpcOptions {
+  /** The time. */
   readonly clock: Clock;
+  /** Gets late answers at level `debug`. */
   readonly log: Logger;
+  /** A call without a handler is answered with `unknown-procedure`. */
   readonly handlers: Handlers;
-  /** The other end sent what is no message; the session should end. */
+  /** Called when the other end sent an invalid message, or the pipe failed; end the session. */
   readonly onFault: (error: Error) => void;
 }
 
+/** How long a call may take. */
 export interface CallOptions {
   /** How long the answer may take, ms. */
   readonly timeoutMs: number;
-  /** A number; whenever it changes, that time begins anew. */
+  /** A number whose change renews that time. */
   readonly progress?: () => number;
+  /** Gives up waiting; the other end may still carry the call out. */
   readonly signal?: AbortSignal;
 }
 
@@ -64,7 +72,34 @@ interface Pending {
   fail(error: Error): void;
 }
 
-/** Typed calls in both directions over one byte pipe, matched by id. Does not own the pipe. */
+/**
+ * Typed calls in both directions over one byte pipe, matched by id (docs/tunnel-protocol.md, section
+ * 8). {@link limits.MAX_CALLS} calls may wait, {@link limits.MAX_REQUESTS} requests are worked on at a
+ * time. Does not own the pipe.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals, assertRejects } from "@std/assert";
+ * import { silentLogger, systemClock } from "../io/mod.ts";
+ * import { memoryPipe } from "../../tests/support/memory_pipe.ts";
+ *
+ * const pipes = memoryPipe();
+ * const common = { clock: systemClock, log: silentLogger, onFault: () => {} };
+ * const server = new RpcPeer(pipes[1], {
+ *   ...common,
+ *   handlers: { status: () => Promise.resolve({ state: "waiting", guest: "inmigrate" }) },
+ * });
+ * const client = new RpcPeer(pipes[0], { ...common, handlers: {} });
+ *
+ * const { state } = await client.call("status", { migration: "m1" }, { timeoutMs: 1000 });
+ * assertEquals(state, "waiting");
+ * const error = await assertRejects(() => client.call("load", {}, { timeoutMs: 1000 }), RpcError);
+ * assertEquals(error.code, "unknown-procedure");
+ *
+ * for (const pipe of pipes) pipe.close();
+ * await Promise.all([client.join(), server.join()]);
+ * ```
+ */
 export class RpcPeer {
   readonly #pipe: BytePipe;
   readonly #options: RpcOptions;
@@ -76,6 +111,7 @@ export class RpcPeer {
   #wake: (() => void) | undefined;
   #closed: Error | undefined;
 
+  /** Starts to read requests and answers. */
   constructor(pipe: BytePipe, options: RpcOptions) {
     this.#pipe = pipe;
     this.#options = options;
@@ -87,7 +123,8 @@ export class RpcPeer {
    *
    * @throws {RpcError} when it answers with an error.
    * @throws {DeadlineError} when no answer came in time; a late one is dropped.
-   * @throws the session's error when the session ends first, the signal's reason when aborted.
+   * @throws {RangeError} when too many calls wait for their answers.
+   * @throws the pipe's error when that ends first; the signal's reason when it is aborted.
    */
   async call<P extends ProcedureName>(
     method: P,
@@ -131,7 +168,7 @@ export class RpcPeer {
       },
     });
     try {
-      // A send that fails fails every call, this one too, through the read loop's end.
+      // The read loop fails the other calls when the pipe has ended.
       this.#send({ id, method, params }).catch(reject);
       return await promise;
     } finally {
@@ -141,7 +178,7 @@ export class RpcPeer {
     }
   }
 
-  /** Waits until all that was started here has ended; the pipe must have ended or failed. */
+  /** Waits until all handlers and the read loop have ended; the pipe must have ended or failed. */
   async join(): Promise<void> {
     await this.#tasks.join();
   }
@@ -170,8 +207,8 @@ export class RpcPeer {
       this.#under++;
       this.#tasks.spawn(async () => {
         const reply = await this.#answer(message);
-        // The session tells its own end; an answer that can't be sent is nobody's any more. One that
-        // is not taken counts until then: whoever asks without listening must not fill our memory.
+        // Ignore a failure: the session reports its end. Count the request until its answer is sent:
+        // a peer that asks without reading must not fill our memory.
         await this.#send(reply).catch(() => {});
         this.#under--;
         this.#wake?.();
@@ -207,7 +244,7 @@ export class RpcPeer {
     if (!known || !handler) {
       throw new RpcError(
         "unknown-procedure",
-        `The procedure "${printable(method, 64)}" is not known here`,
+        `This end has no procedure "${printable(method, 64)}"`,
       );
     }
     // The table pairs each handler with its own schema; TypeScript can't see that through a union.

@@ -1,5 +1,6 @@
 /**
- * The calls between the two ends: names, parameters, results. Sizes in bytes, times in ms.
+ * The calls between the two ends (docs/tunnel-protocol.md, section 8): names, parameters, results.
+ * Sizes in bytes, times in ms.
  *
  * @module
  */
@@ -41,7 +42,7 @@ const disk = object({
 /** A name of a piece of storage. */
 const storageKey = object({
   key: text(2048),
-  /** The host that it is a name on; `null`: it means the same everywhere. */
+  /** The host on which it is a name; `null`: it means the same everywhere. */
   scope: nullable(text(256)),
 });
 
@@ -50,13 +51,13 @@ const storageNode = object({
   node: name,
   /** QEMU's block driver, such as `qcow2`, `file`, `nbd`. */
   driver: text(64),
-  /** A path or URL, for people; empty for a node that stands on others. */
+  /** A path or URL, for people; empty for a node above others. */
   address: text(1024),
-  /** A mirror to this disk writes to it, which it does not to a backing file. */
+  /** A mirror to this disk writes to it; false for a backing file. */
   written: flag,
   /** Two nodes with a key in common are the same storage. */
   keys: list(storageKey, 64),
-  /** Keys of what it is a part of. */
+  /** Keys of the storage that it is a part of. */
   beneath: list(storageKey, 64),
 });
 
@@ -72,7 +73,7 @@ const blockSample = object({
   hashes: list(text(32), 256),
 });
 
-/** In the order of the disks that were asked for. */
+/** In the order of the requested disks. */
 const exports = list(object({ disk: name, exportName: text(1024) }), 1024);
 
 /** Where a destination is, see migrate/handover/states.ts. */
@@ -90,12 +91,13 @@ export const destinationState = word(
 /** Every procedure with the shape of its parameters and of its result. */
 export const procedures = {
   /**
-   * Source to destination: what is coming. The destination checks its QEMU against it, and unless
-   * `checkOnly`, starts its NBD server with one export a disk. Refuses with code `refused`.
+   * Source to destination: announces a migration. The destination checks its QEMU against it and,
+   * unless `checkOnly`, starts its NBD server with an export for each disk. Refuses with code
+   * `refused`.
    */
   prepare: {
     params: object({
-      /** Names this migration on both sides; the source's choice, not to be guessed. */
+      /** Names this migration on both sides; the source's choice, unpredictable. */
       migration: migrationId,
       guest,
       disks: list(disk, 1024),
@@ -109,36 +111,36 @@ export const procedures = {
       exports,
       warnings: list(message, 64),
       /**
-       * Raw images in files for which zeroes matter: `allocated` from end to end, or thin where zeroes
-       * would allocate (`fills`). `null` from an end that does not look.
+       * Raw image files for which zeroes matter: `allocated` as a whole, or thin where zeroes would
+       * allocate (`fills`). `null` from an end that does not check.
        */
       images: nullable(
         list(object({ disk: name, sizeBytes: integer(), allocated: flag, fills: flag }), 1024),
       ),
-      /** The command that looks after this migration at the destination; empty where unknown. */
+      /** The command that recovers this migration at the destination; empty if unknown. */
       recover: message,
     }),
   },
   /**
-   * Source to destination, before `prepare`: what is your machine? Changes nothing. Page 0 looks anew;
-   * the further pages have the rest of the devices of that look. Since protocol 1.0 of vmferry 1.1; an
-   * end that does not know it answers `unknown-procedure`.
+   * Source to destination, before `prepare`: asks for the destination's machine. Changes nothing. Page 0
+   * takes a new inventory; the following pages have the rest of its devices. Since vmferry 1.1; an older
+   * end answers `unknown-procedure`.
    */
   describe: {
     params: object({ page: integer(0, 4095) }),
     result: describePage,
   },
   /**
-   * Source to destination: which CPU features does your first vCPU have (x86)? Asked where the CPUID
-   * words of `describe` differ, to call the features by their names.
+   * Source to destination: asks for the CPU features of the first vCPU (x86), by name. Used where the
+   * CPUID words of `describe` differ.
    */
   cpuFeatures: {
     params: object({}),
     result: object({ features: list(text(128), 4096) }),
   },
   /**
-   * Source to destination, before `prepare`: what is the storage of the disks that these go to? Nothing is
-   * changed. Disks without a counterpart are left out; `prepare` says so. Refuses with code `refused`.
+   * Source to destination, before `prepare`: asks for the storage of the target disks. Changes nothing.
+   * Disks without a counterpart are left out; `prepare` reports them. Refuses with code `refused`.
    */
   describeDisks: {
     params: object({ disks: list(disk, 1024) }),
@@ -149,7 +151,7 @@ export const procedures = {
           disk: name,
           /** The destination's. */
           local: name,
-          /** Something was copied to it since its QEMU has it open. */
+          /** It was written to since its QEMU has opened it. */
           overwritten: flag,
           nodes: list(storageNode, 256),
         }),
@@ -158,20 +160,20 @@ export const procedures = {
     }),
   },
   /**
-   * Source to destination, before `prepare`: which of these blocks have the disks that these go to already?
-   * They are read without changing anything. Refuses with code `refused`.
+   * Source to destination, before `prepare`: asks which of these blocks the target disks already have.
+   * Reads them and changes nothing. Refuses with code `refused`.
    */
   compareBlocks: {
     params: object({ disks: list(disk, 1024), samples: list(blockSample, 64) }),
     result: object({
-      /** Where at least one block of a sample is the same; the best of what was read of a disk. */
+      /** Samples with at least one equal block; the best match of each disk. */
       matches: list(
         object({
-          /** Which sample, from 0. */
+          /** Index of the sample. */
           sample: integer(0, 63),
           /** The disk that has them, by the source's name. */
           disk: name,
-          /** Which blocks are the same, from 0. */
+          /** Indexes of the equal blocks. */
           equal: list(integer(0, 255), 256),
         }),
         4096,
@@ -181,51 +183,51 @@ export const procedures = {
     }),
   },
   /**
-   * Source to destination, in a session that is not the one that prepared: this one is the
-   * migration's from now on, the old one is ended. For a tool that was killed and started again, on
-   * either side. Refuses with code `unknown-migration` where there is no such one.
+   * Source to destination, in another session than `prepare`: makes this session the migration's and
+   * ends the old one. For a tool that was killed and started again, on either side. Refuses with code
+   * `unknown-migration`.
    */
   attach: {
     params: object({ migration: migrationId }),
     result: object({ state: destinationState, exports }),
   },
-  /** Either way: join the stream of this id to what is called `channel` at the other end. */
+  /** Either way: joins the stream with this id to a channel of the other end. */
   openTunnel: {
     params: object({ stream: integer(1, 2 ** 32 - 1), channel: text(64) }),
     result: object({}),
   },
   /**
-   * Source to destination, when every mirror has ended in step: the disks are yours, take the rest
-   * of the memory. Answered when QEMU has loaded it all. The guest is not started by it.
+   * Source to destination, when every mirror is complete: hands over the disks and asks the destination
+   * to load the rest of RAM. Answered when QEMU has loaded everything. Does not start the guest.
    */
   load: {
     params: object({}),
     result: object({}),
   },
   /**
-   * Source to destination, once `load` was answered and the source's QEMU has said `completed`: the
-   * guest is yours. Answered when the guest runs there, or stands paused where `run` is false.
-   * Asking again is harmless.
+   * Source to destination, once `load` was answered and the source's QEMU is `completed`: hands over the
+   * guest. Answered when the guest runs at the destination, or is paused there if `run` is false. May
+   * be called again.
    */
   finish: {
     params: object({ run: flag }),
     result: object({ status: text(64) }),
   },
-  /** Source to destination: nothing will come of it; undo everything. Never after `finish`. */
+  /** Source to destination: gives the migration up; undo everything. Never after `finish`. */
   abort: {
     params: object({
       reason: message,
       cancelled: flag,
-      /** The first cause's, a word; an end that does not tell them gives its own reason. */
+      /** Code of the first cause; `null` from an end that sends none. */
       code: nullable(text(64)),
       side: nullable(word("source", "destination")),
     }),
-    /** What could not be undone, in words; an end before 1.1 does not tell. */
+    /** What could not be undone, for people; `null` from an end before 1.1. */
     result: object({ left: nullable(list(text(1024), 64)) }),
   },
   /**
-   * Either way: how far are you with this migration, and what does your QEMU say of its guest? An
-   * end that knows another one only answers `waiting`.
+   * Either way: asks for the state of a migration and of the other QEMU's guest. An end that knows only
+   * another migration answers `waiting`.
    */
   status: {
     params: object({ migration: migrationId }),
@@ -237,10 +239,17 @@ export const procedures = {
   },
 } as const satisfies Record<string, { params: Schema<unknown>; result: Schema<unknown> }>;
 
+/** A call that the other end may make. */
 export type ProcedureName = keyof typeof procedures;
+/** The parameters of a call. */
 export type Params<P extends ProcedureName> = TypeOf<(typeof procedures)[P]["params"]>;
+/** The result of a call. */
 export type Result<P extends ProcedureName> = TypeOf<(typeof procedures)[P]["result"]>;
+/** The guest in `prepare`. */
 export type GuestDescription = TypeOf<typeof guest>;
+/** A node in the answer of `describeDisks`. */
 export type StorageNode = TypeOf<typeof storageNode>;
+/** A sample in `compareBlocks`. */
 export type BlockSample = TypeOf<typeof blockSample>;
+/** A disk in `prepare`. */
 export type DiskDescription = TypeOf<typeof disk>;

@@ -1,13 +1,15 @@
 /**
- * Checks of what came over the wire, with types. Members that are not named are left out, so that a
- * later version may add some.
+ * Typed checks of values from the other end. Unknown members are dropped, so that a later version may
+ * add some.
  *
  * @module
  */
 
-/** What came does not fit; the message names the place, what was got and what was expected. */
+/** A value does not fit; the message names its place, the value and the expected one. */
 export class SchemaError extends Error {
+  /** The class, also in a bundle. */
   override name = "SchemaError";
+  /** `path` is the value's place, such as `params.disks[0].name`. */
   constructor(path: string, value: unknown, expected: string) {
     const got = value === undefined ? "nothing" : (JSON.stringify(value) ?? "nothing").slice(0, 80);
     super(`${path}: got ${got}, expected ${expected}`);
@@ -38,6 +40,7 @@ export function integer(min = 0, max: number = Number.MAX_SAFE_INTEGER): Schema<
   };
 }
 
+/** `true` or `false`. */
 export const flag: Schema<boolean> = (value, path) => {
   if (typeof value === "boolean") return value;
   throw new SchemaError(path, value, "true or false");
@@ -52,7 +55,7 @@ export function word<T extends string>(...words: readonly T[]): Schema<T> {
   };
 }
 
-/** The value, or `null`; a member that is not there counts as `null`. */
+/** The value, or `null`; a missing member counts as `null`. */
 export function nullable<T>(schema: Schema<T>): Schema<T | null> {
   return (value, path) => value === null || value === undefined ? null : schema(value, path);
 }

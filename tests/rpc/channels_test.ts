@@ -49,7 +49,7 @@ function target(): { dial: () => Promise<BytePipe>; far: Promise<MemoryPipeEnd> 
   };
 }
 
-Deno.test("a call waits for its answer as long as the link may be away, and no longer", async () => {
+Deno.test("openChannel waits for its answer as long as the connection may be lost, and no longer", async () => {
   const clock = new ManualClock();
   const { connecting, listening } = await sessionPair({ graceMs: 60_000 });
   const rpc = new RpcPeer(connecting.rpc, {
@@ -66,7 +66,7 @@ Deno.test("a call waits for its answer as long as the link may be away, and no l
   await listening.ended;
 });
 
-Deno.test("both ends widen a stream's window once both know of it, a narrow channel's end keeps it narrow", async () => {
+Deno.test("both ends widen the window of an open stream, the server of a narrow channel does not", async () => {
   const widened: string[] = [];
   const { connecting, listening } = await sessionPair();
   const note = (end: string, stream: TunnelStream) => {
@@ -104,7 +104,7 @@ Deno.test("both ends widen a stream's window once both know of it, a narrow chan
   await listening.ended;
 });
 
-Deno.test("a channel carries bytes both ways and each end by itself", async () => {
+Deno.test("a channel carries bytes both ways and ends each direction by itself", async () => {
   const { dial, far } = target();
   const { connecting, rpc, channels } = await served({ nbd: dial });
   const stream = await openChannel(connecting, rpc, "nbd");
@@ -122,7 +122,7 @@ Deno.test("a channel carries bytes both ways and each end by itself", async () =
   assertEquals(await connecting.close(), undefined);
 });
 
-Deno.test("an unknown channel is refused with the names there are, the session goes on", async () => {
+Deno.test("an unknown channel is refused with the names of the others, and the session goes on", async () => {
   const { dial } = target();
   const { connecting, rpc, channels } = await served({ nbd: dial, ram: dial });
   const error = await assertRejects(() => openChannel(connecting, rpc, "etc"), RpcError);
@@ -132,14 +132,14 @@ Deno.test("an unknown channel is refused with the names there are, the session g
   assertEquals(await connecting.close(), undefined);
 });
 
-Deno.test("what can't be connected is an answer with the reason", async () => {
+Deno.test("a channel that cannot be connected is refused with the reason", async () => {
   const dial = () => Promise.reject(new Error("Can't connect to unix:///x: Connection refused"));
   const { connecting, rpc } = await served({ nbd: dial });
   await assertRejects(() => openChannel(connecting, rpc, "nbd"), RpcError, "Connection refused");
   assertEquals(await connecting.close(), undefined);
 });
 
-Deno.test("a socket that breaks is a reset with its reason, not an end", async () => {
+Deno.test("a broken socket resets its stream with the reason", async () => {
   const [near] = memoryPipe();
   const broken: BytePipe = {
     read: () => Promise.reject(new Error("Connection reset by peer")),
@@ -155,7 +155,7 @@ Deno.test("a socket that breaks is a reset with its reason, not an end", async (
   assertEquals(await connecting.close(), undefined);
 });
 
-Deno.test("a listener that is closed cuts what is joined, also what waits for the tunnel", async () => {
+Deno.test("closing a listener cuts its joined streams, also those that wait for the tunnel", async () => {
   const { dial } = target();
   const { connecting, rpc } = await served({ nbd: dial });
   connecting.setBandwidth(1);
@@ -179,7 +179,7 @@ Deno.test("a listener that is closed cuts what is joined, also what waits for th
   connecting.abort("test over", "stopped");
 });
 
-Deno.test("what a listener has joined can be cut, and it goes on listening", async () => {
+Deno.test("cutJoined cuts a listener's streams, and it goes on listening", async () => {
   const { dial, far } = target();
   const { connecting, rpc } = await served({ nbd: dial });
   const waiting: ((pipe: BytePipe) => void)[] = [];
@@ -215,7 +215,7 @@ Deno.test("what a listener has joined can be cut, and it goes on listening", asy
   connecting.abort("test over", "stopped");
 });
 
-Deno.test("a listener that is closed does not wait for the other end to connect a stream", async () => {
+Deno.test("closing a listener does not wait for streams that are being opened", async () => {
   const dialling = Promise.withResolvers<void>();
   const never = () => {
     dialling.resolve();
@@ -234,7 +234,7 @@ Deno.test("a listener that is closed does not wait for the other end to connect 
   connecting.abort("test over", "stopped");
 });
 
-Deno.test("a pipe that is being dialled when its channel is cut does not outlive the cut", async () => {
+Deno.test("cutting a channel closes also a pipe that is being dialled", async () => {
   const asked = Promise.withResolvers<void>();
   const dialled = Promise.withResolvers<BytePipe>();
   const { connecting, rpc, channels } = await served({

@@ -25,7 +25,7 @@ const reservedBits = (() => {
   return bytes;
 })();
 
-/** What a peer that has proved itself may do wrong, and a word of what it is told. */
+/** A fault after the handshake, its frames, and a part of the reason that the peer gets. */
 const FAULTS: readonly [string, readonly Uint8Array[], string][] = [
   ["an unknown type", [frame(99, 0)], "unknown type 99"],
   ["a length of four gigabytes", [hugeLength], "4294967295 bytes"],
@@ -52,21 +52,21 @@ const FAULTS: readonly [string, readonly Uint8Array[], string][] = [
   ["DATA after FIN", [frame(wire.DATA, 0, pattern(1), 1), frame(wire.DATA, 0, pattern(1))], "end"],
 ];
 
-for (const [name, frames, told] of FAULTS) {
-  Deno.test(`hostile: ${name} ends the session with its reason`, async () => {
+for (const [name, frames, reason] of FAULTS) {
+  Deno.test(`${name} from a peer ends the session with that reason`, async () => {
     const { server, intruder } = listeningEnd();
     const { pipe, session, heard } = await intruder();
     await shout(pipe, ...frames);
     const error = await session.ended;
     assertEquals(error?.code, "protocol-error");
-    assert(error!.message.includes(told), error!.message);
+    assert(error!.message.includes(reason), error!.message);
     const goaway = (await heard).find((h) => h.type === wire.GOAWAY);
-    assert(goaway?.text.includes(told), JSON.stringify(goaway));
+    assert(goaway?.text.includes(reason), JSON.stringify(goaway));
     await server.close();
   });
 }
 
-Deno.test("hostile: a byte over a stream's credit, an id used again, an id below the last one", async () => {
+Deno.test("a byte over a stream's credit ends the session, and a used or lower id is refused", async () => {
   const { server, intruder } = listeningEnd();
   const over = await intruder();
   const stream = over.session.accept(1);
@@ -90,7 +90,7 @@ Deno.test("hostile: a byte over a stream's credit, an id used again, an id below
   await server.close();
 });
 
-Deno.test("hostile: a reset that counts another number of bytes than came ends the session", async () => {
+Deno.test("a reset whose final offset differs from the received bytes ends the session", async () => {
   const { server, intruder } = listeningEnd();
   const at = (stream: number, offset: number) =>
     frame(wire.RESET, stream, concat([code(1), u64(offset), new TextEncoder().encode("gone")]));
@@ -106,7 +106,7 @@ Deno.test("hostile: a reset that counts another number of bytes than came ends t
   await server.close();
 });
 
-Deno.test("a session that can't be ended cleanly says so once, and says nothing after it", async () => {
+Deno.test("a session that cannot end cleanly sends one GOAWAY and nothing after it", async () => {
   const { server, intruder } = listeningEnd();
   const { session, heard } = await intruder();
   session.accept(1);
@@ -116,7 +116,7 @@ Deno.test("a session that can't be ended cleanly says so once, and says nothing 
   await server.close();
 });
 
-Deno.test("hostile: one stream too many is refused, the others go on", async () => {
+Deno.test("a stream beyond the limit is refused, and the others go on", async () => {
   const { server, intruder } = listeningEnd();
   const { session } = await intruder();
   for (let i = 0; i < limits.MAX_STREAMS; i++) session.accept(2 * i + 1);
@@ -142,21 +142,21 @@ const FLOODS: readonly [string, Uint8Array][] = [
 ];
 
 for (const [name, one] of FLOODS) {
-  Deno.test(`hostile: a flood of ${name} is borne by a peer that reads nothing`, async () => {
+  Deno.test(`a flood of ${name} costs no memory`, async () => {
     const { server, intruder } = listeningEnd();
     const { pipe, session } = await intruder();
     const many = new Uint8Array(one.length * 1000);
     for (let i = 0; i < 1000; i++) many.set(one, i * one.length);
     for (let i = 0; i < 100; i++) await writeAll(pipe, many);
     assertEquals(session.state, "up");
-    // Beside acknowledgements nothing was kept for it.
+    // Only acknowledgements are kept.
     assert(session.inFlight < 1024, `${session.inFlight} bytes`);
     session.abort("test over", "stopped");
     await server.close();
   });
 }
 
-Deno.test("hostile: resets of streams to come are remembered up to a bound", async () => {
+Deno.test("resets of streams that were not opened yet are remembered up to a bound", async () => {
   const { server, intruder } = listeningEnd();
   const { pipe, session } = await intruder();
   for (let i = 0; i < 2 * limits.MAX_STREAMS; i++) await shout(pipe, reset(2 * i + 1));
@@ -164,7 +164,7 @@ Deno.test("hostile: resets of streams to come are remembered up to a bound", asy
   await server.close();
 });
 
-Deno.test("hostile: what is no handshake is turned away, and the right one still gets in", async () => {
+Deno.test("noise in place of a handshake is rejected, and a later handshake succeeds", async () => {
   const { server, network, sessions, intruder } = listeningEnd();
   const noise = [
     new Uint8Array(),
@@ -189,13 +189,13 @@ Deno.test("hostile: what is no handshake is turned away, and the right one still
   await server.close();
 });
 
-Deno.test("hostile: who says nothing, or a byte now and then, is dropped at the deadline", async () => {
+Deno.test("a handshake that sends nothing, or a byte now and then, is closed at the deadline", async () => {
   const { server, network, sessions } = listeningEnd(0, 200);
   const silent = listen(await network.dial());
   const slow = await network.dial();
   let dropped = false;
   const gone = listen(slow).then(() => dropped = true);
-  // Each byte is a right one and comes in time; there are more of them than the deadline has room for.
+  // Each byte is correct and comes soon; all of them take longer than the deadline.
   const bytes = concat([encodePreface(), frame(wire.HELLO, 0, new Uint8Array(wire.HELLO_LENGTH))]);
   for (const byte of bytes.subarray(0, -1)) {
     if (dropped) break;
@@ -207,7 +207,7 @@ Deno.test("hostile: who says nothing, or a byte now and then, is dropped at the 
   await server.close();
 });
 
-Deno.test("hostile: a session may be ended by its peer with any code and text", async () => {
+Deno.test("a GOAWAY of any code and text ends the session, and its text is made printable", async () => {
   const { server, intruder } = listeningEnd();
   const { pipe, session } = await intruder();
   await shout(pipe, frame(wire.GOAWAY, 0, code(4711, "bye\x1b[31m")));

@@ -20,7 +20,7 @@ function replayOf(...lengths: number[]): { replay: ReplayBuffer; freed: number[]
   return { replay, freed };
 }
 
-Deno.test("replay: an acknowledgement frees whole frames, once, in order", () => {
+Deno.test("an acknowledgement releases whole frames, once, in order", () => {
   const { replay, freed } = replayOf(10, 20, 30);
   assertEquals(replay.inFlight, 60);
   assertEquals(replay.ack(30), true);
@@ -31,7 +31,7 @@ Deno.test("replay: an acknowledgement frees whole frames, once, in order", () =>
   assertEquals(replay.inFlight, 30);
 });
 
-Deno.test("replay: where nothing is sent again, a buffer is free with the next frame, once", () => {
+Deno.test("without replay a frame is released, once, when the next one is taken", () => {
   const replay = new ReplayBuffer(false);
   const freed: number[] = [];
   for (const n of [10, 20, 30]) replay.push(frameOf(n, () => freed.push(n)));
@@ -46,7 +46,7 @@ Deno.test("replay: where nothing is sent again, a buffer is free with the next f
   assertEquals(freed, [10, 20, 30]);
 });
 
-Deno.test("replay: an acknowledgement past what was sent, or inside a frame, is a fault", () => {
+Deno.test("an acknowledgement beyond what was sent, or inside a frame, is a fault", () => {
   assertThrows(() => replayOf(10).replay.ack(11), ProtocolError, "only 10 were sent");
   assertThrows(() => replayOf(10, 10).replay.ack(15), ProtocolError, "inside a frame");
   const { replay } = replayOf(10);
@@ -54,7 +54,7 @@ Deno.test("replay: an acknowledgement past what was sent, or inside a frame, is 
   assertThrows(() => replay.ack(15), ProtocolError, "only 10 were sent");
 });
 
-Deno.test("replay: after a rewind the rest goes out again in the same order", () => {
+Deno.test("after a rewind the rest is sent again in the same order", () => {
   const { replay } = replayOf(10, 20, 30);
   replay.rewind(10);
   replay.push(frameOf(40));
@@ -64,7 +64,7 @@ Deno.test("replay: after a rewind the rest goes out again in the same order", ()
   assertThrows(() => replay.rewind(5), ProtocolError, "acknowledged 10");
 });
 
-Deno.test("replay: thousands of frames leave nothing behind", () => {
+Deno.test("a replay buffer keeps nothing of thousands of acknowledged frames", () => {
   const { replay, freed } = replayOf();
   for (let i = 0; i < 10_000; i++) {
     replay.push(frameOf(1, () => freed.push(i)));
@@ -84,7 +84,7 @@ class Source {
   }
 }
 
-Deno.test("scheduler: streams with small and large frames get the same bytes", () => {
+Deno.test("streams with small and large frames get the same number of bytes", () => {
   const scheduler = new Scheduler<Source>(1000);
   const small = new Source("small", Array(4000).fill(100));
   const large = new Source("large", Array(400).fill(1000));
@@ -100,7 +100,7 @@ Deno.test("scheduler: streams with small and large frames get the same bytes", (
   assertEquals(Math.abs(sent.small! - sent.large!) <= 2000, true, JSON.stringify(sent));
 });
 
-Deno.test("scheduler: nothing to send is nobody's turn, and a removed stream gets none", () => {
+Deno.test("a stream that is removed or has nothing to send gets no turn", () => {
   const scheduler = new Scheduler<Source>(1000);
   assertEquals(scheduler.next(), undefined);
   const a = new Source("a", [10]);
@@ -114,7 +114,7 @@ Deno.test("scheduler: nothing to send is nobody's turn, and a removed stream get
   assertEquals(scheduler.next(), undefined);
 });
 
-Deno.test("pacer: over a second no more passes than the rate and one frame", () => {
+Deno.test("the pacer passes the rate plus one frame a second at most", () => {
   const pacer = new Pacer();
   pacer.setRate(1_000_000, 0);
   let sent = 0;
@@ -130,7 +130,7 @@ Deno.test("pacer: over a second no more passes than the rate and one frame", () 
   assertEquals(sent >= 950_000 && sent <= 1_100_000, true, `${sent}`);
 });
 
-Deno.test("pacer: without a rate nobody waits", () => {
+Deno.test("the pacer without a rate delays nothing", () => {
   const pacer = new Pacer();
   pacer.spend(1e12);
   assertEquals(pacer.wait(0), 0);

@@ -115,7 +115,7 @@ const EXPECTED = [
   ",",
 ];
 
-Deno.test("a session that is cut after any byte, either way, delivers the same streams", async () => {
+Deno.test("a session cut after any byte, in either direction, delivers the same streams", async () => {
   const whole = await world();
   assertEquals(await converse(whole), EXPECTED);
   for (const by of ["connecting", "listening"] as const) {
@@ -141,7 +141,7 @@ Deno.test("a session that is cut after any byte, either way, delivers the same s
 
 Deno.test("fifty cuts in one transfer lose, repeat and reorder nothing", () => fiftyCuts({}));
 
-Deno.test("nor do they where several reads are under way, each of a record", () =>
+Deno.test("fifty cuts lose nothing where several reads of a TLS record are under way", () =>
   fiftyCuts({ recordBytes: 700 }));
 
 async function fiftyCuts(options: { recordBytes?: number }): Promise<void> {
@@ -176,7 +176,7 @@ async function fiftyCuts(options: { recordBytes?: number }): Promise<void> {
   await cut.server.close();
 }
 
-Deno.test("frames as large as their buffers go out again as they were, though buffers are used again", async () => {
+Deno.test("a replay sends the same bytes although frame buffers are reused", async () => {
   let deaf: Promise<void> | undefined;
   const first = Promise.withResolvers<BytePipe>();
   const cut = await world(() => undefined, {
@@ -224,7 +224,7 @@ Deno.test("frames as large as their buffers go out again as they were, though bu
   await cut.server.close();
 });
 
-Deno.test("when the grace is over, both ends end with the cause and every stream with it", async () => {
+Deno.test("when the grace is over, both ends and every stream end with the cause", async () => {
   const cut = await world(
     (n) => n === 0 ? { by: "connecting", after: 1000 } : { by: "connecting", after: 0 },
     {
@@ -243,7 +243,7 @@ Deno.test("when the grace is over, both ends end with the cause and every stream
   await cut.server.close();
 });
 
-Deno.test("with no grace a lost connection ends the session at once", async () => {
+Deno.test("without a grace a lost connection ends the session at once", async () => {
   const cut = await world((n) => n === 0 ? { by: "listening", after: 500 } : undefined, {
     graceMs: 0,
   });

@@ -5,7 +5,7 @@ import { pattern, readAll } from "../support/bytes.ts";
 import { ManualClock, settle } from "../support/manual_clock.ts";
 import { sessionPair } from "./session_pair.ts";
 
-Deno.test("bytes cross in both directions and each end is passed on by itself", async () => {
+Deno.test("bytes cross in both directions, and each direction ends by itself", async () => {
   const { connecting, listening } = await sessionPair();
   const a = connecting.open();
   const b = listening.accept(a.id);
@@ -21,7 +21,7 @@ Deno.test("bytes cross in both directions and each end is passed on by itself", 
   assertEquals(await Promise.all([connecting.close(), listening.close()]), [undefined, undefined]);
 });
 
-Deno.test("a reset reaches the other end with its reason and leaves the session alone", async () => {
+Deno.test("a reset reaches the other end with its reason, and the session goes on", async () => {
   const { connecting, listening } = await sessionPair();
   const a = connecting.open();
   const b = listening.accept(a.id);
@@ -38,7 +38,7 @@ Deno.test("a reset reaches the other end with its reason and leaves the session 
   assertEquals(await connecting.close(), undefined);
 });
 
-Deno.test("a new bandwidth holds at once, also for what waits by the old one", async () => {
+Deno.test("a new bandwidth limit applies at once, also to frames that wait by the old one", async () => {
   const clock = new ManualClock();
   const { connecting, listening } = await sessionPair({ clock });
   connecting.setBandwidth(100);
@@ -65,7 +65,7 @@ async function settled(): Promise<undefined> {
   return undefined;
 }
 
-Deno.test("a reader that stops holds up its own stream alone", async () => {
+Deno.test("a reader that stops delays its own stream alone", async () => {
   const { connecting, listening } = await sessionPair();
   const slow = connecting.open();
   listening.accept(slow.id);

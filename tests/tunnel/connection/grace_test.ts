@@ -56,7 +56,7 @@ Deno.test("one acknowledged byte renews the grace", async () => {
   assertEquals(grace.hint, undefined);
 });
 
-Deno.test("a connection that stays away ends the session after the grace, without a word of the MTU", async () => {
+Deno.test("a connection that does not come back ends the session after the grace, without a hint at the MTU", async () => {
   const { clock, grace, ends } = graceOf({ inFlight: 100_000, received: 0 });
   grace.lost(SILENT, DEAD, MS);
   await clock.advance(MS - 1);
@@ -65,7 +65,7 @@ Deno.test("a connection that stays away ends the session after the grace, withou
   assertEquals(ends, ["The connection was lost (dead) and did not come back within 60 s"]);
 });
 
-Deno.test("an idle session whose connection comes and goes for a day is not ended", async () => {
+Deno.test("an idle session survives a day of connections that come and go", async () => {
   const { clock, grace, ends } = graceOf({ inFlight: 0, received: 0 });
   for (let i = 0; i < 1440; i++) {
     grace.lost(PINGED, DEAD, MS);
@@ -79,7 +79,7 @@ Deno.test("an idle session whose connection comes and goes for a day is not ende
   assertEquals(grace.hint, undefined);
 });
 
-Deno.test("pings that pass do not renew the grace of an end whose data does not", async () => {
+Deno.test("pings do not renew the grace of an end whose data is not acknowledged", async () => {
   const { clock, grace, ends } = graceOf({ inFlight: 1, received: 0 });
   grace.lost(PINGED, DEAD, MS);
   await clock.advance(1000);
@@ -91,7 +91,7 @@ Deno.test("pings that pass do not renew the grace of an end whose data does not"
   assertEquals(ends.length, 1);
 });
 
-Deno.test("the end that only receives is done too, and names the MTU", async () => {
+Deno.test("the end that only receives gives up, too, and names the MTU", async () => {
   const { clock, grace, ends } = graceOf({ inFlight: 0, received: 500 });
   for (let i = 0; i < 4; i++) {
     grace.lost(SILENT, DEAD, MS);
@@ -124,7 +124,7 @@ class BlackHole implements BytePipe {
   }
 }
 
-Deno.test("a path that drops large packets ends both ends within the grace, and the MTU is named", async () => {
+Deno.test("a path that drops large packets ends both ends within the grace with a hint at the MTU", async () => {
   const network = memoryNetwork();
   const common = {
     local: { secret: pattern(32, 9), graceMs: MS, version: "1.0.0" },

@@ -25,7 +25,7 @@ async function intruderOverTcp(wrap: (pipe: BytePipe) => BytePipe = (pipe) => pi
   return { server, pipe, session: await accepted.promise };
 }
 
-Deno.test("the reason for an end is heard by a peer that goes on sending, as TCP has it", async () => {
+Deno.test("a peer that keeps sending over TCP receives the reason for the end", async () => {
   for (let i = 0; i < 5; i++) {
     const { server, pipe, session } = await intruderOverTcp();
     // A fault, and behind it more than the other end reads at a time.
@@ -42,7 +42,7 @@ Deno.test("the reason for an end is heard by a peer that goes on sending, as TCP
   }
 });
 
-Deno.test("a peer that has heard the reason and does not hang up is left after a second", async () => {
+Deno.test("a peer that does not hang up after the reason is closed after a second", async () => {
   const { server, pipe, session } = await intruderOverTcp();
   session.abort("that is enough", "stopped");
   const start = performance.now();
@@ -53,7 +53,7 @@ Deno.test("a peer that has heard the reason and does not hang up is left after a
   await server.close();
 });
 
-Deno.test("a connection whose read does not end with it holds nobody up for long", async () => {
+Deno.test("a read that does not end with its connection delays close for 2 s at most", async () => {
   const { server, pipe, session } = await intruderOverTcp((pipe) => ({
     read: (into) =>
       new Promise((resolve, reject) => {

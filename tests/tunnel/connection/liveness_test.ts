@@ -35,7 +35,7 @@ async function faultyPair(graceMs = 0) {
   return { ...pair, clock, pipes };
 }
 
-Deno.test("the round trip is measured as soon as a connection begins", async () => {
+Deno.test("the round trip is measured at the start of a connection", async () => {
   let now = 0;
   const clock = { now: () => now += 7, after: () => () => {} };
   const { connecting, listening } = await sessionPair({ clock });
@@ -45,7 +45,7 @@ Deno.test("the round trip is measured as soon as a connection begins", async () 
   await listening.ended;
 });
 
-Deno.test("a silent peer is found within 15 s of its last byte, and not long before", async () => {
+Deno.test("a silent peer is found dead 15 s after its last byte, and not long before", async () => {
   const { clock, pipes, connecting, listening } = await faultyPair();
   await clock.advance(60_000);
   assertEquals([connecting.state, listening.state], ["up", "up"]);
@@ -62,7 +62,7 @@ Deno.test("a silent peer is found within 15 s of its last byte, and not long bef
   assertEquals(clock.armed, 0);
 });
 
-Deno.test("a peer that takes no bytes is found in 15 s although it goes on talking", async () => {
+Deno.test("a peer that reads nothing is found dead in 15 s although it keeps sending", async () => {
   const { clock, pipes, connecting, listening } = await faultyPair();
   pipes[0].mode = "stuck";
   const a = connecting.open();
@@ -81,7 +81,7 @@ Deno.test("a peer that takes no bytes is found in 15 s although it goes on talki
   await listening.ended;
 });
 
-Deno.test("a reader that stands still for ten minutes, or 17 s of full load, is no alarm", async () => {
+Deno.test("a process that was stopped for ten minutes, or starved for 17 s, does not blame its peer", async () => {
   const { clock, connecting, listening } = await faultyPair();
   const full = connecting.open();
   listening.accept(full.id);

@@ -42,18 +42,18 @@ async function answersTo(...frames: readonly Uint8Array[]): Promise<string[]> {
   return answers.slice(0, -1).map((h) => h.type === wire.PONG ? "PONG" : "DATA");
 }
 
-Deno.test("PING is answered; several at once by one PONG", async () => {
+Deno.test("several PINGs at once are answered by one PONG", async () => {
   assertEquals(await answersTo(ping()), ["PONG"]);
   assertEquals(await answersTo(ping(), ping(), ping()), ["PONG"]);
 });
 
-Deno.test("PING SOON is answered by PONG where nothing else goes out, but not beside another", async () => {
+Deno.test("PING SOON is answered by PONG if nothing else is sent, but not beside another PING", async () => {
   assertEquals(await answersTo(soon), ["PONG"]);
   assertEquals(await answersTo(ping(), soon), ["PONG"]);
   assertEquals(await answersTo(soon, ping()), ["PONG"]);
 });
 
-Deno.test("other bytes that go out anyway are answer enough to PING SOON, not to PING", async () => {
+Deno.test("other bytes answer PING SOON, but not PING", async () => {
   assertEquals(await answersTo(soon, ack), ["DATA"]);
   assertEquals(await answersTo(ping(), ack), ["PONG", "DATA"]);
   assertEquals(await answersTo(soon, ping(), ack), ["PONG", "DATA"]);

@@ -67,7 +67,7 @@ class CountedPool extends ReadBufferPool {
   }
 }
 
-Deno.test("reader: one read at a time where a read brings all there is", async () => {
+Deno.test("without records one read is under way at a time", async () => {
   const pipe = new AskedPipe();
   const reader = new ConnectionReader(pipe, new ReadBufferPool());
   const next = reader.next();
@@ -77,7 +77,7 @@ Deno.test("reader: one read at a time where a read brings all there is", async (
   reader.close();
 });
 
-Deno.test("reader: a buffer that nobody holds is filled from its start, one that is held behind that", async () => {
+Deno.test("a buffer is filled from its start again unless a reference remains", async () => {
   const pipe = new AskedPipe();
   const reader = new ConnectionReader(pipe, new ReadBufferPool());
   const offsets: number[] = [];
@@ -94,7 +94,7 @@ Deno.test("reader: a buffer that nobody holds is filled from its start, one that
   reader.close();
 });
 
-Deno.test("reader: several records are asked for, and those that have come are one run", async () => {
+Deno.test("several reads of records are under way, and those that have come form one run", async () => {
   const pipe = new AskedPipe(RECORD);
   const reader = new ConnectionReader(pipe, new ReadBufferPool());
   const next = reader.next();
@@ -113,7 +113,7 @@ Deno.test("reader: several records are asked for, and those that have come are o
   await turn();
 });
 
-Deno.test("reader: everything before the end is handed on, and the end again and again", async () => {
+Deno.test("all bytes before the end are returned, then the end again and again", async () => {
   const pipe = new AskedPipe(RECORD);
   const reader = new ConnectionReader(pipe, new ReadBufferPool());
   const next = reader.next();
@@ -126,7 +126,7 @@ Deno.test("reader: everything before the end is handed on, and the end again and
   reader.close();
 });
 
-Deno.test("reader: everything before an error is handed on, then the first error", async () => {
+Deno.test("all bytes before an error are returned, then the first error", async () => {
   const pipe = new AskedPipe(RECORD);
   const reader = new ConnectionReader(pipe, new ReadBufferPool());
   const next = reader.next();
@@ -139,7 +139,7 @@ Deno.test("reader: everything before an error is handed on, then the first error
   await turn();
 });
 
-Deno.test("reader: whatever is under way at its end, each buffer comes back, and not before", async () => {
+Deno.test("a closed reader returns each buffer when its read has ended, and not before", async () => {
   const pool = new CountedPool();
   const pipe = new AskedPipe(RECORD);
   const reader = new ConnectionReader(pipe, pool);
@@ -160,7 +160,7 @@ Deno.test("reader: whatever is under way at its end, each buffer comes back, and
   assertEquals(pool.out, 0);
 });
 
-Deno.test("pieces: what follows the last piece in its buffer is added to it, with one hold", () => {
+Deno.test("bytes that follow the last piece in its buffer extend it, with one reference", () => {
   const pool = new CountedPool();
   const buffer = pool.take();
   const bytes = buffer.reserve(3000)!;

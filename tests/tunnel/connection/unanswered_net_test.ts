@@ -27,7 +27,7 @@ function freePort(): number {
   return listener.addr.port;
 }
 
-Deno.test("an address at which nobody answers is told from one at which somebody else does", async () => {
+Deno.test("an address without an answer is distinguished from one where something else answers", async () => {
   await inFolder(async (dir) => {
     const port = freePort();
     const pki = await Pki.make(dir);
@@ -54,7 +54,7 @@ Deno.test("an address at which nobody answers is told from one at which somebody
   });
 });
 
-Deno.test("what an ssh dials is its own affair, however it ends", async () => {
+Deno.test("an error of a child's ssh says nothing about the address", async () => {
   const refused = new Deno.errors.ConnectionRefused("Connection refused");
   assertEquals(await unanswered(() => Promise.reject(refused), false), false);
   assertEquals(await unanswered(() => new Promise(() => {}), false), false);

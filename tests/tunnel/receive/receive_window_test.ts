@@ -25,7 +25,7 @@ Deno.test("a window doubles while half of it is used up within 4 ms and 1.5 roun
   assertEquals(used(first(), [18, 20], 10), [128, 128]);
 });
 
-Deno.test("a narrow window wants a reader that is four times as quick, and shrinks with one that is slow", () => {
+Deno.test("a narrow window needs a reader four times as fast, and shrinks with a slow one", () => {
   const narrow = () => {
     const window = first();
     window.narrow();
@@ -38,7 +38,7 @@ Deno.test("a narrow window wants a reader that is four times as quick, and shrin
   );
 });
 
-Deno.test("a narrow window on a long link is as wide as the link is", () => {
+Deno.test("a narrow window grows with the round trip", () => {
   const window = first();
   window.narrow();
   assertEquals(used(window, [50, 60, 70, 80, 200, 320], 50), [128, 256, 512, 512, 512, 256]);

@@ -78,7 +78,7 @@ for (
   });
 }
 
-Deno.test("what is under way on a slow connection keeps nobody waiting for long", () => {
+Deno.test("bytes in flight on a slow connection do not delay others for long", () => {
   const link = new SimulatedLink(5_000, 10); // 5 MB/s
   const share = link.run(5000) / 5_000;
   assert(share > 0.95, `${share} of the link`);
@@ -86,7 +86,7 @@ Deno.test("what is under way on a slow connection keeps nobody waiting for long"
   assert(link.queueMs < 60, `${link.queueMs} ms in the queue`);
 });
 
-Deno.test("a connection that becomes slower gets a lower cap, a faster one a higher", () => {
+Deno.test("the cap falls when a connection becomes slower and rises when it becomes faster", () => {
   const link = new SimulatedLink(125_000, 20);
   link.run(1000);
   const before = link.cap.bytes;
@@ -107,13 +107,13 @@ Deno.test("a sender with little to send does not lower the cap", () => {
   assertEquals(link.cap.bytes, before);
 });
 
-Deno.test("a sender with little to send at first is not held to that later", () => {
+Deno.test("a sender with little to send at first gets the full cap later", () => {
   const link = new SimulatedLink(125_000, 50);
   link.run(2000, 100);
   assertEquals(link.cap.bytes, limits.FIRST_IN_FLIGHT);
 });
 
-Deno.test("a round trip that was measured too long at first does not leave the cap too high", () => {
+Deno.test("a first round trip that is too long does not leave the cap too high", () => {
   const cap = new FlightCap(limits.IN_FLIGHT);
   const rate = 1_000_000; // bytes per ms, never held back
   let sent = 0;
@@ -130,13 +130,13 @@ Deno.test("a round trip that was measured too long at first does not leave the c
   assertEquals(cap.bytes, limits.QUEUE_BYTES);
 });
 
-Deno.test("the cap is never above what was allowed", () => {
+Deno.test("the cap never exceeds its upper bound", () => {
   const link = new SimulatedLink(1_250_000, 100, 3 * MiB);
   link.run(3000);
   assertEquals(link.cap.bytes, 3 * MiB);
 });
 
-Deno.test("a new connection starts anew, with what the old one had if that was more", () => {
+Deno.test("a new connection measures anew and keeps the old cap if that was higher", () => {
   const link = new SimulatedLink(125_000, 50);
   link.run(2000);
   const before = link.cap.bytes;

@@ -10,7 +10,7 @@ import { memoryPipe } from "../../support/memory_pipe.ts";
 import { frame, listeningEnd, shout } from "../raw_peer.ts";
 import { sessionPair } from "../session_pair.ts";
 
-Deno.test("an end that comes with bytes is read after them", async () => {
+Deno.test("an end that comes together with bytes is read after them", async () => {
   const { server, intruder } = listeningEnd();
   const { pipe, session } = await intruder();
   const stream = session.accept(1);
@@ -20,7 +20,7 @@ Deno.test("an end that comes with bytes is read after them", async () => {
   await server.close();
 });
 
-Deno.test("each direction is ended by itself, by either end first or by both at once", async () => {
+Deno.test("each direction ends by itself, whichever end closes first", async () => {
   const { connecting, listening } = await sessionPair();
   for (const first of ["a", "b", "both"]) {
     const a = connecting.open();
@@ -38,7 +38,7 @@ Deno.test("each direction is ended by itself, by either end first or by both at 
   assertEquals(await connecting.close(), undefined);
 });
 
-Deno.test("a reset wakes who waits for credit to write, with the reason", async () => {
+Deno.test("a reset fails a writer that waits for credit, with the reason", async () => {
   const { connecting, listening } = await sessionPair();
   const a = connecting.open();
   const b = listening.accept(a.id);
@@ -56,7 +56,7 @@ Deno.test("a reset wakes who waits for credit to write, with the reason", async 
   assertEquals(await connecting.close(), undefined);
 });
 
-Deno.test("a thousand streams, as many at a time as there may be, leave nothing behind", async () => {
+Deno.test("a thousand streams, 256 at a time, leave nothing behind", async () => {
   const { connecting, listening } = await sessionPair();
   const converse = async (n: number, opener = connecting, other = listening) => {
     const a = opener.open();
@@ -97,7 +97,7 @@ function countedSignal() {
   return { controller, signal, listeners: () => listeners };
 }
 
-Deno.test("an aborted connect leaves no pipe, no timer and no listener, whenever it comes", async () => {
+Deno.test("an aborted connect leaves no pipe, timer or listener, whenever it is aborted", async () => {
   for (const when of ["before", "while dialling", "in the handshake"]) {
     const clock = new ManualClock();
     const { controller, signal, listeners } = countedSignal();
@@ -133,7 +133,7 @@ Deno.test("an aborted connect leaves no pipe, no timer and no listener, whenever
   }
 });
 
-Deno.test("a session that ends while it tries to reconnect leaves no timer", async () => {
+Deno.test("a session that ends while it reconnects leaves no timer", async () => {
   const clock = new ManualClock();
   const network = memoryNetwork((n) => n > 0 ? { by: "connecting", after: 0 } : undefined);
   const end = listeningEnd(60_000);

@@ -108,7 +108,7 @@ Deno.test("a recorded stream gives the same frames however it is split", () => {
   assertEquals(bytewise, whole);
 });
 
-Deno.test("a parser knows whether a stream may end here", () => {
+Deno.test("a parser knows whether it is between two frames", () => {
   const parser = new FrameParser({
     dataBegin() {},
     dataPiece() {},
