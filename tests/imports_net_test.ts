@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 
-/** What each folder of src/ may import of the others. */
+/** The other directories from which each directory of src/ may import. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   io: [],
   qmp: ["io"],
@@ -43,20 +43,20 @@ async function modules(): Promise<readonly Module[]> {
   return (JSON.parse(text(stdout)) as { modules: Module[] }).modules;
 }
 
-function folderOf(specifier: string): string | undefined {
+function directoryOf(specifier: string): string | undefined {
   return specifier.startsWith(SRC) ? specifier.slice(SRC.length).split("/")[0] : undefined;
 }
 
-Deno.test("imports go one way, and into another folder only by its mod.ts", async () => {
+Deno.test("imports go one way, and into another directory only by its mod.ts", async () => {
   const faults: string[] = [];
   let seen = 0;
   for (const { specifier, dependencies } of await modules()) {
-    const from = folderOf(specifier);
+    const from = directoryOf(specifier);
     if (from === undefined) continue;
-    assert(from in MAY_IMPORT, `${specifier}: no rule for the folder ${from}`);
+    assert(from in MAY_IMPORT, `${specifier}: no rule for the directory ${from}`);
     for (const { code, type } of dependencies ?? []) {
       const target = (code ?? type)?.specifier;
-      const to = target && folderOf(target);
+      const to = target && directoryOf(target);
       if (!target || !to || to === from) continue;
       seen++;
       const line = `${specifier.slice(SRC.length)} imports ${target.slice(SRC.length)}`;
@@ -72,8 +72,8 @@ Deno.test("only transports, the command line and main.ts touch the system", asyn
   const faults: string[] = [];
   let seen = 0;
   for (const { specifier } of await modules()) {
-    const folder = folderOf(specifier);
-    if (folder === undefined || folder === "cli") continue;
+    const directory = directoryOf(specifier);
+    if (directory === undefined || directory === "cli") continue;
     if (specifier.startsWith(`${SRC}transport/`)) continue;
     seen++;
     const text = await Deno.readTextFile(new URL(specifier));
@@ -88,7 +88,7 @@ Deno.test("only transports, the command line and main.ts touch the system", asyn
   assertEquals(faults, []);
 });
 
-Deno.test("no module imports itself by way of others", async () => {
+Deno.test("no module imports itself through others", async () => {
   const all = new Map(
     (await modules()).filter(({ specifier }) => specifier.startsWith(SRC))
       .map(({ specifier, dependencies }) => [
