@@ -22,20 +22,23 @@ export interface Acceptor {
  */
 export type Dial = (signal: AbortSignal) => Promise<BytePipe>;
 
-/** How a connection fails to come about, as far as a session decides by it. */
+/** Why a connection was not made, as far as a session decides by it. */
 export type DialFailure =
-  /** Nobody answers at the address. */
+  /** Nothing answers at the address. */
   | "unanswered"
   /** A vmferry answers and refuses; the message is its own. */
   | "refused"
   /** Anything else. */
   | "failed";
 
-/** A connection does not come about: a {@link Dial}, or the first read of what it made, throws it. */
+/** A connection was not made: thrown by a {@link Dial}, or by the first read of its pipe. */
 export class DialError extends Error {
+  /** The class, also in a bundle. */
   override name = "DialError";
+  /** Why. */
   readonly failure: DialFailure;
 
+  /** Makes the error; `message` is for people. */
   constructor(failure: DialFailure, message: string, options?: ErrorOptions) {
     super(message, options);
     this.failure = failure;

@@ -23,6 +23,7 @@ export { type CallOptions, type Handlers, RpcError, type RpcOptions, RpcPeer } f
 export { destinationState } from "./procedures.ts";
 export type {
   BlockSample,
+  DestinationState,
   DiskDescription,
   GuestDescription,
   Params,

@@ -76,8 +76,19 @@ const blockSample = object({
 /** In the order of the requested disks. */
 const exports = list(object({ disk: name, exportName: text(1024) }), 1024);
 
-/** Where a destination is, see migrate/handover/states.ts. */
-export const destinationState = word(
+/** State of a destination, see migrate/handover/states.ts. */
+export type DestinationState =
+  | "waiting"
+  | "prepared"
+  | "loading"
+  | "loaded"
+  | "starting"
+  | "finished"
+  | "failed"
+  | "lost";
+
+/** Checks a {@link DestinationState}. */
+export const destinationState: Schema<DestinationState> = word(
   "waiting",
   "prepared",
   "loading",

@@ -41,7 +41,7 @@ export function integer(min = 0, max: number = Number.MAX_SAFE_INTEGER): Schema<
 }
 
 /** `true` or `false`. */
-export const flag: Schema<boolean> = (value, path) => {
+export const flag: Schema<boolean> = (value, path): boolean => {
   if (typeof value === "boolean") return value;
   throw new SchemaError(path, value, "true or false");
 };

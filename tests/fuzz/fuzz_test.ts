@@ -1,7 +1,7 @@
 import { Dice } from "./dice.ts";
 import { targets } from "./targets.ts";
 
-// A seed that was once found to break something belongs here; of the last one all frames are legal.
+// Add every seed that has found a bug. All frames of the last seed are legal.
 const SEEDS = [1, 2, 3, 20261132];
 
 for (const [name, target] of Object.entries(targets)) {

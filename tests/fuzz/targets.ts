@@ -1,6 +1,6 @@
 /**
- * What is fuzzed: everything that parses what a peer sent. Each target takes a round's worth of
- * random input; it throws when something is not as it must be: a crash, a hang, a wrong state.
+ * The fuzzed code: everything that parses bytes of a peer. Each target processes one round of random
+ * input; it throws on a crash, a hang or a wrong state.
  *
  * @module
  */
@@ -26,7 +26,7 @@ const inTime = <T>(what: string, promise: Promise<T>) =>
   withDeadline(systemClock, HANG_MS, what, promise);
 
 export const targets: Readonly<Record<string, Target>> = {
-  /** A peer that has not proved itself: a handshake with some of its bytes changed, and more. */
+  /** A peer before its credential: a handshake with some of its bytes changed, and more. */
   "before authentication": async (dice) => {
     const { network, server, sessions } = listeningEnd();
     const rounds = 20;
@@ -50,7 +50,7 @@ export const targets: Readonly<Record<string, Target>> = {
     return rounds;
   },
 
-  /** A peer that has proved itself and sends frames, most of them legal. */
+  /** A peer after the handshake that sends frames, most of them legal. */
   "after authentication": async (dice) => {
     const { server, intruder } = listeningEnd();
     const { pipe, session, heard } = await intruder();
@@ -77,7 +77,7 @@ export const targets: Readonly<Record<string, Target>> = {
     return sent;
   },
 
-  /** A peer that has proved itself, loses its connection in the middle of frames and comes back. */
+  /** A peer that loses its connection inside frames and resumes the session. */
   resume: async (dice) => {
     const local = { ...LOCAL, graceMs: 60_000 };
     const { network, server, intruder } = listeningEnd(local.graceMs);
@@ -94,7 +94,7 @@ export const targets: Readonly<Record<string, Target>> = {
       pipe.close();
       await heard;
       pipe = await network.dial();
-      // Mostly as it should be; a stale epoch or an impossible number now and then.
+      // Mostly correct; a stale epoch or an impossible number now and then.
       epoch += dice.below(20) === 0 ? 0 : 1;
       const received = dice.below(50) === 0 ? dice.below(1000) : 0;
       const answer = resumeSession(pipe, local, identity, epoch, received);
@@ -133,7 +133,7 @@ export const targets: Readonly<Record<string, Target>> = {
     return rounds * 10;
   },
 
-  /** A QMP server that says strange things. */
+  /** A QMP server with changed bytes. */
   qmp: async (dice) => {
     const rounds = 30;
     for (let i = 0; i < rounds; i++) {
@@ -152,7 +152,7 @@ export const targets: Readonly<Record<string, Target>> = {
     return rounds;
   },
 
-  /** An NBD server that says strange things. */
+  /** An NBD server with changed bytes. */
   nbd: async (dice) => {
     const rounds = 30;
     for (let i = 0; i < rounds; i++) {
@@ -171,7 +171,7 @@ export const targets: Readonly<Record<string, Target>> = {
   },
 };
 
-/** What a receiving end has behind its session; a channel that leads nowhere. */
+/** The RPC of a receiving end, with a channel whose bytes are dropped. */
 function serve(session: Session): void {
   const channels = new ChannelServer(session);
   channels.serve("nowhere", () => Promise.reject(new Error("Nothing is there")));
@@ -184,7 +184,7 @@ function serve(session: Session): void {
   session.ended.then(() => rpc.join());
 }
 
-/** What large frames carry: enough to be pinned, and to fill a window that nobody reads. */
+/** Payload of large frames: enough to be pinned, and to fill a window that nobody reads. */
 const LARGE = new Dice(1).bytes(24 * 1024);
 /** Bytes of large frames on a stream; the small ones fit behind them. */
 const ALLOWED = limits.FIRST_WINDOW - 16 * 1024;
@@ -206,7 +206,7 @@ async function readAway(stream: TunnelStream): Promise<void> {
   }
 }
 
-/** Frames as a peer may send them that keeps to the rules, one after the other. */
+/** Legal frames, one after the other. */
 function legalFrames(dice: Dice): () => Uint8Array {
   /** Bytes sent on each stream, which a RESET must name. */
   const sent = new Map<number, number>();

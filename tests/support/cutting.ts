@@ -1,7 +1,7 @@
 import type { Acceptor, BytePipe, Clock } from "../../src/io/mod.ts";
 import { memoryPipe, type MemoryPipeEnd } from "./memory_pipe.ts";
 
-/** How many hashes and signatures are under way in threads, which know no turns of the event loop. */
+/** Hashes and signatures under way in threads, which the event loop's turns do not count. */
 let computing = 0;
 for (const name of ["digest", "sign"] as const) {
   const compute = crypto.subtle[name].bind(crypto.subtle) as (...args: unknown[]) => Promise<never>;
@@ -16,9 +16,9 @@ for (const name of ["digest", "sign"] as const) {
 }
 
 /**
- * A clock on which everything takes a hundredth of its time. It counts turns of the event loop, not
- * the time that passed, and none while something is computed in a thread: on a busy machine both ends
- * become slow together, and no deadline passes because of that.
+ * A clock on which everything takes a hundredth of its time. It counts turns of the event loop, and
+ * none while a thread computes: on a busy machine both ends become slow together, so no deadline
+ * passes because of that.
  */
 class HurriedClock implements Clock {
   static readonly #TURN_MS = 100;
@@ -58,7 +58,7 @@ class HurriedClock implements Clock {
 
 export const hurriedClock: Clock = new HurriedClock();
 
-/** Where a connection is cut: after so many bytes written by one of its ends. */
+/** Cuts a connection after this many bytes written by one of its ends. */
 export interface Cut {
   readonly by: "connecting" | "listening";
   readonly after: number;

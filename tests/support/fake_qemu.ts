@@ -15,7 +15,7 @@ const GREETING = {
   },
 };
 
-/** The QEMU's side of a QMP connection, as far as tests need one. */
+/** QEMU's side of a QMP connection, as far as tests need it. */
 export class FakeQemu {
   /** Commands in the order in which they came. */
   readonly received: { command: string; args: Record<string, unknown>; id: string }[] = [];
@@ -33,7 +33,7 @@ export class FakeQemu {
     this.#serve(greeting).catch(() => {});
   }
 
-  /** Sends a message of QEMU's own accord. */
+  /** Sends a message that is no answer, such as an event. */
   async say(message: unknown): Promise<void> {
     await writeAll(this.#pipe, new TextEncoder().encode(JSON.stringify(message) + "\r\n"));
   }

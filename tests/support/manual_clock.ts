@@ -1,6 +1,6 @@
 import type { Clock } from "../../src/io/mod.ts";
 
-/** A clock that stands until `advance` moves it. */
+/** A clock that only `advance` moves. */
 export class ManualClock implements Clock {
   #now = 0;
   #timers: { at: number; callback: () => void }[] = [];
@@ -17,7 +17,7 @@ export class ManualClock implements Clock {
     };
   }
 
-  /** How many timers are armed; a test that leaks one sees it here. */
+  /** Armed timers; a test checks that it leaks none. */
   get armed(): number {
     return this.#timers.length;
   }

@@ -2,9 +2,9 @@ import type { BytePipe } from "../../src/io/mod.ts";
 
 /**
  * Two connected pipes in memory. Each direction holds at most `capacity` bytes, so a writer whose
- * peer does not read waits, as on a socket; `chunk` says how many bytes a read or write moves at
- * most, so that tests can hand bytes over one at a time. With `recordBytes` both ends are read in
- * records of that size, several at a time.
+ * peer does not read waits, as on a socket; `chunk` returns how many bytes a read or write moves at
+ * most, so that tests can move single bytes. With `recordBytes` both ends are read in records of that
+ * size, several at a time.
  */
 export function memoryPipe(
   options: { capacity?: number; chunk?: () => number; recordBytes?: number } = {},
@@ -29,7 +29,7 @@ export class MemoryPipeEnd implements BytePipe {
   readonly #incoming: Direction;
   readonly #outgoing: Direction;
   #closed = false;
-  /** Reads are answered in the order in which they were asked for. */
+  /** Reads return in the order of the calls. */
   #lastRead: Promise<number | null> = Promise.resolve(null);
 
   constructor(incoming: Direction, outgoing: Direction) {
@@ -78,7 +78,7 @@ export class MemoryPipeEnd implements BytePipe {
 class Direction {
   readonly #capacity: number;
   readonly #chunk: () => number;
-  #held: Uint8Array[] = [];
+  #buffered: Uint8Array[] = [];
   #size = 0;
   #ended = false;
   #readFailure: Error | undefined;
@@ -103,15 +103,15 @@ class Direction {
     }
   }
 
-  /** As a socket does: all that is there, whatever the writes were that brought it. */
+  /** Like a socket: returns all that is there, however it was written. */
   #take(into: Uint8Array): number {
     let n = 0;
-    for (let first; n < into.length && (first = this.#held[0]) !== undefined;) {
+    for (let first; n < into.length && (first = this.#buffered[0]) !== undefined;) {
       const part = first.subarray(0, into.length - n);
       into.set(part, n);
       n += part.length;
-      if (part.length === first.length) this.#held.shift();
-      else this.#held[0] = first.subarray(part.length);
+      if (part.length === first.length) this.#buffered.shift();
+      else this.#buffered[0] = first.subarray(part.length);
     }
     this.#size -= n;
     return n;
@@ -125,7 +125,7 @@ class Direction {
       const room = this.#capacity - this.#size;
       if (room > 0) {
         const n = Math.min(room, from.length, Math.max(1, this.#chunk()));
-        this.#held.push(from.slice(0, n));
+        this.#buffered.push(from.slice(0, n));
         this.#size += n;
         this.#changed();
         return n;

@@ -1,7 +1,7 @@
 /** The program, for `deno run`. */
 export const MAIN = new URL("../../main.ts", import.meta.url).pathname;
 
-/** How a run of the program ended, and what it said. */
+/** How a run of the program ended, and its output. */
 export interface Ended {
   readonly code: number;
   readonly stderr: string;
@@ -9,8 +9,8 @@ export interface Ended {
 }
 
 /**
- * Runs the program; what is typed comes from somebody who does not hang up. It gets SIGTERM when it has
- * said what `until` matches.
+ * Runs the program; its standard input stays open after the typed text. Sends SIGTERM when its output
+ * matches `until`.
  */
 export async function vmferry(args: string[], typed = "", until?: RegExp): Promise<Ended> {
   const child = new Deno.Command(Deno.execPath(), {

@@ -1,7 +1,7 @@
 /**
- * Runs a program, as root where it needs to be.
+ * Runs a program. It may need root, as the tests that use it do.
  *
- * @throws {Error} with what it said, when it fails.
+ * @throws {Error} with its output, when it fails.
  */
 export async function sh(program: string, ...args: string[]): Promise<void> {
   const { code, stderr } = await new Deno.Command(program, { args, stderr: "piped" }).output();
