@@ -65,7 +65,7 @@ export type Outcome = "migrated" | "failed" | "cancelled" | "unknown";
 export type MigrationEvent =
   | {
     readonly event: "listening";
-    /** What the source is to be told, with the ticket where there is one. */
+    /** The address that the source needs, with the ticket if it has one. */
     readonly address: string;
     /** The ticket was written there, and is not in the address. */
     readonly ticketFile?: string;
@@ -84,9 +84,9 @@ export type MigrationEvent =
   | {
     readonly event: "link";
     readonly state: "up" | "down";
-    /** Which attempt to reconnect this is; 0 when the link has just gone. */
+    /** Which attempt to reconnect this is; 0 when the connection was just lost. */
     readonly attempt: number;
-    /** Seconds until the session is given up; `null` while the link is up. */
+    /** Seconds until the session is given up; `null` while the connection is up. */
     readonly graceLeft: number | null;
   }
   | { readonly event: "warning"; readonly code: WarningCode; readonly message: string }

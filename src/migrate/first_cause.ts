@@ -5,9 +5,9 @@ import { RpcError } from "../rpc/mod.ts";
 import { StreamResetError } from "../tunnel/mod.ts";
 import { type ErrorCode, MigrationError } from "./errors.ts";
 
-/** How long the other end may take to say what was behind something that looks like a symptom, ms. */
+/** How long the other side may take to report the failure behind a symptom, ms. */
 export const CAUSE_MS = 2_000;
-/** What QEMU here also says when something happened to the QEMU there. */
+/** Codes that a QEMU's failure on the other side also leads to. */
 const SYMPTOMS: readonly ErrorCode[] = [
   "disk-write-failed",
   "disk-connection-closed",
@@ -15,8 +15,8 @@ const SYMPTOMS: readonly ErrorCode[] = [
 ];
 
 /**
- * Why a migration can't go on: the first reason counts. One that may be no more than what is seen
- * here of something that happened elsewhere waits a moment for that to be told.
+ * Why a migration can't go on: the first reason counts. One that may be a symptom of a
+ * failure on the other side waits a moment for the report of that failure.
  */
 export class FirstCause {
   readonly #clock: Clock;
@@ -56,16 +56,16 @@ export class FirstCause {
 }
 
 function isSymptom(reason: unknown): boolean {
-  // Its own fault, with the reason that it gave before, is told by whoever watches the connection.
+  // The watch of the QMP connection reports the failure itself, with the reason that QEMU gave.
   if (reason instanceof QmpClosedError) return true;
-  // It could not connect a stream, for one: its QEMU may have ended.
+  // The peer could not connect a stream, for example because its QEMU has ended.
   if (reason instanceof RpcError) return ["failed", "unknown-channel"].includes(reason.code);
   if (isCutStream(reason)) return true;
   if (!(reason instanceof MigrationError)) return false;
   return SYMPTOMS.includes(reason.code) || isCutStream(reason.cause);
 }
 
-/** The other end cut it, or what it was joined to went; the reason comes with the session's end. */
+/** The peer reset it, or its other half has ended; the session's end has the reason. */
 function isCutStream(reason: unknown): boolean {
   return reason instanceof StreamResetError || reason instanceof NbdProbeError;
 }

@@ -1,6 +1,6 @@
 /**
- * What each end writes down of a migration at every step that matters, so that another process can
- * tell what was done and take it up or take it back: one record for each side.
+ * The journal: one record a side, replaced at every step that matters, so that another process can
+ * resume or undo a migration whose process was killed.
  *
  * @module
  */
@@ -49,8 +49,8 @@ const common = {
   /** Names the QEMU process; `null` where that is not known, as in records before 1.1. */
   qemu: nullable(text(64)),
   /**
-   * The migration is over and this could not be undone, in words: whoever begins the next one with this
-   * QEMU finishes it first. `null`: all is undone, or it is not over.
+   * The migration is over and these steps could not be undone, as text: the next run with this QEMU
+   * finishes them first. `null`: all is undone, or it is not over.
    */
   left: nullable(list(text(1024), 64)),
 };

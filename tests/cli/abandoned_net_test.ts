@@ -8,7 +8,7 @@ import { MAIN, vmferry } from "../support/program.ts";
 
 const namesIn = (dir: string) => [...Deno.readDirSync(dir)].map(({ name }) => name).sort();
 
-/** A folder for runs and the socket of a QEMU that waits for a guest, for whoever connects to it. */
+/** A directory for runs, with the socket of a QEMU that waits for a guest. */
 async function withQemu(work: (base: string, qmp: string) => Promise<void>): Promise<void> {
   await inFolder(async (dir) => {
     await Deno.mkdir(`${dir}/runs`, { mode: 0o700 });
@@ -44,7 +44,7 @@ async function startReceive(base: string, qmp: string): Promise<Deno.ChildProces
   return child;
 }
 
-/** The folders of runs that are in a base once a `receive` that waited there was killed. */
+/** The directories of runs that are in a base once a `receive` that waited there was killed. */
 async function killedReceive(base: string, qmp: string): Promise<string[]> {
   const child = await startReceive(base, qmp);
   child.kill("SIGKILL");
@@ -54,7 +54,7 @@ async function killedReceive(base: string, qmp: string): Promise<string[]> {
 
 const runsIn = (base: string) => namesIn(base).filter((name) => name.startsWith("run-"));
 
-Deno.test("what a killed receive left that only waited is removed by recover --yes, no sooner", async () => {
+Deno.test("recover --yes removes the directory of a killed receive that had no source, plain recover does not", async () => {
   await withQemu(async (base, qmp) => {
     assertEquals((await killedReceive(base, qmp)).length, 1);
     const recover = ["recover", "--qmp", qmp, "--run-dir", base];
@@ -65,7 +65,7 @@ Deno.test("what a killed receive left that only waited is removed by recover --y
   });
 });
 
-Deno.test("the next run removes it too, and leaves those that run alone", async () => {
+Deno.test("the next run removes an abandoned directory and no directory that is in use", async () => {
   await withQemu(async (base, qmp) => {
     const [killed] = await killedReceive(base, qmp);
     const children = [await startReceive(base, qmp)];
@@ -82,7 +82,7 @@ Deno.test("the next run removes it too, and leaves those that run alone", async 
   });
 });
 
-Deno.test("a run whose folder is taken for a left one before it holds it makes another", async () => {
+Deno.test("a run whose directory is taken for a left one before it holds it makes another", async () => {
   await inFolder(async (dir) => {
     const { mkdir } = Deno;
     let taken = "";
@@ -96,15 +96,15 @@ Deno.test("a run whose folder is taken for a left one before it holds it makes a
     try {
       await using run = await PrivateRunDir.make(dir, "source");
       await removeAbandoned(dir, silentLogger);
-      assertEquals(namesIn(dir), [run.folder.slice(dir.length + 1)]);
-      assert(run.folder !== taken);
+      assertEquals(namesIn(dir), [run.directory.slice(dir.length + 1)]);
+      assert(run.directory !== taken);
     } finally {
       Deno.mkdir = mkdir;
     }
   });
 });
 
-Deno.test("a run that gets hold of its folder only when it was removed makes another", async () => {
+Deno.test("a run that gets hold of its directory only when it was removed makes another", async () => {
   await inFolder(async (dir) => {
     const { lock } = Deno.FsFile.prototype;
     Deno.FsFile.prototype.lock = async function (exclusive) {
@@ -115,14 +115,14 @@ Deno.test("a run that gets hold of its folder only when it was removed makes ano
     };
     try {
       await using run = await PrivateRunDir.make(dir, "source");
-      assertEquals(namesIn(dir), [run.folder.slice(dir.length + 1)]);
+      assertEquals(namesIn(dir), [run.directory.slice(dir.length + 1)]);
     } finally {
       Deno.FsFile.prototype.lock = lock;
     }
   });
 });
 
-Deno.test("what may be of use to somebody is not removed", async () => {
+Deno.test("a directory with a journal or a foreign file is not removed", async () => {
   await inFolder(async (dir) => {
     const make = async (name: string, file: string, text: string) => {
       await Deno.mkdir(`${dir}/${name}`);
@@ -133,7 +133,7 @@ Deno.test("what may be of use to somebody is not removed", async () => {
     await make("run-ning", "journal", "");
     await Deno.mkdir(`${dir}/run-00000004/qemu`, { recursive: true });
     await Deno.writeTextFile(`${dir}/run-00000004/qemu/disk.img`, "");
-    // As a run has it that began with a version that holds no folder.
+    // As a run has it that began with a version that holds no directory.
     await make("run-00000005", "journal", "");
     using _listener = Deno.listen({
       ...{ transport: "unix", path: `${dir}/run-00000005/control.sock` },

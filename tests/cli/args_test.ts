@@ -9,7 +9,7 @@ import { UsageError } from "../../src/cli/args/usage_error.ts";
 
 const parse = (line: string) => parseCommandLine(line.split(" ").filter((w) => w !== ""));
 
-Deno.test("a migrate with everything is read as it was meant", () => {
+Deno.test("migrate accepts every flag at once", () => {
   assertEquals(
     parse(
       "migrate --qmp /q --disk vda --disk=vdb --bandwidth 1.5G --max-downtime 250 --timeout 2m " +
@@ -287,7 +287,7 @@ Deno.test("a socket's owner is a user's name or number, with a group's or the us
   }
 });
 
-Deno.test("what stands behind -- is no argument of a command that has no use for it", () => {
+Deno.test("arguments after -- are refused by commands that use none", () => {
   for (const command of [["cancel"], ["status"], ["set", "bandwidth=1M"]]) {
     assertThrows(() => parseCommandLine([...command, "--", "x"]), UsageError, '"x" after --');
   }

@@ -147,7 +147,7 @@ Deno.test("a destination can be ended, and has no limits", async () => {
   assert(controlled.status().ending?.includes("vmferry cancel"));
 });
 
-Deno.test("whoever talks nonsense or too much hears so or is hung up on; others go on", async () => {
+Deno.test("a malformed request gets an error, one that is too long a closed connection; others are served", async () => {
   await withServer(async ({ socket }) => {
     const pipe = await connectUnix(socket);
     const text = '{"command":"quit"}\nnonsense\n{"command":"status"}\n';
@@ -166,14 +166,14 @@ Deno.test("whoever talks nonsense or too much hears so or is hung up on; others 
   });
 });
 
-Deno.test("what a killed process left, and one that is stopped, are told as such", async () => {
+Deno.test("status names the directory of a killed process and a process that does not answer", async () => {
   await withServer(async ({ base }) => {
     // Closing would remove it under its first name.
     await Deno.mkdir(`${base}/run-0`);
     const killed = Deno.listen({ transport: "unix", path: `${base}/first` });
     await Deno.rename(`${base}/first`, `${base}/run-0/control.sock`);
     killed.close();
-    // Its folder is there, its socket not yet.
+    // Its directory is there, its socket not yet.
     await Deno.mkdir(`${base}/run-2`);
     const { found, silent } = await findMigrations(base);
     assertEquals(found.length, 1);

@@ -27,7 +27,7 @@ function migration(name: string | null, role: Side = "source"): Found {
   };
 }
 
-Deno.test("requests are read for what they are, and what is none is told why", () => {
+Deno.test("a request is parsed, a malformed one is refused with the reason", () => {
   assertEquals(parseRequest('{"command":"status","later":1}'), { command: "status" });
   assertEquals(parseRequest('{"command":"set","bandwidth":null,"maxDowntimeMs":0}'), {
     ...{ command: "set", bandwidth: null, maxDowntimeMs: 0 },
@@ -49,7 +49,7 @@ Deno.test("requests are read for what they are, and what is none is told why", (
   }
 });
 
-Deno.test("an answer is a result or says why not", () => {
+Deno.test("an answer has a result or an error", () => {
   assertEquals(parseAnswer('{"result":{"a":1}}'), { a: 1 });
   assertThrows(
     () => parseAnswer('{"error":{"code":"too-late","message":"a\\u001bb"}}'),
@@ -60,7 +60,7 @@ Deno.test("an answer is a result or says why not", () => {
   assertThrows(() => parseAnswer("HTTP/1.1 400"), ControlError, "expected JSON");
 });
 
-Deno.test("the one that is meant is found by its QMP socket, its guest's name or UUID", () => {
+Deno.test("a migration is chosen by its QMP socket, its guest's name or UUID", () => {
   const all = [migration("a"), migration("b"), migration("a", "destination")];
   const find = (qmp: string | undefined, name: string | undefined) =>
     matching(all, { qmp: qmp === undefined ? undefined : [qmp], name }).map((f) => all.indexOf(f));
@@ -78,7 +78,7 @@ Deno.test("the one that is meant is found by its QMP socket, its guest's name or
   assertThrows(
     () => theOne([], [stale], nothing, "/run"),
     ControlError,
-    "No migration runs here (none has its folder in /run); what was left there:\n" +
+    "No migration runs here (none has its directory in /run); what was left there:\n" +
       "  /run/run-1: its process is gone",
   );
 });
@@ -89,7 +89,7 @@ Deno.test("a status is what the events told last, and its end is known", async (
   const board = boardWith(
     { event: "phase", phase: "mirror" },
     { event: "progress", phase: "mirror", disks: [disk], ram, rate: 1024, eta: 61 },
-    { event: "warning", code: "storage", message: "the link is slow" },
+    { event: "warning", code: "storage", message: "the connection is slow" },
     { event: "link", state: "down", attempt: 1, graceLeft: 42 },
   );
   const identity = {
@@ -101,11 +101,11 @@ Deno.test("a status is what the events told last, and its end is known", async (
     'migrate --qmp /q (guest "vm1"), process 7',
     "  copying disks, 0 s so far, 1 min 1 s left",
     "  disk vd0: 50 % of 1.00 KiB",
-    "  memory: 2.00 KiB left, round 3, changes at 1.00 KiB/s",
+    "  RAM: 2.00 KiB left, pass 3, changes at 1.00 KiB/s",
     "  rate 1.00 KiB/s, limit none, downtime limit 300 ms",
-    "  link down, 42 s left",
+    "  connection lost, reconnecting, 42 s left",
     "  being undone: Cancelled",
-    "  warning: the link is slow",
+    "  warning: the connection is slow",
   ]);
   assertEquals(board.over, false);
   const result = {

@@ -44,8 +44,8 @@ Deno.test("a secret that is too short, too long, missing or no file is refused w
 Deno.test("a run directory is its owner's alone and leaves nothing, not even a base it made", async () => {
   await inFolder(async (dir) => {
     const run = await PrivateRunDir.make(`${dir}/base`, "source");
-    const folder = run.path("x").slice(0, -2);
-    assertEquals((await Deno.stat(folder)).mode! & 0o777, 0o700);
+    const directory = run.path("x").slice(0, -2);
+    assertEquals((await Deno.stat(directory)).mode! & 0o777, 0o700);
     await Deno.writeTextFile(run.path("left"), "over");
     await run[Symbol.asyncDispose]();
     assertEquals([...Deno.readDirSync(dir)], []);
@@ -122,7 +122,7 @@ Deno.test("a run directory whose sockets would have no name left is refused", as
     await assertRejects(
       () => PrivateRunDir.make(where, "source"),
       UsageError,
-      "can't make a folder",
+      "can't make a directory",
     );
   }
 });
@@ -130,10 +130,11 @@ Deno.test("a run directory whose sockets would have no name left is refused", as
 Deno.test("a run directory that can't be one is refused before anything is looked for in it", async () => {
   await inFolder(async (dir) => {
     await Deno.writeTextFile(`${dir}/file`, "");
-    const file = `--run-dir: got "${dir}/file", which is no folder; expected a folder`;
+    const file = `--run-dir: got "${dir}/file", which is no directory; expected a directory`;
     await assertRejects(() => findJournals(`${dir}/file`), UsageError, file);
     await assertRejects(() => findMigrations(`${dir}/file`), UsageError, file);
-    const kernels = '--run-dir: got "/dev/shm", where vmferry can\'t make a folder for its files';
+    const kernels =
+      '--run-dir: got "/dev/shm", where vmferry can\'t make a directory for its files';
     await assertRejects(() => findJournals("/dev/shm"), UsageError, kernels);
     await assertRejects(
       () => findJournals(`${dir}/${"x".repeat(300)}`),
@@ -155,7 +156,7 @@ Deno.test("in the longest run directory that is taken there is room for every so
   });
 });
 
-Deno.test("a folder that another user could put his own in the place of holds no runs", async () => {
+Deno.test("a run base that another user could replace is refused", async () => {
   await inFolder(async (dir) => {
     const base = `${dir}/base`;
     await Deno.mkdir(base);
@@ -192,7 +193,7 @@ Deno.test("a journal that another user has planted, or can't be read, counts for
   });
 });
 
-Deno.test("a folder that another user makes as one is about to be made holds no runs", async () => {
+Deno.test("a run base that another user creates first is refused", async () => {
   await inFolder(async (dir) => {
     await Deno.chmod(dir, 0o1777);
     const base = `${dir}/base`;
@@ -211,7 +212,7 @@ Deno.test("a folder that another user makes as one is about to be made holds no 
   });
 });
 
-Deno.test("runs of root's, which nobody else can look into, are nobody else's", async () => {
+Deno.test("another user finds no runs in root's base", async () => {
   await inFolder(async (dir) => {
     await Deno.chmod(dir, 0o1777);
     await Deno.mkdir(`${dir}/run-roots`);
@@ -236,7 +237,7 @@ Deno.test("a run directory of root's that is closed to others says how they choo
     try {
       const told =
         `--run-dir: got "${dir}", which is another user's (0) and closed to you; expected a ` +
-        "folder of yours: --run-dir DIR or XDG_RUNTIME_DIR chooses another";
+        "directory of yours: --run-dir DIR or XDG_RUNTIME_DIR chooses another";
       await assertRejects(() => findJournals(dir), UsageError, told);
       await assertRejects(() => findMigrations(dir), UsageError, told);
     } finally {
@@ -255,7 +256,7 @@ Deno.test("what is given away is the socket's place itself, not what somebody ma
   });
 });
 
-Deno.test("another user's file is nobody's secret here, and who can write an authority is one", async () => {
+Deno.test("a secret of another user is refused, and so is a CA that others can write", async () => {
   await inFolder(async (dir) => {
     const path = `${dir}/secret`;
     await Deno.writeTextFile(path, "0123456789abcdef", { mode: 0o600 });

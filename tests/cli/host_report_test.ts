@@ -26,7 +26,7 @@ Deno.test("a report names files, the file systems that they are on, and what is 
   ]);
 });
 
-Deno.test("a block device is told with all that it stands on", () => {
+Deno.test("a block device is reported with all devices below it", () => {
   const report = [
     "file\t0\t6\t77",
     "block\t0\t253:3",

@@ -49,7 +49,7 @@ async function onSmallDisk(work: (base: string, run: string) => Promise<void>): 
 
 const stateIn = async (base: string) => (await findJournals(base)).map((j) => j.record.state);
 
-Deno.test("what was written last is what counts, and it comes back as it was", async () => {
+Deno.test("the last journal record that was written is the one that is read", async () => {
   await inBase(async (base, run) => {
     assertEquals(await findJournals(base), [], "a run directory without a journal");
     assertEquals(await findJournals(`${base}/none`), []);
@@ -67,7 +67,7 @@ Deno.test("what was written last is what counts, and it comes back as it was", a
   });
 });
 
-Deno.test("a record that was cut short, at any byte, is as if it had not been begun", async () => {
+Deno.test("a journal record that was cut short at any byte is ignored", async () => {
   await inBase(async (base, run) => {
     const path = `${run}/journal`;
     const whole = `${JSON.stringify(RECORD)}\n`;
@@ -101,7 +101,7 @@ Deno.test("what is written once a full disk has room again counts, whatever the 
   });
 });
 
-Deno.test("a journal of another version is an error and no empty one", async () => {
+Deno.test("a journal of another version is an error", async () => {
   await inBase(async (base, run) => {
     await Deno.writeTextFile(`${run}/journal`, `${JSON.stringify({ ...RECORD, format: 1 })}\n`);
     await assertRejects(

@@ -14,7 +14,7 @@ async function saidOf(path: string): Promise<string> {
   return error.message;
 }
 
-Deno.test("a QMP socket whose backlog is full is told as one that another client holds", async () => {
+Deno.test("a QMP socket with a full backlog is reported as in use by another client", async () => {
   await inFolder(async (dir) => {
     const path = `${dir}/qmp`;
     using _listener = Deno.listen({ transport: "unix", path });
@@ -31,7 +31,7 @@ Deno.test("a QMP socket whose backlog is full is told as one that another client
   });
 });
 
-Deno.test("what is no QMP socket is told as such, and by the path that was given", async () => {
+Deno.test("a file that is no QMP socket is named by the path that was given", async () => {
   await inFolder(async (dir) => {
     const near = `${"../".repeat(Deno.cwd().split("/").length)}..${dir}`;
     const cannot = "QMP: Can't connect to";

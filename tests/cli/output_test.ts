@@ -85,7 +85,7 @@ Deno.test("--quiet leaves progress out, for people and for programs", async () =
   }
 });
 
-Deno.test("a result is told with its figures, a failure with its cause, its side and the guest's place", () => {
+Deno.test("a result has its figures, a failure its cause, its side and the guest's place", () => {
   const result = {
     ...{ event: "result" as const, outcome: "migrated" as const, downtimeMs: 20.4 },
     ...{ pauseMs: 25, totalMs: 1234, bytes: 2 ** 20, error: null, next: [] },
@@ -188,7 +188,7 @@ Deno.test("a check names each end with its role and its QEMU's version", () => {
   );
 });
 
-Deno.test("a link that went is told with the time that is left, quiet or not", () => {
+Deno.test("a lost connection is reported with the time that remains, also with --quiet", () => {
   const link = { event: "link" as const, attempt: 3 };
   for (const quiet of [true, false]) {
     assertEquals(
@@ -196,18 +196,18 @@ Deno.test("a link that went is told with the time that is left, quiet or not", (
         lineOf({ ...link, state: "down", graceLeft: 42 }, quiet),
         lineOf({ ...link, state: "up", graceLeft: null }, quiet),
       ],
-      ["vmferry: link down, retrying, 42 s left", "vmferry: link up again"],
+      ["vmferry: connection lost, reconnecting, 42 s left", "vmferry: connection is back"],
     );
   }
 });
 
-Deno.test("exit codes follow what became of the guest", () => {
+Deno.test("exit codes follow the kind of the failure", () => {
   const code = (kind: "refused" | "failed" | "cancelled" | "unknown") =>
     exitCodeOf(new MigrationError(kind, "failed", "source", "y"));
   assertEquals([code("failed"), code("refused"), code("unknown"), code("cancelled")], [1, 3, 4, 5]);
 });
 
-Deno.test("once memory had begun to cross, the destination's QEMU is to be started anew, unless the guest may run there", () => {
+Deno.test("once RAM had begun to cross, the advice is to start the destination's QEMU again, unless it may run the guest", () => {
   const next = (
     kind: "failed" | "cancelled" | "unknown",
     code: ErrorCode,
@@ -229,7 +229,7 @@ Deno.test("once memory had begun to cross, the destination's QEMU is to be start
   assertEquals(next("unknown", "lost", true), []);
 });
 
-Deno.test("a reader that is slow misses progress, not the rest, and the order stays", async () => {
+Deno.test("a slow reader misses progress and nothing else, in order", async () => {
   const written: string[] = [];
   const gates: (() => void)[] = [];
   const begun = Promise.withResolvers<void>();
@@ -268,7 +268,7 @@ Deno.test("a closed output is written to once: later lines are dropped and nothi
   assertEquals(writes, 1);
 });
 
-Deno.test("what others have said makes no lines of its own and moves no cursor", () => {
+Deno.test("text of QEMU or the peer cannot add a line or move the cursor", () => {
   const said =
     "x\x1b[2J\x1b]52;c;AAAA\x07\u009b2J\u202e\nvmferry: the guest runs at the destination";
   const harmless = "x?[2J?]52;c;AAAA??2J??vmferry: the guest runs at the destination";

@@ -6,11 +6,11 @@ import { vmferry } from "../support/program.ts";
 
 const TICKET = "Zz09-_".repeat(11).slice(0, 64);
 
-Deno.test("a ticket is pasted as a line, and that is enough", async () => {
+Deno.test("a ticket pasted as one line on standard input is accepted", async () => {
   const pasted = [
     `vmferry migrate --qmp PATH vmferry://127.0.0.1:1/${TICKET}\n`,
     `vmferry://127.0.0.1:1/${TICKET}\r\n`,
-    `vmferry: listening on vmferry://127.0.0.1:1, with a ticket that is good for one source. There:\n` +
+    `vmferry: listening on vmferry://127.0.0.1:1, with a ticket (single-use). On the source:\n` +
     `  vmferry migrate --qmp PATH vmferry://127.0.0.1:1/${TICKET}\n`,
   ];
   for (const typed of pasted) {
@@ -40,7 +40,7 @@ Deno.test("a ticket in the command line is warned of, and never repeated, wherev
   assertEquals(ends.map((end) => end.code), wrong.map(() => 2));
 });
 
-Deno.test("what is not encrypted is told, on both ends", async () => {
+Deno.test("both sides warn of a connection that is not encrypted", async () => {
   await inFolder(async (dir) => {
     const secret = `${dir}/secret`;
     await Deno.writeTextFile(secret, "sixteen bytes ok", { mode: 0o600 });
@@ -69,7 +69,7 @@ Deno.test("an end on loopback that asks for no secret says who can connect", asy
     const ticket = ["forward", "--listen", "vmferry://127.0.0.1:0", ...to];
     const said = await vmferry(ticket, "", /There:\n.*\n/);
     assert(!said.stderr.includes("every user"), said.stderr);
-    assert(said.stderr.includes("good for as long as this runs"), said.stderr);
+    assert(said.stderr.includes("valid as long as this runs"), said.stderr);
     assert(/ {2}vmferry forward --from .* vmferry:/.test(said.stderr), said.stderr);
   });
 });
@@ -133,7 +133,7 @@ Deno.test("a run directory that can't be one is exit 2 wherever it is given", as
     );
     for (const { code, stderr } of ends) {
       assertEquals(code, 2, stderr);
-      assert(stderr.includes(`--run-dir: got "${dir}/file", which is no folder`), stderr);
+      assert(stderr.includes(`--run-dir: got "${dir}/file", which is no directory`), stderr);
     }
   });
 });

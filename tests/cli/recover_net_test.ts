@@ -20,7 +20,7 @@ const recordOf = (qmp: string): SourceRecord => ({
   settings: { capabilities: [], parameters: {} },
 });
 
-/** What a QEMU says whose guest has crossed, or stands still at the end of its way. */
+/** Answers of a QEMU whose guest has crossed, or is paused at the end. */
 const STANDS: Commands = {
   "query-status": () => ({ return: { status: "postmigrate", running: false, singlestep: false } }),
   "query-migrate": () => ({ return: { status: "completed" } }),
@@ -92,7 +92,7 @@ Deno.test("a migration that was begun with another socket is named", async () =>
   });
 });
 
-Deno.test("the record of a handover is removed on the user's word alone, its QEMU gone or not", async () => {
+Deno.test("only --force-run-here removes the record of an open handover", async () => {
   await inFolder(async (base) => {
     await Deno.chmod(base, 0o700);
     const run = `${base}/run-1`;
@@ -129,7 +129,7 @@ function openRecords(qmp: string): JournalRecord[] {
   ];
 }
 
-/** What became of the QMP socket. `serve` prepares it; the result closes it. */
+/** States of the QMP socket: each prepares it, the result closes it. */
 const FATES: Readonly<Record<string, (path: string) => Disposable | void>> = {
   "is missing": () => {},
   "is refused": (path) => Deno.listen({ transport: "unix", path }).close(),

@@ -18,7 +18,7 @@ Deno.test("plain tcp beyond this machine takes --insecure and a secret, and is w
   }
 });
 
-Deno.test("what encrypts does so wherever it leads, and can't be told not to", () => {
+Deno.test("an encrypted transport encrypts for every address, and no flag turns it off", () => {
   const ticket = `vmferry://127.0.0.1:1/${"A".repeat(64)}`;
   for (const address of [ticket, "tls://host:1", "ssh://host"]) {
     assertEquals(check(address, false), undefined);

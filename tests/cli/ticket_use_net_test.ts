@@ -71,7 +71,7 @@ Deno.test("the source that used a ticket can always come back, and nobody else",
     using receive = await Receive.start(`${dir}/destination`);
     const { address } = receive;
     const first = await source(address, `${dir}/source`);
-    // Killed before its `prepare` came through; the next process takes it up.
+    // Killed before its `prepare` came through; the next process resumes it.
     await lost(await first());
     const second = await source(address, `${dir}/source`);
     const session = await second();
@@ -84,7 +84,7 @@ Deno.test("the source that used a ticket can always come back, and nobody else",
   });
 });
 
-Deno.test("so it can when both tools were killed as they prepared", async () => {
+Deno.test("the source can come back when both processes were killed in prepare", async () => {
   await inFolder(async (dir) => {
     {
       using receive = await Receive.start(`${dir}/destination`);

@@ -8,9 +8,9 @@ import { parseDuration, parseSize } from "./size.ts";
 import { parseTimeoutAction, TIMEOUT_ACTION } from "./timeout.ts";
 import { UsageError } from "./usage_error.ts";
 
-/** What `parseSize` reads, in words. */
+/** What `parseSize` reads, as text. */
 export const BANDWIDTH = "bytes a second, as 500M or 1.5G";
-/** What {@link parseDowntime} reads, in words. */
+/** What {@link parseDowntime} reads, as text. */
 export const DOWNTIME = "milliseconds, as 300 or 300ms, at most 2000 s";
 
 /** The longest downtime limit that QEMU takes, ms. */
@@ -22,7 +22,7 @@ export function parseDowntime(text: string): number | undefined {
   return ms !== undefined && ms <= MAX_DOWNTIME_MS ? ms : undefined;
 }
 
-/** What `set` takes, in words. */
+/** What `set` accepts, as text. */
 const SETTINGS = "bandwidth=SIZE, max-downtime=MS, pause=when-copied, timeout=SECONDS or " +
   "timeout-action=ACTION";
 

@@ -9,7 +9,7 @@ export function parseTimeoutAction(text: string): TimeoutAction | undefined {
   return text === "abort" || text === "pause" ? text : undefined;
 }
 
-/** What {@link parseTimeoutAction} reads, in words. */
+/** What {@link parseTimeoutAction} reads, as text. */
 export const TIMEOUT_ACTION = "abort or pause";
 
 /** The time that a migration is given; it can be given another one while it runs. */

@@ -55,8 +55,8 @@ export function cancel(
       if (!(error instanceof DeadlineError)) throw error;
       const seconds = options.timeoutMs / 1000;
       output.line(
-        `vmferry: it was told to end and has not within ${seconds} s; ` +
-          "'vmferry status' shows how far it is",
+        `vmferry: the migration has not ended within ${seconds} s of the request; ` +
+          "'vmferry status' shows its progress",
       );
       return EXIT.unknown;
     }

@@ -25,7 +25,7 @@ type Connecting = Extract<Options["mode"], { readonly from: unknown }>;
 
 const clock: Clock = systemClock;
 
-/** How long open streams may take to end once we were told to stop, ms. */
+/** How long open streams may take to end after a signal, ms. */
 const DRAIN_MS = 30_000;
 /** First and longest wait before a new session is tried for one that was lost, ms. */
 const RETRY_FIRST_MS = 500;
@@ -226,7 +226,7 @@ async function openClient(
   return { session, rpc };
 }
 
-/** A new session after one was lost; `undefined` when we were told to stop before it was there. */
+/** A new session after one was lost; `undefined` when a signal came first. */
 async function reopen(
   makeSession: (signal: AbortSignal) => Promise<Session>,
   stop: Stop,

@@ -76,7 +76,7 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
       log,
     });
     kept = new KeptTicket(run.dir.own(KEPT_TICKET));
-    const identity = await identify("source", qmp, options.qmp, run.dir.folder);
+    const identity = await identify("source", qmp, options.qmp, run.dir.directory);
     control = new ControlServer(
       await listenUnix(run.dir.own(CONTROL_SOCKET)),
       controlSource(board, identity, limits, stop, { timeout, pause }),

@@ -37,7 +37,7 @@ const RESUMED_MS = 20_000;
 /** How long, at least, a source that lost its session may take to ask for its guest, ms. */
 const ASKED_AT_LEAST_MS = 10_000;
 
-/** The destination: serves one migration, ends when the guest runs here or nothing came of it. */
+/** The destination: serves one migration, ends when the guest runs here or the migration has failed. */
 export async function receive(options: Options, output: Output): Promise<ExitCode> {
   const { log } = output;
   const board = new StatusBoard();
@@ -57,7 +57,7 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
   let migration: DestinationMigration | undefined;
   let control: ControlServer | undefined;
   let cancelled: MigrationError | undefined;
-  // From before anything is made: what is made is taken back.
+  // Before anything is made, so that a signal always undoes it.
   using _signals = onSignals((name) => {
     if (board.isLate) return report({ event: "warning", code: "too-late", message: TOO_LATE });
     const message = `Cancelled by ${name} at the destination`;
@@ -102,7 +102,7 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
     });
     if (run.record) await migration.resume();
     const destination = migration;
-    const identity = await identify("destination", qmp, options.qmp, run.dir.folder);
+    const identity = await identify("destination", qmp, options.qmp, run.dir.directory);
     control = new ControlServer(
       await listenUnix(run.dir.own(CONTROL_SOCKET)),
       controlDestination(board, identity, (reason) => destination.cancel(reason)),
@@ -130,7 +130,7 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
     let failure: MigrationError | undefined;
     try {
       failure = await outcomeOf(migration);
-      // Whoever looks for the guest needs what was written down.
+      // A search for the guest needs the journal.
       const isUnseen = failure?.kind === "unknown" && failure.code === "not-seen-running";
       if (isUnseen || migration.leftBehind) run.dir.keep();
       const { bytes, memoryBegan, guestStatus: guest } = migration;

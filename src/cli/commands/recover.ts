@@ -28,7 +28,7 @@ import { KEPT_TICKET, KeptTicket } from "../endpoint/ticket_use.ts";
 
 type Options = Command & { readonly command: "recover" };
 
-/** Looks at a migration whose tool was killed, says how things are, and with `--yes` puts it right. */
+/** Reports on a migration whose vmferry was killed; with `--yes` completes or undoes it. */
 export async function recover(options: Options, output: Output): Promise<ExitCode> {
   const qmpPath = await realPath(options.qmp);
   if (options.yes) await removeAbandoned(runBase(options.runDir), output.log);
@@ -37,7 +37,7 @@ export async function recover(options: Options, output: Output): Promise<ExitCod
   const [first] = await findLeft();
   if (!first) return nothing(output, await commandsFor(await findAll(), options));
   await using qmp = await openIfServed(options.qmp, first.record, output);
-  // Only now is what was written down all that there will be: whoever still wrote it had QEMU.
+  // Read again: a process that still wrote a journal had QEMU until now.
   const left = await findLeft();
   if (left.length === 0) return nothing(output);
   let worst: ExitCode = EXIT.done;
@@ -53,14 +53,16 @@ function nothing({ report }: Output, next: readonly string[] = []): ExitCode {
   return EXIT.done;
 }
 
-/** What there is of other QEMUs, or of this one by another of its sockets, as far as nobody has it. */
+/** Commands for the journals of other QMP sockets that no process has locked. */
 async function commandsFor(others: readonly CutOff[], { runDir }: Options): Promise<string[]> {
   const commands: string[] = [];
   for (const { dir, record: { qmp, guest } } of others) {
     using free = await FolderHold.tryTake(dir);
     if (!free) continue;
     const command = recoverCommand(qmp, runDir);
-    commands.push(`one of ${guest || "a guest"} is there, begun with another socket: ${command}`);
+    commands.push(
+      `a migration of ${guest || "a guest"} was started with another QMP socket: ${command}`,
+    );
   }
   return commands;
 }
@@ -74,13 +76,13 @@ async function openIfServed(
   try {
     return await openQmp(path, side, log);
   } catch (error) {
-    // A socket that nobody serves is a QEMU that has ended; one that is held is not.
+    // A socket that nobody serves means that QEMU has ended; a busy one does not.
     if (isGone(error)) return undefined;
     throw error;
   }
 }
 
-/** What QEMU says of what was written down; `undefined` where it has ended or is another one by now. */
+/** The facts that QEMU reports; `undefined` where it has ended or another one has its place. */
 async function factsOf(
   qmp: QmpClient | undefined,
   record: JournalRecord,
@@ -104,15 +106,15 @@ async function recoverOne(
   const { side, migration, state } = record;
   const facts = await factsOf(qmp, record);
   if (!qmp || !facts) {
-    // That its QEMU here has ended does not say where the guest runs, and this is the only record of it.
+    // This may be the only record of a guest that the other side runs, although its QEMU here has ended.
     const done = isOpen(record) ? options.force : options.yes || options.force;
     if (done) await runDir[Symbol.asyncDispose]();
     const about = { side, migration, state, verdict: "gone", done } as const;
     const command = recoverCommand(record.qmp, options.runDir);
     const next = isOpen(record) && !done
       ? [
-        `the guest was handed over: once you know where it runs, ${command} --force-run-here ` +
-        "removes this record; without its QEMU it starts nothing",
+        `the guest was handed over. Once you know which side runs it, ${command} --force-run-here ` +
+        "removes this record; it starts no guest, because its QEMU has ended",
       ]
       : [];
     output.report({ event: "recover", ...about, qemu: null, next });
@@ -160,7 +162,7 @@ function isGone(error: unknown): boolean {
     (root instanceof QmpClosedError && root.end === "by-qemu");
 }
 
-/** What the destination says of the guest; `undefined` where it is not asked or does not answer. */
+/** The state that the destination reports; `undefined` if it is not asked or does not answer. */
 async function ask(
   options: Options,
   record: JournalRecord,
@@ -196,28 +198,28 @@ function nextSteps(
   if (verdict === "ask" && record.side === "source") {
     const there = record.recoverThere || "vmferry recover --qmp PATH";
     return [
-      `at the destination (${record.destination}), see whether the guest runs there: ${there}`,
-      `if it does: end this QEMU. If it does not and that QEMU has been ended: ${command} ` +
+      `find out whether the guest runs at the destination (${record.destination}). There: ${there}`,
+      `if it runs there, end this QEMU. If not, end that QEMU, then: ${command} ` +
       "--force-run-here",
     ];
   }
   if (verdict === "ask" && record.state === "lost") {
     return [
-      "QEMU was told to run the guest and has not done it so far: see in its monitor and its log why",
+      "vmferry gave QEMU `cont`, and the guest does not run yet: QEMU's monitor and log have the reason",
       `if the source's QEMU has been ended: ${command} --force-run-here`,
     ];
   }
   if (verdict === "ask") {
     return [
-      "the source handed the guest over and waits: 'vmferry receive --resume …' starts it here",
+      "the source has handed the guest over: 'vmferry receive --resume …' starts it here",
       `if the source's QEMU has been ended: ${command} --force-run-here`,
     ];
   }
   if (!done) return [`${command} --yes does it`];
   if (verdict === "discard") {
     return [
-      "if the source's guest stands still, 'vmferry recover --qmp PATH --force-run-here' there " +
-      "makes it run again; start a new QEMU here for another try",
+      "if the source's guest is paused, 'vmferry recover --qmp PATH --force-run-here' there " +
+      "resumes it; start a new QEMU here for another try",
     ];
   }
   return [];

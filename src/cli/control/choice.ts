@@ -58,7 +58,7 @@ export function nobody(found: readonly Found[], silent: readonly Silent[], base:
   ].join("");
   const none = found.length > 0
     ? "No such migration runs here; there is:"
-    : `No migration runs here (none has its folder in ${base})`;
+    : `No migration runs here (none has its directory in ${base})`;
   return none + (found.length === 0 && lines !== "" ? "; what was left there:" : "") + lines;
 }
 

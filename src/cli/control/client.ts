@@ -1,5 +1,5 @@
 /**
- * Finds the migrations that run on this host, by the control sockets in their private folders.
+ * Finds the migrations that run on this host, by the control sockets in their private directories.
  *
  * @module
  */
@@ -28,7 +28,7 @@ export interface Found {
 /** A control socket behind which nobody answered, and why not. */
 export interface Silent {
   readonly runDir: string;
-  /** Its process is gone and left its folder. */
+  /** Its process is gone and left its directory. */
   readonly stale: boolean;
   readonly reason: string;
 }
@@ -37,9 +37,9 @@ export interface Silent {
 const STATUS_MS = 5_000;
 
 /**
- * Asks every migration that has its folder in `base` how it is.
+ * Asks every migration that has its directory in `base` how it is.
  *
- * @throws {UsageError} when the folder can't be read, or others can write to it.
+ * @throws {UsageError} when the directory can't be read, or others can write to it.
  */
 export async function findMigrations(
   base: string,

@@ -14,7 +14,7 @@ import type { Identity, StatusBoard } from "./status_board.ts";
 
 const NO_UUID = "00000000-0000-0000-0000-000000000000";
 
-/** Who this run is, for whoever has to tell it from others. */
+/** What distinguishes this run from others. */
 export async function identify(
   role: Side,
   qmp: QmpClient,

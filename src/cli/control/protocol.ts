@@ -16,7 +16,7 @@ import { printable } from "../../io/mod.ts";
 import type { LimitChange } from "../../migrate/mod.ts";
 import { parseTimeoutAction, type TimeoutAction } from "../args/timeout.ts";
 
-/** The socket's name in a run's private folder. */
+/** The socket's name in a run's private directory. */
 export const CONTROL_SOCKET = "control.sock";
 /** Longest request, bytes; what is answered may be larger. */
 export const MAX_REQUEST = 64 * 1024;

@@ -20,7 +20,7 @@ import {
 } from "./protocol.ts";
 import type { Result } from "./status_board.ts";
 
-/** What of a migration can be controlled while it runs. */
+/** The parts of a running migration that can be controlled. */
 export interface Controlled {
   status(): StatusEvent;
   /**
@@ -39,11 +39,11 @@ export interface Controlled {
   readonly ended: Promise<Result>;
 }
 
-/** Connections that are served at a time; whoever comes past that is hung up on. */
+/** Connections at a time; the server closes any further one at once. */
 const MAX_CONNECTIONS = 16;
 /** How long a connection may be silent, or not take its answer, ms. */
 const IDLE_MS = 30_000;
-/** How long those who wait for the end may take to hear of it, ms. */
+/** How long a client that waits for the end may take to read it, ms. */
 const FAREWELL_MS = 2_000;
 
 /** Answers requests of other processes of this user about one migration. */
@@ -53,11 +53,11 @@ export class ControlServer {
   readonly #log: Logger;
   readonly #tasks = new TaskGroup();
   readonly #open = new Set<BytePipe>();
-  /** Connections whose request was `cancel`: they hear how it ended, after everything else. */
+  /** Connections whose request was `cancel`: they get the result, last of all. */
   readonly #farewells = new Set<BytePipe>();
   readonly #acceptor: Acceptor;
 
-  /** Serves whoever connects; owns `acceptor` from now on. */
+  /** Serves every connection; owns `acceptor` from now on. */
   constructor(acceptor: Acceptor, controlled: Controlled, clock: Clock, log: Logger) {
     this.#acceptor = acceptor;
     this.#controlled = controlled;
@@ -74,8 +74,8 @@ export class ControlServer {
   }
 
   /**
-   * Takes no more connections, tells those who asked for the end what came of it, and hangs up. To be
-   * called when nothing is left of the migration: who hears of its end may begin the next one.
+   * Accepts no more connections, answers each `cancel` with the result, and closes. Call it when the
+   * migration has left nothing: a client that has its answer may start the next one.
    */
   async close(): Promise<void> {
     this.#acceptor.close();
@@ -102,7 +102,7 @@ export class ControlServer {
         }
       }
     } catch (error) {
-      // It went away, fell silent, or talks too much: it is only this one's end.
+      // Closed, silent or too long a line: only this connection ends.
       this.#log.log("debug", `control: ${messageOf(error)}`);
     } finally {
       this.#open.delete(pipe);
@@ -111,7 +111,7 @@ export class ControlServer {
     }
   }
 
-  /** Who waits for the end of the migration may be silent for as long as that takes. */
+  /** A client that waits for the end of the migration may be silent until then. */
   async #read(pipe: BytePipe, buffer: Uint8Array): Promise<number | null> {
     if (this.#farewells.has(pipe)) return await pipe.read(buffer);
     return await withDeadline(this.#clock, IDLE_MS, "a request", pipe.read(buffer));

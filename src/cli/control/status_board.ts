@@ -6,7 +6,7 @@ type Progress = MigrationEvent & { readonly event: "progress" };
 type Link = MigrationEvent & { readonly event: "link" };
 export type Result = MigrationEvent & { readonly event: "result" };
 
-/** Warnings that are kept for whoever asks. */
+/** Warnings that are kept for `status`. */
 const MAX_WARNINGS = 20;
 
 /** What of a status does not come from events. */
@@ -19,7 +19,7 @@ export interface Identity {
   readonly guest: { readonly name: string | null; readonly uuid: string | null };
 }
 
-/** Remembers what a migration told last, for whoever asks how it is. Pure, but for the two clocks. */
+/** Keeps the latest events of a migration for `status`. Pure but for the two clocks. */
 export class StatusBoard {
   /** Resolves with the last event of the migration, when all is undone or done. */
   readonly ended: Promise<Result>;
@@ -43,7 +43,7 @@ export class StatusBoard {
     return this.#phase;
   }
 
-  /** True once its last event was told. */
+  /** The result was reported. */
   get over(): boolean {
     return this.#over;
   }
@@ -73,7 +73,7 @@ export class StatusBoard {
         this.#link = event;
         break;
       case "listening":
-        // Whoever may ask has no need of the ticket.
+        // Status needs no ticket.
         this.#address = withoutTicket(event.address);
         break;
       case "warning":

@@ -120,8 +120,9 @@ export const FLAGS: readonly Flag[] = [
     name: "max-downtime",
     value: "MS",
     commands: ["migrate"],
-    help: "How long the guest may stand still for its memory at the switchover; it is less where " +
-      "another round through memory makes it so. Default: 300.",
+    help:
+      "Longest downtime for RAM at the switchover; vmferry keeps it shorter where another pass " +
+      "over RAM helps. Default: 300.",
   },
   {
     name: "timeout",
@@ -148,7 +149,7 @@ export const FLAGS: readonly Flag[] = [
     name: "resume",
     commands: ["receive", "migrate"],
     help:
-      "Take up the migration of this QEMU whose vmferry was killed here: the disks go on from " +
+      "Resume the migration of this QEMU whose vmferry was killed on this host: disks continue " +
       "where they were.",
   },
   {
@@ -167,7 +168,7 @@ export const FLAGS: readonly Flag[] = [
     value: "DIR",
     commands: ["receive", "migrate", "check", "recover"],
     help:
-      "Folder for the sockets that QEMU connects to. Default: /run/vmferry for root, for others " +
+      "Directory for the sockets that QEMU connects to. Default: /run/vmferry for root, for others " +
       "vmferry in $XDG_RUNTIME_DIR.",
   },
   {
@@ -213,13 +214,13 @@ export const FLAGS: readonly Flag[] = [
     name: "remote-qmp",
     value: "PATH",
     commands: ["migrate", "check"],
-    help: "With ssh://: the QMP socket of the destination's QEMU, over there.",
+    help: "With ssh://: the QMP socket of the destination's QEMU, on its host.",
   },
   {
     name: "ticket-file",
     value: "FILE",
     commands: TUNNEL,
-    help: "receive: leave the ticket in this file (mode 0600) instead of printing it. On the " +
+    help: "receive: write the ticket to this file (mode 0600) instead of printing it. On the " +
       "source: read it there; with '-' as DESTINATION it is read from standard input.",
   },
   {
@@ -231,7 +232,7 @@ export const FLAGS: readonly Flag[] = [
   {
     name: "insecure",
     commands: TUNNEL,
-    help: "Allow plain tcp beyond this machine: whoever is on the way can read and change it all.",
+    help: "Allow plain tcp beyond this machine: anybody on the way can read and change everything.",
   },
   {
     name: "grace",

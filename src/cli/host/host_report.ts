@@ -22,7 +22,7 @@ export function parseHost(report: string, count: number): Omit<HostFacts, "addre
   const mounts = parseMounts(end < 0 ? [] : lines.slice(end + 1));
   const files: (OpenFile | undefined)[] = Array.from({ length: count });
   let [bootId, network] = ["", ""];
-  /** The files whose devices are being told of, the outermost first. */
+  /** The files whose devices the report is listing, the outermost first. */
   let open: { file: OpenFile; stack: OpenBlock[] }[] = [];
   const device = () => open.at(-1)?.stack.at(-1);
   for (const line of end < 0 ? lines : lines.slice(0, end)) {

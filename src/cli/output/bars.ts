@@ -48,7 +48,7 @@ export class Bars {
 export function barLines(progress: Progress, width: number): string[] {
   const { disks, ram, rate, eta } = progress;
   const shown = disks.slice(0, MOST_DISKS);
-  const names = [...shown.map((d) => d.name), "memory"];
+  const names = [...shown.map((d) => d.name), "RAM"];
   const label = Math.min(16, Math.max(...names.map((n) => n.length)));
   const lines = shown.map((d) =>
     bar(
@@ -56,17 +56,17 @@ export function barLines(progress: Progress, width: number): string[] {
       label,
       d.transferred,
       d.total,
-      d.ready ? "in step" : formatSize(d.sizeBytes ?? d.total),
+      d.ready ? "ready" : formatSize(d.sizeBytes ?? d.total),
       width,
     )
   );
   if (disks.length > shown.length) {
     const ready = disks.filter((d) => d.ready).length;
-    lines.push(`  ... ${disks.length} disks in all, ${ready} in step`);
+    lines.push(`  ... ${disks.length} disks in all, ${ready} ready`);
   }
   if (ram) {
-    const note = `${formatSize(ram.remaining)} left, round ${ram.iteration}`;
-    lines.push(bar("memory", label, ram.total - ram.remaining, ram.total, note, width));
+    const note = `${formatSize(ram.remaining)} left, pass ${ram.iteration}`;
+    lines.push(bar("RAM", label, ram.total - ram.remaining, ram.total, note, width));
   }
   const left = eta === null ? "" : `, ${formatSeconds(eta)} left`;
   lines.push(`  ${formatSize(rate)}/s${left}`);

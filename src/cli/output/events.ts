@@ -67,7 +67,7 @@ export type CliEvent =
     }[];
   }
   | StatusEvent
-  /** status: a folder of a run whose process does not answer. */
+  /** status: a directory of a run whose process does not answer. */
   | {
     readonly event: "silent";
     readonly runDir: string;
@@ -108,7 +108,7 @@ export interface StatusEvent {
   /** Bytes per second; `null`: no limit, or not this end's to set. */
   readonly bandwidth: number | null;
   readonly maxDowntimeMs: number | null;
-  /** Why it is being undone, in words; `null` while it goes on. */
+  /** Why it is being undone, as text; `null` while it goes on. */
   readonly ending: string | null;
   /** RFC 3339. */
   readonly startedAt: string;

@@ -33,8 +33,8 @@ function arrived(guest: string | null): string {
 const LONGEST = 10_000;
 
 /**
- * An event as a line for people, or some; `undefined` when it is not worth one. What others have said in
- * it (the other end, QEMU, a journal) makes no lines of its own and moves no cursor. Pure.
+ * An event as one or more lines for people; `undefined` when it is worth none. Text of others in it
+ * (the peer, QEMU, a journal) cannot add lines or move the cursor. Pure.
  */
 export function lineOf(event: CliEvent, quiet: boolean): string | undefined {
   return textOf(printableAll(event, LONGEST), quiet);
@@ -43,7 +43,7 @@ export function lineOf(event: CliEvent, quiet: boolean): string | undefined {
 function textOf(event: CliEvent, quiet: boolean): string | undefined {
   switch (event.event) {
     case "listening":
-      // Over standard input and output there is nobody who needs to be told.
+      // Over standard input and output there is no address to report.
       return event.address === "stdio" ? undefined : listeningLines(event);
     case "warning":
       return `vmferry: warning: ${event.message}`;
@@ -69,8 +69,8 @@ function textOf(event: CliEvent, quiet: boolean): string | undefined {
     case "recover":
       return recoverLines(event);
     case "link":
-      if (event.state === "up") return "vmferry: link up again";
-      return `vmferry: link down, retrying, ${formatSeconds(event.graceLeft ?? 0)} left`;
+      if (event.state === "up") return "vmferry: connection is back";
+      return `vmferry: connection lost, reconnecting, ${formatSeconds(event.graceLeft ?? 0)} left`;
     case "end":
       if (event.error) return `vmferry: ${event.error.message}`;
       return quiet ? undefined : `vmferry: ${event.streams} streams, ${formatSize(event.bytes)} ` +
@@ -91,19 +91,19 @@ function listeningLines(
   const where = withoutTicket(address);
   const line = `vmferry: listening on ${where}`;
   const [goodFor, command] = reusable
-    ? ["as long as this runs", "forward --from NAME=unix:///PATH"]
-    : ["one source", "migrate --qmp PATH"];
+    ? ["valid as long as this runs", "forward --from NAME=unix:///PATH"]
+    : ["single-use", "migrate --qmp PATH"];
   if (ticketFile !== undefined) {
-    return `${line}; the ticket is in ${ticketFile}, good for ${goodFor}. There:\n` +
+    return `${line}; the ticket is in ${ticketFile}, ${goodFor}. On the source:\n` +
       `  vmferry ${command} --ticket-file FILE`;
   }
   if (where === address) return line;
-  return `${line}, with a ticket that is good for ${goodFor}. There:\n  vmferry ${command} ${address}`;
+  return `${line}, with a ticket (${goodFor}). On the source:\n  vmferry ${command} ${address}`;
 }
 
 function progressLine(event: CliEvent & { event: "progress" }): string {
   const parts = event.disks.map((d) => `${d.name} ${percent(d.transferred, d.total)}`);
-  if (event.ram) parts.push(`memory ${formatSize(event.ram.remaining)} left`);
+  if (event.ram) parts.push(`RAM ${formatSize(event.ram.remaining)} left`);
   const eta = event.eta === null ? "" : `, ${formatSeconds(event.eta)} left`;
   return `vmferry: ${parts.join(", ")}, ${formatSize(event.rate)}/s${eta}`;
 }
@@ -132,26 +132,26 @@ function resultLine(event: CliEvent & { event: "result" }): string {
 const VERDICTS: Readonly<Record<RecoverVerdict, readonly [plan: string, done: string]>> = {
   "nothing": ["no migration of this QEMU was cut off here", ""],
   "gone": [
-    "nothing of it is left in this QEMU, only files",
-    "nothing of it was left in this QEMU; its files were removed",
+    "this QEMU has nothing of it left, only files remain",
+    "this QEMU had nothing of it left; its files were removed",
   ],
   "run-here": [
-    "the guest belongs here: what was begun would be taken back, and it would run as before",
-    "what was begun was taken back; the guest is as it was before",
+    "the guest belongs here: vmferry would undo the migration, and the guest would run as before",
+    "the migration was undone; the guest is as it was before",
   ],
   "keep": [
-    "nothing is to be done to the guest; what was begun would be taken back",
-    "what was begun was taken back",
+    "the guest stays as it is; vmferry would undo the rest of the migration",
+    "the rest of the migration was undone",
   ],
   "leave": [
-    "the guest is at the destination: here it would stay stopped, what was begun would be taken back",
-    "the guest is at the destination; what was begun here was taken back. This QEMU can be ended",
+    "the guest is at the destination: it would stay paused here, and vmferry would undo the rest",
+    "the guest is at the destination; the rest was undone here. This QEMU can be ended",
   ],
   "discard": [
     "the guest was loaded here and never started: this QEMU would be ended",
     "the guest was loaded here and never started: this QEMU was ended",
   ],
-  "ask": ["whether the guest runs at the other end is not known: nothing is done", ""],
+  "ask": ["it is not known whether the other side runs the guest: nothing is done", ""],
 };
 
 function recoverLines(event: CliEvent & { event: "recover" }): string {

@@ -2,12 +2,12 @@ import type { Clock } from "../../io/mod.ts";
 import type { Report } from "../../migrate/mod.ts";
 import type { Session } from "../../tunnel/mod.ts";
 
-/** How often the time that is left is told while a link is down, ms. */
+/** Interval of the events while the connection is down, ms. */
 const EVERY_MS = 1000;
 
 /**
- * Reports when the connection under a session goes and comes back, and meanwhile, each second, how
- * long it may still take.
+ * Reports when the connection under a session is lost and when it is back; in between, each second,
+ * the time until the session is given up.
  */
 export class LinkEvents {
   readonly #report: Report;
@@ -35,7 +35,7 @@ export class LinkEvents {
     };
     session.onLink(({ state, hint }) => {
       stop();
-      // Without any grace the end of the link is the end of the session, which tells itself.
+      // Without grace the session ends with its connection and reports that itself.
       if (session.graceMs === 0) return;
       if (state === "down") {
         this.#attempt = 0;

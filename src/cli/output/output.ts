@@ -58,14 +58,14 @@ export class Output {
       debugEnabled: options.verbose,
       log: (level, message) => {
         if (RANK[level] < RANK[least]) return;
-        // To hold it against what the other end and the QEMUs say.
+        // To compare with the logs of the peer and of both QEMUs.
         const when = options.verbose ? `${timeOfDay()} ` : "";
         this.line(`vmferry: ${when}${level}: ${printable(message, LONGEST_LINE)}`);
       },
     };
   }
 
-  /** Tells of an event. Never waits. */
+  /** Reports an event. Never waits. */
   readonly report = (event: CliEvent): void => {
     if (event.event === "progress" && this.#options.quiet) return;
     if (this.#options.json) {
@@ -89,14 +89,14 @@ export class Output {
     if (line !== undefined) this.line(line);
   };
 
-  /** A line for people, or some, on standard error; whatever is in it moves no cursor. */
+  /** A line for people, or some, on standard error; it cannot move the cursor. */
   line(text: string): void {
     const lines = text.split("\n").map((line) => printable(line, LONGEST_LINE)).join("\n");
     if (this.#bars) this.#bars.above(lines);
     else this.#stderr.write(lines + "\n");
   }
 
-  /** What was asked for, on standard output: as JSON, or in words. */
+  /** What was asked for, on standard output: as JSON or as text. */
   readonly answerEvent = (event: CliEvent): void => {
     const line = this.#options.json ? undefined : lineOf(event, false);
     if (line === undefined) this.report(event);

@@ -67,6 +67,6 @@ export function resultEvent(end: {
 }
 
 function nextAfter(error: MigrationError, memoryBegan: boolean): string[] {
-  // Where the guest may run at the destination, nobody must be told to end that QEMU.
+  // Never advise to end a QEMU that may run the guest.
   return adviceOn(error, memoryBegan && error.kind !== "unknown");
 }

@@ -13,7 +13,7 @@ export function statusLines(status: StatusEvent): string {
     (eta === null ? "" : `, ${formatSeconds(eta)} left`),
     ...disks.map((d) =>
       d.ready
-        ? `disk ${d.name}: in step, ${formatSize(d.total - d.transferred)} behind`
+        ? `disk ${d.name}: ready, ${formatSize(d.total - d.transferred)} behind`
         : `disk ${d.name}: ${percent(d.transferred, d.total)} of ${
           formatSize(d.sizeBytes ?? d.total)
         }`
@@ -21,7 +21,7 @@ export function statusLines(status: StatusEvent): string {
   ];
   if (ram) {
     lines.push(
-      `memory: ${formatSize(ram.remaining)} left, round ${ram.iteration}, ` +
+      `RAM: ${formatSize(ram.remaining)} left, pass ${ram.iteration}, ` +
         `changes at ${formatSize(ram.dirtyRate)}/s`,
     );
   }
@@ -33,7 +33,9 @@ export function statusLines(status: StatusEvent): string {
         `, downtime limit ${maxDowntimeMs} ms`,
     );
   }
-  if (link.state === "down") lines.push(`link down, ${formatSeconds(link.graceLeft ?? 0)} left`);
+  if (link.state === "down") {
+    lines.push(`connection lost, reconnecting, ${formatSeconds(link.graceLeft ?? 0)} left`);
+  }
   if (ending !== null) lines.push(`being undone: ${ending}`);
   lines.push(...status.warnings.map((w) => `warning: ${w}`));
   return [head, ...lines.map((line) => `  ${line}`)].join("\n");

@@ -1,11 +1,11 @@
 import type { Phase } from "../../migrate/mod.ts";
 
-/** Each phase in words. */
+/** Each phase, for people. */
 export const PHASES: Readonly<Record<Phase, string>> = {
-  prepare: "preparing both ends",
+  prepare: "preparing both sides",
   mirror: "copying disks",
-  ram: "disks are in step, copying memory",
-  switchover: "guest stopped, finishing disks and memory",
+  ram: "disks are ready, copying RAM",
+  switchover: "guest paused, finishing disks and RAM",
   handover: "handing the guest over",
   done: "the guest is at the destination",
 };

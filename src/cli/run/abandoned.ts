@@ -5,15 +5,15 @@ import { runFolders } from "./base.ts";
 import { COMPARE, PrivateRunDir, QEMU } from "./run_dir.ts";
 import { KEPT_TICKET } from "../endpoint/ticket_use.ts";
 
-/** A run's folder as it is called now, and as it was once. */
+/** A run's directory as it is called now, and as it was once. */
 const NAME = /\/run-([0-9a-f]{8}){1,2}$/;
 
 /**
- * Removes the folders of runs that were killed before they wrote anything down: nobody has to look after
+ * Removes the directories of runs that were killed before they wrote anything down: nobody has to look after
  * those.
  *
- * A run that is just beginning keeps its folder: it holds it from its first step on, and who gets hold of a
- * folder here knows that no process has it. One that has made its folder and not got hold of it yet finds
+ * A run that is just beginning keeps its directory: it holds it from its first step on, and who gets hold of a
+ * directory here knows that no process has it. One that has made its directory and not got hold of it yet finds
  * it gone when it does, and makes another.
  */
 export async function removeAbandoned(base: string, log: Logger): Promise<void> {
@@ -48,7 +48,7 @@ async function hasOnlySockets(path: string): Promise<boolean> {
   return true;
 }
 
-/** A socket that nobody listens on. A version that held no folder does on its control socket. */
+/** A socket that nobody listens on. A version that held no directory does on its control socket. */
 async function isDeaf(path: string): Promise<boolean> {
   if (!(await Deno.lstat(path)).isSocket) return false;
   try {

@@ -2,15 +2,15 @@ import { absolutePath } from "../paths.ts";
 import { checkDirectory } from "./trusted_dir.ts";
 import { UsageError } from "../args/usage_error.ts";
 
-/** What the name of each run's folder begins with. */
+/** What the name of each run's directory begins with. */
 export const PREFIX = "run-";
 
 /** The mode of a base that is made here, and where others must get at their sockets in it. */
 const [MODE, PASSABLE] = [0o700, 0o711];
-/** Where root's runs are, and those of users without a folder of their own in /run. */
+/** Where root's runs are, and those of users without a directory of their own in /run. */
 const IN_RUN = "/run/vmferry";
 
-/** The folder that each run has its own in: `base`, else this user's default. */
+/** The directory that each run has its own in: `base`, else this user's default. */
 export function runBase(base: string | undefined): string {
   return base === undefined ? defaultBase() : absolutePath(base);
 }
@@ -43,9 +43,9 @@ export async function checkBase(base: string): Promise<void> {
 }
 
 /**
- * The folders of this user's runs in a base; nobody else can look into his own ones, root's included.
+ * The directories of this user's runs in a base; nobody else can look into his own ones, root's included.
  *
- * @throws {UsageError} when the base is no folder that can be used.
+ * @throws {UsageError} when the base is no directory that can be used.
  */
 export async function runFolders(base: string): Promise<string[]> {
   await checkBase(base);
@@ -64,7 +64,7 @@ export async function runFolders(base: string): Promise<string[]> {
 }
 
 /**
- * Removes a base that no run has its folder in any more: one that this run has made, and the default one,
+ * Removes a base that no run has its directory in any more: one that this run has made, and the default one,
  * whichever run made it. One that an administrator made, perhaps with a label, has another mode and stays.
  *
  * @param made this run has made it.
@@ -91,7 +91,7 @@ async function unusable(base: string, error: Error): Promise<UsageError> {
   if (error instanceof Deno.errors.NotCapable) return outOfReach(base);
   if (error instanceof Deno.errors.NotADirectory) {
     return new UsageError(
-      `--run-dir: got "${base}", which is no folder; expected a folder, or a name for a new one`,
+      `--run-dir: got "${base}", which is no directory; expected a directory, or a name for a new one`,
     );
   }
   if (error instanceof Deno.errors.PermissionDenied) {
@@ -100,7 +100,7 @@ async function unusable(base: string, error: Error): Promise<UsageError> {
       ? "which is closed to you"
       : `which is another user's (${uid}) and closed to you`;
     return new UsageError(
-      `--run-dir: got "${base}", ${whose}; expected a folder of yours: --run-dir DIR or ` +
+      `--run-dir: got "${base}", ${whose}; expected a directory of yours: --run-dir DIR or ` +
         "XDG_RUNTIME_DIR chooses another",
     );
   }
@@ -109,7 +109,7 @@ async function unusable(base: string, error: Error): Promise<UsageError> {
 
 function outOfReach(base: string): UsageError {
   return new UsageError(
-    `--run-dir: got "${base}", where vmferry can't make a folder for its files: expected one ` +
+    `--run-dir: got "${base}", where vmferry can't make a directory for its files: expected one ` +
       `outside of /dev, /proc and /sys`,
   );
 }

@@ -1,6 +1,6 @@
 import { systemClock, withDeadline } from "../../io/mod.ts";
 
-/** Without `tryLock`: how long to get hold of a folder that is free may take, ms. */
+/** Without `tryLock`: how long to get hold of a directory that is free may take, ms. */
 const FREE_MS = 200;
 
 /** What Deno's files have from 2.7 on. */
@@ -9,22 +9,22 @@ interface TriesLock {
 }
 
 /**
- * A folder that this process has to itself, until disposed or until the process ends, however it does:
- * a lock (flock) on it. Whoever finds it free knows that no process has the folder.
+ * A directory that this process has to itself, until disposed or until the process ends, however it does:
+ * a lock (flock) on it. If it is free, no process has the directory.
  */
 export class FolderHold implements Disposable {
-  readonly #folder: Deno.FsFile;
+  readonly #directory: Deno.FsFile;
 
   /**
    * Waits for it.
    *
-   * @throws {Deno.errors.NotFound} when whoever had it before has removed the folder.
+   * @throws {Deno.errors.NotFound} when its previous owner has removed the directory.
    */
   static async take(path: string): Promise<FolderHold> {
     const hold = new FolderHold(await Deno.open(path));
     try {
-      // Where a file system has no locks, nobody finds the folder free.
-      await hold.#folder.lock(true).catch(() => {});
+      // Where a file system has no locks, nobody finds the directory free.
+      await hold.#directory.lock(true).catch(() => {});
       await Deno.lstat(path);
       return hold;
     } catch (error) {
@@ -33,7 +33,7 @@ export class FolderHold implements Disposable {
     }
   }
 
-  /** Takes it where it is free; `undefined` where it is not, or can't be told. */
+  /** Locks it if it is free; `undefined` if it is not, or that cannot be found out. */
   static async tryTake(path: string): Promise<FolderHold | undefined> {
     let hold: FolderHold | undefined;
     try {
@@ -49,18 +49,18 @@ export class FolderHold implements Disposable {
     return undefined;
   }
 
-  private constructor(folder: Deno.FsFile) {
-    this.#folder = folder;
+  private constructor(directory: Deno.FsFile) {
+    this.#directory = directory;
   }
 
   async #tryLock(): Promise<boolean> {
-    const folder: Deno.FsFile & TriesLock = this.#folder;
-    if (folder.tryLock) return await folder.tryLock(true);
-    return await withDeadline(systemClock, FREE_MS, "the folder", folder.lock(true))
+    const directory: Deno.FsFile & TriesLock = this.#directory;
+    if (directory.tryLock) return await directory.tryLock(true);
+    return await withDeadline(systemClock, FREE_MS, "the directory", directory.lock(true))
       .then(() => true, () => false);
   }
 
   [Symbol.dispose](): void {
-    this.#folder.close();
+    this.#directory.close();
   }
 }

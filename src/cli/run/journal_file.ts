@@ -66,7 +66,7 @@ export interface CutOff {
 
 /**
  * Every journal in the run directories under `base`. Those of processes that still run are among
- * them: whoever gets the QMP socket to himself knows that nobody else has it.
+ * them: a process that has the QMP socket knows that no other one has it.
  */
 export async function findJournals(base: string): Promise<CutOff[]> {
   const found: CutOff[] = [];

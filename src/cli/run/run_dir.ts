@@ -8,14 +8,14 @@ import { UsageError } from "../args/usage_error.ts";
 const MAX_SOCKET_PATH = 107;
 /** Longest name that is made in it. */
 const LONGEST_NAME = "control.sock";
-/** The folder in it for the sockets of a QEMU that runs as another user, who owns it. */
+/** The directory in it for the sockets of a QEMU that runs as another user, who owns it. */
 export const QEMU = "qemu";
-/** The folder for the one that QEMU makes at the source, likewise. */
+/** The directory for the one that QEMU makes at the source, likewise. */
 export const COMPARE = "nbd";
-/** How often a folder is made anew that was taken away before it was held. */
+/** How often a directory is made anew that was taken away before it was held. */
 const TRIES = 10;
 
-/** A folder of mode 0700 for one run's sockets; removed with all that is in it when disposed. */
+/** A directory of mode 0700 for one run's sockets; removed with all that is in it when disposed. */
 export class PrivateRunDir implements RunDir, AsyncDisposable {
   readonly #path: string;
   /** Where the sockets between QEMU and us lie. */
@@ -34,8 +34,8 @@ export class PrivateRunDir implements RunDir, AsyncDisposable {
    * Makes one in {@link runBase}.
    *
    * @param side whose sockets they are: QEMU makes those of the destination, we make most of the source's.
-   * @param owner whom the sockets that QEMU uses are for: they get a folder of their own in it, which is
-   * theirs where they have to make them; the folders above it let others pass, but not look.
+   * @param owner whom the sockets that QEMU uses are for: they get a directory of their own in it, which is
+   * theirs where they have to make them; the directories above it let others pass, but not look.
    * @throws {UsageError} when it can't be made there or its path leaves no room for a socket's name.
    */
   static async make(
@@ -80,7 +80,7 @@ export class PrivateRunDir implements RunDir, AsyncDisposable {
     } catch (error) {
       if (error instanceof UsageError) throw error;
       throw new UsageError(
-        `--run-dir: can't make a folder in ${absolute}: ${(error as Error).message}`,
+        `--run-dir: can't make a directory in ${absolute}: ${(error as Error).message}`,
       );
     }
   }
@@ -97,8 +97,8 @@ export class PrivateRunDir implements RunDir, AsyncDisposable {
     this.#hold = hold;
   }
 
-  /** The folder itself. */
-  get folder(): string {
+  /** The directory itself. */
+  get directory(): string {
     return this.#path;
   }
 
@@ -147,7 +147,7 @@ interface Held {
 }
 
 /**
- * Makes a folder for a run and takes hold of it. Until then it may be taken for one that a killed
+ * Makes a directory for a run and takes hold of it. Until then it may be taken for one that a killed
  * process left, and its base for one that is not used any more: then they are made again.
  */
 async function makeHeld(base: string): Promise<Held> {

@@ -35,7 +35,7 @@ export interface RunStateOptions {
   readonly side: Side;
   /** Whom the sockets that QEMU uses are for, if it runs as another user. */
   readonly socketOwner: SocketOwner | undefined;
-  /** Take up what was left. */
+  /** Resume the migration that was cut off. */
   readonly resume: boolean;
   readonly log: Logger;
 }
@@ -44,17 +44,17 @@ export interface RunStateOptions {
 export class RunState<R extends JournalRecord> implements AsyncDisposable {
   readonly dir: PrivateRunDir;
   readonly journal: JournalFile;
-  /** What was left, where that is taken up. */
+  /** The record to resume from. */
   readonly record: R | undefined;
 
   /**
    * Makes them, or takes those over that were left for this QEMU.
    *
-   * @throws {MigrationError} kind `refused`: something was left and is not to be taken up, or the
-   * other way round.
+   * @throws {MigrationError} kind `refused`: a migration was cut off and `resume` is not given, or
+   * the other way round.
    */
   static async open<R extends JournalRecord>(options: RunStateOptions): Promise<RunState<R>> {
-    // A killed run's socket has QEMU behind it until then, and its folder is not known for abandoned.
+    // A killed run's socket has QEMU behind it until then, and its directory is not known for abandoned.
     await removeComparison(options.qmp, options.log);
     const left = await findLeft(options);
     await removeAbandoned(runBase(options.base), options.log);
@@ -67,7 +67,7 @@ export class RunState<R extends JournalRecord> implements AsyncDisposable {
     }
     if (left) throw refused(options, "cut-off", choices(left.record, options));
     const dir = await PrivateRunDir.make(options.base, options.side, options.socketOwner);
-    return new RunState<R>(dir, await JournalFile.open(dir.folder), undefined);
+    return new RunState<R>(dir, await JournalFile.open(dir.directory), undefined);
   }
 
   private constructor(dir: PrivateRunDir, journal: JournalFile, record: R | undefined) {
@@ -153,10 +153,7 @@ export function recoverCommand(qmpPath: string, base: string | undefined): strin
 function choices(record: JournalRecord, { side, base }: RunStateOptions): string {
   const command = side === "source" ? "migrate" : "receive";
   return `A migration of this guest was cut off in state "${record.state}": 'vmferry ${command} ` +
-    `--resume …' takes it up, '${
-      recoverCommand(record.qmp, base)
-    }' says how things are and takes ` +
-    "it back";
+    `--resume …' continues it, '${recoverCommand(record.qmp, base)}' reports on it and undoes it`;
 }
 
 function refused({ side }: RunStateOptions, code: ErrorCode, message: string): MigrationError {

@@ -68,7 +68,7 @@ function numberOf(text: string): number | undefined {
 }
 
 /**
- * Gives a socket or a directory away. Of a symbolic link that replaced it, the link itself.
+ * Gives a socket or a directory away. A symbolic link that replaced it changes owner itself, not its target.
  *
  * @throws {UsageError} when this user may not, which only root may.
  */
