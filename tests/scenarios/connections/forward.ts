@@ -84,7 +84,7 @@ export const scenario: Scenario = {
     }
     const left = await filesIn(`${dir}/from`);
     if (left.length > 0) throw new Error(`Left: ${left.join(", ")}`);
-    return `${rate.toFixed(0)} MiB/s there and back, longest round trip beside a stalled reader ` +
+    return `${rate.toFixed(0)} MiB/s round trip, longest round trip beside a stalled reader ` +
       `${longest.toFixed(0)} ms, peak memory ${peak} MiB`;
   },
 };

@@ -73,7 +73,7 @@ export const scenario: Scenario = {
     if (!memory.every((peak) => peak > 0 && peak <= MOST_MEMORY_MIB)) {
       throw new Error(`The two ends took ${memory} MiB of memory`);
     }
-    return `${MIB} MiB there and back, ${cuts} cuts, peak memory ${Math.max(...memory)} MiB`;
+    return `${MIB} MiB round trip, ${cuts} cuts, peak memory ${Math.max(...memory)} MiB`;
   },
 };
 

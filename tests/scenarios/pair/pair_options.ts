@@ -38,9 +38,9 @@ export interface PairOptions {
   readonly paused?: boolean;
   /** The destination waits for a migration. Default true. */
   readonly incoming?: boolean;
-  /** Folders for images of the destination, by the disk's number. Default: the scenario's. */
+  /** Directories for images of the destination, by the disk's number. Default: the scenario's. */
   readonly destinationDirs?: { readonly [disk: number]: string };
-  /** Folder for images and sockets; a short path. Default: the scenario's. */
+  /** Directory for images and sockets; a short path. Default: the scenario's. */
   readonly dir?: string;
   /** Where the two ends run. Default: both here. */
   readonly network?: Network;

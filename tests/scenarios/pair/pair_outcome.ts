@@ -71,7 +71,7 @@ export async function assertStillAtSource(
     if (there === "running") faults.push("The destination runs the guest too");
     faults.push(...await machines.leftServer("dest"), ...await machines.left("dest"));
   }
-  // A receive that still waits has its folder and its process.
+  // A receive that still waits has its directory and its process.
   if (!options.receiving) faults.push(...await ferries.leftOnHost());
   assertNone(faults);
 }

@@ -17,7 +17,7 @@ export class TwoEnds {
   readonly #dir: string;
   readonly #before: { readonly source: QemuState; readonly destination: QemuState };
 
-  /** Starts both in a folder of their own, and waits until the guest counts. */
+  /** Starts both in a directory of their own, and waits until the guest counts. */
   static async start(
     context: ScenarioContext,
     dir: string,

@@ -40,7 +40,7 @@ export const scenario: Scenario = {
       await sending;
     });
     expectBetween("4 MiB, ms", took, least - 2, least * PATIENCE);
-    return `${roundTrip.toFixed(0)} ms there and back, 4 MiB in ${took.toFixed(0)} ms`;
+    return `${roundTrip.toFixed(0)} ms round trip, 4 MiB in ${took.toFixed(0)} ms`;
   },
 };
 

@@ -33,23 +33,23 @@ export const scenario: Scenario = {
     for (const { code, text } of first) {
       expect(code === 0 && /^vmferry .*\(packed, Deno /.test(text), text);
     }
-    const [folder, ...more] = await contents(cache);
-    expect(folder !== undefined && more.length === 0, `The cache holds ${[folder, ...more]}`);
-    const { mode } = await Deno.stat(folder!);
-    expect((mode! & 0o077) === 0, `${folder} has mode ${mode!.toString(8)}`);
+    const [directory, ...more] = await contents(cache);
+    expect(directory !== undefined && more.length === 0, `The cache holds ${[directory, ...more]}`);
+    const { mode } = await Deno.stat(directory!);
+    expect((mode! & 0o077) === 0, `${directory} has mode ${mode!.toString(8)}`);
 
     context.note("once");
-    const before = await Deno.stat(`${folder}/deno`);
+    const before = await Deno.stat(`${directory}/deno`);
     const again = await run(file);
-    const after = await Deno.stat(`${folder}/deno`);
+    const after = await Deno.stat(`${directory}/deno`);
     expect(again.code === 0, again.text);
     expect(before.ino === after.ino && +before.mtime! === +after.mtime!, "It was unpacked again");
 
     context.note("a directory that others can write to is not used");
-    await Deno.chmod(folder!, 0o777);
+    await Deno.chmod(directory!, 0o777);
     const open = await run(file);
     expect(open.code === 1 && /can be written to by others/.test(open.text), open.text);
-    await Deno.chmod(folder!, 0o700);
+    await Deno.chmod(directory!, 0o700);
 
     context.note("settings for another Deno have no effect");
     const odd = await run(file, { DENO_V8_FLAGS: "--no-such-flag", NODE_OPTIONS: "--bad" });

@@ -52,7 +52,7 @@ export async function hasNbdServer(qemu: Qemu, dir: string): Promise<boolean> {
   return false;
 }
 
-/** The files, sockets and folders under `dir`, as sorted paths relative to it. */
+/** The files, sockets and directories under `dir`, as sorted paths relative to it. */
 export async function filesIn(dir: string): Promise<string[]> {
   const found: string[] = [];
   const walk = async (path: string) => {

@@ -25,7 +25,7 @@ interface Logged {
 
 /** What a scenario works with: all that it starts here is ended when the scenario is. */
 export class ScenarioContext implements AsyncDisposable {
-  /** A folder of its own, with a short path, for images and sockets. */
+  /** A directory of its own, with a short path, for images and sockets. */
   readonly dir: string;
   /** Aborted when the time is up. */
   readonly signal: AbortSignal;
@@ -39,7 +39,7 @@ export class ScenarioContext implements AsyncDisposable {
     this.signal = signal;
   }
 
-  /** Starts a QEMU, in the scenario's folder where no other is named. */
+  /** Starts a QEMU, in the scenario's directory where no other is named. */
   async qemu(options: Omit<QemuOptions, "dir"> & { readonly dir?: string }): Promise<Qemu> {
     return this.use(await Qemu.start({ dir: this.dir, ...options }));
   }

@@ -13,7 +13,7 @@ export interface Configured extends AsyncDisposable {
 /** A real sshd on loopback with keys of its own, and a user's key that it takes. */
 export class Sshd implements AsyncDisposable {
   readonly port: number;
-  /** The folder with the keys: `key`, `stranger` (a key that it does not take), `known_hosts`. */
+  /** The directory with the keys: `key`, `stranger` (a key that it does not take), `known_hosts`. */
   readonly dir: string;
   readonly #child: Deno.ChildProcess;
   readonly #output: Output;
