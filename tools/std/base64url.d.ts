@@ -1,2 +1,0 @@
-export function encodeBase64Url(data: string | Uint8Array | ArrayBuffer): string;
-export function decodeBase64Url(b64url: string): Uint8Array<ArrayBuffer>;
