@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { findPhrases } from "../../tools/words.ts";
+import { findPhrases } from "../../tools/check/words.ts";
 
 const REJECTED = [
   "the mirrors are in step and the guest is held",

@@ -3,5 +3,5 @@
  *
  * @module
  */
-// @ts-types="./abortable.d.ts"
+// @ts-types="./types/abortable.d.ts"
 export { abortable } from "npm:deno-std@1.4.0/async/abortable.js";

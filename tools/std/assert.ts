@@ -3,7 +3,7 @@
  *
  * @module
  */
-// @ts-types="./assert.d.ts"
+// @ts-types="./types/assert.d.ts"
 export {
   assert,
   assertEquals,

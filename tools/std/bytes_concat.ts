@@ -3,5 +3,5 @@
  *
  * @module
  */
-// @ts-types="./bytes_concat.d.ts"
+// @ts-types="./types/bytes_concat.d.ts"
 export { concat } from "npm:deno-std@1.4.0/bytes/concat.js";

@@ -3,5 +3,5 @@
  *
  * @module
  */
-// @ts-types="./closest_string.d.ts"
+// @ts-types="./types/closest_string.d.ts"
 export { closestString } from "npm:deno-std@1.4.0/text/closest_string.js";

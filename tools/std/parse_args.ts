@@ -3,5 +3,5 @@
  *
  * @module
  */
-// @ts-types="./parse_args.d.ts"
+// @ts-types="./types/parse_args.d.ts"
 export { parseArgs } from "npm:deno-std@1.4.0/cli/parse_args.js";

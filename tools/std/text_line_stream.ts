@@ -3,5 +3,5 @@
  *
  * @module
  */
-// @ts-types="./text_line_stream.d.ts"
+// @ts-types="./types/text_line_stream.d.ts"
 export { TextLineStream } from "npm:deno-std@1.4.0/streams/text_line_stream.js";

@@ -3,5 +3,5 @@
  *
  * @module
  */
-// @ts-types="./timing_safe_equal.d.ts"
+// @ts-types="./types/timing_safe_equal.d.ts"
 export { timingSafeEqual } from "npm:deno-std@1.4.0/crypto/timing_safe_equal.js";

@@ -21,8 +21,7 @@ class FakePeer {
   aborted = 0;
   closed = 0;
   answer: () => Promise<readonly string[]> = () => Promise.resolve([]);
-  attached: () => Promise<{ state: DestinationState }> = () =>
-    Promise.resolve({ state: "prepared" as const });
+  attached = (): Promise<{ state: DestinationState }> => Promise.resolve({ state: "prepared" });
   readonly #ended = Promise.withResolvers<SessionError | undefined>();
   readonly #watching = new Set<(link: { state: string }) => void>();
 

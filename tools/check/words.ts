@@ -1,11 +1,11 @@
 /**
- * Finds phrases that this project does not use, with the words to use instead: `tools/words.ts
+ * Finds phrases that this project does not use, with the words to use instead: `tools/check/words.ts
  * [FILE…]`, without files over everything that git knows. Exits with 1 where it finds one.
  * docs/glossary.md says what each word means.
  *
  * @module
  */
-import { project } from "./run.ts";
+import { project } from "../run.ts";
 
 interface Rule {
   /** Looked for anywhere in a line, in any case. */
@@ -62,7 +62,7 @@ export function findPhrases(text: string): Finding[] {
 
 /** Files that may hold the phrases: the list itself, its test, and those still to be rewritten. */
 function exceptions(): Set<string> {
-  const list = Deno.readTextFileSync(project("tools/words_exceptions.txt"));
+  const list = Deno.readTextFileSync(project("tools/check/words_exceptions.txt"));
   return new Set(list.split("\n").filter((line) => line !== "" && !line.startsWith("#")));
 }
 
