@@ -56,7 +56,7 @@ export class Ending implements InboundHost {
     return this.#peerDone && this.#queue.goawaySent;
   }
 
-  /** Both ends have sent GOAWAY `done`, and the other one has acknowledged ours. */
+  /** Both ends have sent GOAWAY `done`, and the peer has acknowledged ours. */
   get settled(): boolean {
     return this.bothDone && this.#queue.goawayAcked;
   }

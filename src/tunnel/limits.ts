@@ -114,7 +114,7 @@ export const MAX_GRACE_MS = 86_400_000;
 export const RECONNECT_FIRST_MS = 100;
 /** Longest wait between two attempts to reconnect. */
 export const RECONNECT_LONGEST_MS = 5_000;
-/** How long an end that is done waits for the other one to come back and learn of it. */
+/** How long an end that is done waits for its peer to reconnect and learn of it. */
 export const LINGER_MS = 5_000;
 /** How long the other end may take to read why the session is over, and to hang up. */
 export const LAST_WORD_MS = 1_000;

@@ -3,14 +3,14 @@ import { removeAbandoned } from "../../src/cli/run/abandoned.ts";
 import { PrivateRunDir } from "../../src/cli/run/run_dir.ts";
 import { silentLogger } from "../../src/io/mod.ts";
 import { WaitingQemu } from "../support/fake_destination.ts";
-import { inFolder } from "../support/in_folder.ts";
+import { inDirectory } from "../support/in_directory.ts";
 import { MAIN, vmferry } from "../support/program.ts";
 
 const namesIn = (dir: string) => [...Deno.readDirSync(dir)].map(({ name }) => name).sort();
 
 /** A directory for runs, with the socket of a QEMU that waits for a guest. */
 async function withQemu(work: (base: string, qmp: string) => Promise<void>): Promise<void> {
-  await inFolder(async (dir) => {
+  await inDirectory(async (dir) => {
     await Deno.mkdir(`${dir}/runs`, { mode: 0o700 });
     const listener = Deno.listen({ transport: "unix", path: `${dir}/qmp` });
     const qemus: WaitingQemu[] = [];
@@ -83,7 +83,7 @@ Deno.test("the next run removes an abandoned directory and no directory that is 
 });
 
 Deno.test("a run whose directory is taken for a left one before it holds it makes another", async () => {
-  await inFolder(async (dir) => {
+  await inDirectory(async (dir) => {
     const { mkdir } = Deno;
     let taken = "";
     Deno.mkdir = async (path, options) => {
@@ -105,7 +105,7 @@ Deno.test("a run whose directory is taken for a left one before it holds it make
 });
 
 Deno.test("a run that gets hold of its directory only when it was removed makes another", async () => {
-  await inFolder(async (dir) => {
+  await inDirectory(async (dir) => {
     const { lock } = Deno.FsFile.prototype;
     Deno.FsFile.prototype.lock = async function (exclusive) {
       Deno.FsFile.prototype.lock = lock;
@@ -123,7 +123,7 @@ Deno.test("a run that gets hold of its directory only when it was removed makes 
 });
 
 Deno.test("a directory with a journal or a foreign file is not removed", async () => {
-  await inFolder(async (dir) => {
+  await inDirectory(async (dir) => {
     const make = async (name: string, file: string, text: string) => {
       await Deno.mkdir(`${dir}/${name}`);
       await Deno.writeTextFile(`${dir}/${name}/${file}`, text);

@@ -9,13 +9,13 @@ import { readPrivate } from "../../src/cli/endpoint/private_file.ts";
 import { readCredentials } from "../../src/transport/tls/credentials.ts";
 import { UsageError } from "../../src/cli/args/usage_error.ts";
 import { listenUnix } from "../../src/transport/mod.ts";
-import { inFolder } from "../support/in_folder.ts";
+import { inDirectory } from "../support/in_directory.ts";
 
 /** A user that is neither root nor the one who runs this. */
 const SOMEBODY = { uid: 12345, gid: 12345 };
 
 Deno.test("a secret is read without the line's end, from a file that nobody else can use", async () => {
-  await inFolder(async (dir) => {
+  await inDirectory(async (dir) => {
     const path = `${dir}/secret`;
     await Deno.writeTextFile(path, "0123456789abcdef\r\n", { mode: 0o600 });
     assertEquals(new TextDecoder().decode(await readSecret(path)), "0123456789abcdef");
@@ -28,7 +28,7 @@ Deno.test("a secret is read without the line's end, from a file that nobody else
 });
 
 Deno.test("a secret that is too short, too long, missing or no file is refused without being shown", async () => {
-  await inFolder(async (dir) => {
+  await inDirectory(async (dir) => {
     const path = `${dir}/secret`;
     await Deno.writeTextFile(path, "0123456789abcde\n", { mode: 0o600 });
     await assertRejects(() => readSecret(path), UsageError, "holds 15 bytes, expected 16 to 4096");
@@ -42,7 +42,7 @@ Deno.test("a secret that is too short, too long, missing or no file is refused w
 });
 
 Deno.test("a run directory is its owner's alone and leaves nothing, not even a base it made", async () => {
-  await inFolder(async (dir) => {
+  await inDirectory(async (dir) => {
     const run = await PrivateRunDir.make(`${dir}/base`, "source");
     const directory = run.path("x").slice(0, -2);
     assertEquals((await Deno.stat(directory)).mode! & 0o777, 0o700);
@@ -53,7 +53,7 @@ Deno.test("a run directory is its owner's alone and leaves nothing, not even a b
 });
 
 Deno.test("the default base goes with the last of its runs, whichever made it, and no other base does", async () => {
-  await inFolder(async (dir) => {
+  await inDirectory(async (dir) => {
     const { uid } = Deno;
     const before = Deno.env.get("XDG_RUNTIME_DIR");
     Deno.uid = () => SOMEBODY.uid;
@@ -89,7 +89,7 @@ Deno.test("the default base goes with the last of its runs, whichever made it, a
 });
 
 Deno.test("root's runs are in one place however root came, other users' in their own", async () => {
-  await inFolder(async (dir) => {
+  await inDirectory(async (dir) => {
     const { uid } = Deno;
     const before = Deno.env.get("XDG_RUNTIME_DIR");
     const bases = (user: number) => {
@@ -128,7 +128,7 @@ Deno.test("a run directory whose sockets would have no name left is refused", as
 });
 
 Deno.test("a run directory that can't be one is refused before anything is looked for in it", async () => {
-  await inFolder(async (dir) => {
+  await inDirectory(async (dir) => {
     await Deno.writeTextFile(`${dir}/file`, "");
     const file = `--run-dir: got "${dir}/file", which is no directory; expected a directory`;
     await assertRejects(() => findJournals(`${dir}/file`), UsageError, file);
@@ -145,7 +145,7 @@ Deno.test("a run directory that can't be one is refused before anything is looke
 });
 
 Deno.test("in the longest run directory that is taken there is room for every socket", async () => {
-  await inFolder(async (dir) => {
+  await inDirectory(async (dir) => {
     const base = (length: number) => `${dir}/${"x".repeat(length)}`;
     let length = 100;
     const make = () => PrivateRunDir.make(base(length), "source").catch(() => undefined);
@@ -157,7 +157,7 @@ Deno.test("in the longest run directory that is taken there is room for every so
 });
 
 Deno.test("a run base that another user could replace is refused", async () => {
-  await inFolder(async (dir) => {
+  await inDirectory(async (dir) => {
     const base = `${dir}/base`;
     await Deno.mkdir(base);
     for (
@@ -180,7 +180,7 @@ Deno.test("a run base that another user could replace is refused", async () => {
 });
 
 Deno.test("a journal that another user has planted, or can't be read, counts for nothing", async () => {
-  await inFolder(async (dir) => {
+  await inDirectory(async (dir) => {
     await Deno.chmod(dir, 0o1777);
     const planted = `${dir}/run-planted`;
     await Deno.mkdir(planted);
@@ -194,7 +194,7 @@ Deno.test("a journal that another user has planted, or can't be read, counts for
 });
 
 Deno.test("a run base that another user creates first is refused", async () => {
-  await inFolder(async (dir) => {
+  await inDirectory(async (dir) => {
     await Deno.chmod(dir, 0o1777);
     const base = `${dir}/base`;
     const { mkdir } = Deno;
@@ -213,7 +213,7 @@ Deno.test("a run base that another user creates first is refused", async () => {
 });
 
 Deno.test("another user finds no runs in root's base", async () => {
-  await inFolder(async (dir) => {
+  await inDirectory(async (dir) => {
     await Deno.chmod(dir, 0o1777);
     await Deno.mkdir(`${dir}/run-roots`);
     await Deno.writeTextFile(`${dir}/run-roots/journal`, "not to be read\n[]\n");
@@ -228,7 +228,7 @@ Deno.test("another user finds no runs in root's base", async () => {
 });
 
 Deno.test("a run directory of root's that is closed to others says how they choose another", async () => {
-  await inFolder(async (dir) => {
+  await inDirectory(async (dir) => {
     const { uid, readDir } = Deno;
     Deno.uid = () => SOMEBODY.uid;
     Deno.readDir = () => {
@@ -247,7 +247,7 @@ Deno.test("a run directory of root's that is closed to others says how they choo
 });
 
 Deno.test("what is given away is the socket's place itself, not what somebody made it lead to", async () => {
-  await inFolder(async (dir) => {
+  await inDirectory(async (dir) => {
     await Deno.writeTextFile(`${dir}/shadow`, "");
     await Deno.symlink(`${dir}/shadow`, `${dir}/nbd.sock`);
     await giveTo(`${dir}/nbd.sock`, SOMEBODY);
@@ -257,7 +257,7 @@ Deno.test("what is given away is the socket's place itself, not what somebody ma
 });
 
 Deno.test("a secret of another user is refused, and so is a CA that others can write", async () => {
-  await inFolder(async (dir) => {
+  await inDirectory(async (dir) => {
     const path = `${dir}/secret`;
     await Deno.writeTextFile(path, "0123456789abcdef", { mode: 0o600 });
     await Deno.chown(path, SOMEBODY.uid, SOMEBODY.gid);

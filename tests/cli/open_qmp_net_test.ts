@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { openQmp } from "../../src/cli/host/open_qmp.ts";
 import { silentLogger } from "../../src/io/mod.ts";
 import { MigrationError } from "../../src/migrate/mod.ts";
-import { inFolder } from "../support/in_folder.ts";
+import { inDirectory } from "../support/in_directory.ts";
 
 /** What is said of a QMP socket that can't be had. */
 async function saidOf(path: string): Promise<string> {
@@ -15,7 +15,7 @@ async function saidOf(path: string): Promise<string> {
 }
 
 Deno.test("a QMP socket with a full backlog is reported as in use by another client", async () => {
-  await inFolder(async (dir) => {
+  await inDirectory(async (dir) => {
     const path = `${dir}/qmp`;
     using _listener = Deno.listen({ transport: "unix", path });
     const waiting: Deno.Conn[] = [];
@@ -32,7 +32,7 @@ Deno.test("a QMP socket with a full backlog is reported as in use by another cli
 });
 
 Deno.test("a file that is no QMP socket is named by the path that was given", async () => {
-  await inFolder(async (dir) => {
+  await inDirectory(async (dir) => {
     const near = `${"../".repeat(Deno.cwd().split("/").length)}..${dir}`;
     const cannot = "QMP: Can't connect to";
     await Deno.writeTextFile(`${dir}/file`, "");

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { listenUnix } from "../../src/transport/mod.ts";
 import { WaitingQemu } from "../support/fake_destination.ts";
-import { inFolder } from "../support/in_folder.ts";
+import { inDirectory } from "../support/in_directory.ts";
 import { vmferry } from "../support/program.ts";
 
 const TICKET = "Zz09-_".repeat(11).slice(0, 64);
@@ -41,7 +41,7 @@ Deno.test("a ticket in the command line is warned of, and never repeated, wherev
 });
 
 Deno.test("both sides warn of a connection that is not encrypted", async () => {
-  await inFolder(async (dir) => {
+  await inDirectory(async (dir) => {
     const secret = `${dir}/secret`;
     await Deno.writeTextFile(secret, "sixteen bytes ok", { mode: 0o600 });
     const safety = ["--insecure", "--secret-file", secret];
@@ -61,7 +61,7 @@ Deno.test("both sides warn of a connection that is not encrypted", async () => {
 });
 
 Deno.test("an end on loopback that asks for no secret says who can connect", async () => {
-  await inFolder(async (dir) => {
+  await inDirectory(async (dir) => {
     const to = ["--to", `x=unix://${dir}/x`];
     const args = ["forward", "--listen", "tcp://127.0.0.1:0", ...to];
     const { stderr } = await vmferry(args, "", /listening on/);
@@ -75,7 +75,7 @@ Deno.test("an end on loopback that asks for no secret says who can connect", asy
 });
 
 Deno.test("wrong usage is exit 2 also where it shows late", async () => {
-  await inFolder(async (dir) => {
+  await inDirectory(async (dir) => {
     const long = `${dir}/${"x".repeat(80)}`;
     const listener = Deno.listen({ transport: "unix", path: `${dir}/qmp` });
     const serving = (async () => {
@@ -96,7 +96,7 @@ Deno.test("wrong usage is exit 2 also where it shows late", async () => {
 });
 
 Deno.test("a receive whose disks are not there is refused before it listens", async () => {
-  await inFolder(async (dir) => {
+  await inDirectory(async (dir) => {
     const acceptor = await listenUnix(`${dir}/qmp`);
     const serving = (async () => {
       for (let pipe; (pipe = await acceptor.accept());) new WaitingQemu(pipe);
@@ -125,7 +125,7 @@ Deno.test("a check that can't ask QEMU what it is names no side", async () => {
 });
 
 Deno.test("a run directory that can't be one is exit 2 wherever it is given", async () => {
-  await inFolder(async (dir) => {
+  await inDirectory(async (dir) => {
     await Deno.writeTextFile(`${dir}/file`, "");
     const commands = [["status"], ["cancel"], ["set", "bandwidth=1M"], ["recover", "--qmp", "/q"]];
     const ends = await Promise.all(

@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { JournalFile } from "../../src/cli/run/journal_file.ts";
 import type { DestinationRecord, JournalRecord, SourceRecord } from "../../src/migrate/mod.ts";
 import { type Commands, FakeQemu } from "../support/fake_qemu.ts";
-import { inFolder } from "../support/in_folder.ts";
+import { inDirectory } from "../support/in_directory.ts";
 import { vmferry } from "../support/program.ts";
 
 const recordOf = (qmp: string): SourceRecord => ({
@@ -39,7 +39,7 @@ async function recoverAfter(
   meanwhile: (journal: JournalFile, run: string, record: SourceRecord) => Promise<void>,
 ): Promise<{ told: Told; commands: string[] }> {
   let outcome: { told: Told; commands: string[] } | undefined;
-  await inFolder(async (base) => {
+  await inDirectory(async (base) => {
     const [run, path] = [`${base}/run-1`, `${base}/qmp.sock`];
     await Deno.mkdir(run, { mode: 0o700 });
     await Deno.chmod(base, 0o700);
@@ -75,7 +75,7 @@ Deno.test(`${WAITED}judged by what it wrote down last`, async () => {
 });
 
 Deno.test("a migration that was begun with another socket is named", async () => {
-  await inFolder(async (base) => {
+  await inDirectory(async (base) => {
     await Deno.chmod(base, 0o700);
     await Deno.mkdir(`${base}/run-1`, { mode: 0o700 });
     using journal = await JournalFile.open(`${base}/run-1`);
@@ -93,7 +93,7 @@ Deno.test("a migration that was begun with another socket is named", async () =>
 });
 
 Deno.test("only --force-run-here removes the record of an open handover", async () => {
-  await inFolder(async (base) => {
+  await inDirectory(async (base) => {
     await Deno.chmod(base, 0o700);
     const run = `${base}/run-1`;
     await Deno.mkdir(run, { mode: 0o700 });
@@ -148,7 +148,7 @@ const FATES: Readonly<Record<string, (path: string) => Disposable | void>> = {
 
 for (const [fate, serve] of Object.entries(FATES)) {
   Deno.test(`recover --yes keeps an open handover's record when the QMP socket ${fate}`, async () => {
-    await inFolder(async (base) => {
+    await inDirectory(async (base) => {
       await Deno.chmod(base, 0o700);
       const qmp = `${base}/qmp.sock`;
       const records = openRecords(qmp);

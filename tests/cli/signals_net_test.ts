@@ -3,7 +3,7 @@ import { ask } from "../../src/cli/control/client.ts";
 import type { StatusEvent } from "../../src/cli/output/events.ts";
 import { connectSsh } from "../../src/transport/ssh/ssh.ts";
 import { WaitingQemu } from "../support/fake_destination.ts";
-import { inFolder } from "../support/in_folder.ts";
+import { inDirectory } from "../support/in_directory.ts";
 import { MAIN } from "../support/program.ts";
 
 const PROGRAM = [Deno.execPath(), "run", "--quiet", "--no-prompt", "-A", MAIN];
@@ -36,7 +36,7 @@ async function receiveAndCut(
   cut: (child: Deno.ChildProcess, base: string) => Promise<void> | void,
 ): Promise<{ code: number; said: string }> {
   const ended = { code: -1, said: "" };
-  await inFolder(async (dir) => {
+  await inDirectory(async (dir) => {
     const [base, log, code] = [`${dir}/runs`, `${dir}/log`, `${dir}/code`];
     await Deno.mkdir(base, { mode: 0o700 });
     using qmp = Deno.listen({ transport: "unix", path: `${dir}/qmp` });
@@ -100,7 +100,7 @@ Deno.test("a program that nohup started keeps running when its terminal is close
 });
 
 Deno.test("ssh survives Ctrl-C and a closed terminal, because a migration needs it", async () => {
-  await inFolder(async (dir) => {
+  await inDirectory(async (dir) => {
     const script = "#!/bin/sh\nkill -INT $$\nkill -HUP $$\necho goes on >&2\nexit 1\n";
     await Deno.writeTextFile(`${dir}/ssh`, script, { mode: 0o755 });
     const path = Deno.env.get("PATH")!;

@@ -5,7 +5,7 @@ import { ListeningEnd } from "../../src/cli/endpoint/listening_end.ts";
 import { KeptTicket } from "../../src/cli/endpoint/ticket_use.ts";
 import { silentLogger } from "../../src/io/mod.ts";
 import { type Session, SessionError, type SessionServer } from "../../src/tunnel/mod.ts";
-import { inFolder } from "../support/in_folder.ts";
+import { inDirectory } from "../support/in_directory.ts";
 
 type Of<C> = Command & { readonly command: C };
 
@@ -67,7 +67,7 @@ const lost = async (session: Session) => {
 };
 
 Deno.test("the source that used a ticket can always come back, and nobody else", async () => {
-  await inFolder(async (dir) => {
+  await inDirectory(async (dir) => {
     using receive = await Receive.start(`${dir}/destination`);
     const { address } = receive;
     const first = await source(address, `${dir}/source`);
@@ -85,7 +85,7 @@ Deno.test("the source that used a ticket can always come back, and nobody else",
 });
 
 Deno.test("the source can come back when both processes were killed in prepare", async () => {
-  await inFolder(async (dir) => {
+  await inDirectory(async (dir) => {
     {
       using receive = await Receive.start(`${dir}/destination`);
       await (await source(receive.address, `${dir}/source`))();

@@ -1,14 +1,14 @@
 import { assert, assertRejects } from "@std/assert";
 import { UsageError } from "../../src/cli/args/usage_error.ts";
 import { checkDirectory } from "../../src/cli/run/trusted_dir.ts";
-import { inFolder } from "../support/in_folder.ts";
+import { inDirectory } from "../support/in_directory.ts";
 
 /** A user that is neither root nor the one who runs this. */
 const SOMEBODY = 12345;
 
-/** `inFolder` with `base`, two directories down. */
+/** `inDirectory` with `base`, two directories down. */
 const withBase = (work: (top: string, base: string) => Promise<void>) =>
-  inFolder(async (top) => {
+  inDirectory(async (top) => {
     const base = `${top}/middle/base`;
     await Deno.mkdir(base, { recursive: true, mode: 0o755 });
     await work(top, base);

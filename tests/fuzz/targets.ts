@@ -42,7 +42,7 @@ export const targets: Readonly<Record<string, Target>> = {
       const auth = frame(wire.AUTH, 0, dice.bytes(32));
       await shout(victim, dice.mutated(concat([hello, auth])), dice.bytes(dice.below(200)));
       await victim.closeWrite();
-      await inTime("an unknown peer to be turned away", heard);
+      await inTime("the session to refuse an unknown peer", heard);
       victim.close();
     }
     if (sessions.length > 0) throw new Error("A peer without the secret got a session");

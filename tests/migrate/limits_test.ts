@@ -37,7 +37,7 @@ Deno.test("QEMU's downtime limit begins short and doubles with each pass that wa
   await limits.holdRam(settings);
   for (let round = 1; round <= 10; round++) await limits.roundBegan(round, round * 1000);
   assertEquals(told, [10, 20, 40, 80, 160, 300]);
-  assertEquals(limits.maxDowntimeMs, 300, "what is told is what was asked for");
+  assertEquals(limits.maxDowntimeMs, 300, "the reported limit is the requested one");
 });
 
 Deno.test("a pass that ends before QEMU has used the last downtime limit does not raise it", async () => {

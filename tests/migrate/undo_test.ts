@@ -23,7 +23,7 @@ Deno.test("steps are undone last first, and a step that fails or hangs does not 
     elsewhere: [],
   });
   assertEquals(done, ["last", "failing", "hanging", "first"]);
-  assertEquals(await undo.run(), { here: [], elsewhere: [] }, "nothing is taken back twice");
+  assertEquals(await undo.run(), { here: [], elsewhere: [] }, "nothing is undone twice");
   assertEquals(clock.armed, 0);
 });
 

@@ -117,7 +117,7 @@ export interface FakeDestinationOptions {
   readonly onWrite?: (record: DestinationRecord) => Promise<void>;
 }
 
-/** A destination over a QEMU that is not real, and how sources come to it. */
+/** A destination over a QEMU that is not real, and the means for sources to connect. */
 export async function fakeDestination(
   clock: Clock,
   more: Commands = {},

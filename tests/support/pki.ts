@@ -6,7 +6,7 @@ export class Pki {
     this.#dir = dir;
   }
 
-  /** An authority with its key, in `dir`. */
+  /** A CA with its key, in `dir`. */
   static async make(dir: string, name = "authority of a test"): Promise<Pki> {
     await Deno.mkdir(dir, { recursive: true });
     await openssl([
@@ -18,20 +18,20 @@ export class Pki {
   }
 
   /**
-   * A folder as `--tls-dir` takes it, with a certificate of this authority for one end.
+   * A directory as `--tls-dir` takes it, with a certificate of this authority for one end.
    *
    * @param names of the certificate: its common name, then what stands in subjectAltName.
-   * @param trusts the authority in its `ca-cert.pem`; default this one.
+   * @param trusts the CA in its `ca-cert.pem`; default this one.
    */
-  async folder(
+  async directory(
     name: string,
     end: "server" | "client",
     names: readonly [string, ...string[]],
     options: { readonly trusts?: Pki; readonly expired?: boolean } = {},
   ): Promise<string> {
-    const folder = `${this.#dir}/${name}`;
-    await Deno.mkdir(folder);
-    const base = `${folder}/${end}`;
+    const directory = `${this.#dir}/${name}`;
+    await Deno.mkdir(directory);
+    const base = `${directory}/${end}`;
     await openssl([
       ...["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"],
       ...["-keyout", `${base}-key.pem`, "-out", `${base}.csr`, "-subj", `/O=Test/CN=${names[0]}`],
@@ -52,8 +52,8 @@ export class Pki {
     ];
     await openssl(sign, options.expired ? ["faketime", "-f", "-3d"] : []);
     await Deno.chmod(`${base}-key.pem`, 0o600);
-    await Deno.copyFile(`${(options.trusts ?? this).#dir}/ca-cert.pem`, `${folder}/ca-cert.pem`);
-    return folder;
+    await Deno.copyFile(`${(options.trusts ?? this).#dir}/ca-cert.pem`, `${directory}/ca-cert.pem`);
+    return directory;
   }
 }
 

@@ -131,7 +131,7 @@ async function machineSwitches(qmp: QmpClient): Promise<Record<string, string>> 
   return Object.fromEntries(names.map((name, i) => [name, switchOf(values[i])]));
 }
 
-/** How much RAM can be plugged (-m slots, maxmem), which is part of the memory controller's state. */
+/** How much RAM can be plugged (-m slots, maxmem), which is part of RAM's hotplug controller's state. */
 async function memorySlots(qmp: QmpClient): Promise<Record<string, string>> {
   // Since QEMU 7.1; with an older one a difference appears only when the destination loads the state.
   const memory = await optional(qmp.execute("qom-get", { path: "/machine", property: "memory" }));

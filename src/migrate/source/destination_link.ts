@@ -25,7 +25,7 @@ const AGAIN_MS = 500;
 
 /**
  * The source's link to the destination: the peer in use. A session that outlives its connection resumes by
- * itself. A destination whose tool was killed and started again does not know the session: the link makes a
+ * itself. A destination whose tool was killed and started again does not know the session: the connection makes a
  * new one and attaches it to the migration. Owns the peers.
  */
 export class DestinationLink {
@@ -54,7 +54,7 @@ export class DestinationLink {
     return this.#peer;
   }
 
-  /** True while the link reconnects to a destination whose tool was started again. */
+  /** True while the connection reconnects to a destination whose tool was started again. */
   get waiting(): boolean {
     return this.#waiting;
   }
@@ -91,7 +91,7 @@ export class DestinationLink {
       try {
         return await ask(peer);
       } catch (error) {
-        // The destination's tool was started again just now: the link connects another peer.
+        // The destination's tool was started again just now: the connection connects another peer.
         if (peer.session.state !== "ended") throw error;
         await peer.session.ended;
         if (!this.#waiting) throw error;
@@ -163,7 +163,7 @@ export class DestinationLink {
           await peer.close(1000);
           throw error;
         });
-        // The link was closed while the answer was on its way: nobody else closes this peer.
+        // The connection was closed while the answer was on its way: nobody else closes this peer.
         if (signal.aborted) await peer.close(1000);
         signal.throwIfAborted();
         if (state !== "prepared") {

@@ -112,9 +112,9 @@ export class Listeners {
 
   async #failedToOpen(error: unknown): Promise<void> {
     const session = this.#context.destination?.peer?.session;
-    // The stream ends before the link knows whether another session replaces this one.
+    // The stream ends before the connection knows whether another session replaces this one.
     if (session?.state === "ended") await session.ended;
-    // QEMU only sees a closed socket; this is the reason for it. While the link reconnects, QEMU tries
+    // QEMU only sees a closed socket; this is the reason for it. While the connection reconnects, QEMU tries
     // again, and there is no fault.
     if (this.#context.destination?.waiting !== true) this.#context.fault(error);
   }
@@ -125,7 +125,7 @@ export class Listeners {
    */
   async #mayClose(): Promise<void> {
     const session = this.#context.destination?.peer?.session;
-    // The streams end before the link knows whether another session replaces this one.
+    // The streams end before the connection knows whether another session replaces this one.
     if (session?.state === "ended") await session.ended;
     if (this.#isAway) return;
     const { clock } = this.#context;

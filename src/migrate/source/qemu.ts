@@ -168,7 +168,7 @@ export class SourceQemu {
   async openStream(signal: AbortSignal): Promise<TunnelStream> {
     this.#streamAsked = true;
     const stream = await this.#context.destination!.openChannel("ram", signal);
-    this.#context.undo.add("the memory's stream", () => Promise.resolve(stream.close()));
+    this.#context.undo.add("the stream of RAM", () => Promise.resolve(stream.close()));
     return stream;
   }
 
@@ -213,7 +213,7 @@ export class SourceQemu {
   #ram(connection?: RamConnection): Ram {
     const { qmp, clock, log } = this.#context;
     const ram = new Ram({ qmp, clock, log }, connection);
-    this.#context.undo.add("the migration of the memory", () => ram.undo());
+    this.#context.undo.add("the migration of RAM", () => ram.undo());
     return ram;
   }
 

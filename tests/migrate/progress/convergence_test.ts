@@ -58,7 +58,7 @@ Deno.test("a disk that stays almost ready while the guest writes is found within
     })).found;
   // Copied once by 1 s, and 3 s more.
   assertEquals(near(false), [[4, "disk 1 1 0.25 close"]]);
-  assertEquals(near(true), [], "it is in step");
+  assertEquals(near(true), [], "a ready mirror");
   assertEquals(near(false, 0), [], "nobody writes");
   const silent = watch(10, (t) => {
     const through = 100 + Math.min(t, 2);

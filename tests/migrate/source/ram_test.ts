@@ -36,7 +36,7 @@ async function standing(status: string) {
   return { ram, order, end: () => qemu.close(), fail: () => now = "failed", qemu };
 }
 
-Deno.test("a migration is cancelled as long as QEMU has not been told to switch over", async () => {
+Deno.test("a migration can be cancelled until migrate-continue was given", async () => {
   for (const status of ["active", "pre-switchover"]) {
     const { ram, order, end } = await standing(status);
     await ram.undo();

@@ -69,7 +69,7 @@ export const scenario: Scenario = {
     context.note("a stalled reader");
     const stalled = await connectUnix(`${dir}/from/stall`);
     const filling = fill(stalled, 64 << 20);
-    filling.catch(() => {}); // when something else fails, that is what is told
+    filling.catch(() => {}); // another failure is the one to report
     const pause = new Promise<void>((resolve) => setTimeout(resolve, STALL_MS));
     const longest = await longestRoundTripWith(`${dir}/from/echo`, pause);
     if (longest > ROUND_TRIP_MS) throw new Error(`A round trip took ${longest.toFixed(0)} ms`);

@@ -51,6 +51,6 @@ export const scenario: Scenario = {
     await assertExit(migrate, 0, 120_000);
     await assertExit(receive, 0);
     await pair.assertArrived();
-    return `${WRITES} writes more within ${stood} ms of the link's end`;
+    return `${WRITES} writes more within ${stood} ms of the lost connection`;
   },
 };

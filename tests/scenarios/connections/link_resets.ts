@@ -18,7 +18,11 @@ export const scenario: Scenario = {
     const seen = (state: string) =>
       migrate.events.entries.filter((e) => e.event === "link" && e.state === state).length;
     const next = async (state: string, before: number) => {
-      await migrate.events.waitFor(`the link to be ${state}`, () => seen(state) > before, 20_000);
+      await migrate.events.waitFor(
+        `the connection to be ${state}`,
+        () => seen(state) > before,
+        20_000,
+      );
     };
     await migrate.waitEvent("phase", (e) => e.phase === "mirror");
     for (const from of [network.source, network.destination]) {

@@ -60,7 +60,7 @@ export const scenario: Scenario = {
     await sshd.cut();
     await fails(lost, 1, [/ssh connection to 127\.0\.0\.1 ended/]);
     await poll(
-      "the vmferry over there to have undone all",
+      "the remote vmferry to have undone all",
       async () => (await filesIn(pair.runDir("dest"))).length === 0 || undefined,
       30_000,
     );
@@ -92,7 +92,7 @@ export const scenario: Scenario = {
     const pause = await pair.pauseMs();
     const { downtimeMs } = await migrate.waitEvent("result");
     await poll(
-      "the vmferry over there to have ended",
+      "the remote vmferry to have ended",
       async () => (await filesIn(pair.runDir("dest"))).length === 0 || undefined,
       30_000,
     );

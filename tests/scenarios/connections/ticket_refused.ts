@@ -37,12 +37,12 @@ export const scenario: Scenario = {
 
     context.note("a host in between whose CA the whole host trusts");
     const pki = await Pki.make(`${context.dir}/pki`, "a site that looks into its TLS");
-    const folder = await pki.folder("site", "server", [TICKET_NAME, `DNS:${TICKET_NAME}`]);
+    const directory = await pki.directory("site", "server", [TICKET_NAME, `DNS:${TICKET_NAME}`]);
     using site = middleman({
-      certificate: await Deno.readTextFile(`${folder}/server-cert.pem`),
-      privateKey: await Deno.readTextFile(`${folder}/server-key.pem`),
+      certificate: await Deno.readTextFile(`${directory}/server-cert.pem`),
+      privateKey: await Deno.readTextFile(`${directory}/server-key.pem`),
     });
-    const authority = `${folder}/ca-cert.pem`;
+    const authority = `${directory}/ca-cert.pem`;
     const trusting = [
       ...["env", "DENO_TLS_CA_STORE=mozilla,system", `SSL_CERT_FILE=${authority}`],
       ...[`DENO_CERT=${authority}`, `NODE_EXTRA_CA_CERTS=${authority}`],
@@ -115,7 +115,7 @@ export const scenario: Scenario = {
     });
     await assertExit(late, 1);
     if (!/Can't connect to/.test(late.stderr + JSON.stringify(late.events.entries))) {
-      throw new Error("Nobody was told that the receive is over");
+      throw new Error("The source did not learn that the receive is over");
     }
     await pair.assertArrived();
 

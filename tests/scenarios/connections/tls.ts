@@ -15,8 +15,8 @@ export const scenario: Scenario = {
   async run(context) {
     const pki = await Pki.make(`${context.dir}/pki`);
     const foreign = await Pki.make(`${context.dir}/foreign`, "another CA");
-    const server = await pki.folder("server", "server", HERE);
-    const client = await pki.folder("client", "client", ["source.example"]);
+    const server = await pki.directory("server", "server", HERE);
+    const client = await pki.directory("client", "client", ["source.example"]);
     const pair = await Pair.start(context, { bytes: 16 << 20, guest: { ring: SMALL } });
     const listen = (dir: string, ...more: string[]) => [
       ...["--listen", "tls://127.0.0.1:0", "--tls-dir", dir, ...more],
@@ -27,14 +27,14 @@ export const scenario: Scenario = {
     const from = (dir: string, to = address) => pair.migrateWith(["--tls-dir", dir, to]);
 
     context.note("the source trusts another CA");
-    const trusting = await pki.folder("trusting", "client", ["source.example"], {
+    const trusting = await pki.directory("trusting", "client", ["source.example"], {
       trusts: foreign,
     });
     await fails(from(trusting), 1, /is not signed by the CA in ca-cert\.pem/);
     await says(receive, /rejected a connection.*: .*does not know the CA/);
 
     context.note("a client of another CA");
-    const stranger = await foreign.folder("stranger", "client", ["source.example"], {
+    const stranger = await foreign.directory("stranger", "client", ["source.example"], {
       trusts: pki,
     });
     await fails(from(stranger), 1, /does not take this end's certificate/);
@@ -48,7 +48,7 @@ export const scenario: Scenario = {
     await says(receive, /showed no client certificate/);
 
     context.note("a client of the CA that is not allowed");
-    const other = await pki.folder("other", "client", ["other.example"]);
+    const other = await pki.directory("other", "client", ["other.example"]);
     await fails(from(other), 3, /other\.example is not among those/);
     await says(
       receive,
@@ -56,14 +56,14 @@ export const scenario: Scenario = {
     );
 
     context.note("a client with the server's kind of certificate");
-    const wrongKind = await pki.folder("kind", "server", ["source.example"]);
+    const wrongKind = await pki.directory("kind", "server", ["source.example"]);
     for (const file of ["cert", "key"]) {
       await Deno.rename(`${wrongKind}/server-${file}.pem`, `${wrongKind}/client-${file}.pem`);
     }
     await fails(from(wrongKind), 1, /does not take this end's certificate/);
 
     context.note("a client whose certificate has expired");
-    const old = await pki.folder("old", "client", ["source.example"], { expired: true });
+    const old = await pki.directory("old", "client", ["source.example"], { expired: true });
     await fails(from(old), 1, /does not take this end's certificate/);
     await turnedAway(receive, /The certificate of a client .* has expired/, 3);
 
@@ -91,12 +91,12 @@ export const scenario: Scenario = {
     plain.close();
 
     context.note("servers that are not the one that was asked for");
-    const elsewhere = await pki.folder("elsewhere", "server", ["e.example", "DNS:e.example"]);
+    const elsewhere = await pki.directory("elsewhere", "server", ["e.example", "DNS:e.example"]);
     await refused(elsewhere, /is made out to another name/);
     await refused(elsewhere, /is made out to another name/, "localhost");
-    const expired = await pki.folder("expired", "server", HERE, { expired: true });
+    const expired = await pki.directory("expired", "server", HERE, { expired: true });
     await refused(expired, /has expired/);
-    const middle = await foreign.folder("middle", "server", HERE, { trusts: pki });
+    const middle = await foreign.directory("middle", "server", HERE, { trusts: pki });
     await refused(middle, /is not signed by the CA/);
 
     context.note("nothing of it reached QEMU");

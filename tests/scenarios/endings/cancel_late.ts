@@ -61,7 +61,7 @@ export const scenario: Scenario = {
       await pair.renewDestination();
     }
     const told = source.commands.filter((command) => command === "migrate-continue").length;
-    if (told !== MOMENTS_MS.length) throw new Error(`QEMU was told to switch over ${told} times`);
+    if (told !== MOMENTS_MS.length) throw new Error(`QEMU got migrate-continue ${told} times`);
     assertNotCancelledLate(pair);
     return `${MOMENTS_MS.length} times, ${completed} of them after QEMU had given all away`;
   },

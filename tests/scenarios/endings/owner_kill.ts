@@ -21,7 +21,7 @@ export const scenario: Scenario = {
       const undone = await begin(context, did, "undone");
       const { pair } = undone;
       await pair.source.events.waitFor(
-        "the memory to have crossed",
+        "RAM to have crossed",
         (e) => e.event === "MIGRATION" && e.data.status === "completed",
       );
       await kill(undone);
@@ -30,7 +30,7 @@ export const scenario: Scenario = {
       const expected = did === "cont" ? "running" : "postmigrate";
       if (status !== expected) throw new Error(`The source is ${status}, expected ${expected}`);
     }
-    return "as he left it, resumed and taken back";
+    return "as its owner left it, resumed and recovered";
   },
 };
 

@@ -1,5 +1,5 @@
 /**
- * The program of the memory guest as an assembler lists it: offset, bytes, source. The bytes are what
+ * The program of the RAM guest as an assembler lists it: offset, bytes, source. The bytes are what
  * runs.
  *
  * Loaded by the BIOS to 0x7c00, a copy from `enter` on to 0x8000. Each vCPU goes round its own pages in

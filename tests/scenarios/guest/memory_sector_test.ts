@@ -2,7 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { MEMORY_LISTING } from "./memory_listing.ts";
 import { memorySector, memoryStates } from "./memory_sector.ts";
 
-Deno.test("the memory guest's options are where its program reads them", () => {
+Deno.test("the RAM guest's options are where its program reads them", () => {
   const sector = memorySector({ cpus: 2, pages: 128, spins: 1000 });
   assertEquals([sector.length, ...sector.subarray(510)], [512, 0x55, 0xaa]);
   const view = new DataView(sector.buffer);

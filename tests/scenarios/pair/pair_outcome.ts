@@ -89,7 +89,7 @@ export async function assertLost({ machines, ferries }: PairEnd): Promise<void> 
 }
 
 /**
- * QEMU was never told to cancel a migration that it had been told to finish: before 10.0 it may end at
+ * QEMU never got a cancel after migrate-continue: before 10.0 it may end at
  * the guest's next write.
  */
 export function assertNotCancelledLate(
@@ -100,7 +100,7 @@ export function assertNotCancelledLate(
     if (command === "migrate") continued = false;
     if (command === "migrate-continue") continued = true;
     if (command === "migrate_cancel" && continued) {
-      throw new Error("QEMU was told to cancel after it was told to switch over");
+      throw new Error("QEMU got a cancel after migrate-continue");
     }
   }
 }

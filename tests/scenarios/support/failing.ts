@@ -2,12 +2,12 @@ import { assertNone, type ScenarioContext } from "./scenario.ts";
 import type { Pair } from "../pair/pair.ts";
 import type { Vmferry } from "./vmferry.ts";
 
-/** What is told of a failure. */
+/** A reported failure. */
 export interface Told {
   readonly side: "source" | "destination";
   readonly code?: string;
   readonly message: RegExp;
-  /** What the user is told to do next. */
+  /** The next steps for the user. */
   readonly next?: RegExp;
 }
 

@@ -53,7 +53,7 @@ export class Network implements AsyncDisposable {
     this.destination = host(destination, "10.79.0.2");
   }
 
-  /** Pulls the cable: nothing passes, and nobody is told. */
+  /** Pulls the cable: nothing passes, without a notice. */
   async cut(): Promise<void> {
     await ip("-n", this.source.name, "link", "set", "veth", "down");
   }

@@ -4,7 +4,7 @@ import type { Vmferry } from "./vmferry.ts";
  * Where a secret can be seen that must not be: arguments and environment of every process of the
  * host, and all that the vmferrys printed.
  *
- * @returns each place, in words without the secret.
+ * @returns each place as text, without the secret.
  */
 export async function secretsSeen(
   secrets: readonly string[],

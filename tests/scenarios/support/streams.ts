@@ -17,12 +17,12 @@ export function echoServer(path: string): Disposable {
       await writeAll(pipe, buffer.subarray(0, n));
     }
     await pipe.closeWrite();
-    // Hanging up first would be a reset for whoever still has something to say.
+    // Hanging up first would reset a peer that still has something to send.
     await pipe.read(buffer);
   });
 }
 
-/** Reads nothing until it is told to, then everything; answers with the number of bytes. */
+/** Reads nothing until it gets the order, then everything; answers with the number of bytes. */
 export function stallingServer(path: string, go: Promise<void>): Disposable {
   return server(path, async (pipe) => {
     await go;

@@ -29,7 +29,7 @@ export class EventRecord<T> {
   /**
    * The first entry, past or to come, for which `matches` holds.
    *
-   * @param what is waited for, in words.
+   * @param the awaited event, for the message.
    * @throws {DeadlineError} after `timeoutMs`; the reason of `end`.
    */
   async waitFor(

@@ -12,11 +12,15 @@ import { Pki } from "../../support/pki.ts";
 const dir = await Deno.makeTempDir();
 const pki = await Pki.make(dir);
 const server = await readCredentials(
-  await pki.folder("s", "server", ["s", "DNS:localhost", "IP:127.0.0.1"]),
+  await pki.directory("s", "server", ["s", "DNS:localhost", "IP:127.0.0.1"]),
   "server",
   readPrivate,
 );
-const client = await readCredentials(await pki.folder("c", "client", ["c"]), "client", readPrivate);
+const client = await readCredentials(
+  await pki.directory("c", "client", ["c"]),
+  "client",
+  readPrivate,
+);
 addEventListener("unload", () => Deno.removeSync(dir, { recursive: true }));
 
 /** Whether this Deno can demand a client's certificate; one that can't must say so. */
@@ -126,11 +130,11 @@ test("a CA that the whole host trusts is not trusted: only the one in ca-cert.pe
   try {
     const everybodys = await Pki.make(hosts, "a CA that everybody trusts");
     const names = ["s", "DNS:localhost", "IP:127.0.0.1"] as const;
-    const folder = await everybodys.folder("m", "server", [...names], { trusts: pki });
+    const directory = await everybodys.directory("m", "server", [...names], { trusts: pki });
     const acceptor = await listenTls(
       "127.0.0.1",
       0,
-      await readCredentials(folder, "server", readPrivate),
+      await readCredentials(directory, "server", readPrivate),
       [],
       () => {},
     );
@@ -179,10 +183,10 @@ test("a wrong server's certificate ends the handshake with the fault that it has
   try {
     const foreign = await Pki.make(made, "another CA");
     const here: [string, ...string[]] = ["s", "DNS:localhost", "IP:127.0.0.1"];
-    const of = (folder: string) => readCredentials(folder, "server", readPrivate);
-    const other = await of(await pki.folder("other", "server", ["e.example", "DNS:e.example"]));
-    const old = await of(await pki.folder("old", "server", here, { expired: true }));
-    const strange = await of(await foreign.folder("strange", "server", here, { trusts: pki }));
+    const of = (directory: string) => readCredentials(directory, "server", readPrivate);
+    const other = await of(await pki.directory("other", "server", ["e.example", "DNS:e.example"]));
+    const old = await of(await pki.directory("old", "server", here, { expired: true }));
+    const strange = await of(await foreign.directory("strange", "server", here, { trusts: pki }));
     assertEquals(await faultOfServer(other), "other-name");
     assertEquals(await faultOfServer(old), "not-signed-or-expired");
     assertEquals(await faultOfServer(strange), "not-signed");

@@ -150,7 +150,7 @@ Deno.test("a path that drops large packets ends both ends within the grace with 
   const [here, there] = await Promise.all([connecting.ended, (await accepted.promise).ended]);
   const took = hurriedClock.now() - since;
   for (const end of [here, there]) assertMatch(String(end), /Check the MTU/);
-  assert(hints.length > 0, "it is told before the end");
+  assert(hints.length > 0, "the hint comes before the end");
   // Found dead, the grace, found dead once more.
   assert(took <= 2 * 15_000 + MS + 5_000, `took ${took} ms`);
   await server.close();

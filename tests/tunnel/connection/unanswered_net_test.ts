@@ -5,7 +5,7 @@ import { connectTls } from "../../../src/transport/tls/tls.ts";
 import { connectSession, SessionError } from "../../../src/tunnel/mod.ts";
 import { readPrivate } from "../../../src/cli/endpoint/private_file.ts";
 import { readCredentials } from "../../../src/transport/tls/credentials.ts";
-import { inFolder } from "../../support/in_folder.ts";
+import { inDirectory } from "../../support/in_directory.ts";
 import { Pki } from "../../support/pki.ts";
 
 type Dial = Parameters<typeof connectSession>[0]["dial"];
@@ -28,11 +28,11 @@ function freePort(): number {
 }
 
 Deno.test("an address without an answer is distinguished from one where something else answers", async () => {
-  await inFolder(async (dir) => {
+  await inDirectory(async (dir) => {
     const port = freePort();
     const pki = await Pki.make(dir);
     const client = await readCredentials(
-      await pki.folder("c", "client", ["c"]),
+      await pki.directory("c", "client", ["c"]),
       "client",
       readPrivate,
     );

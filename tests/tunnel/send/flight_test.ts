@@ -72,7 +72,7 @@ for (
     const link = new SimulatedLink(rate, rttMs);
     link.run(20 * rttMs + 100);
     const share = link.run(1000) / rate;
-    assert(share > 0.97, `${(share * 100).toFixed(1)} % of the link`);
+    assert(share > 0.97, `${(share * 100).toFixed(1)} % of the bandwidth`);
     const most = Math.max(2.2 * rate * rttMs, limits.QUEUE_BYTES);
     assert(link.cap.bytes <= most, `${link.cap.bytes} bytes under way, expected ${most} at most`);
   });
@@ -81,7 +81,7 @@ for (
 Deno.test("bytes in flight on a slow connection do not delay others for long", () => {
   const link = new SimulatedLink(5_000, 10); // 5 MB/s
   const share = link.run(5000) / 5_000;
-  assert(share > 0.95, `${share} of the link`);
+  assert(share > 0.95, `${share} of the bandwidth`);
   assert(link.cap.bytes <= 300_000, `${link.cap.bytes} bytes`);
   assert(link.queueMs < 60, `${link.queueMs} ms in the queue`);
 });
@@ -96,7 +96,7 @@ Deno.test("the cap falls when a connection becomes slower and rises when it beco
   link.rate = 125_000;
   link.run(1000);
   const share = link.run(1000) / 125_000;
-  assert(share > 0.97, `${share} of the link`);
+  assert(share > 0.97, `${share} of the bandwidth`);
 });
 
 Deno.test("a sender with little to send does not lower the cap", () => {

@@ -40,7 +40,7 @@ const note = (row: string, rate: number, sending: number, receiving: number) => 
 
 const dir = await Deno.makeTempDir({ prefix: "vmferry-bench-" });
 try {
-  const certificates = await (await Pki.make(dir)).folder("server", "server", [
+  const certificates = await (await Pki.make(dir)).directory("server", "server", [
     "far.example",
     "IP:127.0.0.1",
   ]);

@@ -113,8 +113,8 @@ async function certificates(dir: string): Promise<{ server: string; client: stri
   await Deno.remove(`${dir}/pki`, { recursive: true }).catch(() => {});
   const pki = await Pki.make(`${dir}/pki`);
   return {
-    server: await pki.folder("server", "server", ["far.example", "IP:127.0.0.1"]),
-    client: await pki.folder("client", "client", ["near.example"]),
+    server: await pki.directory("server", "server", ["far.example", "IP:127.0.0.1"]),
+    client: await pki.directory("client", "client", ["near.example"]),
   };
 }
 

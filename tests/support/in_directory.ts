@@ -1,5 +1,5 @@
-/** A folder for the time of `work`. */
-export async function inFolder(work: (dir: string) => Promise<void>): Promise<void> {
+/** A directory for the time of `work`. */
+export async function inDirectory(work: (dir: string) => Promise<void>): Promise<void> {
   const dir = await Deno.makeTempDir();
   try {
     await work(dir);
