@@ -120,7 +120,7 @@ export const ERRORS = {
     side: "either",
     next: "retry",
     meaning: "No connection could be made to the other side.",
-    advice: "is 'vmferry receive' running there, and may this host connect to its port?",
+    advice: "check that 'vmferry receive' runs there and that this host may connect to its port",
   },
   "connection-lost": {
     kinds: CAN.failed,
@@ -425,7 +425,7 @@ export const ERRORS = {
     kinds: ["unknown"],
     side: "source",
     next: "recover",
-    meaning: "The guest sleeps (ACPI S3) at the source, and this QEMU cannot continue it.",
+    meaning: "The guest sleeps (ACPI S3) at the source, and this QEMU cannot resume it.",
     advice: "the guest's RAM cannot be resumed here: see whether the destination has it; if not, " +
       "'system_reset' and then 'cont' in QEMU's monitor start the guest from its disks",
   },
@@ -439,7 +439,7 @@ export const ERRORS = {
     kinds: CAN.failed,
     side: "source",
     next: "recover",
-    meaning: "The source's guest stays paused: QEMU does not continue it.",
+    meaning: "The source's guest stays paused: QEMU does not resume it.",
   },
 
   // RAM and the switchover.

@@ -109,9 +109,9 @@ const destination = object({
   run: nullable(flag),
 });
 
-/** What the source writes down. */
+/** The source's journal record. */
 export type SourceRecord = schema.TypeOf<typeof source>;
-/** What the destination writes down. */
+/** The destination's journal record. */
 export type DestinationRecord = schema.TypeOf<typeof destination>;
 /** The record of either side. */
 export type JournalRecord = SourceRecord | DestinationRecord;

@@ -49,7 +49,7 @@ export {
   type RecoverOptions,
   recoverVerdict,
   removeComparison,
-  takeBackPreparing,
+  undoPreparing,
 } from "./handover/recover.ts";
 export { SourceMigration } from "./source/migration.ts";
 export type { Migrated, SourceOptions } from "./source/options.ts";

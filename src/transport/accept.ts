@@ -29,7 +29,7 @@ export function acceptFrom(
           return Object.assign(pipe, peerOf(conn));
         } catch (error) {
           if (closed || error instanceof Deno.errors.BadResource) return undefined;
-          // A peer that hung up at once, or no file descriptor left: the next one may do better.
+          // A peer that hung up at once, or no file descriptor is left: keep accepting.
           await new Promise((resolve) => setTimeout(resolve, 50));
         }
       }

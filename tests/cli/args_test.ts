@@ -47,7 +47,7 @@ Deno.test("migrate accepts every flag at once", () => {
   );
 });
 
-Deno.test("a receive maps names, a forward names sockets", () => {
+Deno.test("receive takes disk name maps, forward takes socket names", () => {
   const receive = parse("receive --qmp /q --listen unix:///s --disk a --disk b=c");
   assert(receive.command === "receive");
   assertEquals(receive.disks, [{ name: "a", local: "a" }, { name: "b", local: "c" }]);

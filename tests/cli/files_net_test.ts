@@ -14,7 +14,7 @@ import { inDirectory } from "../support/in_directory.ts";
 /** A user that is neither root nor the one who runs this. */
 const SOMEBODY = { uid: 12345, gid: 12345 };
 
-Deno.test("a secret is read without the line's end, from a file that nobody else can use", async () => {
+Deno.test("a secret file must be private, and its trailing newline is removed", async () => {
   await inDirectory(async (dir) => {
     const path = `${dir}/secret`;
     await Deno.writeTextFile(path, "0123456789abcdef\r\n", { mode: 0o600 });
@@ -144,7 +144,7 @@ Deno.test("a run directory that can't be one is refused before anything is looke
   });
 });
 
-Deno.test("in the longest run directory that is taken there is room for every socket", async () => {
+Deno.test("every socket path fits in the longest accepted run directory", async () => {
   await inDirectory(async (dir) => {
     const base = (length: number) => `${dir}/${"x".repeat(length)}`;
     let length = 100;

@@ -16,7 +16,7 @@ import { removeAbandoned } from "../run/abandoned.ts";
 import type { Command } from "../args/mod.ts";
 import { connector } from "../endpoint/connecting_end.ts";
 import { EXIT, type ExitCode } from "../output/exit_code.ts";
-import { FolderHold } from "../run/dir_lock.ts";
+import { DirectoryLock } from "../run/dir_lock.ts";
 import { type CutOff, findJournals } from "../run/journal_file.ts";
 import { openQmp } from "../host/open_qmp.ts";
 import type { Output } from "../output/output.ts";
@@ -57,7 +57,7 @@ function nothing({ report }: Output, next: readonly string[] = []): ExitCode {
 async function commandsFor(others: readonly CutOff[], { runDir }: Options): Promise<string[]> {
   const commands: string[] = [];
   for (const { dir, record: { qmp, guest } } of others) {
-    using free = await FolderHold.tryTake(dir);
+    using free = await DirectoryLock.tryTake(dir);
     if (!free) continue;
     const command = recoverCommand(qmp, runDir);
     commands.push(

@@ -68,7 +68,7 @@ export class ControlError extends Error {
 }
 
 /**
- * Reads a request; members that are not known are ignored, so that a later version may add some.
+ * Reads a request. Ignores unknown members, so that a later version can add some.
  *
  * @throws {ControlError} code `bad-request`.
  */

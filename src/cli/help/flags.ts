@@ -98,8 +98,8 @@ export const FLAGS: readonly Flag[] = [
     value: "NAME",
     many: true,
     commands: ["migrate", "check"],
-    help: "Both ends have this disk on the same storage: it is not copied, memory and the other " +
-      "disks cross. Repeatable.",
+    help: "Both ends share the storage of this disk: vmferry does not copy it, only RAM and the " +
+      "other disks. Repeatable.",
   },
   {
     name: "reuse",
@@ -107,8 +107,8 @@ export const FLAGS: readonly Flag[] = [
     many: true,
     commands: ["migrate", "check"],
     help:
-      "The destination has an old copy of this disk, which may be overwritten. Without it a disk " +
-      "that already holds what the source's holds is refused. Repeatable.",
+      "The destination has an old copy of this disk, which may be overwritten. Without it vmferry " +
+      "refuses a destination disk with the contents of the source's. Repeatable.",
   },
   {
     name: "bandwidth",
@@ -129,8 +129,8 @@ export const FLAGS: readonly Flag[] = [
     value: "SECONDS",
     commands: ["receive", "migrate"],
     help:
-      "migrate: give up and undo when it is not done by then. receive: give up when no source " +
-      "has come by then. Default: 0, never.",
+      "migrate: undo and fail if the migration takes longer. receive: fail if no source connects " +
+      "in time. Default: 0 (no limit).",
   },
   {
     name: "timeout-action",
@@ -206,8 +206,7 @@ export const FLAGS: readonly Flag[] = [
     name: "socket-owner",
     value: "USER[:GROUP]",
     commands: ["receive", "migrate", "check", "forward"],
-    help: "The user that QEMU runs as, when it is not yours: the sockets that it uses are his. " +
-      "Takes root.",
+    help: "The user that QEMU runs as, if not you; vmferry gives them its sockets. Needs root.",
   },
   ...TRANSPORTS.flatMap(({ flags }) => flags.map(transportFlag)),
   {
@@ -238,15 +237,14 @@ export const FLAGS: readonly Flag[] = [
     name: "grace",
     value: "SECONDS",
     commands: ["receive", "migrate", "forward"],
-    help: "How long the connection may be away; acknowledged bytes renew it. 0: not at all. " +
-      "Default: 60.",
+    help: "How long the connection may be lost before vmferry gives up. Acknowledged bytes renew " +
+      "it; the lower value of both ends counts. 0: not at all. Default: 60.",
   },
   {
     name: "dead-after",
     value: "SECONDS",
     commands: ["receive", "migrate", "forward"],
-    help: "Silence, or a write that is stuck, after which the connection is taken for dead and a " +
-      "new one made. Default: 15.",
+    help: "Replace the connection after this much silence or a stuck write. Default: 15.",
   },
   {
     name: "connect-timeout",
@@ -258,8 +256,9 @@ export const FLAGS: readonly Flag[] = [
     name: "in-flight",
     value: "SIZE",
     commands: ["receive", "migrate", "forward"],
-    help: "Bytes that may be under way unacknowledged, at most. Default: what the connection's " +
-      "rate and round trip ask for, up to 64M.",
+    help:
+      "Maximum unacknowledged bytes. Default: from the connection's rate and round trip, up to " +
+      "64M.",
   },
   {
     name: "json",
@@ -267,7 +266,7 @@ export const FLAGS: readonly Flag[] = [
     help: "Print one JSON object a line on standard output, for programs.",
   },
   { name: "quiet", commands: COMMANDS, help: "Print no progress, only warnings and the end." },
-  { name: "verbose", commands: COMMANDS, help: "Print what goes on inside, for finding faults." },
+  { name: "verbose", commands: COMMANDS, help: "Print debug messages." },
 ];
 
 /** The flags of one command. */

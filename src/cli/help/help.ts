@@ -29,9 +29,8 @@ const ABOUT: Readonly<Record<CommandName, About>> = {
   },
   migrate: {
     usage: ["vmferry migrate --qmp PATH [options] DESTINATION"],
-    text:
-      "The source. Carries the running guest, memory and disks, to the vmferry that receives at " +
-      "DESTINATION. Until the guest runs there it keeps running here.",
+    text: "The source. Moves the running guest, RAM and disks, to the vmferry that receives at " +
+      "DESTINATION. The guest stays at the source until the destination runs it.",
     examples: [
       "vmferry migrate --qmp /run/vm1.qmp vmferry://host2:7450/TICKET",
       "vmferry migrate --qmp /run/vm1.qmp --ticket-file ticket",
@@ -92,10 +91,10 @@ const ABOUT: Readonly<Record<CommandName, About>> = {
   recover: {
     usage: ["vmferry recover --qmp PATH [--yes] [options] [DESTINATION]"],
     text:
-      "For when vmferry was killed, or ended with exit 4: reads what it wrote down, looks at QEMU, " +
-      "says how things are and what would be done about it, and with --yes does it. With " +
-      "DESTINATION a source asks there who runs the guest. Never starts a guest that may run at " +
-      "the other end: exit 4 then, and it says how to find out.",
+      "Finishes a migration after vmferry was killed or exited with 4. It reads the journal, asks " +
+      "QEMU, prints the state and the next step, and with --yes takes that step. With DESTINATION " +
+      "a source asks there who runs the guest. It never starts a guest that may run at the other " +
+      "end: it then exits with 4 and prints how to find out.",
     examples: [
       "vmferry recover --qmp /run/vm1.qmp",
       "vmferry recover --qmp /run/vm1.qmp --yes",

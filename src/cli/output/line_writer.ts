@@ -11,9 +11,8 @@ const MAX_WAITING = 1024 * 1024;
 const FLUSH_MS = 2000;
 
 /**
- * Writes text in order without making its caller wait: what the caller goes on with is begun before
- * anything is written. What may be left out (progress) is left out while earlier text still waits; the
- * rest waits up to a bound.
+ * Writes text in order and never blocks its caller. Optional text (progress) is dropped while earlier
+ * text still waits; other text waits up to a bound.
  */
 export class LineWriter {
   readonly #sink: Sink;

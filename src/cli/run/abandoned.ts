@@ -1,5 +1,5 @@
 import type { Logger } from "../../io/mod.ts";
-import { FolderHold } from "./dir_lock.ts";
+import { DirectoryLock } from "./dir_lock.ts";
 import { JOURNAL } from "./journal_file.ts";
 import { runFolders } from "./base.ts";
 import { COMPARE, PrivateRunDir, QEMU } from "./run_dir.ts";
@@ -18,7 +18,7 @@ const NAME = /\/run-([0-9a-f]{8}){1,2}$/;
  */
 export async function removeAbandoned(base: string, log: Logger): Promise<void> {
   for (const path of await runFolders(base)) {
-    using hold = NAME.test(path) ? await FolderHold.tryTake(path) : undefined;
+    using hold = NAME.test(path) ? await DirectoryLock.tryTake(path) : undefined;
     // What can't be looked into is not ours to remove.
     if (!hold || !await isBare(path).catch(() => false)) continue;
     await PrivateRunDir.adopt(path)[Symbol.asyncDispose]();

@@ -12,7 +12,7 @@ interface TriesLock {
  * A directory that this process has to itself, until disposed or until the process ends, however it does:
  * a lock (flock) on it. If it is free, no process has the directory.
  */
-export class FolderHold implements Disposable {
+export class DirectoryLock implements Disposable {
   readonly #directory: Deno.FsFile;
 
   /**
@@ -20,8 +20,8 @@ export class FolderHold implements Disposable {
    *
    * @throws {Deno.errors.NotFound} when its previous owner has removed the directory.
    */
-  static async take(path: string): Promise<FolderHold> {
-    const hold = new FolderHold(await Deno.open(path));
+  static async take(path: string): Promise<DirectoryLock> {
+    const hold = new DirectoryLock(await Deno.open(path));
     try {
       // Where a file system has no locks, nobody finds the directory free.
       await hold.#directory.lock(true).catch(() => {});
@@ -34,10 +34,10 @@ export class FolderHold implements Disposable {
   }
 
   /** Locks it if it is free; `undefined` if it is not, or that cannot be found out. */
-  static async tryTake(path: string): Promise<FolderHold | undefined> {
-    let hold: FolderHold | undefined;
+  static async tryTake(path: string): Promise<DirectoryLock | undefined> {
+    let hold: DirectoryLock | undefined;
     try {
-      hold = new FolderHold(await Deno.open(path));
+      hold = new DirectoryLock(await Deno.open(path));
       if (await hold.#tryLock()) {
         await Deno.lstat(path);
         return hold;

@@ -1,5 +1,5 @@
 import type { RunDir, Side } from "../../migrate/mod.ts";
-import { FolderHold } from "./dir_lock.ts";
+import { DirectoryLock } from "./dir_lock.ts";
 import { checkBase, letPass, PREFIX, removeBase, runBase } from "./base.ts";
 import { giveTo, type SocketOwner } from "./socket_owner.ts";
 import { UsageError } from "../args/usage_error.ts";
@@ -22,7 +22,7 @@ export class PrivateRunDir implements RunDir, AsyncDisposable {
   readonly #sockets: string;
   readonly #madeBase: boolean;
   /** From before anything is in it. What was taken over has a journal, which nobody takes away. */
-  readonly #hold: FolderHold | undefined;
+  readonly #hold: DirectoryLock | undefined;
   #kept = false;
 
   /** The one of a process that was killed, taken over with all that is in it. */
@@ -89,7 +89,7 @@ export class PrivateRunDir implements RunDir, AsyncDisposable {
     path: string,
     sockets: string,
     madeBase: boolean,
-    hold?: FolderHold,
+    hold?: DirectoryLock,
   ) {
     this.#path = path;
     this.#sockets = sockets;
@@ -141,7 +141,7 @@ function isFolder(path: string): boolean {
 
 interface Held {
   readonly path: string;
-  readonly hold: FolderHold;
+  readonly hold: DirectoryLock;
   /** The base was not there before. */
   readonly madeBase: boolean;
 }
@@ -160,7 +160,7 @@ async function makeHeld(base: string): Promise<Held> {
     const path = `${base}/${PREFIX}${crypto.randomUUID().slice(0, 8)}`;
     try {
       await Deno.mkdir(path, { mode: 0o700 });
-      return { path, hold: await FolderHold.take(path), madeBase };
+      return { path, hold: await DirectoryLock.take(path), madeBase };
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound) || tries === TRIES) throw error;
     }

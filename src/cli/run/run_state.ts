@@ -17,7 +17,7 @@ import {
   recoverVerdict,
   removeComparison,
   type Side,
-  takeBackPreparing,
+  undoPreparing,
 } from "../../migrate/mod.ts";
 import type { QmpClient } from "../../qmp/mod.ts";
 import { removeAbandoned } from "./abandoned.ts";
@@ -106,7 +106,7 @@ async function findLeft(options: RunStateOptions): Promise<CutOff | undefined> {
       log.log("warning", `${found.dir} stays: its guest was handed over, see where it runs`);
       continue;
     }
-    await takeBackPreparing(qmp, found.record, log);
+    await undoPreparing(qmp, found.record, log);
     log.log("info", `${found.dir} is about a QEMU that has ended: removed`);
     await PrivateRunDir.adopt(found.dir)[Symbol.asyncDispose]();
   }

@@ -1,6 +1,7 @@
 import { type ChannelServer, type Params, type Result, RpcError } from "../../rpc/mod.ts";
 import type { Session } from "../../tunnel/mod.ts";
 import { exportsInQemu } from "../disks/nbd_exports.ts";
+import { MigrationError } from "../errors.ts";
 import { guestStatus } from "../guest/run_states.ts";
 import { isAttachable, resumedBy } from "../handover/states.ts";
 import type { DestinationRecord } from "../journal.ts";
@@ -113,7 +114,8 @@ export class Resumption {
     const stop = clock.after(waitMs, () => {
       if (context.owner) return;
       const message = `The source did not return within ${waitMs / 1000} s`;
-      this.#givingUp.give("fault", failed("source-gone", message));
+      const error = new MigrationError("failed", "source-gone", "source", message);
+      this.#givingUp.give("fault", error);
     });
     settled.addEventListener("abort", stop, { once: true });
   }

@@ -4,7 +4,7 @@ import { LastRequests } from "../../nbd/mod.ts";
 export interface ClosingLateOptions {
   /** Resolves when vmferry may close a connection. */
   readonly mayClose: () => Promise<void>;
-  /** Whether vmferry itself answers requests from now on: every write has been flushed. */
+  /** True once every write is flushed: vmferry then answers requests itself. */
   readonly answersHere: () => boolean;
 }
 

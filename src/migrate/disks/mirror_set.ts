@@ -185,7 +185,7 @@ export class MirrorSet {
    * @throws {MigrationError} code `mirror-stuck`, when QEMU does not reconnect a target although the
    * destination can be reached; the signal's reason.
    */
-  async inStep(signal: AbortSignal): Promise<void> {
+  async allStillReady(signal: AbortSignal): Promise<void> {
     const { clock, connections, mirrors } = this.#options;
     let since = clock.now();
     while (true) {

@@ -141,7 +141,7 @@ async function removeAll(
 ): Promise<void> {
   const until = clock.now() + REMOVE_MS;
   for (let look = 1;; look++) {
-    // An export that QEMU is still adding can appear between two looks.
+    // An export that QEMU is still adding can appear between two queries.
     const left = await exportsInQemu(qmp, exports);
     if (left.length === 0 && look >= leastLooks) return;
     if (clock.now() > until) {

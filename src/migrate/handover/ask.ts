@@ -12,7 +12,7 @@ export type AskedPeer =
   & { readonly session: Pick<DestinationPeer["session"], "state"> };
 
 export interface HandoverOptions {
-  /** The session that the migration went over; none where another process had that. */
+  /** The migration's session; `undefined` if another process owned it. */
   readonly peer: AskedPeer | undefined;
   /** Names the migration to a destination that is asked in a fresh session. */
   readonly migration: string;
@@ -98,7 +98,7 @@ const TELL_MS = 5_000;
  * Lets a destination that is known to have the guest know that this end knows, in a fresh session: it
  * need not wait for our question then.
  */
-export async function tellAnswered(
+export async function reportAnswered(
   { connect, clock, migration }: Pick<HandoverOptions, "connect" | "clock" | "migration">,
 ): Promise<void> {
   const peer = await connectWithin(TELL_MS, { connect, clock });

@@ -163,7 +163,7 @@ export class Driver<
     return writing.catch((error) => log.log("warning", `the journal: ${messageOf(error)}`));
   }
 
-  /** Also what is begun meanwhile: then the current state is the one in the journal. */
+  /** Also waits for writes that begin meanwhile: the journal then has the current state. */
   async #allWritten(): Promise<void> {
     while (this.#writing > 0) await this.#written;
   }

@@ -59,7 +59,7 @@ export async function qemuFacts(
     record.qemu === null ? null : qemuProcess(qmp),
   ]);
   if (record.qemu !== null && process !== null && process !== record.qemu) return undefined;
-  // Settings, and an NBD server without exports, are in it and have no names of ours.
+  // QEMU may still have our settings, or an NBD server without exports: no name identifies them.
   if (record.left !== null && process === record.qemu) return { status, migration, ours };
   return ours === 0 && migration === "none" ? undefined : { status, migration, ours };
 }
@@ -79,7 +79,7 @@ async function oursIn(qmp: QmpClient, record: JournalRecord): Promise<number> {
  * Undoes what a destination has begun that was killed before it had any export: an NBD server that
  * serves nothing, and settings. Leaves a server with exports alone, which is somebody else's.
  */
-export async function takeBackPreparing(
+export async function undoPreparing(
   qmp: QmpClient,
   record: JournalRecord,
   log: Logger,

@@ -103,7 +103,7 @@ function missingBits({ words: a }: Cpu, { words: b }: Cpu): string[] {
   });
 }
 
-/** The features by name, or by their bits where QEMU has no name for any of them. */
+/** The names of the features; the raw bits if QEMU names none of them. */
 function named(
   bits: readonly string[],
   has: readonly string[] = [],

@@ -1,7 +1,7 @@
 import { messageOf } from "../../io/mod.ts";
 import { queryMigrate } from "../../qmp/mod.ts";
 import type { DiscardWatch } from "../guest/discards.ts";
-import { handOver as giveToDestination, tellAnswered } from "../handover/ask.ts";
+import { handOver as giveToDestination, reportAnswered } from "../handover/ask.ts";
 import type { SourceContext } from "./context.ts";
 import type { Migrated } from "./options.ts";
 import type { Crossed } from "./switchover.ts";
@@ -76,7 +76,7 @@ export async function finish(context: SourceContext, arrived: Arrived): Promise<
 /** Lets the destination know that a process that was killed had heard its answer. */
 async function tell(context: SourceContext): Promise<void> {
   const { migration, clock, log } = context;
-  await tellAnswered({ migration, clock, connect: (signal) => context.connect(signal) })
+  await reportAnswered({ migration, clock, connect: (signal) => context.connect(signal) })
     .catch((error) => log.log("info", `the destination: ${messageOf(error)}`));
 }
 

@@ -19,8 +19,8 @@ export interface Prepared {
 }
 
 /**
- * Makes sure that the guest can move, and has the destination export its disks. Nothing changes in the
- * source's QEMU; at the destination nothing changes before both ends were compared.
+ * Makes sure that the guest can move, and has the destination export its disks. In the source's
+ * QEMU only an inactive disk is activated, last; at the destination nothing changes before both ends were compared.
  *
  * @throws {MigrationError} kind `refused`, naming everything that stands in the way.
  */

@@ -42,7 +42,7 @@ export class RamSocket implements RamConnection {
 export function once(stream: TunnelStream): OpenStream {
   let isTaken = false;
   return () => {
-    const message = "QEMU made a second connection for the guest's memory, which crosses in one";
+    const message = "QEMU made a second connection for RAM, which crosses in one";
     if (isTaken) {
       return Promise.reject(new MigrationError("failed", "second-connection", "source", message));
     }

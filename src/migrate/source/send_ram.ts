@@ -31,7 +31,7 @@ async function start(context: SourceContext, { mirrors }: Copied): Promise<Ram> 
     "call stream": async () => stream = await qemu.openStream(signal),
     "qemu mirrors-ready": async () => {
       // A destination whose tool was started again just now: QEMU connects its mirrors first.
-      await mirrors.inStep(signal);
+      await mirrors.allStillReady(signal);
       await machine.look();
     },
     "report ram": () => context.phase("ram"),

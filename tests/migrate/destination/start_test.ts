@@ -6,7 +6,7 @@ import { fakeDestination } from "../../support/fake_destination.ts";
 import { ManualClock, settle } from "../../support/manual_clock.ts";
 import { announced, cancelled, never, pass, say, STARTING, turns, until } from "./support.ts";
 
-Deno.test("a QEMU that is silent for three minutes after a resume: the outcome is unknown, and QEMU is not ended", async () => {
+Deno.test("the outcome is unknown, and QEMU is not ended, if QEMU is silent for three minutes after a resume", async () => {
   const clock = new ManualClock();
   const silent = { "cont": () => ({ return: {} }), "query-status": () => undefined };
   const destination = await fakeDestination(clock, silent, { resume: STARTING });

@@ -18,7 +18,7 @@ const READY = {
 };
 
 /** A ready mirror whose target has as many connections as `connections` says. */
-async function inStep(connections: { lost: number; open: number; away: boolean }) {
+async function allStillReady(connections: { lost: number; open: number; away: boolean }) {
   const [ours, theirs] = memoryPipe();
   const touched: unknown[] = [];
   const qemu = new FakeQemu(theirs, {
@@ -40,12 +40,12 @@ async function inStep(connections: { lost: number; open: number; away: boolean }
   await mirrors.adopt();
   await mirrors.start(new AbortController().signal);
   const stop = new AbortController();
-  const waiting = mirrors.inStep(stop.signal);
+  const waiting = mirrors.allStillReady(stop.signal);
   return { waiting, touched, clock, stop, end: () => qemu.close() };
 }
 
 Deno.test("ready mirrors whose targets are connected need no read of the targets", async () => {
-  const { waiting, touched, end } = await inStep({ lost: 0, open: 1, away: false });
+  const { waiting, touched, end } = await allStillReady({ lost: 0, open: 1, away: false });
   await waiting;
   assertEquals(touched, []);
   end();
@@ -53,7 +53,7 @@ Deno.test("ready mirrors whose targets are connected need no read of the targets
 
 Deno.test("a target that lost its connection unnoticed is read from until QEMU reconnects it", async () => {
   const connections = { lost: 1, open: 0, away: false };
-  const { waiting, touched, clock, end } = await inStep(connections);
+  const { waiting, touched, clock, end } = await allStillReady(connections);
   let over = false;
   waiting.then(() => over = true);
   for (let i = 0; i < 3; i++) {
@@ -69,7 +69,7 @@ Deno.test("a target that lost its connection unnoticed is read from until QEMU r
 
 Deno.test("a target that QEMU does not reconnect fails, but not while the destination is away", async () => {
   const connections = { lost: 1, open: 0, away: true };
-  const { waiting, clock, end } = await inStep(connections);
+  const { waiting, clock, end } = await allStillReady(connections);
   const failing = assertRejects(() => waiting, MigrationError, "did not connect");
   const pass = async (ms: number) => {
     for (let at = 0; at < ms; at += 1000) {
@@ -85,7 +85,7 @@ Deno.test("a target that QEMU does not reconnect fails, but not while the destin
 });
 
 Deno.test("the end of the migration ends the wait for targets", async () => {
-  const { waiting, stop, end } = await inStep({ lost: 1, open: 0, away: true });
+  const { waiting, stop, end } = await allStillReady({ lost: 1, open: 0, away: true });
   await settle();
   stop.abort(new Error("cancelled"));
   await assertRejects(() => waiting, Error, "cancelled");

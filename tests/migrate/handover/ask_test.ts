@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { silentLogger } from "../../../src/io/mod.ts";
 import { MigrationError } from "../../../src/migrate/errors.ts";
 import type { MigrationEvent } from "../../../src/migrate/events.ts";
-import { type AskedPeer, handOver, tellAnswered } from "../../../src/migrate/handover/ask.ts";
+import { type AskedPeer, handOver, reportAnswered } from "../../../src/migrate/handover/ask.ts";
 import type { DestinationState } from "../../../src/migrate/handover/states.ts";
 import { RpcError } from "../../../src/rpc/mod.ts";
 import { ManualClock } from "../../support/manual_clock.ts";
@@ -200,6 +200,6 @@ Deno.test("a live session that never answers is left for fresh ones after the gr
 Deno.test("a source that has heard the answer asks for the state once, so that the destination knows", async () => {
   const destination = new FakeDestination();
   const { clock } = destination;
-  await tellAnswered({ migration: "m", clock, connect: destination.connect });
+  await reportAnswered({ migration: "m", clock, connect: destination.connect });
   assertEquals([destination.asked, clock.armed], [["fresh status m", "fresh close"], 0]);
 });

@@ -172,7 +172,7 @@ Deno.test("once handed over a failure prevents nothing any more", async () => {
   assertEquals([asked, driver.current], [1, "handover"]);
 });
 
-Deno.test("an event that the state does not know does nothing", async () => {
+Deno.test("an unknown event changes nothing and runs no action", async () => {
   const { driver, journal } = destination("prepared");
   const finish = () => driver.take("finish", { "report handover": fail, "qemu cont": fail });
   await assertRejects(finish, Error, "finish prepared unknown");

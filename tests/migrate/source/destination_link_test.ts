@@ -259,7 +259,7 @@ Deno.test("an abort that the destination cannot finish says what is not undone",
   await assertRejects(() => made.abort(ABORT), Error, "the NBD server; a setting");
 });
 
-Deno.test("two aborts at a time are one call, a later one is another", async () => {
+Deno.test("two simultaneous aborts make one call, a later abort makes another", async () => {
   const before = new FakePeer();
   const { link: made } = link(before, []);
   await Promise.all([made.abort(ABORT), made.abort(ABORT)]);

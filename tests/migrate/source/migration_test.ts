@@ -60,7 +60,7 @@ Deno.test("a destination that asks again for finish runs the guest once the answ
   await source.end();
 });
 
-Deno.test("a destination that will never run the guest brings it back", async () => {
+Deno.test("the source resumes the guest if the destination answers that it never will run it", async () => {
   const { source, made } = await migration({
     handlers: { finish: () => Promise.reject(new RpcError("not-started", "It gave up")) },
   });

@@ -82,7 +82,7 @@ Deno.test("a mirror that is not ready when the guest is paused fails before QEMU
   await source.end();
 });
 
-Deno.test("a cancel during the switchover leaves the state before the handover", async () => {
+Deno.test("a cancel during the switchover does not reach the state handover", async () => {
   const { source, result } = await paused({ handlers: { load: () => new Promise(() => {}) } });
   const switching = switchOver(source.context, result);
   await until("QEMU has sent everything", () => source.qemu.migration === "completed");

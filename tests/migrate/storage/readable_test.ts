@@ -68,7 +68,7 @@ Deno.test("a source's disk is read as its guest sees it and at all storage below
   }]);
 });
 
-Deno.test("a destination's backing file is left out", () => {
+Deno.test("the comparison ignores the destination's backing file", () => {
   const views = nodesOfDestination(OVERLAY, "top", OWN);
   assertEquals(views.map(({ open }) => open![1]!.at(-1)), [
     { driver: "qcow2", file: "$0", "data-file": "$1", backing: null },

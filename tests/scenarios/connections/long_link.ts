@@ -11,8 +11,7 @@ const WAIT_US = 2_000;
 /** A guest that writes again before its last write is confirmed, over a long round trip. */
 export const scenario: Scenario = {
   name: "long_link",
-  about:
-    "a mirror that a long round trip keeps from becoming ready is reported within seconds and helped",
+  about: "vmferry reports and resolves a mirror that a long round trip keeps from becoming ready",
   timeoutMs: 120_000,
   async run(context) {
     const pair = await Pair.start(context, {

@@ -11,8 +11,7 @@ const MOTD = "Welcome to this host\r\n\r\n  * news: none\r\nLast login: never\r\
 /** Two hosts that are connected only by ssh. */
 export const scenario: Scenario = {
   name: "ssh",
-  about:
-    "a guest crosses through ssh, past a motd, and each failure of ssh has a message of its own",
+  about: "a migration over ssh ignores the motd, and each failure of ssh has its own message",
   timeoutMs: 240_000,
   async run(context) {
     const dir = `${context.dir}/ssh`;

@@ -59,7 +59,8 @@ const BYTES = 8 << 20;
 /** What the firmware does is all that runs; the disk holds a pattern. */
 export const scenario: Scenario = {
   name: "machines",
-  about: "machines of other kinds and architectures cross with a disk between equal versions (TCG)",
+  about:
+    "guests of other machine types and architectures migrate with a disk between equal QEMUs (TCG)",
   timeoutMs: 900_000,
   long: true,
   async run(context) {
