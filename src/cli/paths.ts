@@ -1,4 +1,7 @@
-/** `path` from the root. */
+/**
+ * `path` from the root. Not by `resolve` of @std/path: it folds `..`, which behind a symbolic link is
+ * another directory.
+ */
 export function absolutePath(path: string): string {
   return path.startsWith("/") ? path : `${Deno.cwd()}/${path}`;
 }

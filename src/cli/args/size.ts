@@ -19,7 +19,7 @@ export function parseSize(text: string): number | undefined {
   return Number.isSafeInteger(bytes) && bytes > 0 ? bytes : undefined;
 }
 
-/** Bytes as `1.50 GiB`. */
+/** Bytes as `1.50 GiB`: three digits whatever the size, which @std/fmt cannot, so that lines do not jump. */
 export function formatSize(bytes: number): string {
   let value = bytes;
   let unit = 0;
@@ -44,7 +44,7 @@ export function parseDuration(text: string, unit: "ms" | "s"): number | undefine
   return Number.isSafeInteger(ms) ? ms : undefined;
 }
 
-/** Seconds as `42 s`, `3 min 20 s`, `2 h 5 min`. */
+/** Seconds as `42 s`, `3 min 20 s`, `2 h 5 min`: @std/fmt prints every unit down to nanoseconds. */
 export function formatSeconds(seconds: number): string {
   const whole = Math.round(seconds);
   if (whole < 60) return `${whole} s`;
