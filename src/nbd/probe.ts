@@ -1,4 +1,11 @@
-import { type BytePipe, type Clock, messageOf, systemClock, withDeadline } from "../io/mod.ts";
+import {
+  type BytePipe,
+  type Clock,
+  DeadlineError,
+  messageOf,
+  systemClock,
+  withDeadline,
+} from "../io/mod.ts";
 import { NbdError, NbdProbeError } from "./errors.ts";
 import { askExport } from "./handshake.ts";
 import type { NbdExportInfo } from "./options.ts";
@@ -52,7 +59,11 @@ export async function probeExport(
   } catch (error) {
     signal?.throwIfAborted();
     if (error instanceof NbdProbeError) throw error;
-    const code = error instanceof NbdError ? error.code : "timeout";
+    if (error instanceof DeadlineError) {
+      throw new NbdProbeError("timeout", error.message, { cause: error });
+    }
+    // A pipe that fails was cut: its server, or the connection to it, is gone.
+    const code = error instanceof NbdError ? error.code : "closed";
     throw new NbdProbeError(code, messageOf(error), { cause: error });
   } finally {
     signal?.removeEventListener("abort", onAbort);

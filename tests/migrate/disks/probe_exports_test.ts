@@ -10,6 +10,21 @@ const DISK = {
   ...{ jobId: "j", targetNode: "t", noHoles: null },
 };
 
+/** A destination whose NBD server is cut off with an error the first time. */
+function cutOff() {
+  let opened = 0;
+  const broken = () => Promise.reject(new Error("The local socket took no bytes: Broken pipe"));
+  const openChannel = () => {
+    const pipe = serverSaying(WHOLE);
+    const cut = {
+      ...{ read: broken, write: broken, closeWrite: broken },
+      close: () => pipe.close(),
+    };
+    return Promise.resolve((++opened === 1 ? cut : pipe) as unknown as TunnelStream);
+  };
+  return { peer: { openChannel }, opened: () => opened };
+}
+
 /** A destination whose NBD server closes the first `times` connections without an answer. */
 function hangingUp(times: number) {
   let opened = 0;
@@ -26,6 +41,12 @@ Deno.test("a probe whose connection the server closes is tried again", async () 
   const { peer, opened } = hangingUp(2);
   await probeExports(peer, [DISK], options);
   assertEquals(opened(), 3);
+});
+
+Deno.test("a probe whose stream fails is tried again", async () => {
+  const { peer, opened } = cutOff();
+  await probeExports(peer, [DISK], options);
+  assertEquals(opened(), 2);
 });
 
 Deno.test("a server that closes every probe's connection fails with the disk's name", async () => {
