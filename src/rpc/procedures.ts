@@ -76,15 +76,23 @@ const blockSample = object({
 /** In the order of the requested disks. */
 const exports = list(object({ disk: name, exportName: text(1024) }), 1024);
 
-/** State of a destination, see migrate/handover/states.ts. */
+/** Where the destination's side is; also what its journal and its answer to `status` say. */
 export type DestinationState =
+  /** No source has come. */
   | "waiting"
+  /** The disks are exported. */
   | "prepared"
+  /** The guest is paused at the source, its last bytes are loaded here. */
   | "loading"
+  /** QEMU has loaded the whole guest, which is paused. */
   | "loaded"
+  /** `finish` came: QEMU may have received `cont`. */
   | "starting"
+  /** The guest runs here, or is paused if it was before. */
   | "finished"
+  /** The migration failed: the guest has not run here and never will. */
   | "failed"
+  /** QEMU ended while it started the guest, or has not said that it runs: nobody knows. */
   | "lost";
 
 /** Checks a {@link DestinationState}. */

@@ -10,7 +10,7 @@ const MAX_SOCKET_PATH = 107;
 const LONGEST_NAME = "control.sock";
 /** The directory in it for the sockets of a QEMU that runs as another user, who owns it. */
 export const QEMU = "qemu";
-/** The directory for the one that QEMU makes at the source, likewise. */
+/** The directory of the socket that the source's QEMU makes for a comparison of storage. */
 export const COMPARE = "nbd";
 /** How often a directory is made anew that was taken away before it was held. */
 const TRIES = 10;

@@ -5,6 +5,9 @@
  * @module
  */
 import type { Transitions } from "../../io/mod.ts";
+import type { DestinationState } from "../../rpc/mod.ts";
+
+export type { DestinationState };
 
 /** Where the source's side is; also what its journal says. */
 export type SourceState =
@@ -74,25 +77,6 @@ export function resumedWith(state: SourceState): "crossed" | "answered" | "fault
       return undefined;
   }
 }
-
-/** Where the destination's side is; also what its journal and its answer to `status` say. */
-export type DestinationState =
-  /** No source has come. */
-  | "waiting"
-  /** The disks are exported. */
-  | "prepared"
-  /** The guest is paused at the source, its last bytes are loaded here. */
-  | "loading"
-  /** QEMU has loaded the whole guest, which is paused. */
-  | "loaded"
-  /** `finish` came: QEMU may have received `cont`. */
-  | "starting"
-  /** The guest runs here, or is paused if it was before. */
-  | "finished"
-  /** The migration failed: the guest has not run here and never will. */
-  | "failed"
-  /** QEMU ended while it started the guest, or has not said that it runs: nobody knows. */
-  | "lost";
 
 export type DestinationEvent =
   /** `prepare`: exports made. */
