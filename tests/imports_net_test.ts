@@ -9,7 +9,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   tunnel: ["io"],
   rpc: ["io", "tunnel"],
   migrate: ["io", "qmp", "nbd", "rpc", "tunnel", "transport"],
-  cli: ["io", "qmp", "nbd", "rpc", "tunnel", "transport", "migrate"],
+  libvirt: ["io"],
+  domain: ["io", "libvirt", "rpc", "tunnel", "transport", "migrate"],
+  cli: ["io", "qmp", "nbd", "rpc", "tunnel", "transport", "migrate", "libvirt", "domain"],
 };
 
 /** Files that are one table and may be longer than others. */

@@ -13,6 +13,7 @@ export {
   type OpenStream,
   type ServedChannel,
 } from "./channels.ts";
+export type { DomainImage, DomainImageFacts, ImageToPrepare } from "./domain_procedures.ts";
 export {
   type DeviceDescription,
   DEVICES_PER_PAGE,

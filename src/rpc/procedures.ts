@@ -15,12 +15,9 @@ import {
   type TypeOf,
   word,
 } from "./schema.ts";
+import { domainProcedures } from "./domain_procedures.ts";
 import { describePage } from "./inventory.ts";
-
-const name = text(256);
-const message = text(4096);
-
-const migrationId = text(64);
+import { message, migrationId, name, storageKey } from "./shapes.ts";
 
 const guest = object({
   uuid: nullable(text(64)),
@@ -37,13 +34,6 @@ const disk = object({
   sizeBytes: integer(),
   /** Image format at that end, such as `raw`; the two ends may differ. */
   format: text(64),
-});
-
-/** A name of a piece of storage. */
-const storageKey = object({
-  key: text(2048),
-  /** The host on which it is a name; `null`: it means the same everywhere. */
-  scope: nullable(text(256)),
 });
 
 /** A node of a disk's chain in an end's QEMU. */
@@ -256,6 +246,7 @@ export const procedures = {
       guest: nullable(text(64)),
     }),
   },
+  ...domainProcedures,
 } as const satisfies Record<string, { params: Schema<unknown>; result: Schema<unknown> }>;
 
 /** A call that the other end may make. */
