@@ -56,6 +56,9 @@ install_packages() {
   need openssl openssl
   need codespell codespell
   need shellcheck shellcheck
+  # Scenarios start a libvirtd of their own in namespaces; no service has to run.
+  need libvirtd libvirt-daemon-system
+  need virsh libvirt-clients
   [ -n "$missing" ] || return 0
   if [ "$(id -u)" = 0 ]; then
     root=

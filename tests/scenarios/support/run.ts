@@ -10,13 +10,14 @@ import { type Scenario, ScenarioContext } from "./scenario.ts";
 const SCENARIOS = new URL("../", import.meta.url);
 
 /** Directories of tests/scenarios that hold scenarios, a file each. */
-const GROUPS = ["program", "disks", "guests", "connections", "endings"];
+const GROUPS = ["program", "disks", "guests", "connections", "endings", "libvirt"];
 
 /** All scenarios, by name. */
 async function scenarios(): Promise<Map<string, Scenario>> {
   const found = new Map<string, Scenario>();
   const files = GROUPS.flatMap((group) =>
-    [...Deno.readDirSync(new URL(group, SCENARIOS))].map(({ name }) => `${group}/${name}`)
+    [...Deno.readDirSync(new URL(group, SCENARIOS))]
+      .filter(({ isFile }) => isFile).map(({ name }) => `${group}/${name}`)
   );
   for (const file of files) {
     const { scenario } = await import(new URL(file, SCENARIOS).href) as { scenario?: Scenario };

@@ -1,0 +1,54 @@
+import type { ImageFormat } from "../../guest/mod.ts";
+
+/** What a domain's definition names. */
+export interface DomainDefinition {
+  readonly name: string;
+  readonly uuid: string;
+  readonly memoryMiB: number;
+  readonly machine: string;
+  readonly disks: readonly { readonly path: string; readonly format: ImageFormat }[];
+  /** Path of a CD image. */
+  readonly cdrom?: string;
+  /** Name of a libvirt network for a network card. */
+  readonly network?: string;
+  /** More elements for `<devices>`. */
+  readonly devices?: string;
+}
+
+/** libvirt's definition of a domain without KVM, whose CPU and machine every host of the lab has. */
+export function domainXml(definition: DomainDefinition): string {
+  const { name, uuid, memoryMiB, machine, cdrom, network } = definition;
+  const disks = definition.disks.map(({ path, format }, index) =>
+    `<disk type='file' device='disk'><driver name='qemu' type='${format}'/>` +
+    `<source file='${path}'/><target dev='vd${letter(index)}' bus='virtio'/>` +
+    `<boot order='${index + 1}'/></disk>`
+  );
+  if (cdrom !== undefined) {
+    disks.push(
+      `<disk type='file' device='cdrom'><driver name='qemu' type='raw'/><source file='${cdrom}'/>` +
+        `<target dev='sda' bus='${machine.includes("q35") ? "sata" : "ide"}'/><readonly/></disk>`,
+    );
+  }
+  return `<domain type='qemu'>
+  <name>${name}</name><uuid>${uuid}</uuid>
+  <memory unit='MiB'>${memoryMiB}</memory><vcpu>1</vcpu>
+  <os><type arch='x86_64' machine='${machine}'>hvm</type></os>
+  <cpu mode='custom' match='exact'><model>qemu64</model></cpu>
+  <devices>
+    <emulator>/usr/bin/qemu-system-x86_64</emulator>
+    ${disks.join("\n    ")}
+    ${
+    network === undefined
+      ? ""
+      : `<interface type='network'><source network='${network}'/><model type='virtio'/></interface>`
+  }
+    <controller type='usb' model='none'/><memballoon model='none'/>
+    ${definition.devices ?? ""}
+  </devices>
+</domain>
+`;
+}
+
+function letter(index: number): string {
+  return String.fromCharCode("a".charCodeAt(0) + index);
+}

@@ -1,0 +1,70 @@
+import { Network } from "../../support/network.ts";
+import { assertNone, type ScenarioContext } from "../../support/scenario.ts";
+import { LibvirtHost } from "./host.ts";
+import { WireCount } from "./wire_count.ts";
+
+/** How a lab is made. */
+export interface LabOptions {
+  /** The directory of an unpacked distribution for the destination. Default: the machine's. */
+  readonly destinationRoot?: string;
+}
+
+/** Two hosts with a libvirt each, and a cable between them. */
+export class LibvirtLab {
+  readonly source: LibvirtHost;
+  readonly destination: LibvirtHost;
+  /** The cable: `cut`, `restore`, `reset`, `lose`. */
+  readonly network: Network;
+  /** Connections over the cable since the start. */
+  readonly wire: WireCount;
+
+  /** The context ends all of it. */
+  static async start(context: ScenarioContext, options: LabOptions = {}): Promise<LibvirtLab> {
+    const network = context.use(await Network.create());
+    const wire = await WireCount.start(network);
+    const { source, destination } = network;
+    const root = options.destinationRoot;
+    const hosts = await Promise.allSettled([
+      LibvirtHost.start(context, {
+        name: "source",
+        netns: source.name,
+        address: source.address,
+      }),
+      LibvirtHost.start(context, {
+        name: "destination",
+        netns: destination.name,
+        address: destination.address,
+        ...(root ? { root } : {}),
+      }),
+    ]);
+    const [from, to] = hosts.map((host) => {
+      if (host.status === "rejected") throw host.reason;
+      return host.value;
+    });
+    return new LibvirtLab(from!, to!, network, wire);
+  }
+
+  private constructor(
+    source: LibvirtHost,
+    destination: LibvirtHost,
+    network: Network,
+    wire: WireCount,
+  ) {
+    this.source = source;
+    this.destination = destination;
+    this.network = network;
+    this.wire = wire;
+  }
+
+  /** The other host. */
+  peerOf(host: LibvirtHost): LibvirtHost {
+    return host === this.source ? this.destination : this.source;
+  }
+
+  /** Throws unless so many connections were made over the cable since the start. */
+  async assertConnections(expected: number): Promise<void> {
+    const made = await this.wire.connections();
+    if (made.length === expected) return;
+    assertNone([`${made.length} connections were made, expected ${expected}: ${made.join(", ")}`]);
+  }
+}

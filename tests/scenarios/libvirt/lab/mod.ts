@@ -1,0 +1,10 @@
+/**
+ * Two hosts with a libvirt each, in namespaces, and a domain that counts on its disks.
+ *
+ * @module
+ */
+export * from "./channels.ts";
+export * from "./domain.ts";
+export { LibvirtHost, type Ran } from "./host.ts";
+export { HostVmferry } from "./host_vmferry.ts";
+export { LibvirtLab } from "./lab.ts";
