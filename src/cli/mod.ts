@@ -62,6 +62,9 @@ async function carryOut(command: Command, output: Output): Promise<ExitCode> {
       return await receive(command, output);
     case "migrate":
       return await migrate(command, output);
+    case "domain":
+    case "check-domain":
+      throw new UsageError(`${command.command} is not there yet`);
     case "forward":
       return await forward(command, output);
     case "check":

@@ -53,6 +53,11 @@ export class Given {
     return value;
   }
 
+  /** The same without the first `count` arguments. */
+  behind(count: number): Given {
+    return new Given(this.command, this.#values, this.positional.slice(count), this.rest);
+  }
+
   /** Throws, with where to read on. */
   fail(message: string): never {
     throw new UsageError(`${message}; see 'vmferry ${this.command} --help'`);

@@ -11,6 +11,7 @@ import { parseTimeoutAction, TIMEOUT_ACTION, type TimeoutAction } from "./timeou
 import { UsageError } from "./usage_error.ts";
 import { common, type CommonOptions } from "./common.ts";
 import { type Destination, destinationOf, listenOf, noIdleTicketFile } from "./ends.ts";
+import { heldOf } from "./held.ts";
 import { type Given, noPositional, required, seconds, unique } from "./given.ts";
 import { tunnel, type TunnelOptions } from "./tunnel.ts";
 
@@ -124,15 +125,6 @@ export function parseCheck(given: Given): CheckCommand {
   };
 }
 
-/** What the destination has on its disks already, by the user's word. */
-function heldOf(given: Given): Pick<MigrateCommand, "shared" | "reuse"> {
-  const shared = unique(given, given.many("shared"), (d) => d);
-  const reuse = unique(given, given.many("reuse"), (d) => d);
-  const both = shared.find((name) => reuse.includes(name));
-  if (both !== undefined) given.fail(`--shared ${both} and --reuse ${both} exclude each other`);
-  return { shared, reuse };
-}
-
 /** Reads the options of `recover`. */
 export function parseRecover(given: Given): RecoverCommand {
   return {
@@ -174,7 +166,8 @@ function diskChoice(text: string): { name: string; local: string } {
   return { name, local };
 }
 
-function timeoutAction(given: Given): TimeoutAction {
+/** Reads `--timeout-action`, which needs `--timeout`. */
+export function timeoutAction(given: Given): TimeoutAction {
   const action = given.read("timeout-action", parseTimeoutAction, TIMEOUT_ACTION);
   if (action && !given.has("timeout")) given.fail("--timeout-action needs --timeout SECONDS");
   return action ?? "abort";

@@ -11,6 +11,12 @@ import {
   type SetCommand,
   type StatusCommand,
 } from "./control.ts";
+import {
+  type CheckDomainCommand,
+  type DomainCommand,
+  parseCheckDomain,
+  parseDomainCommand,
+} from "./domain.ts";
 import { type ForwardCommand, parseForward } from "./forward.ts";
 import { readFlags } from "./given.ts";
 import {
@@ -33,6 +39,8 @@ export type Command =
   | { readonly command: "version" }
   | ReceiveCommand
   | MigrateCommand
+  | DomainCommand
+  | CheckDomainCommand
   | ForwardCommand
   | CheckCommand
   | StatusCommand
@@ -63,8 +71,10 @@ export function parseCommandLine(args: readonly string[]): Command {
       return parseMigrate(given);
     case "forward":
       return parseForward(given);
+    case "domain":
+      return parseDomainCommand(given);
     case "check":
-      return parseCheck(given);
+      return given.positional[0] === "domain" ? parseCheckDomain(given) : parseCheck(given);
     case "status":
       return parseStatus(given);
     case "cancel":

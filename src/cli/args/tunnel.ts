@@ -24,8 +24,13 @@ export interface TunnelOptions {
   readonly peerArgs: readonly string[];
 }
 
-/** Reads {@link TunnelOptions}. */
-export function tunnel(given: Given): TunnelOptions {
+/**
+ * Reads {@link TunnelOptions}.
+ *
+ * @param started arguments of the vmferry that the transport starts at the other end, where the command
+ * decides them alone and the arguments behind `--` are not that vmferry's.
+ */
+export function tunnel(given: Given, started?: readonly string[]): TunnelOptions {
   const address = given.one("listen") ?? given.positional[0] ?? "";
   const transport = splitAddress(address)?.transport;
   return {
@@ -42,7 +47,7 @@ export function tunnel(given: Given): TunnelOptions {
     socketOwner: given.one("socket-owner"),
     ticketFile: given.one("ticket-file"),
     transportFlags: transportFlags(given, transport),
-    peerArgs: peerArgs(given, transport),
+    peerArgs: started ? startedArgs(given, transport, started) : peerArgs(given, transport),
   };
 }
 
@@ -96,6 +101,11 @@ function peerArgs(given: Given, inUse: InUse): readonly string[] {
     ...(qmp === undefined ? [] : ["--qmp", qmp]),
     ...given.rest,
   ];
+}
+
+function startedArgs(given: Given, inUse: InUse, args: readonly string[]): readonly string[] {
+  if (!inUse?.startsPeer) return [];
+  return [...args, given.has("verbose") ? "--verbose" : "--quiet"];
 }
 
 const STARTERS = TRANSPORTS.filter((t) => t.startsPeer).map((t) => `${t.scheme}://`).join(" or ");

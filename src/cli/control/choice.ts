@@ -66,6 +66,10 @@ export function nobody(found: readonly Found[], silent: readonly Silent[], base:
 export function introduce(status: StatusEvent): string {
   const { role, guest, qmp, pid } = status;
   const name = guest.name ?? guest.uuid;
+  if (status.libvirt !== undefined) {
+    const command = role === "source" ? "domain" : "receive --libvirt";
+    return `${command}${name ? ` (domain "${name}")` : ""}, ${status.libvirt}, process ${pid}`;
+  }
   const command = role === "source" ? "migrate" : "receive";
   return `${command} --qmp ${qmp}${name ? ` (guest "${name}")` : ""}, process ${pid}`;
 }

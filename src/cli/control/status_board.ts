@@ -14,8 +14,10 @@ export interface Identity {
   readonly role: Side;
   readonly pid: number;
   readonly runDir: string;
-  /** The QMP socket, an absolute path. */
+  /** The QMP socket, an absolute path; empty for a domain of libvirt. */
   readonly qmp: string;
+  /** URI of the libvirt whose domain it is. */
+  readonly libvirt?: string;
   readonly guest: { readonly name: string | null; readonly uuid: string | null };
 }
 

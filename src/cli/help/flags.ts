@@ -8,7 +8,7 @@ import { type TransportFlag, TRANSPORTS } from "../../transport/mod.ts";
 
 /** The commands that take flags. */
 export const COMMANDS = [
-  ...["receive", "migrate", "forward", "check"] as const,
+  ...["receive", "migrate", "domain", "forward", "check"] as const,
   ...["status", "cancel", "set", "recover"] as const,
 ] as const;
 export type CommandName = (typeof COMMANDS)[number];
@@ -25,7 +25,9 @@ export interface Flag {
 }
 
 /** Those with a tunnel of their own. */
-const TUNNEL: readonly CommandName[] = ["receive", "migrate", "forward", "check", "recover"];
+const TUNNEL: readonly CommandName[] = [
+  ...["receive", "migrate", "domain", "forward", "check", "recover"] as const,
+];
 /** Those that speak to a migration that is running. */
 const CONTROL: readonly CommandName[] = ["status", "cancel", "set"];
 const LISTENING: readonly CommandName[] = ["receive", "forward"];
@@ -34,7 +36,7 @@ const LISTENING: readonly CommandName[] = ["receive", "forward"];
 const BY_END: Readonly<Record<TransportFlag["end"], readonly CommandName[]>> = {
   both: TUNNEL,
   listening: LISTENING,
-  connecting: ["migrate", "forward", "check"],
+  connecting: ["migrate", "domain", "forward", "check"],
 };
 
 /** A flag of a transport, for the commands that can use it. */
@@ -97,7 +99,7 @@ export const FLAGS: readonly Flag[] = [
     name: "shared",
     value: "NAME",
     many: true,
-    commands: ["migrate", "check"],
+    commands: ["migrate", "domain", "check"],
     help: "Both ends share the storage of this disk: vmferry does not copy it, only RAM and the " +
       "other disks. Repeatable.",
   },
@@ -105,7 +107,7 @@ export const FLAGS: readonly Flag[] = [
     name: "reuse",
     value: "NAME",
     many: true,
-    commands: ["migrate", "check"],
+    commands: ["migrate", "domain", "check"],
     help:
       "The destination has an old copy of this disk, which may be overwritten. Without it vmferry " +
       "refuses a destination disk with the contents of the source's. Repeatable.",
@@ -113,13 +115,13 @@ export const FLAGS: readonly Flag[] = [
   {
     name: "bandwidth",
     value: "SIZE",
-    commands: ["migrate"],
+    commands: ["migrate", "domain"],
     help: "Bytes a second for disks and memory together, as 500M or 1.5G. Default: no limit.",
   },
   {
     name: "max-downtime",
     value: "MS",
-    commands: ["migrate"],
+    commands: ["migrate", "domain"],
     help:
       "Longest downtime for RAM at the switchover; vmferry keeps it shorter where another pass " +
       "over RAM helps. Default: 300.",
@@ -127,7 +129,7 @@ export const FLAGS: readonly Flag[] = [
   {
     name: "timeout",
     value: "SECONDS",
-    commands: ["receive", "migrate"],
+    commands: ["receive", "migrate", "domain"],
     help:
       "migrate: undo and fail if the migration takes longer. receive: fail if no source connects " +
       "in time. Default: 0 (no limit).",
@@ -135,7 +137,7 @@ export const FLAGS: readonly Flag[] = [
   {
     name: "timeout-action",
     value: "ACTION",
-    commands: ["migrate"],
+    commands: ["migrate", "domain"],
     help:
       "What to do at --timeout: abort (undo everything), or pause (pause the guest as soon as " +
       "only what it changes is left to copy; it runs again at the destination). Default: abort.",
@@ -166,7 +168,7 @@ export const FLAGS: readonly Flag[] = [
   {
     name: "run-dir",
     value: "DIR",
-    commands: ["receive", "migrate", "check", "recover"],
+    commands: ["receive", "migrate", "domain", "check", "recover"],
     help:
       "Directory for the sockets that QEMU connects to. Default: /run/vmferry for root, for others " +
       "vmferry in $XDG_RUNTIME_DIR.",
@@ -216,6 +218,18 @@ export const FLAGS: readonly Flag[] = [
     help: "With ssh://: the QMP socket of the destination's QEMU, on its host.",
   },
   {
+    name: "connect",
+    value: "URI",
+    commands: ["domain", "check"],
+    help: "This host's libvirt. Default: qemu:///system.",
+  },
+  {
+    name: "remote-connect",
+    value: "URI",
+    commands: ["domain", "check"],
+    help: "With ssh://: the destination's libvirt, on its host. Default: qemu:///system.",
+  },
+  {
     name: "ticket-file",
     value: "FILE",
     commands: TUNNEL,
@@ -236,26 +250,26 @@ export const FLAGS: readonly Flag[] = [
   {
     name: "grace",
     value: "SECONDS",
-    commands: ["receive", "migrate", "forward"],
+    commands: ["receive", "migrate", "domain", "forward"],
     help: "How long the connection may be lost before vmferry gives up. Acknowledged bytes renew " +
       "it; the lower value of both ends counts. 0: not at all. Default: 60.",
   },
   {
     name: "dead-after",
     value: "SECONDS",
-    commands: ["receive", "migrate", "forward"],
+    commands: ["receive", "migrate", "domain", "forward"],
     help: "Replace the connection after this much silence or a stuck write. Default: 15.",
   },
   {
     name: "connect-timeout",
     value: "SECONDS",
-    commands: ["migrate", "forward", "check", "recover"],
+    commands: ["migrate", "domain", "forward", "check", "recover"],
     help: "How long to wait for the other end to answer. Default: 10.",
   },
   {
     name: "in-flight",
     value: "SIZE",
-    commands: ["receive", "migrate", "forward"],
+    commands: ["receive", "migrate", "domain", "forward"],
     help:
       "Maximum unacknowledged bytes. Default: from the connection's rate and round trip, up to " +
       "64M.",

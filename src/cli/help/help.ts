@@ -37,6 +37,19 @@ const ABOUT: Readonly<Record<CommandName, About>> = {
       "vmferry migrate --qmp /run/vm1.qmp --remote-qmp /run/vm1.qmp ssh://root@host2",
     ],
   },
+  domain: {
+    usage: ["vmferry domain NAME [options] DESTINATION [-- OPTIONS OF VIRSH MIGRATE]"],
+    text:
+      "Moves a running domain of libvirt, RAM and local disks, through one connection. vmferry " +
+      "checks both hosts, creates the missing disk images at the destination, and has 'virsh " +
+      "migrate' move the domain through the tunnel. With ssh:// that is all; for other " +
+      "destinations start 'vmferry receive --libvirt --listen ADDRESS' there first.",
+    examples: [
+      "vmferry domain vm1 ssh://root@host2",
+      "vmferry domain vm1 ssh://root@host2 -- --persistent --undefinesource",
+      "vmferry domain vm1 --reuse vda --bandwidth 200M vmferry://host2:7450/TICKET",
+    ],
+  },
   forward: {
     usage: [
       "vmferry forward (--listen ADDRESS | --stdio) --to NAME=unix:///PATH ... [options]",
@@ -52,11 +65,18 @@ const ABOUT: Readonly<Record<CommandName, About>> = {
     ],
   },
   check: {
-    usage: ["vmferry check --qmp PATH [options] [DESTINATION]"],
+    usage: [
+      "vmferry check --qmp PATH [options] [DESTINATION]",
+      "vmferry check domain NAME [options] DESTINATION [-- OPTIONS OF VIRSH MIGRATE]",
+    ],
     text:
       "Says what would stand in the way of a migration and changes nothing: of the QEMU behind " +
-      "--qmp, and with DESTINATION of both ends. Exit 0 when nothing does, 3 when something does.",
-    examples: ["vmferry check --qmp /run/vm1.qmp"],
+      "--qmp, and with DESTINATION of both ends; or of a domain of libvirt. Exit 0 when nothing " +
+      "does, 3 when something does.",
+    examples: [
+      "vmferry check --qmp /run/vm1.qmp",
+      "vmferry check domain vm1 ssh://root@host2",
+    ],
   },
   status: {
     usage: ["vmferry status [--qmp PATH | --name NAME] [options]"],
@@ -105,6 +125,7 @@ const ABOUT: Readonly<Record<CommandName, About>> = {
 const SUMMARY: readonly (readonly [string, string])[] = [
   ["receive", "the destination: wait for a guest"],
   ["migrate", "the source: carry a running guest, memory and disks, to a receive"],
+  ["domain", "the source: move a running domain of libvirt"],
   ["forward", "named UNIX sockets through a tunnel, no control of QEMU"],
   ["check", "what would stand in the way of a migration; changes nothing"],
   ["status", "how the migrations on this host are"],

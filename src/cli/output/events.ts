@@ -93,8 +93,10 @@ export interface StatusEvent {
   readonly role: Side;
   readonly pid: number;
   readonly runDir: string;
-  /** The QMP socket, an absolute path. */
+  /** The QMP socket, an absolute path; empty for a domain of libvirt. */
   readonly qmp: string;
+  /** URI of the libvirt whose domain it is; absent for a QEMU that vmferry drives by QMP. */
+  readonly libvirt?: string;
   readonly guest: { readonly name: string | null; readonly uuid: string | null };
   /** `null` while a receive waits for its source. */
   readonly phase: Phase | null;
