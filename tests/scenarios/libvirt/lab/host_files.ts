@@ -10,13 +10,26 @@
  *
  * It ends when its standard input does, so that nothing outlives the scenario's process, and it
  * reaps: QEMUs that libvirtd starts to learn their capabilities become daemons, and libvirtd waits
- * 40 s for each that stays a zombie.
+ * 40 s for each that stays a zombie. QEMUs of other architectures are hidden, as each costs libvirtd
+ * a probe. So is /dev/kvm: where QEMU's user may not open it, libvirt 9.0 takes its knowledge of a
+ * QEMU for outdated and probes it at every use.
  */
 export const HOST_INIT = `
 set -eu
 name=$1 dir=$2 root=$3 project=$4 home=$5
 hostname "$name"
 mount --make-rprivate /
+mkdir "$dir/dev"
+mount -t tmpfs -o mode=755 none "$dir/dev"
+for node in null zero full random urandom tty; do cp -a "/dev/$node" "$dir/dev/$node"; done
+mkdir "$dir/dev/pts" "$dir/dev/shm" "$dir/dev/net"
+mount -t devpts -o newinstance,ptmxmode=0666 none "$dir/dev/pts"
+mount -t tmpfs -o mode=1777 none "$dir/dev/shm"
+ln -s pts/ptmx "$dir/dev/ptmx"
+ln -s /proc/self/fd "$dir/dev/fd"
+[ ! -e /dev/net/tun ] || cp -a /dev/net/tun "$dir/dev/net/tun"
+mount --rbind "$dir/dev" /dev
+mount -t sysfs none /sys
 if [ -n "$root" ]; then
   mount --bind "$root" "$root"
   for shared in /proc /dev /sys /tmp "$project" "$home"; do
@@ -33,6 +46,10 @@ mkdir -p /run/lock /run/libvirt
 for own in etc:/etc lib:/var/lib cache:/var/cache log:/var/log; do
   mkdir -p "\${own#*:}/libvirt"
   mount --bind "$dir/\${own%%:*}" "\${own#*:}/libvirt"
+done
+for other in /usr/bin/qemu-system-*; do
+  case $other in */qemu-system-x86_64 | */qemu-system-x86_64-*) continue ;; esac
+  mount --bind /dev/null "$(readlink -f "$other")"
 done
 mkdir -p /var/lib/libvirt/images
 chmod 711 /var/lib/libvirt/images
