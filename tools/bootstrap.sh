@@ -29,10 +29,10 @@ fetch_deno() {
 
 # Downloads the modules that the code imports; the stamp says for which lock file that was done.
 cache_modules() {
-  stamp=.tools/cached-$(cat deno.lock deno.json tools/std/*.ts | cksum | tr ' ' -)
+  stamp=.tools/cached-$(cat deno.lock deno.json tools/std/*.ts tools/xml.ts | cksum | tr ' ' -)
   [ -e "$stamp" ] && return
   say "fetching modules"
-  "$deno" cache --quiet tools/std/*.ts
+  "$deno" cache --quiet tools/std/*.ts tools/xml.ts
   mkdir -p .tools
   rm -f .tools/cached-*
   : >"$stamp"

@@ -1,0 +1,107 @@
+/**
+ * What virsh says about a host: versions, storage pools, networks.
+ *
+ * @module
+ */
+import { pairs } from "./job_info.ts";
+import { parsePool, type PoolXml } from "./pool_xml.ts";
+import { type Virsh, VirshError, type VirshOptions } from "./virsh.ts";
+
+/** The oldest libvirt whose `virsh migrate` has `--disks-uri` and UNIX sockets. */
+export const OLDEST_LIBVIRT = "6.8.0";
+
+/** Versions behind a connection. */
+export interface HostVersion {
+  /** The library that virsh uses. */
+  readonly library: string | null;
+  /** The daemon. */
+  readonly daemon: string | null;
+  /** The hypervisor's name and version, such as `QEMU 7.2.22`; `null` where libvirt finds none. */
+  readonly hypervisor: string | null;
+}
+
+/**
+ * Versions of libvirt and QEMU. Connects to the daemon.
+ *
+ * @throws {VirshError} when the daemon does not answer.
+ */
+export async function hostVersion(virsh: Virsh, options?: VirshOptions): Promise<HostVersion> {
+  return parseHostVersion(await virsh.call(["version", "--daemon"], options));
+}
+
+/** Parses `virsh version --daemon` of the C locale. */
+export function parseHostVersion(text: string): HostVersion {
+  const values = pairs(text);
+  return {
+    library: values.get("Using library")?.replace(/^libvirt /, "") ?? null,
+    daemon: values.get("Running against daemon") ?? null,
+    hypervisor: values.get("Running hypervisor") ?? null,
+  };
+}
+
+/**
+ * Whether a version is at least another one. Numbers beyond the third do not count.
+ *
+ * @example
+ * ```ts
+ * import { assert } from "@std/assert";
+ *
+ * assert(isAtLeast("10.0.0", OLDEST_LIBVIRT));
+ * assert(!isAtLeast("6.7.0", OLDEST_LIBVIRT));
+ * ```
+ */
+export function isAtLeast(version: string, oldest: string): boolean {
+  const numbers = (text: string) => text.split(".").map((part) => Number.parseInt(part, 10) || 0);
+  const [ours, theirs] = [numbers(version), numbers(oldest)];
+  for (let i = 0; i < 3; i++) {
+    const difference = (ours[i] ?? 0) - (theirs[i] ?? 0);
+    if (difference !== 0) return difference > 0;
+  }
+  return true;
+}
+
+/** A storage pool. */
+export interface Pool extends PoolXml {
+  /** It is started: volumes can be created. */
+  readonly active: boolean;
+}
+
+/** All storage pools of the host. Pools that go meanwhile are left out. */
+export async function pools(virsh: Virsh, options?: VirshOptions): Promise<Pool[]> {
+  const active = new Set(await names(virsh, ["pool-list", "--name"], options));
+  const found: Pool[] = [];
+  for (const name of await names(virsh, ["pool-list", "--all", "--name"], options)) {
+    try {
+      const xml = await virsh.call(["pool-dumpxml", "--pool", name], options);
+      found.push({ ...parsePool(xml), active: active.has(name) });
+    } catch (error) {
+      if (!(error instanceof VirshError)) throw error;
+    }
+  }
+  return found;
+}
+
+/** A virtual network of libvirt. */
+export interface Network {
+  /** Its name. */
+  readonly name: string;
+  /** It is started: domains can use it. */
+  readonly active: boolean;
+}
+
+/** All virtual networks of the host. */
+export async function networks(virsh: Virsh, options?: VirshOptions): Promise<Network[]> {
+  const active = new Set(await names(virsh, ["net-list", "--name"], options));
+  const all = await names(virsh, ["net-list", "--all", "--name"], options);
+  return all.map((name) => ({ name, active: active.has(name) }));
+}
+
+async function names(
+  virsh: Virsh,
+  args: readonly string[],
+  options?: VirshOptions,
+): Promise<string[]> {
+  const text = await virsh.call(args, options);
+  // Some versions pad names to a column.
+  return text.split("\n").map((line) => line.trim()).filter((line) => line !== "");
+}
