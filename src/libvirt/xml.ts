@@ -58,9 +58,7 @@ export class Element {
 
   /** The first element at this path of names, or `null`. */
   find(...path: readonly string[]): Element | null {
-    let found: Element | null = this;
-    for (const name of path) found = found?.all(name)[0] ?? null;
-    return found;
+    return path.reduce<Element | null>((found, name) => found?.all(name)[0] ?? null, this);
   }
 
   /** The text of the first element at this path, without white space around it; `null` if empty. */
