@@ -120,6 +120,7 @@ export class LibvirtHost implements AsyncDisposable {
   async startDaemon(): Promise<void> {
     const child = new Deno.Command(this.prefix[0]!, {
       args: [...this.prefix.slice(1), "libvirtd"],
+      env: { LC_ALL: "C" },
       stdin: "null",
       stdout: "null",
       stderr: "piped",

@@ -36,6 +36,8 @@ if [ -n "$root" ]; then
     mkdir -p "$root$shared"
     mount --rbind "$shared" "$root$shared"
   done
+  # Ids of users are the machine's, as the images are.
+  for file in /etc/passwd /etc/group /etc/hosts; do mount --bind "$file" "$root$file"; done
   cd "$root"
   pivot_root . .
   umount -l .
@@ -48,8 +50,8 @@ for own in etc:/etc lib:/var/lib cache:/var/cache log:/var/log; do
   mount --bind "$dir/\${own%%:*}" "\${own#*:}/libvirt"
 done
 for other in /usr/bin/qemu-system-*; do
-  case $other in */qemu-system-x86_64 | */qemu-system-x86_64-*) continue ;; esac
-  mount --bind /dev/null "$(readlink -f "$other")"
+  [ "$(readlink -f "$other")" = "$(readlink -f /usr/bin/qemu-system-x86_64)" ] ||
+    mount --bind /dev/null "$(readlink -f "$other")"
 done
 mkdir -p /var/lib/libvirt/images
 chmod 711 /var/lib/libvirt/images

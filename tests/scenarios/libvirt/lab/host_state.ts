@@ -54,7 +54,7 @@ export function stateDifference(
 
 /** libvirt gives a domain another number at each start. */
 function withoutId(file: string): string {
-  return file.replace(/(domain|channel\/target\/domain)-\d+-/, "$1-ID-");
+  return file.replace(/(\/domain-|\/channel\/)\d+-/, "$1ID-");
 }
 
 /** Programs that a migration starts; `timeout` and `ps` are the lab's. */

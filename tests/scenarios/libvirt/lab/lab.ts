@@ -5,7 +5,10 @@ import { WireCount } from "./wire_count.ts";
 
 /** How a lab is made. */
 export interface LabOptions {
-  /** The directory of an unpacked distribution for the destination. Default: the machine's. */
+  /**
+   * The directory of an unpacked distribution for the destination, as `tools/libvirt.sh` makes it.
+   * Default: `LIBVIRT_DEST` from the environment, else the machine's own.
+   */
   readonly destinationRoot?: string;
 }
 
@@ -23,7 +26,7 @@ export class LibvirtLab {
     const network = context.use(await Network.create());
     const wire = await WireCount.start(network);
     const { source, destination } = network;
-    const root = options.destinationRoot;
+    const root = options.destinationRoot ?? Deno.env.get("LIBVIRT_DEST");
     const hosts = await Promise.allSettled([
       LibvirtHost.start(context, {
         name: "source",
