@@ -30,6 +30,9 @@ export const CHANNELS: readonly Channel[] = [
   { name: "nbd", source: `${DIRECTORY}/nbd.sock`, destination: `${DIRECTORY}/nbd.sock` },
 ];
 
+/** How virsh migrate ended, and its duration, s. */
+export type Migrated = Ran & { readonly seconds: number };
+
 /** The first port of the relays; each channel has one. */
 const RELAY_PORT = 7450;
 
@@ -49,7 +52,7 @@ export async function virshMigrate(
   domain: string,
   extra: readonly string[] = [],
   timeoutMs = 60_000,
-): Promise<Ran & { readonly seconds: number }> {
+): Promise<Migrated> {
   const start = performance.now();
   const ran = await lab.source.run([
     ...["virsh", "migrate", "--live", "--copy-storage-all", domain],
@@ -81,6 +84,21 @@ export async function startRelays(lab: LibvirtLab): Promise<void> {
 export async function stopRelays(lab: LibvirtLab): Promise<void> {
   for (const host of [lab.source, lab.destination]) await host.run(["pkill", "-x", "socat"]);
   await lab.source.run(["rm", "-f", ...CHANNELS.map(({ source }) => source)]);
+}
+
+/** Migrates over plain relays, from their start to their end; the images must be there. */
+export async function migrateOverRelays(
+  lab: LibvirtLab,
+  domain: string,
+  extra: readonly string[] = [],
+): Promise<Migrated> {
+  await makeChannelDirectories(lab);
+  await startRelays(lab);
+  try {
+    return await virshMigrate(lab, domain, extra);
+  } finally {
+    await stopRelays(lab);
+  }
 }
 
 /** The two ends of `vmferry forward` between the hosts, with the three channels. */

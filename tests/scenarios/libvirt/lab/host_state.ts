@@ -1,4 +1,6 @@
 import { filesIn } from "../../support/host.ts";
+import { assertNone } from "../../support/scenario.ts";
+import { poll } from "../../support/waiting.ts";
 import type { LibvirtHost } from "./host.ts";
 
 /** Where libvirt, QEMU and vmferry make files on a host. */
@@ -50,6 +52,27 @@ export function stateDifference(
     ...missing(after, before).map((line) => `${host.name}: left: ${line}`),
     ...missing(before, after).map((line) => `${host.name}: gone: ${line}`),
   ];
+}
+
+/**
+ * Throws unless a host is as it was. Waits up to 10 s for processes that are ending.
+ *
+ * @param but lines that match are not compared.
+ */
+export async function assertAsBefore(
+  host: LibvirtHost,
+  before: HostState,
+  but?: RegExp,
+): Promise<void> {
+  let faults: string[] = [];
+  const same = async () => {
+    faults = stateDifference(host, before, await hostState(host), but);
+    return faults.length === 0 || undefined;
+  };
+  await poll(`${host.name} to be as before`, same, 10_000, 500).catch((error) => {
+    assertNone(faults);
+    throw error;
+  });
 }
 
 /** libvirt gives a domain another number at each start. */

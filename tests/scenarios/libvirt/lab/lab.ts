@@ -59,6 +59,20 @@ export class LibvirtLab {
     this.wire = wire;
   }
 
+  /**
+   * Limits what the source sends, so that a migration lasts long enough to be disturbed.
+   *
+   * @param mibPerSecond MiB/s; `null` ends the limit.
+   */
+  async limitRate(mibPerSecond: number | null): Promise<void> {
+    const filter = mibPerSecond === null ? ["del", "dev", "veth", "root"] : [
+      ...["replace", "dev", "veth", "root", "tbf", "rate", `${mibPerSecond * 8}mibit`],
+      ...["burst", "256k", "latency", "100ms"],
+    ];
+    const { code, stderr } = await this.source.run(["tc", "qdisc", ...filter]);
+    if (code !== 0) throw new Error(`tc qdisc ${filter.join(" ")}: ${stderr}`);
+  }
+
   /** The other host. */
   peerOf(host: LibvirtHost): LibvirtHost {
     return host === this.source ? this.destination : this.source;

@@ -9,3 +9,4 @@ export * from "./host_state.ts";
 export { LibvirtHost, type Ran } from "./host.ts";
 export { HostVmferry } from "./host_vmferry.ts";
 export { LibvirtLab } from "./lab.ts";
+export { type LabSshd, startSshd } from "./lab_sshd.ts";
