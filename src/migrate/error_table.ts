@@ -541,6 +541,40 @@ export const ERRORS = {
     next: "recover",
     meaning: "The destination's QEMU ended, or was lost, just after vmferry gave it `cont`.",
   },
+
+  // libvirt: the migration of a domain.
+  "domain-failed": {
+    kinds: CAN.failed,
+    side: "either",
+    next: "retry",
+    meaning: "libvirt could not migrate the domain; the message has libvirt's own text.",
+  },
+  "libvirt-gone": {
+    kinds: CAN.failed,
+    side: "destination",
+    next: "retry",
+    meaning: "The destination's libvirt closed its connection while it migrated the domain.",
+  },
+  "domain-ended": {
+    kinds: CAN.failed,
+    side: "source",
+    next: "retry",
+    meaning: "The domain shut down, crashed or was destroyed during its migration.",
+  },
+  "guest-not-resumed": {
+    kinds: CAN.failed,
+    side: "source",
+    next: "retry",
+    meaning:
+      "The destination does not have the domain, and libvirt could not resume it at the source.",
+  },
+  "domain-unsettled": {
+    kinds: ["unknown"],
+    side: "either",
+    next: "retry",
+    meaning: "The migration was cut off, and it is not known which host has the domain.",
+    advice: "the same 'vmferry domain' again finds out, once both hosts can be reached",
+  },
 } as const satisfies Record<string, ErrorRow>;
 
 /** A code of {@link ERRORS}. */

@@ -1,0 +1,85 @@
+import type { Clock, Logger } from "../../io/mod.ts";
+import { openChannel, type Params, type Result, RpcPeer } from "../../rpc/mod.ts";
+import type { Session, TunnelStream } from "../../tunnel/mod.ts";
+
+/** How long the destination may take to look at its libvirt and its files, ms. */
+const LOOK_MS = 60_000;
+/** How long it may take to create the images, ms. */
+const PREPARE_MS = 180_000;
+/** How long it may take to remove them, ms. */
+const SETTLE_MS = 120_000;
+/** How long one answer on the domain's state may take, ms. */
+const STATUS_MS = 30_000;
+/** How long a session may take to end cleanly, ms. */
+const CLOSE_MS = 10_000;
+
+/**
+ * The destination of a domain as the source sees it: one session and the calls in it. Owns the session.
+ * Each call throws an `RpcError` when the destination refuses, a `DeadlineError` when it does not answer
+ * in time, the session's error when that ends first, the signal's reason when aborted.
+ */
+export class DomainPeer {
+  /** The session of the calls. */
+  readonly session: Session;
+  readonly #rpc: RpcPeer;
+
+  /** @param session owned by this peer from now on. */
+  constructor(session: Session, options: { readonly clock: Clock; readonly log: Logger }) {
+    this.session = session;
+    this.#rpc = new RpcPeer(session.rpc, {
+      ...options,
+      handlers: {},
+      onFault: (error) => session.abort(error.message, "protocol-error"),
+    });
+  }
+
+  /** The destination's libvirt and host. */
+  describeDomainHost(signal?: AbortSignal): Promise<Result<"describeDomainHost">> {
+    return this.#rpc.call("describeDomainHost", {}, this.#patience(LOOK_MS, signal));
+  }
+
+  /** The destination's side of the domain's files. */
+  describeImages(
+    params: Params<"describeImages">,
+    signal?: AbortSignal,
+  ): Promise<Result<"describeImages">> {
+    return this.#rpc.call("describeImages", params, this.#patience(LOOK_MS, signal));
+  }
+
+  /** Has the destination create images and the directory of QEMU's sockets. */
+  prepareDomain(
+    params: Params<"prepareDomain">,
+    signal?: AbortSignal,
+  ): Promise<Result<"prepareDomain">> {
+    return this.#rpc.call("prepareDomain", params, this.#patience(PREPARE_MS, signal));
+  }
+
+  /** The domain at the destination. */
+  domainStatus(uuid: string, signal?: AbortSignal): Promise<Result<"domainStatus">> {
+    return this.#rpc.call("domainStatus", { uuid }, this.#patience(STATUS_MS, signal));
+  }
+
+  /** Ends the migration at the destination. @returns what could not be removed there, as text. */
+  async settleDomain(params: Params<"settleDomain">): Promise<readonly string[]> {
+    return (await this.#rpc.call("settleDomain", params, this.#patience(SETTLE_MS))).left;
+  }
+
+  /** A stream to one of the destination's channels. */
+  openChannel(channel: string, signal?: AbortSignal): Promise<TunnelStream> {
+    return openChannel(this.session, this.#rpc, channel, signal);
+  }
+
+  /** Ends the session, cleanly if that is possible in time. */
+  async close(): Promise<void> {
+    await this.session.close(CLOSE_MS);
+  }
+
+  /** The connection may be down meanwhile. */
+  #patience(ms: number, signal?: AbortSignal) {
+    return {
+      timeoutMs: ms + this.session.patienceMs,
+      progress: () => this.session.progress,
+      ...(signal ? { signal } : {}),
+    };
+  }
+}

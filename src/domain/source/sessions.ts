@@ -1,0 +1,84 @@
+import { type Clock, type Logger, messageOf, withDeadline } from "../../io/mod.ts";
+import type { Session } from "../../tunnel/mod.ts";
+import { DomainPeer } from "./destination_peer.ts";
+import type { DestinationFacts } from "./verdict.ts";
+
+/** How long a new session may take to be made, ms. */
+const CONNECT_MS = 30_000;
+
+/**
+ * The destination across sessions: the migration's own one, and a new one to ask with when that has ended.
+ * Owns them.
+ */
+export class Sessions {
+  readonly #connect: (signal: AbortSignal) => Promise<Session>;
+  readonly #options: { readonly clock: Clock; readonly log: Logger };
+  #peer: DomainPeer | undefined;
+  #bytesBefore = 0;
+  #hostUuid: string | undefined;
+
+  /** Makes no session yet. */
+  constructor(
+    connect: (signal: AbortSignal) => Promise<Session>,
+    options: { readonly clock: Clock; readonly log: Logger },
+  ) {
+    this.#connect = connect;
+    this.#options = options;
+  }
+
+  /** The peer in use; `undefined` before the first one. Its session may have ended. */
+  get peer(): DomainPeer | undefined {
+    return this.#peer;
+  }
+
+  /** Bytes that crossed so far, both directions. */
+  get bytes(): number {
+    return this.#bytesBefore + (this.#peer?.session.bytes ?? 0);
+  }
+
+  /** The host UUID that the peer in use has given to {@link ask}; `undefined` before. */
+  get hostUuid(): string | undefined {
+    return this.#hostUuid;
+  }
+
+  /** Makes the first session. Throws as `connect` does. */
+  async open(signal: AbortSignal): Promise<DomainPeer> {
+    return this.#peer = new DomainPeer(await this.#connect(signal), this.#options);
+  }
+
+  /**
+   * Asks how the domain is at the destination, in a new session if the one in use has ended.
+   *
+   * @throws while nobody answers.
+   */
+  async ask(uuid: string): Promise<DestinationFacts> {
+    const peer = this.#peer && this.#peer.session.state !== "ended"
+      ? this.#peer
+      : await this.#openAgain();
+    this.#hostUuid ??= (await peer.describeDomainHost()).hostUuid;
+    return await peer.domainStatus(uuid);
+  }
+
+  /** Ends the session in use. Never rejects. */
+  async close(): Promise<void> {
+    await this.#peer?.close()
+      .catch((error) => this.#options.log.log("debug", `close: ${messageOf(error)}`));
+  }
+
+  async #openAgain(): Promise<DomainPeer> {
+    const { clock, log } = this.#options;
+    const stop = new AbortController();
+    log.log("info", "connecting again, to ask the destination for the domain");
+    const opening = this.#connect(stop.signal);
+    try {
+      const session = await withDeadline(clock, CONNECT_MS, "a new session", opening);
+      this.#bytesBefore = this.bytes;
+      this.#hostUuid = undefined;
+      return this.#peer = new DomainPeer(session, this.#options);
+    } catch (error) {
+      stop.abort(error);
+      opening.then((session) => session.close(), () => {});
+      throw error;
+    }
+  }
+}
