@@ -543,11 +543,23 @@ export const ERRORS = {
   },
 
   // libvirt: the migration of a domain.
+  "virsh-missing": {
+    kinds: CAN.refused,
+    side: "source",
+    next: "retry",
+    meaning: "The source's host has no `virsh`.",
+  },
+  "libvirt-unreachable": {
+    kinds: CAN.refused,
+    side: "either",
+    next: "retry",
+    meaning: "No libvirt answers, or it does not allow vmferry's user what a migration needs.",
+  },
   "domain-failed": {
     kinds: CAN.failed,
     side: "either",
     next: "retry",
-    meaning: "libvirt could not migrate the domain; the message has libvirt's own text.",
+    meaning: "The migration failed in libvirt; the message has libvirt's own text.",
   },
   "libvirt-gone": {
     kinds: CAN.failed,
@@ -574,6 +586,12 @@ export const ERRORS = {
     next: "retry",
     meaning: "The migration was cut off, and it is not known which host has the domain.",
     advice: "the same 'vmferry domain' again finds out, once both hosts can be reached",
+  },
+  "no-socket-directory": {
+    kinds: CAN.refused,
+    side: "either",
+    next: "retry",
+    meaning: "There is no directory for QEMU's sockets that vmferry can make on both hosts.",
   },
 } as const satisfies Record<string, ErrorRow>;
 

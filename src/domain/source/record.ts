@@ -7,12 +7,15 @@
 
 /** A record: the whole state, so that the last one counts. */
 export interface DomainSourceRecord {
+  /** Version of this form. */
   readonly version: 1;
+  /** Whose journal it is. */
   readonly side: "source";
   /** Names this migration to the destination. */
   readonly migration: string;
   /** The domain's name at the source. */
   readonly name: string;
+  /** The domain's UUID. */
   readonly uuid: string;
   /** URI of the source's libvirt. */
   readonly uri: string;

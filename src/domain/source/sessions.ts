@@ -1,7 +1,7 @@
 import { type Clock, type Logger, messageOf, withDeadline } from "../../io/mod.ts";
 import type { Session } from "../../tunnel/mod.ts";
 import { DomainPeer } from "./destination_peer.ts";
-import type { DestinationFacts } from "./verdict.ts";
+import type { DestinationFacts } from "./settle/verdict.ts";
 
 /** How long a new session may take to be made, ms. */
 const CONNECT_MS = 30_000;

@@ -3,7 +3,7 @@ import { type ProgramResult, type StartProgram, type Virsh } from "../../libvirt
 import { type Limits, MigrationError, type Report, TOO_LATE } from "../../migrate/mod.ts";
 import { LibvirtLimits, wordsOf } from "./limits.ts";
 import type { CopiedDisk } from "./progress.ts";
-import type { VirshRun } from "./virsh_run.ts";
+import type { VirshRun } from "./run/virsh_run.ts";
 import { DomainWatch } from "./watch.ts";
 
 /** How long libvirt may take to cancel its migration before vmferry cuts it, ms. */
@@ -42,6 +42,7 @@ export class Transfer {
   #watch: DomainWatch | undefined;
   #pauseAsked: string | undefined;
   #copied = false;
+  #ramCrosses = false;
   #suspended = false;
   #cancelling: Promise<void> = Promise.resolve();
 
@@ -76,6 +77,10 @@ export class Transfer {
         return bytes();
       },
       onBegun: () => void this.#holdLimits(),
+      onRam: () => {
+        this.#ramCrosses = true;
+        void this.#holdLimits();
+      },
       onCopied: () => this.#onCopied(),
     });
     const onAbort = () => this.#cancelling = this.#cancel();
@@ -90,6 +95,11 @@ export class Transfer {
     }
   }
 
+  /** The destination is being asked to run the guest. */
+  finishing(): void {
+    this.#watch?.finishing();
+  }
+
   /** The source keeps the guest: gives its domain the limits back that it had. Never rejects. */
   async restoreLimits(): Promise<void> {
     await this.#limits.restore();
@@ -97,8 +107,12 @@ export class Transfer {
 
   async #holdLimits(): Promise<void> {
     const { limits, log } = this.#context;
+    // libvirt limits the copy of disks too, and counts zeros that do not cross: the tunnel's limit is enough.
     const apply = () =>
-      this.#limits.apply({ bandwidth: limits.bandwidth, maxDowntimeMs: limits.maxDowntimeMs });
+      this.#limits.apply({
+        bandwidth: this.#ramCrosses ? limits.bandwidth : null,
+        maxDowntimeMs: limits.maxDowntimeMs,
+      });
     // What libvirt does not accept now, it gets with the next `vmferry set`.
     await limits.holdRam({ apply }).catch((error) =>
       log.log("warning", `libvirt did not accept the limits: ${wordsOf(error)}`)

@@ -35,6 +35,8 @@ export interface WatchContext {
   readonly onBegun: () => void;
   /** Every disk was copied once. */
   readonly onCopied: () => void;
+  /** RAM crosses. Called once. */
+  readonly onRam: () => void;
   readonly report: Report;
   readonly clock: Clock;
   readonly log: Logger;
@@ -69,6 +71,11 @@ export class DomainWatch {
     return this.#phase;
   }
 
+  /** The destination is being asked to run the guest. */
+  finishing(): void {
+    this.#enter("handover");
+  }
+
   /** Stops; resolves when nothing runs any more. */
   async stop(): Promise<void> {
     this.#stop.abort(new Error("The watch was stopped"));
@@ -94,6 +101,7 @@ export class DomainWatch {
     if (!this.#begun) {
       this.#begun = true;
       onBegun();
+      if (this.#phase === "ram") this.#context.onRam();
     }
     const ram = ramProgress(job);
     const hasLeft = job.type === "completed" || job.type === "none";
@@ -122,11 +130,14 @@ export class DomainWatch {
     if (disks.every(isCopied)) onCopied();
   }
 
+  /** Reports the phases up to this one: a look may have come too late for some. */
   #enter(phase: Phase): void {
-    if (ORDER.indexOf(phase) <= ORDER.indexOf(this.#phase)) return;
-    this.#phase = phase;
-    if (phase === "ram") this.#context.onCopied();
-    this.#context.report({ event: "phase", phase });
+    for (const next of ORDER.slice(ORDER.indexOf(this.#phase) + 1, ORDER.indexOf(phase) + 1)) {
+      this.#phase = next;
+      if (next === "ram") this.#context.onCopied();
+      this.#context.report({ event: "phase", phase: next });
+    }
+    if (phase === "ram") this.#context.onRam();
   }
 
   #tell(job: JobInfo): void {

@@ -57,16 +57,24 @@ export class FakeLibvirt {
   state: readonly [state: number, reason: number] = [1, 1];
   /** virDomainJobType. */
   job = 0;
+  /** Further lines of `domjobinfo --rawstats`. */
+  stats = "";
+  /** What `blockjob --raw` prints. */
+  blockJob = "";
+  /** Migration limit, MiB/s. */
+  speed = "9007199254740991";
   /** Every command that changes something, without its connection. */
   readonly changes: string[] = [];
   /** Commands that fail, with the words of libvirt. */
   readonly failing = new Map<string, string>();
+  readonly failed: string[] = [];
 
   readonly run: RunProgram = (argv) => {
     const args = argv.slice(argv.indexOf("--connect") + 2);
     const [command = ""] = args;
     const words = this.failing.get(command);
     if (words !== undefined) {
+      this.failed.push(command);
       return Promise.resolve({ code: 1, stdout: "", stderr: `error: ${words}\n` });
     }
     return Promise.resolve({ code: 0, stdout: this.#answer(command, args), stderr: "" });
@@ -79,7 +87,11 @@ export class FakeLibvirt {
       case "domstats":
         return `Domain: 'vm1'\n  state.state=${this.state[0]}\n  state.reason=${this.state[1]}\n`;
       case "domjobinfo":
-        return `Job type: ${this.job}\n`;
+        return `Job type: ${this.job}\n\n${this.stats}`;
+      case "blockjob":
+        return this.blockJob;
+      case "migrate-getspeed":
+        return `${this.speed}\n`;
       case "resume":
         this.state = [1, 5];
         break;

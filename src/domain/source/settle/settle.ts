@@ -1,5 +1,5 @@
-import { type Clock, delay, type Logger, messageOf } from "../../io/mod.ts";
-import { domainState, jobInfo, type Virsh } from "../../libvirt/mod.ts";
+import { type Clock, delay, type Logger, messageOf } from "../../../io/mod.ts";
+import { domainState, jobInfo, type Virsh } from "../../../libvirt/mod.ts";
 import {
   type DestinationFacts,
   type SettleVerdict,

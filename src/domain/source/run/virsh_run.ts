@@ -1,5 +1,5 @@
-import { type Clock, withDeadline } from "../../io/mod.ts";
-import type { ProgramResult, RunningProgram, StartProgram } from "../../libvirt/mod.ts";
+import { type Clock, withDeadline } from "../../../io/mod.ts";
+import type { ProgramResult, RunningProgram, StartProgram } from "../../../libvirt/mod.ts";
 import type { Fence } from "./fenced.ts";
 import type { SourceRelay } from "./source_relay.ts";
 
@@ -29,22 +29,28 @@ export class VirshRun implements Fence {
   readonly #relay: Pick<SourceRelay, "freeze">;
   readonly #clock: Clock;
   readonly #onCut: (reason: Error) => void;
+  readonly #onFinish: () => void;
   #program: RunningProgram | undefined;
   #result: ProgramResult | undefined;
   #reason: Error | undefined;
   #stopTimer: () => void = () => {};
 
-  /** @param options `onCut`: called once, after both have been done. */
+  /**
+   * @param options `onCut`: called once, after both have been done. `onFinish`: virsh asks the destination to
+   * run the guest.
+   */
   constructor(
     options: {
       readonly relay: Pick<SourceRelay, "freeze">;
       readonly clock: Clock;
       readonly onCut: (reason: Error) => void;
+      readonly onFinish?: () => void;
     },
   ) {
     this.#relay = options.relay;
     this.#clock = options.clock;
     this.#onCut = options.onCut;
+    this.#onFinish = options.onFinish ?? (() => {});
   }
 
   /** Why it was cut; `undefined` where virsh ended by itself, or runs. */
@@ -92,6 +98,11 @@ export class VirshRun implements Fence {
       HUNG_UP_MS,
       () => this.cut(new Error("virsh did not end after it had closed its connection")),
     );
+  }
+
+  /** The guest may run at the destination from now on. */
+  finishing(): void {
+    this.#onFinish();
   }
 
   /** Ends everything: cuts virsh if it runs, and waits until the system has ended it. */

@@ -3,7 +3,7 @@ import {
   type DestinationFacts,
   settleVerdict,
   type SourceFacts,
-} from "../../../src/domain/source/verdict.ts";
+} from "../../../../src/domain/source/settle/verdict.ts";
 
 const STATES = ["absent", "shut-off", "running", "paused", "other"] as const;
 const REASONS = ["migrating", "user", "post-copy", "post-copy failed"];

@@ -1,4 +1,10 @@
-import { type Acceptor, type BytePipe, type Logger, messageOf, TaskGroup } from "../../io/mod.ts";
+import {
+  type Acceptor,
+  type BytePipe,
+  type Logger,
+  messageOf,
+  TaskGroup,
+} from "../../../io/mod.ts";
 
 /** Bytes that are read at a time, each way. */
 const CHUNK = 64 * 1024;

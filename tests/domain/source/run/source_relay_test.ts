@@ -1,9 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
-import { type BytePipe, silentLogger, writeAll } from "../../../src/io/mod.ts";
-import { SourceRelay } from "../../../src/domain/source/source_relay.ts";
-import { settle } from "../../support/manual_clock.ts";
-import { memoryPipe } from "../../support/memory_pipe.ts";
-import { FakeAcceptor } from "./support.ts";
+import { type BytePipe, silentLogger, writeAll } from "../../../../src/io/mod.ts";
+import { SourceRelay } from "../../../../src/domain/source/run/source_relay.ts";
+import { settle } from "../../../support/manual_clock.ts";
+import { memoryPipe } from "../../../support/memory_pipe.ts";
+import { FakeAcceptor } from "../support.ts";
 
 const bytes = (...values: number[]) => new Uint8Array(values);
 

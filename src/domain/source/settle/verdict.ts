@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { DomainRunState } from "../../libvirt/mod.ts";
+import type { DomainRunState } from "../../../libvirt/mod.ts";
 
 /** The domain at this host, as its libvirt says it. */
 export interface SourceFacts {

@@ -1,10 +1,13 @@
 import { assertEquals } from "@std/assert";
-import { silentLogger } from "../../../src/io/mod.ts";
-import { Virsh } from "../../../src/libvirt/mod.ts";
-import { settle as settleDomain, type SettleOptions } from "../../../src/domain/source/settle.ts";
-import type { DestinationFacts } from "../../../src/domain/source/verdict.ts";
-import { ManualClock } from "../../support/manual_clock.ts";
-import { FakeLibvirt } from "./support.ts";
+import { silentLogger } from "../../../../src/io/mod.ts";
+import { Virsh } from "../../../../src/libvirt/mod.ts";
+import {
+  settle as settleDomain,
+  type SettleOptions,
+} from "../../../../src/domain/source/settle/settle.ts";
+import type { DestinationFacts } from "../../../../src/domain/source/settle/verdict.ts";
+import { ManualClock } from "../../../support/manual_clock.ts";
+import { FakeLibvirt } from "../support.ts";
 
 const PAUSED = [3, 2] as const;
 const SHUT_OFF = [5, 4] as const;

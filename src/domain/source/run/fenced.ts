@@ -1,11 +1,14 @@
-import type { Acceptor, BytePipe } from "../../io/mod.ts";
+import type { Acceptor, BytePipe } from "../../../io/mod.ts";
+import { CallScanner } from "./libvirt_calls.ts";
 
 /** What comes before the end of a connection that virsh has to the destination's libvirt. */
 export interface Fence {
   /** The tunnel's end is about to end the connection; virsh does not know it yet. */
   cut(reason: Error): void;
-  /** virsh has ended the connection. */
+  /** virsh has ended the connection, or said that it is through with it. */
   hungUp(): void;
+  /** virsh asks the destination to run the guest: it may run there from now on. */
+  finishing(): void;
 }
 
 /**
@@ -29,17 +32,25 @@ export function fenced(acceptor: Acceptor, fence: Fence): Acceptor {
 class FencedPipe implements BytePipe {
   readonly #pipe: BytePipe;
   readonly #fence: Fence;
-  #hungUp = false;
+  readonly #calls: CallScanner;
+  /** virsh has ended the connection, or said that it does. */
+  #goodbye = false;
 
   constructor(pipe: BytePipe, fence: Fence) {
     this.#pipe = pipe;
     this.#fence = fence;
+    this.#calls = new CallScanner((call) => {
+      // libvirt answers it and closes: that is no lost connection.
+      if (call === "close") this.#goodbye = true;
+      else fence.finishing();
+    });
   }
 
   async read(into: Uint8Array): Promise<number | null> {
     try {
       const n = await this.#pipe.read(into);
       if (n === null) this.#hangUp();
+      else this.#calls.push(into.subarray(0, n));
       return n;
     } catch (error) {
       this.#hangUp();
@@ -62,11 +73,12 @@ class FencedPipe implements BytePipe {
   }
 
   #hangUp(): void {
-    this.#hungUp = true;
+    this.#goodbye = true;
     this.#fence.hungUp();
   }
 
   #cut(why: string): void {
-    if (!this.#hungUp) this.#fence.cut(new Error(why));
+    if (this.#goodbye) this.#fence.hungUp();
+    else this.#fence.cut(new Error(why));
   }
 }

@@ -1,12 +1,12 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { type BytePipe, silentLogger, systemClock } from "../../../src/io/mod.ts";
-import { ChannelListener, ChannelServer, openChannel, RpcPeer } from "../../../src/rpc/mod.ts";
-import { fenced } from "../../../src/domain/source/fenced.ts";
-import { VirshRun } from "../../../src/domain/source/virsh_run.ts";
-import { ManualClock, settle } from "../../support/manual_clock.ts";
-import { memoryPipe } from "../../support/memory_pipe.ts";
-import { sessionPair } from "../../tunnel/session_pair.ts";
-import { FakeAcceptor, FakeProgram } from "./support.ts";
+import { type BytePipe, silentLogger, systemClock } from "../../../../src/io/mod.ts";
+import { ChannelListener, ChannelServer, openChannel, RpcPeer } from "../../../../src/rpc/mod.ts";
+import { fenced } from "../../../../src/domain/source/run/fenced.ts";
+import { VirshRun } from "../../../../src/domain/source/run/virsh_run.ts";
+import { ManualClock, settle } from "../../../support/manual_clock.ts";
+import { memoryPipe } from "../../../support/memory_pipe.ts";
+import { sessionPair } from "../../../tunnel/session_pair.ts";
+import { FakeAcceptor, FakeProgram } from "../support.ts";
 
 function running() {
   const order: string[] = [];

@@ -1,0 +1,87 @@
+import { type Logger } from "../../io/mod.ts";
+import { type DomainSourceRecord, parseDomainSourceRecord } from "../../domain/mod.ts";
+import { runFolders } from "./base.ts";
+import { DirectoryLock } from "./dir_lock.ts";
+import { PrivateRunDir } from "./run_dir.ts";
+
+/** Its name in a run's directory. */
+const JOURNAL = "domain-source";
+
+/** The source's journal of a domain's migration: JSON lines, mode 0600; the last whole line counts. */
+export class DomainJournalFile {
+  readonly #path: string;
+
+  /** @param dir the run's directory. The file is made with the first record. */
+  constructor(dir: string) {
+    this.#path = `${dir}/${JOURNAL}`;
+  }
+
+  /** Adds a record; it is on the disk when this resolves. */
+  async write(record: DomainSourceRecord): Promise<void> {
+    using file = await Deno.open(this.#path, { append: true, create: true, mode: 0o600 });
+    const bytes = new TextEncoder().encode(`${JSON.stringify(record)}\n`);
+    for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
+    await file.sync();
+  }
+}
+
+/** The directory of a run whose process is gone. No other process has it as long as it is not disposed. */
+export class DeadRun implements Disposable {
+  readonly #dir: string;
+  readonly #lock: DirectoryLock;
+  /** What was written last. */
+  readonly record: DomainSourceRecord;
+
+  /** Takes over `lock`. */
+  constructor(dir: string, lock: DirectoryLock, record: DomainSourceRecord) {
+    this.#dir = dir;
+    this.#lock = lock;
+    this.record = record;
+  }
+
+  /** Removes the directory. */
+  async remove(): Promise<void> {
+    await PrivateRunDir.adopt(this.#dir)[Symbol.asyncDispose]();
+  }
+
+  [Symbol.dispose](): void {
+    this.#lock[Symbol.dispose]();
+  }
+}
+
+/**
+ * Finds the sources of domains whose processes are gone.
+ *
+ * @throws {UsageError} when the base is no directory that can be used.
+ */
+export async function findDeadRuns(base: string, log: Logger): Promise<DeadRun[]> {
+  const found: DeadRun[] = [];
+  for (const dir of await runFolders(base)) {
+    const text = await Deno.readTextFile(`${dir}/${JOURNAL}`).catch(() => undefined);
+    if (text === undefined) continue;
+    const lock = await DirectoryLock.tryTake(dir);
+    if (!lock) continue;
+    // Its process may have written more before it ended.
+    const record = lastRecord(await Deno.readTextFile(`${dir}/${JOURNAL}`));
+    if (record) {
+      found.push(new DeadRun(dir, lock, record));
+      continue;
+    }
+    log.log("warning", `${dir} has no record that this version understands: it stays`);
+    lock[Symbol.dispose]();
+  }
+  return found;
+}
+
+function lastRecord(text: string): DomainSourceRecord | undefined {
+  // What follows the last line's end was cut short.
+  for (const line of text.split("\n").slice(0, -1).reverse()) {
+    try {
+      const record = parseDomainSourceRecord(JSON.parse(line));
+      if (record) return record;
+    } catch {
+      // It was cut short, and another line follows it.
+    }
+  }
+  return undefined;
+}

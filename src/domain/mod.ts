@@ -1,0 +1,11 @@
+/**
+ * The migration of a libvirt domain.
+ *
+ * @module
+ */
+export { DomainMigration } from "./source/migration.ts";
+export type { DomainMigrated, DomainMigrationOptions, DomainSourceHost } from "./source/options.ts";
+export { unsettledAdvice } from "./source/settle/outcome.ts";
+export type { CheckAccess, CheckSource, SourcePlan } from "./source/plan.ts";
+export { type DomainSourceRecord, parseDomainSourceRecord } from "./source/record.ts";
+export { isSocketDir } from "./source/socket_dir.ts";

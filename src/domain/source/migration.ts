@@ -1,0 +1,281 @@
+import { messageOf, withDeadline } from "../../io/mod.ts";
+import { parseRawJobInfo, type ProgramResult, Virsh } from "../../libvirt/mod.ts";
+import type { MigrationError, WarningCode } from "../../migrate/mod.ts";
+import { FirstCause } from "./cause.ts";
+import { migrateCommand } from "./run/command.ts";
+import type { DomainPeer } from "./destination_peer.ts";
+import { settleEarlier } from "./settle/earlier.ts";
+import { asDomainError } from "./failure.ts";
+import { fenced } from "./run/fenced.ts";
+import { outcomeError } from "./settle/outcome.ts";
+import type { DomainMigrated, DomainMigrationOptions } from "./options.ts";
+import { type Checked, checkFirst } from "./prepare.ts";
+import { PreparedDestination } from "./prepared_destination.ts";
+import type { DomainSourceRecord } from "./record.ts";
+import { Sessions } from "./sessions.ts";
+import { settle, type Settled } from "./settle/settle.ts";
+import { chooseSocketDir } from "./socket_dir.ts";
+import { Sockets } from "./sockets.ts";
+import { SourceRelay } from "./run/source_relay.ts";
+import { Transfer } from "./transfer.ts";
+import { VirshRun } from "./run/virsh_run.ts";
+
+/** How long one query may take, ms. */
+const QUERY_MS = 15_000;
+
+/**
+ * The source of a migration that libvirt drives: vmferry checks and prepares both hosts, runs `virsh
+ * migrate` with sockets that lead into the tunnel, watches it, and finds out who has the guest when virsh
+ * does not say so. The rule that keeps the guest from running twice is that of {@link VirshRun}.
+ */
+export class DomainMigration {
+  readonly #options: DomainMigrationOptions;
+  readonly #source: Virsh;
+  readonly #sessions: Sessions;
+  readonly #sockets: Sockets;
+  readonly #there: PreparedDestination;
+  readonly #cause: FirstCause;
+  /** Undone in reverse order, whatever the end is. */
+  readonly #cleanups: (() => Promise<unknown>)[] = [];
+  #record: DomainSourceRecord | undefined;
+  #transfer: Transfer | undefined;
+  #pauseAsked: string | undefined;
+  #leftBehind = false;
+  #settled: readonly DomainSourceRecord[] = [];
+
+  /** Begins nothing yet. */
+  constructor(options: DomainMigrationOptions) {
+    const { host, uri, connect, clock, log } = options;
+    this.#options = options;
+    this.#source = new Virsh({ run: host.run, uri });
+    this.#sessions = new Sessions(connect, { clock, log });
+    this.#there = new PreparedDestination(this.#sessions, options);
+    this.#cause = new FirstCause(options);
+    this.#sockets = new Sockets({
+      ...{ listen: host.listen, log, onFault: (error) => this.#cause.take(error) },
+      open: (channel, signal) => this.#peer.openChannel(channel, signal),
+    });
+  }
+
+  /** Bytes that crossed the tunnel, both directions. */
+  get bytes(): number {
+    return this.#sessions.bytes;
+  }
+
+  /** What was written last; `undefined` before anything was. */
+  get record(): DomainSourceRecord | undefined {
+    return this.#record;
+  }
+
+  /** It is not known where the guest is: the record must stay. */
+  get leftBehind(): boolean {
+    return this.#leftBehind;
+  }
+
+  /** Records of earlier runs that this one has settled. */
+  get settled(): readonly DomainSourceRecord[] {
+    return this.#settled;
+  }
+
+  /** Pauses the guest as soon as only what it changes is left to copy. */
+  suspend(why: string): void {
+    this.#pauseAsked ??= why;
+    this.#transfer?.suspend(why);
+  }
+
+  /**
+   * Carries the domain over, once.
+   *
+   * @throws {MigrationError} its kind says where the guest is.
+   */
+  async run(): Promise<DomainMigrated> {
+    const { report, signal } = this.#options;
+    try {
+      report({ event: "phase", phase: "prepare" });
+      const peer = await this.#sessions.open(signal);
+      this.#options.limits.holdSession(peer.session);
+      const arrived = await this.#settleEarlier();
+      if (arrived) return arrived;
+      const checked = await checkFirst(this.#options, this.#source, peer, this.#sockets);
+      return await this.#migrate(peer, checked);
+    } catch (error) {
+      throw asDomainError(error, "source");
+    } finally {
+      for (const cleanup of this.#cleanups.reverse()) {
+        await cleanup().catch((error) => this.#options.log.log("warning", messageOf(error)));
+      }
+      await this.#sockets.close();
+      await this.#sessions.close();
+    }
+  }
+
+  get #peer(): DomainPeer {
+    return this.#sessions.peer!;
+  }
+
+  async #note(change: Partial<DomainSourceRecord>): Promise<void> {
+    this.#record = { ...this.#record!, ...change };
+    await this.#options.host.journal.write(this.#record);
+  }
+
+  /** The directory with the journal is removed next: one that cannot be written changes nothing. */
+  async #noteSettled(): Promise<void> {
+    if (!this.#record) return;
+    await this.#note({ state: "settled" })
+      .catch((error) => this.#options.log.log("warning", `the journal: ${messageOf(error)}`));
+  }
+
+  /** @returns the result, if an earlier migration had succeeded. */
+  async #settleEarlier(): Promise<DomainMigrated | undefined> {
+    const earlier = await settleEarlier(this.#options, this.#source, this.#sessions);
+    if (!earlier) return undefined;
+    const { settled, records, uuid } = earlier;
+    if (settled.outcome !== "unknown") this.#settled = records;
+    // A guest that has ended is the check's to report.
+    if (settled.outcome === "stays" || settled.outcome === "ended") return undefined;
+    if (settled.outcome === "migrated") return await this.#arrived(settled, undefined, uuid);
+    throw this.#notHere(settled, undefined, records.at(-1));
+  }
+
+  async #migrate(
+    peer: DomainPeer,
+    { plan, destination, wasPaused }: Checked,
+  ): Promise<DomainMigrated> {
+    const { host, uri, clock, log, migrate, signal, limits, report } = this.#options;
+    const { uuid, name } = plan.domain;
+    const id = crypto.randomUUID();
+    const socketDir = chooseSocketDir(host.socketDirs, plan.host.socketDirs, id.slice(0, 8));
+    const uriThere = plan.host.uri;
+    const { hostUuid } = plan.host;
+    const { destination: given } = this.#options;
+    const { undefineSource } = migrate;
+    await this.#note({
+      ...{ version: 1, side: "source", state: "prepared", migration: id, destination: given },
+      ...{ name, uuid, uri, uriThere, hostUuid, socketDir, undefineSource, wasPaused },
+    });
+    this.#cleanups.push(() => host.removeDirectory(socketDir), () => this.#sockets.close());
+    await host.makeDirectory(socketDir);
+    for (const channel of ["ram", "nbd"]) {
+      await this.#sockets.serve(`${socketDir}/${channel}.sock`, channel);
+    }
+    const paths = {
+      source: host.own("source.sock"),
+      destination: host.own("migrate.sock"),
+      qemuDir: socketDir,
+    };
+    const relay = new SourceRelay(await host.listen(paths.source), {
+      ...{
+        connect: host.connectLibvirt,
+        log,
+        onFault: (error: unknown) => this.#cause.take(error),
+      },
+    });
+    this.#cleanups.push(() => relay.close());
+    const run = new VirshRun({
+      relay,
+      clock,
+      onCut: (reason) => log.log("debug", messageOf(reason)),
+      onFinish: () => this.#transfer?.finishing(),
+    });
+    this.#cleanups.push(() => run.close());
+    // Before anything else that the session's end ends.
+    peer.session.ended.then((cause) => {
+      run.cut(cause ?? new Error("The destination ended the session"));
+      if (cause) this.#cause.take(cause);
+    });
+    await this.#sockets.serve(paths.destination, "libvirt", (acceptor) => fenced(acceptor, run));
+    const images = [...plan.images];
+    const named = { migration: id, name: plan.nameThere, uuid };
+    await this.#there.prepare({ ...named, socketDir, images }, signal);
+    const transfer = this.#transfer = new Transfer(run, {
+      ...{ virsh: this.#source, uuid, wasPaused, limits, report, clock, log, signal },
+      disks: plan.copied.map((target) => ({
+        name: target,
+        sizeBytes: plan.images.find((image) => image.name === target)?.sizeBytes ?? 0,
+      })),
+      bytes: () => this.bytes,
+    });
+    if (this.#pauseAsked !== undefined) transfer.suspend(this.#pauseAsked);
+    signal.throwIfAborted();
+    await this.#note({ state: "migrating" });
+    const result = await transfer.run(host.start, migrateCommand(plan, migrate, uri, paths));
+    return await this.#conclude(result, run, transfer, destination);
+  }
+
+  /** Ends what virsh has left open, and reports it. */
+  async #conclude(
+    result: ProgramResult,
+    run: VirshRun,
+    transfer: Transfer,
+    destination: Virsh,
+  ): Promise<DomainMigrated> {
+    const { clock, log, signal } = this.#options;
+    const { uuid, wasPaused, undefineSource, name } = this.#record!;
+    if (result.code === 0 && !run.cutReason) {
+      if (signal.aborted) {
+        this.#warn("too-late", "The migration was over before it could be cancelled");
+      }
+      const there = await withDeadline(clock, QUERY_MS, "the destination", this.#sessions.ask(uuid))
+        .catch((error) => log.log("debug", messageOf(error)));
+      return await this.#arrived({ guest: there?.state ?? null, left: [] }, destination, uuid);
+    }
+    const { session } = this.#peer;
+    const cause = await this.#cause.of(name, result, run.cutReason, session);
+    const settled = await settle({
+      ...{ source: this.#source, uuid, wasPaused, undefineSource, clock, log },
+      ask: () => this.#sessions.ask(uuid),
+      isTheOne: () => this.#sessions.hostUuid === this.#record!.hostUuid,
+    });
+    if (settled.outcome === "migrated") return await this.#arrived(settled, destination, uuid);
+    await transfer.restoreLimits();
+    if (settled.outcome !== "unknown") {
+      await this.#there.settle("failed");
+      await this.#noteSettled();
+    }
+    throw this.#notHere(settled, cause, this.#record);
+  }
+
+  #notHere(
+    settled: Exclude<Settled, { outcome: "migrated" }>,
+    cause: MigrationError | undefined,
+    record: DomainSourceRecord | undefined,
+  ): MigrationError {
+    if (settled.outcome === "unknown") this.#leftBehind = true;
+    return outcomeError(settled, cause, record?.name ?? this.#options.name, this.#source.uri);
+  }
+
+  async #arrived(
+    { guest, left }: { readonly guest: string | null; readonly left: readonly string[] },
+    destination: Virsh | undefined,
+    uuid: string,
+  ): Promise<DomainMigrated> {
+    const downtimeMs = await this.#downtime(uuid, destination);
+    await this.#there.settle("migrated");
+    await this.#noteSettled();
+    if (left.length > 0) {
+      this.#warn(
+        "not-undone",
+        `The domain runs at the destination, and its paused one here could not be removed. Run: ${
+          left.join("; ")
+        }`,
+      );
+    }
+    this.#options.report({ event: "phase", phase: "done" });
+    return { downtimeMs, guest, bytes: this.bytes };
+  }
+
+  /** QEMU's figure: the source has it unless its definition is gone, the destination where it answers. */
+  async #downtime(uuid: string, destination: Virsh | undefined): Promise<number | null> {
+    for (const virsh of destination ? [this.#source, destination] : [this.#source]) {
+      const args = ["domjobinfo", "--completed", "--rawstats", "--domain", uuid];
+      const text = await virsh.call(args, { timeoutMs: QUERY_MS }).catch(() => "");
+      const downtime = parseRawJobInfo(text).downtimeMs;
+      if (downtime !== null) return downtime;
+    }
+    return null;
+  }
+
+  #warn(code: WarningCode, message: string): void {
+    this.#options.report({ event: "warning", code, message });
+  }
+}

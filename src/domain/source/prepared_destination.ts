@@ -1,0 +1,55 @@
+import { type Logger, messageOf } from "../../io/mod.ts";
+import type { Report } from "../../migrate/mod.ts";
+import { type Params, RpcError } from "../../rpc/mod.ts";
+import type { Sessions } from "./sessions.ts";
+
+/** What the destination has created for a migration, and its end. */
+export class PreparedDestination {
+  readonly #sessions: Sessions;
+  readonly #report: Report;
+  readonly #log: Logger;
+  /** Names the migration, as long as the destination does not know its end. */
+  #migration: string | undefined;
+
+  constructor(
+    sessions: Sessions,
+    { report, log }: { readonly report: Report; readonly log: Logger },
+  ) {
+    this.#sessions = sessions;
+    this.#report = report;
+    this.#log = log;
+  }
+
+  /**
+   * Has the destination prepare. What it has created when this throws is undone, or will be.
+   *
+   * @throws as `DomainPeer.prepareDomain`.
+   */
+  async prepare(params: Params<"prepareDomain">, signal: AbortSignal): Promise<void> {
+    this.#migration = params.migration;
+    try {
+      await this.#sessions.peer!.prepareDomain(params, signal);
+    } catch (error) {
+      // A destination that refuses has undone everything.
+      if (error instanceof RpcError) this.#migration = undefined;
+      else await this.settle("failed");
+      throw error;
+    }
+  }
+
+  /** Reports the end to the destination; without a session it settles by itself. Never rejects. */
+  async settle(outcome: "migrated" | "failed"): Promise<void> {
+    const { peer } = this.#sessions;
+    const migration = this.#migration;
+    if (migration === undefined || peer?.session.state !== "up") return;
+    this.#migration = undefined;
+    try {
+      const left = await peer.settleDomain({ migration, outcome });
+      if (left.length === 0) return;
+      const message = `Not removed at the destination: ${left.join("; ")}`;
+      this.#report({ event: "warning", code: "not-undone", message });
+    } catch (error) {
+      this.#log.log("warning", `the destination settles by itself: ${messageOf(error)}`);
+    }
+  }
+}

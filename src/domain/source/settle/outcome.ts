@@ -1,0 +1,69 @@
+/**
+ * The error of a migration that has not brought the guest to the destination. Pure.
+ *
+ * @module
+ */
+import { MigrationError } from "../../../migrate/mod.ts";
+import { withKind } from "../failure.ts";
+import type { DomainSourceRecord } from "../record.ts";
+import type { Settled } from "./settle.ts";
+
+/**
+ * The error to report; its kind says where the guest is.
+ *
+ * @param cause why the migration has failed; `undefined` where another process began it.
+ */
+export function outcomeError(
+  settled: Exclude<Settled, { outcome: "migrated" }>,
+  cause: MigrationError | undefined,
+  name: string,
+  uri: string,
+): MigrationError {
+  const why = cause ? `${cause.message}. ` : "";
+  const side = cause?.side ?? null;
+  switch (settled.outcome) {
+    case "stays":
+      return cause && cause.kind !== "refused" && cause.kind !== "unknown"
+        ? cause
+        : withKind(cause ?? new MigrationError("failed", "failed", null, "Not migrated"), "failed");
+    case "stuck":
+      return new MigrationError(
+        "failed",
+        "guest-not-resumed",
+        "source",
+        `${why}The destination does not have domain ${name}, and libvirt could not resume it here: ` +
+          `${settled.why}. Run: virsh -c ${uri} resume ${name}`,
+        { cause },
+      );
+    case "ended":
+      return new MigrationError(
+        "failed",
+        "domain-ended",
+        "source",
+        `${why}Domain ${name} is shut off (${
+          settled.reason || "no reason"
+        }) at the source, and the destination does not have it`,
+        { cause },
+      );
+    case "unknown":
+      return new MigrationError(
+        "unknown",
+        "domain-unsettled",
+        side,
+        `${why}It is not known which host has domain ${name}: ${settled.why}`,
+        { cause },
+      );
+  }
+}
+
+/** How the user finds out where the guest is, and what follows; commands and sentences. */
+export function unsettledAdvice(record: DomainSourceRecord): string[] {
+  const { uuid, name, uri, uriThere, destination } = record;
+  return [
+    `at the destination, see whether the guest runs there: virsh -c ${uriThere} domstate ${uuid} --reason`,
+    `if both hosts can be reached: 'vmferry domain ${name} ${destination}' (with the options of this run) ` +
+    "finds out and settles it",
+    `only if it runs there: virsh -c ${uri} destroy ${uuid}`,
+    `only if the destination does not have it, and never will: virsh -c ${uri} resume ${uuid}`,
+  ];
+}
