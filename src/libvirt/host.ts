@@ -81,6 +81,21 @@ export async function pools(virsh: Virsh, options?: VirshOptions): Promise<Pool[
   return found;
 }
 
+/**
+ * Path of a volume in a pool of this host.
+ *
+ * @throws {VirshError} when the pool is not started, or there is no such volume.
+ */
+export async function volumePath(
+  virsh: Virsh,
+  pool: string,
+  volume: string,
+  options?: VirshOptions,
+): Promise<string> {
+  const path = await virsh.call(["vol-path", "--pool", pool, "--vol", volume], options);
+  return path.replace(/\n+$/, "");
+}
+
 /** A virtual network of libvirt. */
 export interface Network {
   /** Its name. */

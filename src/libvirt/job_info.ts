@@ -19,6 +19,8 @@ export type JobType =
 export interface JobInfo {
   /** `none`: nothing runs. A migration is `unbounded`, and `bounded` in some versions. */
   readonly type: JobType;
+  /** What it does; `null` where libvirt does not say. `other`: a save, a dump, a backup and so on. */
+  readonly operation: "migration-in" | "migration-out" | "other" | null;
   /** Since its start, ms. */
   readonly elapsedMs: number | null;
   /** Bytes of RAM and disks together: in all, done, to do. */
@@ -64,6 +66,17 @@ const TYPES: readonly JobType[] = [
   "cancelled",
 ];
 
+type Operation = NonNullable<JobInfo["operation"]>;
+
+/** virDomainJobOperation. */
+const OPERATIONS: Readonly<Record<number, Operation>> = { 4: "migration-in", 5: "migration-out" };
+
+/** The same in the table of the C locale. */
+const OPERATION_NAMES: Readonly<Record<string, Operation>> = {
+  "Incoming migration": "migration-in",
+  "Outgoing migration": "migration-out",
+};
+
 /**
  * Parses `virsh domjobinfo --rawstats`: libvirt's numbers under the names of its typed parameters
  * (VIR_DOMAIN_JOB_*). Unknown names are skipped.
@@ -79,9 +92,11 @@ const TYPES: readonly JobType[] = [
 export function parseRawJobInfo(text: string): JobInfo {
   const values = pairs(text);
   const number = (name: string) => integer(values.get(name));
-  const type = integer(values.get("Job type"));
+  const type = number("Job type");
+  const operation = number("operation");
   return {
     type: type === null ? "none" : TYPES[type] ?? "other",
+    operation: operation === null ? null : OPERATIONS[operation] ?? "other",
     elapsedMs: number("time_elapsed"),
     dataTotal: number("data_total"),
     dataProcessed: number("data_processed"),
@@ -111,8 +126,10 @@ export function parseJobInfo(text: string): JobInfo {
   };
   const number = (name: string) => integer(values.get(name)?.split(/\s+/)[0]);
   const type = (values.get("Job type") ?? "None").toLowerCase() as JobType;
+  const operation = values.get("Operation");
   return {
     type: TYPES.includes(type) ? type : "other",
+    operation: operation === undefined ? null : OPERATION_NAMES[operation] ?? "other",
     elapsedMs: number("Time elapsed"),
     dataTotal: size("Data total"),
     dataProcessed: size("Data processed"),

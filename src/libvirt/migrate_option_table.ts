@@ -19,8 +19,7 @@ const PEERS = "the two libvirt daemons would connect by themselves, past vmferry
 const TIMEOUT =
   "use vmferry's own --timeout and --timeout-action, which also cover the time of the disks";
 
-/** By name, without the dashes. */
-export const MIGRATE_OPTIONS: Readonly<Record<string, OptionRule>> = {
+const OPTIONS: Readonly<Record<string, OptionRule>> = {
   // Set by vmferry.
   "live": { own: true },
   "verbose": { own: true },
@@ -94,3 +93,6 @@ export const MIGRATE_OPTIONS: Readonly<Record<string, OptionRule>> = {
   "migrate-disks-detect-zeroes": { value: true },
   "available-switchover-bandwidth": { value: true },
 };
+
+/** The rules by name, without the dashes. */
+export const MIGRATE_OPTIONS: ReadonlyMap<string, OptionRule> = new Map(Object.entries(OPTIONS));

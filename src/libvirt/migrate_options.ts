@@ -71,7 +71,7 @@ export function parseMigrateOptions(args: readonly string[]): MigrateOptions {
   const given = new Map<string, string | null>();
   for (let i = 0; i < args.length; i++) {
     const option = optionOf(args[i]!);
-    const rule = MIGRATE_OPTIONS[option.name];
+    const rule = MIGRATE_OPTIONS.get(option.name);
     if (rule?.refused !== undefined) throw refused(option.name, rule.refused);
     if (given.has(option.name)) {
       throw new MigrateOptionError(`--${option.name}`, `--${option.name} is given twice`);
@@ -128,7 +128,7 @@ function meaning(given: ReadonlyMap<string, string | null>): MigrateOptions {
   needs("persistent-xml", "persistent");
   // libvirt checks the name in the certificate, and a UNIX socket has none.
   needs("tls", "tls-destination");
-  const pass = [...given].filter(([name]) => MIGRATE_OPTIONS[name]?.own !== true)
+  const pass = [...given].filter(([name]) => MIGRATE_OPTIONS.get(name)?.own !== true)
     .map(([name, value]) => value === null ? `--${name}` : `--${name}=${value}`);
   return {
     pass,

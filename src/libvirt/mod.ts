@@ -40,6 +40,7 @@ export {
   parseHostVersion,
   type Pool,
   pools,
+  volumePath,
 } from "./host.ts";
 export { type JobInfo, type JobType, parseJobInfo, parseRawJobInfo } from "./job_info.ts";
 export {

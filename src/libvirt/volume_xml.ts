@@ -13,7 +13,7 @@ export interface NewVolume {
   readonly capacity: number;
   /** Such as `qcow2`. */
   readonly format: string;
-  /** Version of qcow2: `0.10`, `1.1`; `null`: libvirt's default. */
+  /** Version of qcow2: `0.10`, `1.1`; by default `1.1`, while libvirt's own default is `0.10`. */
   readonly compat?: string | null;
   /** Bytes of a cluster of qcow2 (libvirt 7.4); `null`: QEMU's default. */
   readonly clusterBytes?: number | null;
@@ -37,8 +37,8 @@ export interface NewVolume {
  * ```
  */
 export function volumeXml(volume: NewVolume): string {
-  const { name, capacity, format, compat, clusterBytes, extendedL2, lazyRefcounts, backing } =
-    volume;
+  const { name, capacity, format, clusterBytes, extendedL2, lazyRefcounts, backing } = volume;
+  const compat = volume.compat ?? (format === "qcow2" ? "1.1" : null);
   const features = [
     ...(lazyRefcounts ? ["<lazy_refcounts/>"] : []),
     ...(extendedL2 ? ["<extended_l2/>"] : []),

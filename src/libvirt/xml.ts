@@ -94,7 +94,7 @@ export function parseElement(xml: string, name: string, what: string): Element {
   return new Element(root, xml);
 }
 
-const UNITS: Readonly<Record<string, number>> = {
+const UNITS: ReadonlyMap<string, number> = new Map(Object.entries({
   b: 1,
   byte: 1,
   bytes: 1,
@@ -113,7 +113,7 @@ const UNITS: Readonly<Record<string, number>> = {
   pb: 1e15,
   p: 2 ** 50,
   pib: 2 ** 50,
-};
+}));
 
 /**
  * A size of libvirt in bytes: a number with a unit as in `<memory unit="KiB">` (libvirt's "scaled
@@ -122,7 +122,7 @@ const UNITS: Readonly<Record<string, number>> = {
  * @returns `null` where it is none.
  */
 export function scaledBytes(number: string, unit: string): number | null {
-  const scale = UNITS[unit.toLowerCase()];
+  const scale = UNITS.get(unit.toLowerCase());
   const value = Number(number);
   if (scale === undefined || number.trim() === "" || !Number.isFinite(value)) return null;
   return Math.round(value * scale);
