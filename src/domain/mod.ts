@@ -3,6 +3,16 @@
  *
  * @module
  */
+export { checkDomain } from "./check/check_domain.ts";
+export { domainRefusal, type Findings, type Problem } from "./check/findings.ts";
+export type {
+  CheckDomainOptions,
+  CheckedDisk,
+  DomainCheck,
+  DomainFactsPeer,
+  DomainPlan,
+  FileReader,
+} from "./check/options.ts";
 export { DomainMigration } from "./source/migration.ts";
 export type { DomainMigrated, DomainMigrationOptions, DomainSourceHost } from "./source/options.ts";
 export { unsettledAdvice } from "./source/settle/outcome.ts";

@@ -593,6 +593,120 @@ export const ERRORS = {
     next: "retry",
     meaning: "There is no directory for QEMU's sockets that vmferry can make on both hosts.",
   },
+
+  // libvirt: found by the check of a domain.
+  "virsh-too-old": {
+    kinds: CAN.refused,
+    side: "either",
+    next: "retry",
+    meaning: "`virsh` or a libvirt daemon is older than 6.8.0.",
+  },
+  "no-domain": {
+    kinds: CAN.refused,
+    side: "source",
+    next: "retry",
+    meaning: "The source's libvirt has no domain by that name, UUID or id.",
+  },
+  "domain-not-running": {
+    kinds: CAN.refused,
+    side: "source",
+    next: "retry",
+    meaning: "The domain is neither running nor paused.",
+  },
+  "domain-busy": {
+    kinds: CAN.refused,
+    side: "source",
+    next: "retry",
+    meaning:
+      "The domain has a job, such as another migration or a backup, or one of its disks has.",
+  },
+  "domain-not-movable": {
+    kinds: CAN.refused,
+    side: "source",
+    next: "retry",
+    meaning: "libvirt cannot migrate something that the domain has, such as a transient disk.",
+  },
+  "option-refused": {
+    kinds: CAN.refused,
+    side: "source",
+    next: "retry",
+    meaning: "An option for the domain's disks, or for `virsh migrate`, cannot be used.",
+  },
+  "same-host": {
+    kinds: CAN.refused,
+    side: "destination",
+    next: "retry",
+    meaning: "Both ends have the same host UUID; libvirt does not migrate to the same host.",
+  },
+  "domain-exists": {
+    kinds: CAN.refused,
+    side: "destination",
+    next: "retry",
+    meaning: "The destination has a domain with this name or UUID that is in the way.",
+  },
+  "shared-storage": {
+    kinds: CAN.refused,
+    side: "either",
+    next: "retry",
+    meaning: "A disk has the same storage at both ends: a copy would destroy it.",
+  },
+  "image-exists": {
+    kinds: CAN.refused,
+    side: "destination",
+    next: "retry",
+    meaning:
+      "A disk's image exists at the destination, and `--reuse` does not allow to overwrite it.",
+  },
+  "image-in-use": {
+    kinds: CAN.refused,
+    side: "destination",
+    next: "retry",
+    meaning: "Another domain or disk of the destination has the path of a disk's image.",
+  },
+  "image-missing": {
+    kinds: CAN.refused,
+    side: "destination",
+    next: "retry",
+    meaning:
+      "The destination lacks a file or device that the domain needs and that is not copied, or " +
+      "the place for an image.",
+  },
+  "image-unfit": {
+    kinds: CAN.refused,
+    side: "destination",
+    next: "retry",
+    meaning: "A file of the destination has another size, format or content than the source's.",
+  },
+  "no-room": {
+    kinds: CAN.refused,
+    side: "destination",
+    next: "retry",
+    meaning: "The destination has less free room than the images occupy at the source.",
+  },
+  "network-missing": {
+    kinds: CAN.refused,
+    side: "destination",
+    next: "retry",
+    meaning: "A network or bridge of the domain is missing at the destination, or inactive.",
+  },
+  "pool-missing": {
+    kinds: CAN.refused,
+    side: "destination",
+    next: "retry",
+    meaning: "A storage pool of the domain is missing at the destination, or inactive.",
+  },
+  "machine-unsupported": {
+    kinds: CAN.refused,
+    side: "destination",
+    next: "retry",
+    meaning: "The destination's libvirt does not have the domain's emulator, type or machine type.",
+  },
+  "cpu-incompatible": {
+    kinds: CAN.refused,
+    side: "destination",
+    next: "retry",
+    meaning: "The destination's libvirt says that its hypervisor cannot offer the domain's CPU.",
+  },
 } as const satisfies Record<string, ErrorRow>;
 
 /** A code of {@link ERRORS}. */

@@ -7,6 +7,7 @@ import type { BlockFacts, FileFacts } from "./host_facts.ts";
 
 /** A name of storage. Two nodes with a key in common are the same storage. */
 export interface StorageKey {
+  /** The name, such as `inode 8:1 1234`. */
   readonly key: string;
   /** The host on which the name is valid; `null`: on every host. */
   readonly scope: string | null;
@@ -14,7 +15,9 @@ export interface StorageKey {
 
 /** The names of a file or device, and those of the devices that it is a part of. */
 export interface StorageKeys {
+  /** Its own names. */
   readonly keys: readonly StorageKey[];
+  /** Names of the devices that it is a part of. */
   readonly beneath: readonly StorageKey[];
 }
 

@@ -1,0 +1,132 @@
+import { type Domain, parseDomain } from "../../libvirt/mod.ts";
+import { messageOf } from "../../io/mod.ts";
+import { attempt } from "./attempt.ts";
+import { compareCpu } from "./compare_cpu.ts";
+import { type DestinationFacts, destinationFacts } from "./destination_facts.ts";
+import { chooseDisks } from "./disk_choice.ts";
+import { judgeFiles } from "./file_rules.ts";
+import { Collected } from "./findings.ts";
+import { imageFacts } from "./image_facts.ts";
+import { judgeImages } from "./image_rules.ts";
+import { machineFacts } from "./machine_facts.ts";
+import { judgeCpu, judgeMachine } from "./machine_rules.ts";
+import type { CheckDomainOptions, CheckedDisk, DomainCheck, DomainPlan } from "./options.ts";
+import { judgeResources } from "./resource_rules.ts";
+import { judgeRoom } from "./room_rules.ts";
+import { sourceFacts } from "./source_facts.ts";
+import { judgeEnds, judgeNames } from "./source_rules.ts";
+
+/**
+ * Finds everything that would prevent the migration of a domain, and what the migration would do. Changes
+ * nothing on either host.
+ *
+ * @throws {SessionError} when the session ends; {DeadlineError} when an end does not answer; the signal's
+ * reason. Every other failure is a problem in the result.
+ */
+export async function checkDomain(options: CheckDomainOptions): Promise<DomainCheck> {
+  const found = new Collected();
+  const [source, destination] = await Promise.all([
+    sourceFacts(options, found),
+    destinationFacts(options, found),
+  ]);
+  if (source || destination) {
+    found.add(judgeEnds({
+      client: source?.client ?? null,
+      source: source?.version.daemon ?? null,
+      sourceUuid: source?.hostUuid ?? null,
+      destination: destination?.host.libvirt ?? null,
+      destinationUuid: destination?.host.hostUuid ?? null,
+    }));
+  }
+  const domain = source?.domain ?? null;
+  const plan = domain && await judgeMove(options, domain, destination, found);
+  return {
+    ...{ problems: found.problems, warnings: found.warnings, notes: found.notes, domain },
+    disks: plan?.disks ?? [],
+    qemu: {
+      source: source?.version.hypervisor?.replace(/^QEMU /, "") ?? null,
+      destination: destination?.host.qemu ?? null,
+    },
+    plan: found.problems.length === 0 ? plan?.plan ?? null : null,
+  };
+}
+
+async function judgeMove(
+  options: CheckDomainOptions,
+  domain: Domain,
+  destination: DestinationFacts | undefined,
+  found: Collected,
+): Promise<{ readonly plan: DomainPlan; readonly disks: readonly CheckedDisk[] } | null> {
+  const { migrate, reuse, shared } = options;
+  const { migrateDisks, copy } = migrate;
+  const { findings, ...roles } = chooseDisks(domain.disks, { reuse, shared, migrateDisks });
+  found.add(findings);
+  const there = await domainThere(options, domain, found);
+  if (!destination || !there) return null;
+  const nameThere = migrate.destinationName ?? there.name;
+  found.add(judgeNames({ name: nameThere, uuid: domain.uuid }, destination.domains));
+  found.add(judgeResources({
+    interfaces: there.networks,
+    networks: destination.networks,
+    hostInterfaces: destination.host.interfaces,
+    volumes: there.disks.flatMap(({ target, pool }) => pool === null ? [] : [{ target, pool }]),
+    pools: destination.pools,
+  }));
+  const access = { ...options, there, pools: destination.pools };
+  const [facts] = await Promise.all([
+    imageFacts(domain, roles, access, found),
+    attempt(judgeMachines(options, there, found), "destination", found),
+  ]);
+  const { images, findings: onImages } = judgeImages(facts.copied, { reuse, copy });
+  found.add(onImages);
+  found.add(judgeRoom(facts.copied));
+  found.add(judgeFiles(facts.needed, domain.name));
+  const copied = facts.copied.map(({ name }) => name);
+  return {
+    disks: facts.copied.map(({ name, format, image }) => ({
+      ...{ name, format, sizeBytes: image.sizeBytes },
+    })),
+    plan: {
+      ...{ domain, nameThere, host: destination.host, images, copied },
+      totalBytes: images.reduce((total, { sizeBytes }) => total + sizeBytes, 0),
+      copyStorage: copied.length === 0 ? null : copy,
+    },
+  };
+}
+
+/** The domain as the destination gets it: the live one, or the one of `--xml`. */
+async function domainThere(
+  { files, migrate }: CheckDomainOptions,
+  domain: Domain,
+  found: Collected,
+): Promise<Domain | undefined> {
+  const { xmlFile } = migrate;
+  if (xmlFile === null) return domain;
+  try {
+    return parseDomain(await files.readText(xmlFile));
+  } catch (error) {
+    found.problem(
+      "source",
+      "option-refused",
+      `--xml ${xmlFile}: expected a domain's XML ('virsh dumpxml --migratable'): ${
+        messageOf(error)
+      }`,
+    );
+    return undefined;
+  }
+}
+
+async function judgeMachines(
+  options: CheckDomainOptions,
+  there: Domain,
+  found: Collected,
+): Promise<void> {
+  const facts = await machineFacts(there, options.destination, options.signal);
+  const onMachine = judgeMachine(facts);
+  found.add(onMachine);
+  // libvirt compares CPUs for a machine that it has.
+  if (onMachine.problems.length > 0) return;
+  const comparison = await compareCpu(there, options);
+  const unsafe = options.migrate.pass.includes("--unsafe");
+  found.add(judgeCpu({ mode: there.cpuMode, comparison, unsafe }));
+}
