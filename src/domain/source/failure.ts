@@ -8,6 +8,7 @@ import {
   type Side,
 } from "../../migrate/mod.ts";
 import { SessionError } from "../../tunnel/mod.ts";
+import { inOneLine } from "./limits.ts";
 
 /** virsh's own words on a connection that vmferry has closed: no cause. */
 const FOLLOW_UP = /^Disconnected from .* due to/;
@@ -15,7 +16,7 @@ const FOLLOW_UP = /^Disconnected from .* due to/;
 /** The failure of a `virsh migrate` that ended by itself: libvirt's own text, whole. */
 export function domainFailed(name: string, { code, stderr }: ProgramResult): MigrationError {
   const lines = libvirtText(stderr).split("\n").filter((line) => !FOLLOW_UP.test(line));
-  const text = lines.join("\n") || `virsh ended with exit code ${code}`;
+  const text = inOneLine(lines.join("\n")) || `virsh ended with exit code ${code}`;
   const message = `libvirt could not migrate domain ${name}: ${text}`;
   return new MigrationError("failed", "domain-failed", null, message, { quoted: true });
 }
@@ -24,7 +25,9 @@ export function domainFailed(name: string, { code, stderr }: ProgramResult): Mig
 export function asDomainError(error: unknown, side: Side): MigrationError {
   if (error instanceof VirshError) {
     const code = error.failure === "not-found" ? "virsh-missing" : "libvirt-unreachable";
-    return new MigrationError("refused", code, side, `libvirt: ${error.text}`, { cause: error });
+    return new MigrationError("refused", code, side, `libvirt: ${inOneLine(error.text)}`, {
+      cause: error,
+    });
   }
   const failure = asMigrationError(error, "source");
   // The destination refuses with the code of the reason.

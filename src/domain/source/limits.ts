@@ -61,5 +61,10 @@ export class LibvirtLimits {
 
 /** What libvirt says in an error, for people. */
 export function wordsOf(error: unknown): string {
-  return error instanceof VirshError ? error.text : messageOf(error);
+  return error instanceof VirshError ? inOneLine(error.text) : messageOf(error);
+}
+
+/** Lines as one, for messages. */
+export function inOneLine(text: string): string {
+  return text.split("\n").join("; ");
 }

@@ -96,7 +96,7 @@ export class DomainMigration {
       this.#options.limits.holdSession(peer.session);
       const arrived = await this.#settleEarlier();
       if (arrived) return arrived;
-      const checked = await checkFirst(this.#options, this.#source, peer, this.#sockets);
+      const checked = await checkFirst(this.#options, this.#source, this.#sessions, this.#sockets);
       return await this.#migrate(peer, checked);
     } catch (error) {
       throw asDomainError(error, "source");

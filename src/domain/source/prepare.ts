@@ -1,9 +1,9 @@
 import { DEFAULT_URI, domainState, Virsh } from "../../libvirt/mod.ts";
 import { RpcError } from "../../rpc/mod.ts";
-import type { DomainPeer } from "./destination_peer.ts";
 import type { DomainMigrationOptions } from "./options.ts";
 import type { SourcePlan } from "./plan.ts";
 import { throughSocket } from "./run/command.ts";
+import type { Sessions } from "./sessions.ts";
 import type { Sockets } from "./sockets.ts";
 
 /** Socket of the checks, to the destination's libvirt. */
@@ -26,11 +26,11 @@ export interface Checked {
 export async function checkFirst(
   options: DomainMigrationOptions,
   source: Virsh,
-  peer: DomainPeer,
+  sessions: Sessions,
   sockets: Sockets,
 ): Promise<Checked> {
   const { host, signal, check } = options;
-  const uri = await peer.describeDomainHost(signal).then((there) => there.uri, (error) => {
+  const uri = await sessions.describe(signal).then((there) => there.uri, (error) => {
     // The check says what is wrong.
     if (error instanceof RpcError) return DEFAULT_URI;
     throw error;
@@ -38,7 +38,7 @@ export async function checkFirst(
   const socket = host.own(CHECKS);
   await sockets.serve(socket, "libvirt");
   const destination = new Virsh({ run: host.run, uri: throughSocket(uri, socket) });
-  const plan = await check({ source, destination, peer, signal });
+  const plan = await check({ source, destination, peer: sessions.peer!, signal });
   const { state } = await domainState(source, plan.domain.uuid, { signal });
   return { plan, destination, wasPaused: state === "paused" };
 }

@@ -1,4 +1,5 @@
 import { type Clock, type Logger, messageOf, withDeadline } from "../../io/mod.ts";
+import type { Result } from "../../rpc/mod.ts";
 import type { Session } from "../../tunnel/mod.ts";
 import { DomainPeer } from "./destination_peer.ts";
 import type { DestinationFacts } from "./settle/verdict.ts";
@@ -15,7 +16,7 @@ export class Sessions {
   readonly #options: { readonly clock: Clock; readonly log: Logger };
   #peer: DomainPeer | undefined;
   #bytesBefore = 0;
-  #hostUuid: string | undefined;
+  #host: Result<"describeDomainHost"> | undefined;
 
   /** Makes no session yet. */
   constructor(
@@ -36,9 +37,14 @@ export class Sessions {
     return this.#bytesBefore + (this.#peer?.session.bytes ?? 0);
   }
 
-  /** The host UUID that the peer in use has given to {@link ask}; `undefined` before. */
+  /** The host UUID of the peer in use; `undefined` before {@link describe}. */
   get hostUuid(): string | undefined {
-    return this.#hostUuid;
+    return this.#host?.hostUuid;
+  }
+
+  /** The destination's libvirt and host, asked once in each session. Throws as `DomainPeer`. */
+  async describe(signal?: AbortSignal): Promise<Result<"describeDomainHost">> {
+    return this.#host ??= await this.#peer!.describeDomainHost(signal);
   }
 
   /** Makes the first session. Throws as `connect` does. */
@@ -55,7 +61,7 @@ export class Sessions {
     const peer = this.#peer && this.#peer.session.state !== "ended"
       ? this.#peer
       : await this.#openAgain();
-    this.#hostUuid ??= (await peer.describeDomainHost()).hostUuid;
+    await this.describe();
     return await peer.domainStatus(uuid);
   }
 
@@ -73,7 +79,7 @@ export class Sessions {
     try {
       const session = await withDeadline(clock, CONNECT_MS, "a new session", opening);
       this.#bytesBefore = this.bytes;
-      this.#hostUuid = undefined;
+      this.#host = undefined;
       return this.#peer = new DomainPeer(session, this.#options);
     } catch (error) {
       stop.abort(error);

@@ -134,10 +134,11 @@ export class DomainWatch {
   #enter(phase: Phase): void {
     for (const next of ORDER.slice(ORDER.indexOf(this.#phase) + 1, ORDER.indexOf(phase) + 1)) {
       this.#phase = next;
-      if (next === "ram") this.#context.onCopied();
       this.#context.report({ event: "phase", phase: next });
     }
-    if (phase === "ram") this.#context.onRam();
+    if (phase !== "ram") return;
+    this.#context.onCopied();
+    this.#context.onRam();
   }
 
   #tell(job: JobInfo): void {

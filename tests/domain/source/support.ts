@@ -106,3 +106,12 @@ export class FakeLibvirt {
     return "";
   }
 }
+
+/** A message of libvirt with this procedure and body. */
+export function message(procedure: number, body: readonly number[] = [], program = 0x20008086) {
+  const bytes = new Uint8Array(28 + body.length);
+  const view = new DataView(bytes.buffer);
+  [bytes.length, program, 1, procedure].forEach((value, i) => view.setUint32(4 * i, value));
+  bytes.set(body, 28);
+  return bytes;
+}

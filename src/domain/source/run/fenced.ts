@@ -3,10 +3,10 @@ import { CallScanner } from "./libvirt_calls.ts";
 
 /** What comes before the end of a connection that virsh has to the destination's libvirt. */
 export interface Fence {
-  /** The tunnel's end is about to end the connection; virsh does not know it yet. */
+  /** The connection is about to end, or virsh has ended it without saying that it is through. */
   cut(reason: Error): void;
-  /** virsh has ended the connection, or said that it is through with it. */
-  hungUp(): void;
+  /** virsh says that it is through with the destination. */
+  goodbye(): void;
   /** virsh asks the destination to run the guest: it may run there from now on. */
   finishing(): void;
 }
@@ -29,31 +29,34 @@ export function fenced(acceptor: Acceptor, fence: Fence): Acceptor {
   };
 }
 
+const HUNG_UP = "virsh closed its connection to the destination's libvirt";
+
 class FencedPipe implements BytePipe {
   readonly #pipe: BytePipe;
   readonly #fence: Fence;
   readonly #calls: CallScanner;
-  /** virsh has ended the connection, or said that it does. */
+  /** virsh has said that it ends the connection. */
   #goodbye = false;
 
   constructor(pipe: BytePipe, fence: Fence) {
     this.#pipe = pipe;
     this.#fence = fence;
     this.#calls = new CallScanner((call) => {
-      // libvirt answers it and closes: that is no lost connection.
-      if (call === "close") this.#goodbye = true;
-      else fence.finishing();
+      // virsh says so when the migration has returned: no Confirm follows. libvirt answers and closes.
+      if (call === "finish") return fence.finishing();
+      this.#goodbye = true;
+      fence.goodbye();
     });
   }
 
   async read(into: Uint8Array): Promise<number | null> {
     try {
       const n = await this.#pipe.read(into);
-      if (n === null) this.#hangUp();
+      if (n === null) this.#cut(HUNG_UP);
       else this.#calls.push(into.subarray(0, n));
       return n;
     } catch (error) {
-      this.#hangUp();
+      this.#cut(HUNG_UP);
       throw error;
     }
   }
@@ -72,13 +75,7 @@ class FencedPipe implements BytePipe {
     this.#pipe.close();
   }
 
-  #hangUp(): void {
-    this.#goodbye = true;
-    this.#fence.hungUp();
-  }
-
   #cut(why: string): void {
-    if (this.#goodbye) this.#fence.hungUp();
-    else this.#fence.cut(new Error(why));
+    if (!this.#goodbye) this.#fence.cut(new Error(why));
   }
 }

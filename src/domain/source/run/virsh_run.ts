@@ -3,8 +3,8 @@ import type { ProgramResult, RunningProgram, StartProgram } from "../../../libvi
 import type { Fence } from "./fenced.ts";
 import type { SourceRelay } from "./source_relay.ts";
 
-/** How long virsh may take to end after it has closed its connection to the destination, ms. */
-const HUNG_UP_MS = 15_000;
+/** How long virsh may take to end once it is through with the destination, ms. */
+const GOODBYE_MS = 15_000;
 /** How long the system may take to end a killed virsh, ms. */
 const KILLED_MS = 10_000;
 
@@ -87,16 +87,15 @@ export class VirshRun implements Fence {
   }
 
   /**
-   * virsh has closed its connection to the destination. It does so when it is through, with Confirm
-   * answered, or when it cannot make sense of the destination's answers: then no Confirm may follow.
+   * virsh is through with the destination: Confirm is answered, if one was due. It may still speak to the
+   * source, for its last messages.
    */
-  hungUp(): void {
-    this.#relay.freeze();
+  goodbye(): void {
     if (!this.runs) return;
     this.#stopTimer();
     this.#stopTimer = this.#clock.after(
-      HUNG_UP_MS,
-      () => this.cut(new Error("virsh did not end after it had closed its connection")),
+      GOODBYE_MS,
+      () => this.cut(new Error("virsh did not end after the migration")),
     );
   }
 

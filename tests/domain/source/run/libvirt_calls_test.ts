@@ -1,14 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { CallScanner } from "../../../../src/domain/source/run/libvirt_calls.ts";
-
-/** A message of libvirt with this procedure and body. */
-function message(procedure: number, body: readonly number[] = [], program = 0x20008086) {
-  const bytes = new Uint8Array(28 + body.length);
-  const view = new DataView(bytes.buffer);
-  [bytes.length, program, 1, procedure].forEach((value, i) => view.setUint32(4 * i, value));
-  bytes.set(body, 28);
-  return bytes;
-}
+import { message } from "../support.ts";
 
 const FINISH3 = 217;
 const FINISH3_PARAMS = 306;

@@ -3,10 +3,10 @@ import { type BytePipe, silentLogger, systemClock } from "../../../../src/io/mod
 import { ChannelListener, ChannelServer, openChannel, RpcPeer } from "../../../../src/rpc/mod.ts";
 import { fenced } from "../../../../src/domain/source/run/fenced.ts";
 import { VirshRun } from "../../../../src/domain/source/run/virsh_run.ts";
-import { ManualClock, settle } from "../../../support/manual_clock.ts";
+import { ManualClock } from "../../../support/manual_clock.ts";
 import { memoryPipe } from "../../../support/memory_pipe.ts";
 import { sessionPair } from "../../../tunnel/session_pair.ts";
-import { FakeAcceptor, FakeProgram } from "../support.ts";
+import { FakeAcceptor, FakeProgram, message } from "../support.ts";
 
 function running() {
   const order: string[] = [];
@@ -58,14 +58,13 @@ Deno.test("virsh is not started after a cut", async () => {
   assertEquals(order, ["freeze"]);
 });
 
-Deno.test("a virsh that hangs up is frozen, and killed only when it does not end", async () => {
+Deno.test("a virsh that is through with the destination is cut when it does not end", async () => {
   const { run, order, clock, ended } = running();
-  run.hungUp();
-  assertEquals(order, ["freeze"]);
+  run.goodbye();
   await clock.advance(14_000);
-  assertEquals(order, ["freeze"]);
+  assertEquals(order, []);
   await clock.advance(2_000);
-  assertEquals(order.slice(0, 3), ["freeze", "freeze", "kill"]);
+  assertEquals(order.slice(0, 2), ["freeze", "kill"]);
   assertEquals((await ended).code, 137);
 });
 
@@ -101,8 +100,8 @@ async function connected() {
     log: silentLogger,
   });
   acceptor.push(accepted);
-  await virsh.write(new Uint8Array([1]));
-  await libvirt.read(new Uint8Array(1));
+  await virsh.write(message(1));
+  await libvirt.read(new Uint8Array(64));
   return { order, run, program, ended, connecting, listening, libvirt, virsh, listener };
 }
 
@@ -152,17 +151,26 @@ Deno.test("a listener that is closed here freezes and kills before virsh can see
   await connecting.close();
 });
 
-Deno.test("a virsh that closes its connection by itself is frozen and not killed", async () => {
-  const { order, libvirt, virsh, listener, ended, program, connecting } = await connected();
+Deno.test("a virsh that closes its connection without a word is frozen and killed", async () => {
+  const { order, libvirt, virsh, listener, ended, connecting } = await connected();
   virsh.close();
   await endOf(libvirt);
-  assertEquals(order[0], "freeze");
-  assertEquals(order.includes("kill"), false);
+  await ended;
+  assertEquals(order.slice(0, 2), ["freeze", "kill"]);
+  await listener.close();
+  await connecting.close();
+});
+
+Deno.test("a virsh that says that it is through is neither frozen nor killed", async () => {
+  const { order, libvirt, virsh, listener, ended, program, connecting } = await connected();
+  await virsh.write(message(2));
+  await libvirt.read(new Uint8Array(64));
+  libvirt.close();
+  await endOf(virsh);
   program.end(0);
   assertEquals((await ended).code, 0);
-  libvirt.close();
-  await settle();
+  virsh.close();
   await listener.close();
-  assertEquals(order.includes("kill"), false);
+  assertEquals(order.filter((step) => step !== "virsh sees the end"), []);
   await connecting.close();
 });
