@@ -8,6 +8,7 @@ import { sshEnded } from "../transport/mod.ts";
 import { type Command, parseCommandLine } from "./args/mod.ts";
 import { check } from "./commands/check.ts";
 import { cancel, set, status } from "./commands/control.ts";
+import { domain } from "./commands/domain.ts";
 import { forward } from "./commands/forward.ts";
 import { migrate } from "./commands/migrate.ts";
 import { receive } from "./commands/receive.ts";
@@ -63,6 +64,7 @@ async function carryOut(command: Command, output: Output): Promise<ExitCode> {
     case "migrate":
       return await migrate(command, output);
     case "domain":
+      return await domain(command, output);
     case "check-domain":
       throw new UsageError(`${command.command} is not there yet`);
     case "forward":

@@ -1,0 +1,221 @@
+import { type Logger, messageOf, systemClock } from "../../io/mod.ts";
+import {
+  type CheckAccess,
+  checkDomain,
+  DomainMigration,
+  domainRefusal,
+  type DomainSourceRecord,
+  type SourcePlan,
+  unsettledAdvice,
+} from "../../domain/mod.ts";
+import {
+  findDomain,
+  MigrateOptionError,
+  type MigrateOptions,
+  parseMigrateOptions,
+  Virsh,
+} from "../../libvirt/mod.ts";
+import {
+  asMigrationError,
+  Limits,
+  MigrationError,
+  type Report,
+  TOO_LATE,
+} from "../../migrate/mod.ts";
+import { listenUnix } from "../../transport/mod.ts";
+import type { DomainCommand } from "../args/domain.ts";
+import { MigrationTimeout } from "../args/timeout.ts";
+import { UsageError } from "../args/usage_error.ts";
+import { controlSource } from "../control/controlled.ts";
+import { CONTROL_SOCKET } from "../control/protocol.ts";
+import { ControlServer } from "../control/server.ts";
+import { type Identity, StatusBoard } from "../control/status_board.ts";
+import { connector } from "../endpoint/connecting_end.ts";
+import { formatDestination } from "../endpoint/ticket_file.ts";
+import { KEPT_TICKET, KeptTicket } from "../endpoint/ticket_use.ts";
+import { describeHost } from "../host/describe_host.ts";
+import { domainSourceHost, removeSocketDir } from "../host/domain_host.ts";
+import { fileReader } from "../host/file_reader.ts";
+import { runProgram } from "../host/run_program.ts";
+import { EXIT, type ExitCode } from "../output/exit_code.ts";
+import type { Output } from "../output/output.ts";
+import { exitCodeOf, resultEvent } from "../output/result.ts";
+import { removeAbandoned } from "../run/abandoned.ts";
+import { runBase } from "../run/base.ts";
+import { type DeadRun, DomainJournalFile, findDeadRuns } from "../run/domain_journal.ts";
+import { PrivateRunDir } from "../run/run_dir.ts";
+import { onSignals } from "../signals.ts";
+
+/** How long the first question to libvirt may take, ms. */
+const IDENTIFY_MS = 15_000;
+
+const RESUME = "the guest was paused and stays so: 'virsh resume' at the destination continues it";
+
+/** The source of a domain: has libvirt migrate it through the tunnel. */
+export async function domain(options: DomainCommand, output: Output): Promise<ExitCode> {
+  const { log } = output;
+  const board = new StatusBoard();
+  const report = board.noting(output.report);
+  const limits = new Limits(options.bandwidth, options.maxDowntimeMs);
+  const startedAt = systemClock.now();
+  let kept: KeptTicket | undefined;
+  const told = { report, log, line: (text: string) => output.line(text) };
+  const connect = await connector(options.destination, options, told, { kept: () => kept });
+  const stop = new AbortController();
+  let control: ControlServer | undefined;
+  let migration: DomainMigration | undefined;
+  using _signals = onSignals((name) => {
+    if (stop.signal.aborted) return;
+    if (board.isLate) return report({ event: "warning", code: "too-late", message: TOO_LATE });
+    stop.abort(new MigrationError("cancelled", "cancelled", "source", `Cancelled by ${name}`));
+  });
+  // One that comes before there is anything to pause is not forgotten.
+  let pauseAsked: string | undefined;
+  const pause = (why: string) => {
+    if (migration) migration.suspend(why);
+    else pauseAsked = why;
+  };
+  const { timeoutMs, timeoutAction } = options;
+  using timeout = new MigrationTimeout(systemClock, timeoutMs, timeoutAction, (action, message) => {
+    if (action === "pause") return pause(message);
+    stop.abort(new MigrationError("failed", "timeout", "source", message));
+  });
+  try {
+    const migrate = migrateOptions(options.virshOptions);
+    const base = runBase(options.runDir);
+    await removeAbandoned(base, log);
+    await using run = await PrivateRunDir.make(options.runDir, "source");
+    using dead = await DeadRuns.find(base, log);
+    kept = new KeptTicket(run.own(KEPT_TICKET));
+    control = new ControlServer(
+      await listenUnix(run.own(CONTROL_SOCKET)),
+      controlSource(board, await identityOf(options, run.directory), limits, stop, {
+        timeout,
+        pause,
+      }),
+      systemClock,
+      log,
+    );
+    migration = new DomainMigration({
+      ...{ name: options.domain, uri: options.connect, migrate, limits, connect, report, log },
+      clock: systemClock,
+      check: (access) => check(access, options, migrate, report, log),
+      destination: formatDestination(options.destination),
+      earlier: dead.records,
+      host: {
+        ...domainSourceHost(options.connect, (name) => run.own(name)),
+        journal: new DomainJournalFile(run.directory),
+      },
+      signal: stop.signal,
+    });
+    if (pauseAsked !== undefined) migration.suspend(pauseAsked);
+    try {
+      const migrated = await migration.run();
+      const next = migrated.guest === "paused" ? [RESUME] : [];
+      report(resultEvent({ startedAt, ...migrated, next }));
+      return EXIT.done;
+    } catch (error) {
+      const failure = asMigrationError(error, "source");
+      if (failure.kind !== "unknown") throw failure;
+      const { bytes, record } = migration;
+      if (migration.leftBehind) run.keep();
+      const next = record ? unsettledAdvice(record) : [];
+      report(resultEvent({ startedAt, bytes, error: failure, next }));
+      return exitCodeOf(failure);
+    } finally {
+      await dead.remove(migration.settled);
+    }
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
+    const failure = asMigrationError(error, "source");
+    report(resultEvent({ startedAt, bytes: migration?.bytes ?? 0, error: failure }));
+    return exitCodeOf(failure);
+  } finally {
+    await control?.close();
+  }
+}
+
+/** Checks the domain and both hosts; see {@link CheckSource}. */
+async function check(
+  access: CheckAccess,
+  { domain: name, reuse, shared }: DomainCommand,
+  migrate: MigrateOptions,
+  report: Report,
+  log: Logger,
+): Promise<SourcePlan> {
+  const { problems, warnings, notes, plan } = await checkDomain({
+    ...{ ...access, name, reuse, shared, migrate, clock: systemClock, log },
+    ...{ run: runProgram, describeHost: describeHost(log), files: fileReader },
+  });
+  for (const note of notes) log.log("info", note);
+  for (const message of warnings) report({ event: "warning", code: "domain", message });
+  if (!plan) throw domainRefusal(problems);
+  return plan;
+}
+
+/** Reads the options for `virsh migrate`; those that cannot work are refused as the check refuses others. */
+function migrateOptions(words: readonly string[]): MigrateOptions {
+  try {
+    return parseMigrateOptions(words);
+  } catch (error) {
+    if (!(error instanceof MigrateOptionError)) throw error;
+    throw new MigrationError("refused", "option-refused", "source", error.message, {
+      cause: error,
+    });
+  }
+}
+
+/** What distinguishes this run from others. A domain that libvirt does not name is refused later. */
+async function identityOf(options: DomainCommand, runDir: string): Promise<Identity> {
+  const virsh = new Virsh({ run: runProgram, uri: options.connect });
+  const found = await findDomain(virsh, options.domain, { timeoutMs: IDENTIFY_MS })
+    .catch(() => undefined);
+  return {
+    ...{ role: "source", pid: Deno.pid, runDir, qmp: "", libvirt: options.connect },
+    guest: { name: found?.name ?? options.domain, uuid: found?.uuid ?? null },
+  };
+}
+
+/** The runs whose processes are gone. Their sockets are removed, and the records that say nothing any more. */
+class DeadRuns implements Disposable {
+  readonly #runs: readonly DeadRun[];
+  readonly #log: Logger;
+
+  static async find(base: string, log: Logger): Promise<DeadRuns> {
+    const left: DeadRun[] = [];
+    for (const run of await findDeadRuns(base, log)) {
+      const { record } = run;
+      await removeSocketDir(record.socketDir).catch((error) =>
+        log.log("warning", messageOf(error))
+      );
+      if (record.state === "migrating") left.push(run);
+      else {
+        await run.remove();
+        run[Symbol.dispose]();
+      }
+    }
+    return new DeadRuns(left, log);
+  }
+
+  private constructor(runs: readonly DeadRun[], log: Logger) {
+    this.#runs = runs;
+    this.#log = log;
+  }
+
+  get records(): readonly DomainSourceRecord[] {
+    return this.#runs.map(({ record }) => record);
+  }
+
+  /** Removes the directories of runs that are settled. */
+  async remove(settled: readonly DomainSourceRecord[]): Promise<void> {
+    for (const run of this.#runs) {
+      if (!settled.includes(run.record)) continue;
+      await run.remove();
+      this.#log.log("info", `the earlier migration of domain ${run.record.name} is settled`);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    for (const run of this.#runs) run[Symbol.dispose]();
+  }
+}
