@@ -624,7 +624,7 @@ export const ERRORS = {
     kinds: CAN.refused,
     side: "source",
     next: "retry",
-    meaning: "libvirt cannot migrate something that the domain has, such as a transient disk.",
+    meaning: "The domain has something that libvirt cannot migrate, such as a transient disk.",
   },
   "option-refused": {
     kinds: CAN.refused,
