@@ -7,6 +7,7 @@ import { messageOf } from "../io/mod.ts";
 import { sshEnded } from "../transport/mod.ts";
 import { type Command, parseCommandLine } from "./args/mod.ts";
 import { check } from "./commands/check.ts";
+import { checkDomainCommand } from "./commands/check_domain.ts";
 import { cancel, set, status } from "./commands/control.ts";
 import { domain } from "./commands/domain.ts";
 import { forward } from "./commands/forward.ts";
@@ -66,7 +67,7 @@ async function carryOut(command: Command, output: Output): Promise<ExitCode> {
     case "domain":
       return await domain(command, output);
     case "check-domain":
-      throw new UsageError(`${command.command} is not there yet`);
+      return await checkDomainCommand(command, output);
     case "forward":
       return await forward(command, output);
     case "check":

@@ -13,6 +13,7 @@ export type {
   DomainPlan,
   FileReader,
 } from "./check/options.ts";
+export { DomainPeer } from "./source/destination_peer.ts";
 export { DomainMigration } from "./source/migration.ts";
 export type { DomainMigrated, DomainMigrationOptions, DomainSourceHost } from "./source/options.ts";
 export { unsettledAdvice } from "./source/settle/outcome.ts";
