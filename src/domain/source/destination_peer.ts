@@ -23,7 +23,11 @@ export class DomainPeer {
   readonly session: Session;
   readonly #rpc: RpcPeer;
 
-  /** @param session owned by this peer from now on. */
+  /**
+   * Serves no calls of its own.
+   *
+   * @param session owned by this peer from now on.
+   */
   constructor(session: Session, options: { readonly clock: Clock; readonly log: Logger }) {
     this.session = session;
     this.#rpc = new RpcPeer(session.rpc, {
