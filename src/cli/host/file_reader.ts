@@ -3,7 +3,10 @@ import type { FileReader } from "../../domain/mod.ts";
 /** Files of this host, as the check of a domain reads them. */
 export const fileReader: FileReader = {
   readText: (path) => Deno.readTextFile(path),
-  length: async (path) => (await Deno.stat(path)).size,
+  length: async (path) => {
+    const { isFile, size } = await Deno.stat(path);
+    return isFile ? size : null;
+  },
   read: readAt,
 };
 

@@ -19,8 +19,8 @@ export interface DomainFactsPeer {
 export interface FileReader {
   /** The whole file as UTF-8. */
   readText(path: string): Promise<string>;
-  /** The length of a file, bytes. */
-  length(path: string): Promise<number>;
+  /** The length of a file, bytes; `null` for a device, such as a CD drive. */
+  length(path: string): Promise<number | null>;
   /** Up to `length` bytes from `offset` on; less at the end of the file. */
   read(path: string, offset: number, length: number): Promise<Uint8Array>;
 }
