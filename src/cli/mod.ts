@@ -13,6 +13,7 @@ import { domain } from "./commands/domain.ts";
 import { forward } from "./commands/forward.ts";
 import { migrate } from "./commands/migrate.ts";
 import { receive } from "./commands/receive.ts";
+import { receiveDomain } from "./commands/receive_domain.ts";
 import { recover } from "./commands/recover.ts";
 import { EXIT, type ExitCode } from "./output/exit_code.ts";
 import { helpText } from "./help/help.ts";
@@ -62,6 +63,8 @@ async function carryOut(command: Command, output: Output): Promise<ExitCode> {
       return EXIT.done;
     case "receive":
       return await receive(command, output);
+    case "receive-domain":
+      return await receiveDomain(command, output);
     case "migrate":
       return await migrate(command, output);
     case "domain":

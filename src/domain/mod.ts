@@ -20,3 +20,11 @@ export { unsettledAdvice } from "./source/settle/outcome.ts";
 export type { CheckAccess, CheckSource, SourcePlan } from "./source/plan.ts";
 export { type DomainSourceRecord, parseDomainSourceRecord } from "./source/record.ts";
 export { isSocketDir } from "./source/socket_dir.ts";
+export { settleEarlier } from "./destination/earlier.ts";
+export type { DestinationHost } from "./destination/host.ts";
+export {
+  DomainDestination,
+  type DomainDestinationOptions,
+  type OtherMigrations,
+} from "./destination/migration.ts";
+export { type DomainJournal, type DomainRecord, parseDomainRecord } from "./destination/record.ts";

@@ -707,6 +707,13 @@ export const ERRORS = {
     next: "retry",
     meaning: "The destination's libvirt says that its hypervisor cannot offer the domain's CPU.",
   },
+  "image-not-created": {
+    kinds: CAN.refused,
+    side: "destination",
+    next: "retry",
+    meaning:
+      "A disk's image cannot be created; the message has libvirt's own text. Nothing is left.",
+  },
 } as const satisfies Record<string, ErrorRow>;
 
 /** A code of {@link ERRORS}. */

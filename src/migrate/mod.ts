@@ -59,3 +59,4 @@ export type { Verdict } from "./handover/verdict.ts";
 export { fileKeys, type StorageKey, type StorageKeys } from "./storage/file_keys.ts";
 export { isSame } from "./storage/same.ts";
 export { BLOCK_BYTES, takeSample } from "./storage/sample.ts";
+export { UndoList } from "./undo.ts";

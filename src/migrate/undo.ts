@@ -52,6 +52,7 @@ export class UndoList {
   readonly #log: Logger;
   #steps: Step[] = [];
 
+  /** An empty list. */
   constructor(clock: Clock, log: Logger) {
     this.#clock = clock;
     this.#log = log;

@@ -144,7 +144,7 @@ function qmpOf(given: Given): string {
 }
 
 /** Where nothing else is asked for, a source proves itself by a ticket, over TLS. */
-function ticketUnlessOther(given: Given, listen: Address | "stdio"): Address | "stdio" {
+export function ticketUnlessOther(given: Given, listen: Address | "stdio"): Address | "stdio" {
   const plain = given.has("secret-file") || given.has("insecure");
   if (listen === "stdio" || listen.transport !== "tcp" || plain) return listen;
   return { ...listen, transport: "ticket", ticket: undefined };

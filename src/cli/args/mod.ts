@@ -29,6 +29,7 @@ import {
   type ReceiveCommand,
   type RecoverCommand,
 } from "./migration.ts";
+import { parseReceiveDomain, type ReceiveDomainCommand } from "./receive_domain.ts";
 import { type CommandName, COMMANDS } from "../help/flags.ts";
 import { closest } from "./suggest.ts";
 import { UsageError } from "./usage_error.ts";
@@ -38,6 +39,7 @@ export type Command =
   | { readonly command: "help"; readonly topic: CommandName | undefined }
   | { readonly command: "version" }
   | ReceiveCommand
+  | ReceiveDomainCommand
   | MigrateCommand
   | DomainCommand
   | CheckDomainCommand
@@ -66,7 +68,7 @@ export function parseCommandLine(args: readonly string[]): Command {
   if (given === "help") return { command: "help", topic: command };
   switch (command) {
     case "receive":
-      return parseReceive(given);
+      return given.has("libvirt") ? parseReceiveDomain(given) : parseReceive(given);
     case "migrate":
       return parseMigrate(given);
     case "forward":

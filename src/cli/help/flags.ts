@@ -218,9 +218,14 @@ export const FLAGS: readonly Flag[] = [
     help: "With ssh://: the QMP socket of the destination's QEMU, on its host.",
   },
   {
+    name: "libvirt",
+    commands: ["receive"],
+    help: "Take a domain of libvirt, from 'vmferry domain', instead of a guest for --qmp.",
+  },
+  {
     name: "connect",
     value: "URI",
-    commands: ["domain", "check"],
+    commands: ["receive", "domain", "check"],
     help: "This host's libvirt. Default: qemu:///system.",
   },
   {

@@ -18,7 +18,10 @@ interface About {
 
 const ABOUT: Readonly<Record<CommandName, About>> = {
   receive: {
-    usage: ["vmferry receive --qmp PATH (--listen ADDRESS | --stdio) [options]"],
+    usage: [
+      "vmferry receive --qmp PATH (--listen ADDRESS | --stdio) [options]",
+      "vmferry receive --libvirt (--listen ADDRESS | --stdio) [options]",
+    ],
     text:
       "The destination. Waits for one guest and ends when it runs here (exit 0). The QEMU behind " +
       "--qmp was started with -incoming defer and with the same devices as the source's.",

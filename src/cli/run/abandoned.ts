@@ -1,5 +1,6 @@
 import type { Logger } from "../../io/mod.ts";
 import { DirectoryLock } from "./dir_lock.ts";
+import { DOMAIN_JOURNAL } from "./domain_destination_journal.ts";
 import { JOURNAL } from "./journal_file.ts";
 import { runFolders } from "./base.ts";
 import { COMPARE, PrivateRunDir, QEMU } from "./run_dir.ts";
@@ -30,7 +31,7 @@ export async function removeAbandoned(base: string, log: Logger): Promise<void> 
 async function isBare(path: string): Promise<boolean> {
   for await (const { name, isFile, isDirectory } of Deno.readDir(path)) {
     const entry = `${path}/${name}`;
-    const isKnown = name === JOURNAL
+    const isKnown = name === JOURNAL || name === DOMAIN_JOURNAL
       // Nothing is begun before its first record is whole.
       ? isFile && !(await Deno.readTextFile(entry)).includes("\n")
       : (name === QEMU || name === COMPARE) && isDirectory

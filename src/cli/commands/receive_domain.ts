@@ -1,0 +1,159 @@
+import { systemClock, withDeadline } from "../../io/mod.ts";
+import { DomainDestination } from "../../domain/mod.ts";
+import { parseLibvirtUri, socketCandidates } from "../../libvirt/mod.ts";
+import { asMigrationError, MigrationError, TOO_LATE } from "../../migrate/mod.ts";
+import { listenUnix } from "../../transport/mod.ts";
+import type { ReceiveDomainCommand } from "../args/receive_domain.ts";
+import { UsageError } from "../args/usage_error.ts";
+import { controlDestination } from "../control/controlled.ts";
+import { CONTROL_SOCKET } from "../control/protocol.ts";
+import { ControlServer } from "../control/server.ts";
+import { type Identity, StatusBoard } from "../control/status_board.ts";
+import { ListeningEnd } from "../endpoint/listening_end.ts";
+import { KEPT_TICKET, KeptTicket } from "../endpoint/ticket_use.ts";
+import { domainHost } from "../host/domain_destination_host.ts";
+import { EXIT, type ExitCode } from "../output/exit_code.ts";
+import type { Output } from "../output/output.ts";
+import { exitCodeOf, resultEvent } from "../output/result.ts";
+import { removeAbandoned } from "../run/abandoned.ts";
+import { runBase } from "../run/base.ts";
+import { DestinationJournalFile } from "../run/domain_destination_journal.ts";
+import { EarlierDomains } from "../run/earlier_domains.ts";
+import { PrivateRunDir } from "../run/run_dir.ts";
+import { onSignals } from "../signals.ts";
+
+/** How long a source at the other end of a pipe may take to hear how it ended, ms. */
+const GONE_MS = 5_000;
+/** How long, at least, a source that lost its session may take to ask in another one, ms. */
+const ASKED_AT_LEAST_MS = 10_000;
+
+/** The destination of a domain: serves one migration, ends when it is settled. */
+export async function receiveDomain(
+  options: ReceiveDomainCommand,
+  output: Output,
+): Promise<ExitCode> {
+  const { log } = output;
+  const board = new StatusBoard();
+  const isStdio = options.listen === "stdio";
+  // The source at the other end of the pipe shows what this end prints, beside its own report.
+  let sourceReports = false;
+  const report = board.noting((event) => {
+    if (sourceReports && !log.debugEnabled && event.event !== "warning") return;
+    output.report(event);
+  });
+  const startedAt = systemClock.now();
+  using end = await ListeningEnd.prepare(options.listen, options, {
+    report,
+    log,
+    line: (text) => output.line(text),
+  });
+  let migration: DomainDestination | undefined;
+  let control: ControlServer | undefined;
+  let cancelled: MigrationError | undefined;
+  // Before anything is made, so that a signal always undoes it.
+  using _signals = onSignals((name) => {
+    if (board.isLate) return report({ event: "warning", code: "too-late", message: TOO_LATE });
+    const message = `Cancelled by ${name} at the destination`;
+    cancelled = new MigrationError("cancelled", "cancelled", "destination", message);
+    migration?.cancel(cancelled);
+  });
+  try {
+    const base = runBase(options.runDir);
+    const host = await domainHost(options.connect, log);
+    await removeAbandoned(base, log);
+    const others = new EarlierDomains(base, host);
+    await others.settleDead();
+    await using dir = await PrivateRunDir.make(options.runDir, "destination");
+    using journal = await DestinationJournalFile.open(dir.directory);
+    await end.open(undefined, new KeptTicket(dir.own(KEPT_TICKET)));
+    const user = { uid: host.user.uid, runtimeDir: host.runtimeDir };
+    const destination = new DomainDestination({
+      host,
+      libvirtSockets: socketCandidates(parseLibvirtUri(options.connect), user),
+      journal,
+      recoverCommand: `virsh -c ${options.connect} list --all`,
+      claimed: (session) => end.claim(session),
+      others,
+      report,
+      clock: systemClock,
+      log,
+    });
+    migration = destination;
+    control = new ControlServer(
+      await listenUnix(dir.own(CONTROL_SOCKET)),
+      controlDestination(
+        board,
+        identityOf(destination, dir.directory, options.connect),
+        (reason) => {
+          destination.cancel(reason);
+        },
+      ),
+      systemClock,
+      log,
+    );
+    if (cancelled) destination.cancel(cancelled);
+    const server = await end.serve((session) => {
+      sourceReports = isStdio;
+      destination.serve(session);
+    });
+    const giveUp = (code: "source-gone" | "timeout", message: string) => {
+      if (destination.source) return;
+      const side = code === "timeout" ? "destination" : "source";
+      destination.cancel(new MigrationError("failed", code, side, message));
+    };
+    end.over.then(() => giveUp("source-gone", "The source left without a migration"));
+    const stopTimer = options.timeoutMs === 0 ? () => {} : systemClock.after(
+      options.timeoutMs,
+      () => giveUp("timeout", `No source came within ${options.timeoutMs / 1000} s`),
+    );
+    let failure: MigrationError | undefined;
+    try {
+      failure = await outcomeOf(destination);
+      if (failure) output.log.log("debug", failure.message);
+      const { bytes, guestStatus: guest } = destination;
+      report(resultEvent({ startedAt, bytes, guest, error: failure, next: nextOf(failure) }));
+      const tellMs = isStdio ? GONE_MS : end.graceMs + Math.max(end.graceMs, ASKED_AT_LEAST_MS);
+      await withDeadline(systemClock, tellMs, "the source to hear of it", destination.told)
+        .catch((error) => log.log("warning", error.message));
+    } finally {
+      stopTimer();
+      await destination.leave();
+      await server.close();
+      if (destination.mustStay) dir.keep();
+    }
+    return failure ? exitCodeOf(failure) : EXIT.done;
+  } catch (error) {
+    sourceReports = false;
+    if (error instanceof UsageError) throw error;
+    const failure = asMigrationError(error, "destination");
+    report(resultEvent({ startedAt, bytes: migration?.bytes ?? 0, error: failure }));
+    return exitCodeOf(failure);
+  } finally {
+    await control?.close();
+  }
+}
+
+/** libvirt, not QEMU, has the guest: the advice for a QEMU that waits does not fit. */
+function nextOf(failure: MigrationError | undefined): readonly string[] {
+  return failure?.kind === "unknown" ? ["'virsh list --all' on both hosts shows the domain"] : [];
+}
+
+/** The domain is known once a source has named it. */
+function identityOf(destination: DomainDestination, runDir: string, libvirt: string): Identity {
+  return {
+    ...{ role: "destination", pid: Deno.pid, runDir, qmp: "", libvirt },
+    get guest() {
+      const { name = null, uuid = null } = destination.domain ?? {};
+      return { name, uuid };
+    },
+  };
+}
+
+async function outcomeOf(migration: DomainDestination): Promise<MigrationError | undefined> {
+  try {
+    await migration.outcome();
+    return undefined;
+  } catch (error) {
+    return asMigrationError(error, "destination");
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * The storage pools of the destination's libvirt.
+ *
+ * @module
+ */
+import { pools, type Virsh } from "../../libvirt/mod.ts";
+import { directoryOf, nameOf } from "./host.ts";
+
+/** A pool whose volumes are files or devices of this host. */
+export interface Pool {
+  readonly name: string;
+  /** libvirt's type, such as `dir` or `logical`. */
+  readonly type: string;
+  /** Directory of its volumes. */
+  readonly target: string;
+}
+
+/** How long the creation or deletion of a volume may take, ms: a slow disk, a large directory. */
+const VOLUME_MS = 60_000;
+
+/** The active pools with a directory of their own. */
+export async function activePools(virsh: Virsh): Promise<Pool[]> {
+  return (await pools(virsh)).flatMap(({ name, type, path, active }) =>
+    active && path !== null ? [{ name, type, target: path.replace(/\/+$/, "") }] : []
+  );
+}
+
+/** The pool that a path belongs to: the one with the longest target above it. */
+export function poolAbove(all: readonly Pool[], path: string): Pool | undefined {
+  return all.filter(({ target }) => path.startsWith(`${target}/`))
+    .sort((a, b) => b.target.length - a.target.length)[0];
+}
+
+/** The pool that can have the path as a volume: pools do not look into directories below theirs. */
+export function poolOf(all: readonly Pool[], path: string): Pool | undefined {
+  return all.find(({ target }) => target === directoryOf(path));
+}
+
+/** Free bytes of a pool; `undefined` where libvirt does not say. */
+export async function freeBytesOf(virsh: Virsh, pool: Pool): Promise<number | undefined> {
+  const text = await virsh.call(["pool-info", "--bytes", "--pool", pool.name]);
+  const bytes = /^Available:\s*(\d+)/m.exec(text)?.[1];
+  return bytes === undefined ? undefined : Number(bytes);
+}
+
+/** Creates a volume. */
+export async function createVolume(virsh: Virsh, pool: string, xml: string): Promise<void> {
+  // libvirt refuses the name of a volume that it knows, and overwrites one that it does not.
+  await virsh.call(["pool-refresh", "--pool", pool], { timeoutMs: VOLUME_MS });
+  await virsh.call(["vol-create", "--pool", pool, "--file", "/dev/stdin"], {
+    timeoutMs: VOLUME_MS,
+    input: xml,
+  });
+}
+
+/** Deletes the volume of a path. */
+export async function deleteVolume(virsh: Virsh, pool: string, path: string): Promise<void> {
+  await virsh.call(["pool-refresh", "--pool", pool], { timeoutMs: VOLUME_MS });
+  await virsh.call(["vol-delete", "--vol", nameOf(path), "--pool", pool], { timeoutMs: VOLUME_MS });
+}
+
+/**
+ * Runs `work` with a pool over a directory that has none, under this name. libvirt gives volumes their
+ * owner, mode and label, which takes root, or a user of libvirt.
+ */
+export async function withDirectoryPool(
+  virsh: Virsh,
+  name: string,
+  directory: string,
+  work: (pool: string) => Promise<void>,
+): Promise<void> {
+  await virsh.call(["pool-create-as", "--name", name, "--type", "dir", "--target", directory]);
+  try {
+    await work(name);
+  } finally {
+    await stopPool(virsh, name);
+  }
+}
+
+/** Stops a transient pool, which is then gone; its volumes stay. Tolerates one that is gone. */
+export async function stopPool(virsh: Virsh, name: string): Promise<void> {
+  const names = lines(await virsh.call(["pool-list", "--name"]));
+  if (names.includes(name)) await virsh.call(["pool-destroy", "--pool", name]);
+}
+
+/** The lines of a list that virsh prints. */
+export function lines(text: string): string[] {
+  return text.split("\n").map((line) => line.trim()).filter((line) => line !== "");
+}
