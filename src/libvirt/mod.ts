@@ -71,3 +71,12 @@ export {
 } from "./uri.ts";
 export { MigrateOptionError, type MigrateOptions, parseMigrateOptions } from "./migrate_options.ts";
 export { type Element, escapeXml, parseElement, scaledBytes, XmlFormatError } from "./xml.ts";
+export {
+  KEEPALIVE_PROGRAM,
+  type MessageHead,
+  MessageSplitter,
+  PING,
+  PONG,
+  pong,
+  REMOTE_PROGRAM,
+} from "./messages.ts";

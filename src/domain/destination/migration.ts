@@ -26,6 +26,7 @@ import type { Session, SessionError } from "../../tunnel/mod.ts";
 import { createAll, Recorded } from "./create.ts";
 import { askLibvirt, describeDomainHost } from "./describe_host.ts";
 import { describeImages } from "./describe_images.ts";
+import { AnsweredPings } from "./keepalive.ts";
 import { FinishGate } from "./finish_gate.ts";
 import type { DestinationHost } from "./host.ts";
 import { planDomain } from "./plan.ts";
@@ -400,7 +401,8 @@ export class DomainDestination {
     let first: unknown;
     for (const path of libvirtSockets) {
       try {
-        return new FinishGate(await host.connectUnix(path), () => this.#beforeFinish());
+        const pipe = new AnsweredPings(await host.connectUnix(path));
+        return new FinishGate(pipe, () => this.#beforeFinish());
       } catch (error) {
         // The first one that exists has the reason.
         if (first === undefined || isMissing(first)) first = error;
