@@ -22,9 +22,6 @@ export { type DomainSourceRecord, parseDomainSourceRecord } from "./source/recor
 export { isSocketDir } from "./source/socket_dir.ts";
 export { settleEarlier } from "./destination/earlier.ts";
 export type { DestinationHost } from "./destination/host.ts";
-export {
-  DomainDestination,
-  type DomainDestinationOptions,
-  type OtherMigrations,
-} from "./destination/migration.ts";
+export { DomainDestination } from "./destination/migration.ts";
+export type { DomainDestinationOptions, OtherMigrations } from "./destination/options.ts";
 export { type DomainJournal, type DomainRecord, parseDomainRecord } from "./destination/record.ts";
