@@ -63,7 +63,7 @@ async function compare(
   const ask = (...more: string[]) =>
     run([
       ...["virsh", "--quiet", "--connect", destination.uri],
-      ...["hypervisor-cpu-compare", "--file", "/dev/stdin"],
+      ...["hypervisor-cpu-compare", "--file", "/proc/self/fd/0"],
       ...[...machineArguments(domain, "--emulator"), ...more],
     ], { timeoutMs: COMPARE_MS, signal, input: cpu });
   const { code, stderr } = await ask();

@@ -47,7 +47,7 @@ export async function freeBytesOf(virsh: Virsh, pool: Pool): Promise<number | un
 export async function createVolume(virsh: Virsh, pool: string, xml: string): Promise<void> {
   // libvirt refuses the name of a volume that it knows, and overwrites one that it does not.
   await virsh.call(["pool-refresh", "--pool", pool], { timeoutMs: VOLUME_MS });
-  await virsh.call(["vol-create", "--pool", pool, "--file", "/dev/stdin"], {
+  await virsh.call(["vol-create", "--pool", pool, "--file", "/proc/self/fd/0"], {
     timeoutMs: VOLUME_MS,
     input: xml,
   });
