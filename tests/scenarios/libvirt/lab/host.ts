@@ -146,6 +146,14 @@ export class LibvirtHost implements AsyncDisposable {
     this.#daemon = undefined;
   }
 
+  /** Sends libvirtd a signal; one that is stopped (SIGSTOP) goes on with SIGCONT. */
+  signalDaemon(signal: "SIGSTOP" | "SIGCONT"): void {
+    const parent = this.#daemon!.child.pid;
+    Deno.kill(firstChild(parent), signal);
+    // nsenter stops with its child.
+    if (signal === "SIGCONT") Deno.kill(parent, signal);
+  }
+
   /** Runs a command to its end on this host, as root. Never throws because of its exit code. */
   async run(argv: readonly string[], timeoutMs = 30_000): Promise<Ran> {
     const seconds = (timeoutMs / 1000).toFixed(1);
@@ -210,6 +218,8 @@ export class LibvirtHost implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    // Its nsenter would not see the end of a child that is stopped.
+    if (this.#daemon) this.signalDaemon("SIGCONT");
     await this.#stdin.close().catch(() => {});
     await endChild(this.#child, 5000);
     await this.#stderr.ended;
