@@ -27,6 +27,9 @@ mount -t devpts -o newinstance,ptmxmode=0666 none "$dir/dev/pts"
 mount -t tmpfs -o mode=1777 none "$dir/dev/shm"
 ln -s pts/ptmx "$dir/dev/ptmx"
 ln -s /proc/self/fd "$dir/dev/fd"
+for standard in 0:stdin 1:stdout 2:stderr; do
+  ln -s "/proc/self/fd/\${standard%%:*}" "$dir/dev/\${standard#*:}"
+done
 [ ! -e /dev/net/tun ] || cp -a /dev/net/tun "$dir/dev/net/tun"
 mount --rbind "$dir/dev" /dev
 mount -t sysfs none /sys

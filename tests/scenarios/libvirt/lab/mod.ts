@@ -5,6 +5,7 @@
  */
 export * from "./channels.ts";
 export * from "./domain.ts";
+export * from "./domain_ferries.ts";
 export * from "./host_state.ts";
 export { LibvirtHost, type Ran } from "./host.ts";
 export { HostVmferry } from "./host_vmferry.ts";
