@@ -20,6 +20,7 @@ export { unsettledAdvice } from "./source/settle/outcome.ts";
 export type { CheckAccess, CheckSource, SourcePlan } from "./source/plan.ts";
 export { type DomainSourceRecord, parseDomainSourceRecord } from "./source/record.ts";
 export { isSocketDir } from "./source/socket_dir.ts";
+export { describeDomainHost } from "./destination/describe_host.ts";
 export { settleEarlier } from "./destination/earlier.ts";
 export type { DestinationHost } from "./destination/host.ts";
 export { DomainDestination } from "./destination/migration.ts";

@@ -1,5 +1,5 @@
 import { systemClock, withDeadline } from "../../io/mod.ts";
-import { DomainDestination } from "../../domain/mod.ts";
+import { describeDomainHost, DomainDestination } from "../../domain/mod.ts";
 import { parseLibvirtUri, socketCandidates } from "../../libvirt/mod.ts";
 import { asMigrationError, MigrationError, TOO_LATE } from "../../migrate/mod.ts";
 import { listenUnix } from "../../transport/mod.ts";
@@ -60,6 +60,8 @@ export async function receiveDomain(
   try {
     const base = runBase(options.runDir);
     const host = await domainHost(options.connect, log);
+    // Over standard input and output the source asks at once, and gets the same answer.
+    if (!isStdio) await describeDomainHost(host);
     await removeAbandoned(base, log);
     const others = new EarlierDomains(base, host);
     await others.settleDead();
