@@ -114,7 +114,9 @@ export async function receiveDomain(
       if (failure) output.log.log("debug", failure.message);
       const { bytes, guestStatus: guest } = destination;
       report(resultEvent({ startedAt, bytes, guest, error: failure, next: nextOf(failure) }));
-      const tellMs = isStdio ? GONE_MS : end.graceMs + Math.max(end.graceMs, ASKED_AT_LEAST_MS);
+      // A source that this end has cancelled heard of it at once.
+      const lostMs = failure?.kind === "cancelled" ? 0 : end.graceMs;
+      const tellMs = isStdio ? GONE_MS : lostMs + Math.max(lostMs, ASKED_AT_LEAST_MS);
       await withDeadline(systemClock, tellMs, "the source to hear of it", destination.told)
         .catch((error) => log.log("warning", error.message));
     } finally {

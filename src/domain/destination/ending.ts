@@ -117,12 +117,16 @@ export class Ending {
   /**
    * Settles without a source: libvirt's state decides. Cuts the channels at once.
    *
-   * @param made resolves when the preparation creates nothing any more.
+   * @param how `made`: resolves when the preparation creates nothing any more. `mayAsk`: the source may have
+   * paused the guest and has to ask where it is; then it is not {@link told} yet.
    */
   async alone(
     recorded: Recorded,
-    made: Promise<unknown>,
-    reason: MigrationError,
+    { made, reason, mayAsk }: {
+      readonly made: Promise<unknown>;
+      readonly reason: MigrationError;
+      readonly mayAsk: () => boolean;
+    },
   ): Promise<void> {
     if (this.hasBegun) return;
     this.#settling = (async () => {
@@ -139,7 +143,7 @@ export class Ending {
       return this.#arrive();
     }
     if (verdict === "removed") {
-      this.#told.resolve();
+      if (!mayAsk()) this.#told.resolve();
       return this.#end(reason);
     }
     const { name } = recorded.current;

@@ -46,6 +46,8 @@ export class DomainDestination {
   readonly #served = new Set<Served>();
   readonly #ending: Ending;
   #recorded: Recorded | undefined;
+  /** RAM has begun to cross: libvirt may have paused the guest at the source for good. */
+  #ramCrosses = false;
   #owner: Session | undefined;
   /** The preparation is under way; resolves when it creates nothing any more. */
   #making: Promise<unknown> = Promise.resolve();
@@ -214,7 +216,10 @@ export class DomainDestination {
       const isTooLate = () => served.isOver || this.#ending.hasBegun;
       const dial = async () => {
         const pipe = await dialQemu(host, path, isTooLate);
-        if (channel === "ram") report({ event: "phase", phase: "ram" });
+        if (channel === "ram") {
+          this.#ramCrosses = true;
+          report({ event: "phase", phase: "ram" });
+        }
         return pipe;
       };
       served.channels.serve(channel, dial, { narrow: channel === "ram" });
@@ -265,7 +270,10 @@ export class DomainDestination {
   /** Settles what this end has, without its source. */
   async #settleAlone(reason: MigrationError): Promise<void> {
     const recorded = this.#recorded;
-    if (recorded) await this.#ending.alone(recorded, this.#making, reason);
+    if (recorded) {
+      const mayAsk = () => this.#ramCrosses;
+      await this.#ending.alone(recorded, { made: this.#making, reason, mayAsk });
+    }
   }
 
   async #onEnd(served: Served, rpc: RpcPeer, cause: SessionError | undefined): Promise<void> {
