@@ -20,6 +20,7 @@ export class LibvirtLab {
   readonly network: Network;
   /** Connections over the cable since the start. */
   readonly wire: WireCount;
+  #isLimited = false;
 
   /** The context ends all of it. */
   static async start(context: ScenarioContext, options: LabOptions = {}): Promise<LibvirtLab> {
@@ -65,6 +66,8 @@ export class LibvirtLab {
    * @param mibPerSecond MiB/s; `null` ends the limit.
    */
   async limitRate(mibPerSecond: number | null): Promise<void> {
+    if (mibPerSecond === null && !this.#isLimited) return;
+    this.#isLimited = mibPerSecond !== null;
     const filter = mibPerSecond === null ? ["del", "dev", "veth", "root"] : [
       ...["replace", "dev", "veth", "root", "tbf", "rate", `${mibPerSecond * 8}mibit`],
       ...["burst", "256k", "latency", "100ms"],

@@ -5,7 +5,7 @@
  * @module
  */
 import { delay, systemClock } from "../../../../src/io/mod.ts";
-import { assertExit, assertNone, type ScenarioContext } from "../../support/scenario.ts";
+import { assertExit, type ScenarioContext } from "../../support/scenario.ts";
 import { allMove } from "../../support/vmferry.ts";
 import { poll } from "../../support/waiting.ts";
 import type { RingDomain } from "./domain.ts";
@@ -227,10 +227,4 @@ export async function assertKilled(ferry: HostVmferry): Promise<void> {
 /** Lets some time pass in which something must not happen, or a fault must last. */
 export async function pass(ms: number): Promise<void> {
   await delay(systemClock, ms);
-}
-
-/** Ends every vmferry of a host with SIGKILL at once, as a process supervisor may. */
-export async function killAllOf(host: LibvirtHost): Promise<void> {
-  const { code, stderr } = await host.run(["pkill", "-KILL", "-x", "vmferry"]);
-  assertNone(code === 0 ? [] : [`${host.name}: pkill ended with ${code}: ${stderr}`]);
 }

@@ -4,9 +4,9 @@ import type { LibvirtHost } from "./host.ts";
 import type { LibvirtLab } from "./lab.ts";
 
 /** Length of a window, ms. */
-const WINDOW_MS = 100;
-/** A guest that runs uses more CPU time than this in a window; one that is paused, almost none, ns. */
-const RUNS_NS = 2_000_000;
+const WINDOW_MS = 300;
+/** A guest that runs uses some 100 ms of CPU time in a window, one that is paused at most 15 ms, ns. */
+const RUNS_NS = 40_000_000;
 
 /**
  * Looks all the time whether a domain's guest runs on both hosts of a lab: whether QEMU's threads of the
