@@ -26,7 +26,7 @@ settings: ## every migration setting that somebody may have left, at each end; t
 qemu: ## QEMU 10.0 and 11.1 (or later, of Debian sid) into .tools/, for the tests
 	@tools/qemu.sh 10.0 11.1
 libvirt: ## libvirt scenarios with libvirt 11 and QEMU 10.0 of Debian 13 as the destination
-	@pair=$$(tools/libvirt.sh) && $(RUN) run -A tools/build.ts && env $$pair tools/deno.sh task scenario $(or $(NAME),recipe)
+	@pair=$$(tools/libvirt.sh) && $(RUN) run -A tools/build.ts && env $$pair tools/deno.sh task scenario $(or $(NAME),recipe debian13)
 guest: ## a Debian guest in .tools/guest/ (root, mmdebstrap), for make scenario NAME=linux
 	@tools/guest.sh
 memory: ## a guest that checks its RAM crosses to and fro, with KVM and TCG: make memory CROSSINGS=50

@@ -118,6 +118,7 @@ export async function assertLabAsBefore(
 export function tracesOf(name: string): RegExp {
   const files = [
     `/run/libvirt/qemu/${name}\\.(pid|xml)`,
+    `/run/libvirt/qemu/channel/ID-${name}`,
     `/var/lib/libvirt/qemu/(domain|channel/target/domain)-ID-${name}(/.*)?`,
   ];
   return new RegExp(

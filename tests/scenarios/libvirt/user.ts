@@ -1,0 +1,80 @@
+import { assertExit, type Scenario } from "../support/scenario.ts";
+import { HostVmferry, type LibvirtHost, LibvirtLab, RingDomain } from "./lab/mod.ts";
+
+/** The user that has nothing on a machine. */
+const UID = 65534;
+const HOME = "/run/user/65534";
+
+/** Nobody is root but libvirt. */
+export const scenario: Scenario = {
+  name: "user",
+  about: "an ordinary user in group libvirt on both hosts moves a domain; without setfacl not",
+  timeoutMs: 120_000,
+  async run(context) {
+    const lab = await LibvirtLab.start(context);
+    const { source, destination } = lab;
+    const guest = await RingDomain.start(lab);
+    const group = (await sh(source, "getent group libvirt | cut -d : -f 3")).trim();
+    const secret = `${HOME}/secret`;
+    for (const host of [source, destination]) {
+      // QEMU's sockets are in /tmp, at the same path of both hosts.
+      await sh(host, "mount -t tmpfs -o mode=1777 none /tmp");
+      await sh(host, `mkdir -p ${HOME}; umask 077; echo an-unimportant-secret >${secret}`);
+      await sh(host, `chmod 700 ${HOME}; chown -R ${UID}:${UID} ${HOME}`);
+    }
+    const run = (host: LibvirtHost, name: string, args: readonly string[]): HostVmferry =>
+      context.use(
+        new HostVmferry({
+          name,
+          args: [...args, "--json", "--secret-file", secret, "--insecure"],
+          prefix: [
+            ...host.prefix,
+            ...["setpriv", "--reuid", `${UID}`, "--regid", `${UID}`, "--groups", group],
+            ...["env", `XDG_RUNTIME_DIR=${HOME}`, `HOME=${HOME}`],
+          ],
+        }),
+      );
+    const start = async (name: string) => {
+      const listen = `tcp://${destination.address}:0`;
+      const receive = run(destination, `${name} receive`, [
+        ...["receive", "--libvirt", "--listen", listen],
+      ]);
+      const address = await receive.address();
+      return { receive, domain: run(source, `${name} domain`, ["domain", guest.name, address]) };
+    };
+
+    context.note("setfacl is missing at the destination");
+    const setfacl = (await sh(destination, "command -v setfacl")).trim();
+    await sh(destination, `mount --bind /dev/null ${setfacl}`);
+    const refused = await start("refused");
+    await assertExit(refused.domain, 3, 30_000);
+    const { error } = await refused.domain.waitEvent("result");
+    const { code, side, message } = error as { code: string; side: string; message: string };
+    if (code !== "no-socket-directory" || side !== "destination" || !/setfacl/.test(message)) {
+      throw new Error(`Got ${JSON.stringify(error)}`);
+    }
+    refused.receive.signal("SIGTERM");
+    await assertExit(refused.receive, 5, 20_000);
+    await guest.assertRunsOnlyOn(source);
+    await sh(destination, `umount ${setfacl}`);
+
+    context.note("setfacl is there");
+    const { receive, domain } = await start("ordinary");
+    await assertExit(domain, 0, 60_000);
+    await assertExit(receive, 0, 20_000);
+    for (const host of [source, destination]) {
+      const own = `-path ${HOME}/.cache -prune -o -path ${secret} -o -path ${HOME}/vmferry`;
+      const left = await sh(host, `find /tmp ${HOME} -mindepth 1 ${own} -o -print`);
+      if (left.trim() !== "") throw new Error(`${host.name}: left ${left.trim()}`);
+    }
+    // One that was refused, and one that moved it.
+    await lab.assertConnections(2);
+    await guest.assertArrived();
+  },
+};
+
+async function sh(host: LibvirtHost, script: string): Promise<string> {
+  const { code, stdout, stderr } = await host.run(["sh", "-c", script]);
+  if (code !== 0) throw new Error(`${host.name}: ${script}: ${stderr}`);
+  return stdout;
+}
