@@ -24,8 +24,11 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** All domains of the host. */
 export async function listDomains(virsh: Virsh, options?: VirshOptions): Promise<ListedDomain[]> {
-  const active = new Set(await listUuids(virsh, ["list", "--uuid"], options));
-  const text = await virsh.call(["list", "--all", "--uuid", "--name"], options);
+  const [uuids, text] = await Promise.all([
+    listUuids(virsh, ["list", "--uuid"], options),
+    virsh.call(["list", "--all", "--uuid", "--name"], options),
+  ]);
+  const active = new Set(uuids);
   return text.split("\n").flatMap((line) => {
     const uuid = line.slice(0, 36).toLowerCase();
     if (!UUID.test(uuid)) return [];
@@ -68,16 +71,17 @@ export async function domainState(
 ): Promise<{ state: DomainRunState; reason: string }> {
   const exists = async () =>
     (await listUuids(virsh, ["list", "--all", "--uuid"], options)).includes(uuid.toLowerCase());
-  if (!await exists()) return { state: "absent", reason: "" };
-  try {
-    return parseState(
-      await virsh.call(["domstats", "--raw", "--state", "--domain", uuid], options),
-    );
-  } catch (error) {
-    // It may have gone since.
-    if (error instanceof VirshError && !await exists()) return { state: "absent", reason: "" };
-    throw error;
+  // Both at once: the start of a program is what takes time.
+  const asking = virsh.call(["domstats", "--raw", "--state", "--domain", uuid], options);
+  const [listed, answer] = await Promise.allSettled([exists(), asking]);
+  if (listed.status === "rejected") throw listed.reason;
+  if (!listed.value) return { state: "absent", reason: "" };
+  if (answer.status === "fulfilled") return parseState(answer.value);
+  // It may have gone since.
+  if (answer.reason instanceof VirshError && !await exists()) {
+    return { state: "absent", reason: "" };
   }
+  throw answer.reason;
 }
 
 /** A domain's job. */

@@ -61,7 +61,12 @@ Deno.test("an id comes before a name of the same digits, as with virsh", async (
 
 Deno.test("a libvirt that does not answer is no missing domain", async () => {
   const broken = { code: 1, stderr: "error: failed to connect to the hypervisor\n" };
-  const virsh = virshWith({ "list --uuid": broken, "list --all --uuid": broken });
+  const virsh = virshWith({
+    "list --uuid": broken,
+    "list --all --uuid": broken,
+    "list --all --uuid --name": broken,
+    [`domstats --raw --state --domain ${A}`]: broken,
+  });
   await assertRejects(() => findDomain(virsh, "vm1"), VirshError, "failed to connect");
   await assertRejects(() => domainState(virsh, A), VirshError, "failed to connect");
 });

@@ -89,7 +89,7 @@ export async function domain(options: DomainCommand, output: Output): Promise<Ex
     kept = new KeptTicket(run.own(KEPT_TICKET));
     control = new ControlServer(
       await listenUnix(run.own(CONTROL_SOCKET)),
-      controlSource(board, await identityOf(options, run.directory), limits, stop, {
+      controlSource(board, identityOf(options, run.directory), limits, stop, {
         timeout,
         pause,
       }),
@@ -166,13 +166,18 @@ function migrateOptions(words: readonly string[]): MigrateOptions {
 }
 
 /** What distinguishes this run from others. A domain that libvirt does not name is refused later. */
-async function identityOf(options: DomainCommand, runDir: string): Promise<Identity> {
+function identityOf(options: DomainCommand, runDir: string): Identity {
   const virsh = new Virsh({ run: runProgram, uri: options.connect });
-  const found = await findDomain(virsh, options.domain, { timeoutMs: IDENTIFY_MS })
-    .catch(() => undefined);
+  let guest: Identity["guest"] = { name: options.domain, uuid: null };
+  // Nothing waits for it.
+  findDomain(virsh, options.domain, { timeoutMs: IDENTIFY_MS }).then((found) => {
+    if (found) guest = { name: found.name, uuid: found.uuid };
+  }, () => {});
   return {
     ...{ role: "source", pid: Deno.pid, runDir, qmp: "", libvirt: options.connect },
-    guest: { name: found?.name ?? options.domain, uuid: found?.uuid ?? null },
+    get guest() {
+      return guest;
+    },
   };
 }
 

@@ -35,10 +35,12 @@ export async function askLibvirt(host: DestinationHost): Promise<LibvirtHost> {
 export async function describeDomainHost(
   host: DestinationHost,
 ): Promise<Result<"describeDomainHost">> {
-  const { hostUuid, owner } = await askLibvirt(host);
-  const { daemon, hypervisor } = await hostVersion(host.virsh).catch((error) => {
-    throw unreachable(host, error);
-  });
+  const [{ hostUuid, owner }, { daemon, hypervisor }] = await Promise.all([
+    askLibvirt(host),
+    hostVersion(host.virsh).catch((error) => {
+      throw unreachable(host, error);
+    }),
+  ]);
   return {
     libvirt: daemon ?? "unknown",
     qemu: hypervisor?.split(" ").at(-1) ?? "unknown",

@@ -79,8 +79,12 @@ export async function withDirectoryPool(
 
 /** Stops a transient pool, which is then gone; its volumes stay. Tolerates one that is gone. */
 export async function stopPool(virsh: Virsh, name: string): Promise<void> {
-  const names = lines(await virsh.call(["pool-list", "--name"]));
-  if (names.includes(name)) await virsh.call(["pool-destroy", "--pool", name]);
+  try {
+    await virsh.call(["pool-destroy", "--pool", name]);
+  } catch (error) {
+    const names = lines(await virsh.call(["pool-list", "--name"]));
+    if (names.includes(name)) throw error;
+  }
 }
 
 /** The lines of a list that virsh prints. */

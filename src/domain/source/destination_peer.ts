@@ -22,6 +22,7 @@ export class DomainPeer {
   /** The session of the calls. */
   readonly session: Session;
   readonly #rpc: RpcPeer;
+  #described: Promise<Result<"describeDomainHost">> | undefined;
 
   /**
    * Serves no calls of its own.
@@ -37,9 +38,12 @@ export class DomainPeer {
     });
   }
 
-  /** The destination's libvirt and host. */
+  /** The destination's libvirt and host; asked once, unless that fails. */
   describeDomainHost(signal?: AbortSignal): Promise<Result<"describeDomainHost">> {
-    return this.#rpc.call("describeDomainHost", {}, this.#patience(LOOK_MS, signal));
+    const patience = this.#patience(LOOK_MS, signal);
+    const described = this.#described ??= this.#rpc.call("describeDomainHost", {}, patience);
+    described.catch(() => this.#described = undefined);
+    return described;
   }
 
   /** The destination's side of the domain's files. */

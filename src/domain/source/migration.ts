@@ -94,6 +94,8 @@ export class DomainMigration {
       report({ event: "phase", phase: "prepare" });
       const peer = await this.#sessions.open(signal);
       this.#options.limits.holdSession(peer.session);
+      // Answered while this host is asked; the check reports what is wrong.
+      peer.describeDomainHost(signal).catch(() => {});
       const arrived = await this.#settleEarlier();
       if (arrived) return arrived;
       const checked = await checkFirst(this.#options, this.#source, this.#sessions, this.#sockets);
@@ -133,7 +135,9 @@ export class DomainMigration {
     if (settled.outcome !== "unknown") this.#settled = records;
     // A guest that has ended is the check's to report.
     if (settled.outcome === "stays" || settled.outcome === "ended") return undefined;
-    if (settled.outcome === "migrated") return await this.#arrived(settled, undefined, uuid);
+    if (settled.outcome === "migrated") {
+      return await this.#arrived(settled, this.#downtime(uuid, undefined));
+    }
     throw this.#notHere(settled, undefined, records.at(-1));
   }
 
@@ -215,9 +219,10 @@ export class DomainMigration {
       if (signal.aborted) {
         this.#warn("too-late", "The migration was over before it could be cancelled");
       }
+      const downtime = this.#downtime(uuid, destination);
       const there = await withDeadline(clock, QUERY_MS, "the destination", this.#sessions.ask(uuid))
         .catch((error) => log.log("debug", messageOf(error)));
-      return await this.#arrived({ guest: there?.state ?? null, left: [] }, destination, uuid);
+      return await this.#arrived({ guest: there?.state ?? null, left: [] }, downtime);
     }
     const { session } = this.#peer;
     const cause = await this.#cause.of(name, result, run.cutReason, session);
@@ -226,7 +231,9 @@ export class DomainMigration {
       ask: () => this.#sessions.ask(uuid),
       isTheOne: () => this.#sessions.hostUuid === this.#record!.hostUuid,
     });
-    if (settled.outcome === "migrated") return await this.#arrived(settled, destination, uuid);
+    if (settled.outcome === "migrated") {
+      return await this.#arrived(settled, this.#downtime(uuid, destination));
+    }
     await transfer.restoreLimits();
     if (settled.outcome !== "unknown") {
       await this.#there.settle("failed");
@@ -246,10 +253,9 @@ export class DomainMigration {
 
   async #arrived(
     { guest, left }: { readonly guest: string | null; readonly left: readonly string[] },
-    destination: Virsh | undefined,
-    uuid: string,
+    downtime: Promise<number | null>,
   ): Promise<DomainMigrated> {
-    const downtimeMs = await this.#downtime(uuid, destination);
+    const downtimeMs = await downtime;
     await this.#there.settle("migrated");
     await this.#noteSettled();
     if (left.length > 0) {
@@ -266,13 +272,12 @@ export class DomainMigration {
 
   /** QEMU's figure: the source has it unless its definition is gone, the destination where it answers. */
   async #downtime(uuid: string, destination: Virsh | undefined): Promise<number | null> {
-    for (const virsh of destination ? [this.#source, destination] : [this.#source]) {
-      const args = ["domjobinfo", "--completed", "--rawstats", "--domain", uuid];
-      const text = await virsh.call(args, { timeoutMs: QUERY_MS }).catch(() => "");
-      const downtime = parseRawJobInfo(text).downtimeMs;
-      if (downtime !== null) return downtime;
-    }
-    return null;
+    const args = ["domjobinfo", "--completed", "--rawstats", "--domain", uuid];
+    const asked = [this.#source, ...destination ? [destination] : []];
+    const texts = await Promise.all(
+      asked.map((virsh) => virsh.call(args, { timeoutMs: QUERY_MS }).catch(() => "")),
+    );
+    return texts.map((text) => parseRawJobInfo(text).downtimeMs).find((ms) => ms !== null) ?? null;
   }
 
   #warn(code: WarningCode, message: string): void {
