@@ -3,6 +3,7 @@ import type { ProgramResult } from "../../libvirt/mod.ts";
 import { asMigrationError, MigrationError } from "../../migrate/mod.ts";
 import type { Session } from "../../tunnel/mod.ts";
 import { domainFailed, isFirstCause } from "./failure.ts";
+import { VirshGoneError } from "./run/fenced.ts";
 
 /** How long a session that is ending may take to say why, ms. */
 const CAUSE_MS = 2_000;
@@ -48,6 +49,10 @@ export class FirstCause {
     if (this.#cause) return this.#cause;
     if (cutReason instanceof MigrationError) return cutReason;
     if (!cutReason) return domainFailed(name, result);
+    if (cutReason instanceof VirshGoneError) {
+      const message = `${cutReason.message}, while it migrated domain ${name}. Was it killed?`;
+      return new MigrationError("failed", "domain-failed", "source", message);
+    }
     const message = `${cutReason.message} while it migrated domain ${name}. Its log has the reason`;
     return new MigrationError("failed", "libvirt-gone", "destination", message);
   }

@@ -13,12 +13,18 @@ import { inOneLine } from "./limits.ts";
 /** virsh's own words on a connection that vmferry has closed: no cause. */
 const FOLLOW_UP = /^Disconnected from .* due to/;
 
+/** libvirt's words (locale C) on a mirror whose target answers ENOSPC, libvirt 9.0. */
+const NO_SPACE = /^operation failed: migration of disk \S+ failed: No space left on device$/m;
+
 /** The failure of a `virsh migrate` that ended by itself: libvirt's own text, whole. */
 export function domainFailed(name: string, { code, stderr }: ProgramResult): MigrationError {
   const lines = libvirtText(stderr).split("\n").filter((line) => !FOLLOW_UP.test(line));
   const text = inOneLine(lines.join("\n")) || `virsh ended with exit code ${code}`;
   const message = `libvirt could not migrate domain ${name}: ${text}`;
-  return new MigrationError("failed", "domain-failed", null, message, { quoted: true });
+  // The source's image is only read for this: the destination's file system is full.
+  return NO_SPACE.test(text)
+    ? new MigrationError("failed", "disk-full", "destination", message, { quoted: true })
+    : new MigrationError("failed", "domain-failed", null, message, { quoted: true });
 }
 
 /** Any error of the preparation as a failure of its side. */

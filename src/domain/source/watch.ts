@@ -106,8 +106,10 @@ export class DomainWatch {
     const ram = ramProgress(job);
     const hasLeft = job.type === "completed" || job.type === "none";
     if (ram || hasLeft) {
-      if (this.#phase === "mirror") this.#enter("ram");
       const { state } = await domainState(virsh, uuid, limit);
+      // libvirt has cancelled the migration, or it failed: virsh ends now.
+      if (job.type === "none" && state === "running") return;
+      if (this.#phase === "mirror") this.#enter("ram");
       if (state === "paused" && !this.#context.paused) this.#enter("switchover");
       // The source's part is over: the destination is being asked to run the guest.
       if (hasLeft) this.#enter("handover");

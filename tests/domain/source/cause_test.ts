@@ -4,6 +4,7 @@ import { MigrationError } from "../../../src/migrate/mod.ts";
 import { RpcError } from "../../../src/rpc/mod.ts";
 import { SessionError } from "../../../src/tunnel/mod.ts";
 import { FirstCause } from "../../../src/domain/source/cause.ts";
+import { VirshGoneError } from "../../../src/domain/source/run/fenced.ts";
 import { ManualClock } from "../../support/manual_clock.ts";
 
 const FAILED = {
@@ -58,4 +59,17 @@ Deno.test("a destination's libvirt that hangs up is named as the cause", async (
   const cut = new Error("The destination's libvirt closed its connection");
   const { code, side } = await causing().cause.of("vm1", FAILED, cut, UP);
   assertEquals([code, side], ["libvirt-gone", "destination"]);
+});
+
+Deno.test("a mirror that finds no space is a full disk at the destination", async () => {
+  const stderr = "error: operation failed: migration of disk vda failed: No space left on device\n";
+  const result = { ...FAILED, stderr };
+  const { code, side } = await causing().cause.of("vm1", result, undefined, UP);
+  assertEquals([code, side], ["disk-full", "destination"]);
+});
+
+Deno.test("a virsh that was killed is a failure of the source", async () => {
+  const cut = new VirshGoneError("virsh ended before it was through");
+  const { code, side } = await causing().cause.of("vm1", FAILED, cut, UP);
+  assertEquals([code, side], ["domain-failed", "source"]);
 });

@@ -29,7 +29,11 @@ export function fenced(acceptor: Acceptor, fence: Fence): Acceptor {
   };
 }
 
-const HUNG_UP = "virsh closed its connection to the destination's libvirt";
+/** virsh has closed its connection to the destination's libvirt without a goodbye, as one that is killed does. */
+export class VirshGoneError extends Error {
+  /** The class, also in a bundle. */
+  override name = "VirshGoneError";
+}
 
 class FencedPipe implements BytePipe {
   readonly #pipe: BytePipe;
@@ -52,11 +56,11 @@ class FencedPipe implements BytePipe {
   async read(into: Uint8Array): Promise<number | null> {
     try {
       const n = await this.#pipe.read(into);
-      if (n === null) this.#cut(HUNG_UP);
+      if (n === null) this.#hungUp();
       else this.#calls.push(into.subarray(0, n));
       return n;
     } catch (error) {
-      this.#cut(HUNG_UP);
+      this.#hungUp();
       throw error;
     }
   }
@@ -73,6 +77,10 @@ class FencedPipe implements BytePipe {
   close(): void {
     this.#cut("The connection to the destination's libvirt was lost");
     this.#pipe.close();
+  }
+
+  #hungUp(): void {
+    if (!this.#goodbye) this.#fence.cut(new VirshGoneError("virsh ended before it was through"));
   }
 
   #cut(why: string): void {
