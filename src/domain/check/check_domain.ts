@@ -121,12 +121,14 @@ async function judgeMachines(
   there: Domain,
   found: Collected,
 ): Promise<void> {
+  const comparing = compareCpu(there, options);
+  comparing.catch(() => {});
   const facts = await machineFacts(there, options.destination, options.signal);
   const onMachine = judgeMachine(facts);
   found.add(onMachine);
   // libvirt compares CPUs for a machine that it has.
   if (onMachine.problems.length > 0) return;
-  const comparison = await compareCpu(there, options);
+  const comparison = await comparing;
   const unsafe = options.migrate.pass.includes("--unsafe");
   found.add(judgeCpu({ mode: there.cpuMode, comparison, unsafe }));
 }

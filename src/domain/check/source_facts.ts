@@ -74,16 +74,20 @@ async function liveDomain(
   name: string,
   found: Collected,
 ): Promise<Domain | null> {
-  const { state, reason } = await domainState(source, uuid, { signal });
+  const [{ state, reason }, live] = await Promise.all([
+    domainState(source, uuid, { signal }),
+    // Fails where the domain is shut off, which is a problem of its own.
+    Promise.allSettled([
+      source.call(["dumpxml", "--domain", uuid], { signal }),
+      jobInfo(source, uuid, { signal }),
+    ]),
+  ]);
   const quiet = { hasJob: false, blockJobs: [], hostdevs: 0, transient: [] };
   if (state === "shut-off" || state === "absent") {
     found.add(judgeDomain({ name, state, reason, ...quiet }));
     return null;
   }
-  const [xml, job] = await Promise.all([
-    source.call(["dumpxml", "--domain", uuid], { signal }),
-    jobInfo(source, uuid, { signal }),
-  ]);
+  const [xml, job] = [valueOf(live[0]), valueOf(live[1])];
   const domain = parseDomain(xml);
   const withSource = domain.disks.filter((disk) => disk.device !== "cdrom");
   const blockJobs = await Promise.all(withSource.map(async ({ target }) => {
@@ -97,4 +101,9 @@ async function liveDomain(
     transient: domain.disks.filter((disk) => disk.transient).map(({ target }) => target),
   }));
   return domain;
+}
+
+function valueOf<T>(settled: PromiseSettledResult<T>): T {
+  if (settled.status === "rejected") throw settled.reason;
+  return settled.value;
 }

@@ -7,8 +7,15 @@ import { messageOf } from "../../io/mod.ts";
 import { VirshError, volumeXml } from "../../libvirt/mod.ts";
 import { asMigrationError, MigrationError } from "../../migrate/mod.ts";
 import type { ImageToPrepare } from "../../rpc/mod.ts";
-import { command, CommandError, type DestinationHost, lookAt, nameOf } from "./host.ts";
-import { createVolume, withDirectoryPool } from "./pools.ts";
+import {
+  command,
+  CommandError,
+  type DestinationHost,
+  directoryOf,
+  lookAt,
+  nameOf,
+} from "./host.ts";
+import { createVolume, DirectoryPool } from "./pools.ts";
 import type { DomainJournal, DomainRecord, ImageRecord } from "./record.ts";
 import { makeSocketDir, type QemuOwner } from "./socket_dir.ts";
 
@@ -63,12 +70,17 @@ export async function createAll(
     const { socketDir, directories } = recorded.current;
     await makeSocketDir(host, socketDir, owner);
     for (const path of directories) await command(run, ["mkdir", "-m", "0711", path]);
-    for (const image of recorded.current.images) {
-      const details = wanted.find(({ path }) => path === image.path)!;
-      await recorded.writeImage(image.path, { begunAt: host.wallMs() });
-      await create(host, owner, recorded, image, details);
-      const identity = await identityOf(host, image);
-      await recorded.writeImage(image.path, { identity });
+    const directoryPool = new DirectoryPool(host.virsh, recorded.current.transientPool);
+    try {
+      for (const image of recorded.current.images) {
+        const details = wanted.find(({ path }) => path === image.path)!;
+        await recorded.writeImage(image.path, { begunAt: host.wallMs() });
+        await create(host, owner, recorded, { image, details, directoryPool });
+        const identity = await identityOf(host, image);
+        await recorded.writeImage(image.path, { identity });
+      }
+    } finally {
+      await directoryPool.close();
     }
     await recorded.write({ state: "prepared" });
   } catch (error) {
@@ -88,19 +100,18 @@ async function create(
   host: DestinationHost,
   owner: QemuOwner,
   recorded: Recorded,
-  image: ImageRecord,
-  details: ImageToPrepare,
+  { image, details, directoryPool }: {
+    readonly image: ImageRecord;
+    readonly details: ImageToPrepare;
+    readonly directoryPool: DirectoryPool;
+  },
 ): Promise<void> {
   const { virsh } = host;
   const { path, way, pool } = image;
   const xml = volumeXml({ ...details, name: nameOf(path), capacity: details.sizeBytes });
   try {
     if (way === "pool") return await createVolume(virsh, pool!, xml);
-    const directory = path.slice(0, path.lastIndexOf("/")) || "/";
-    const { transientPool } = recorded.current;
-    await withDirectoryPool(virsh, transientPool, directory, (name) => {
-      return createVolume(virsh, name, xml);
-    });
+    await createVolume(virsh, await directoryPool.over(directoryOf(path)), xml);
   } catch (error) {
     if (!(error instanceof VirshError)) throw error;
     const failed = new MigrationError(

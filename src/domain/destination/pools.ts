@@ -60,8 +60,40 @@ export async function deleteVolume(virsh: Virsh, pool: string, path: string): Pr
 }
 
 /**
- * Runs `work` with a pool over a directory that has none, under this name. libvirt gives volumes their
- * owner, mode and label, which takes root, or a user of libvirt.
+ * A pool over a directory that has none, under this name, for as many volumes as follow each other there.
+ * libvirt gives volumes their owner, mode and label, which takes root, or a user of libvirt.
+ */
+export class DirectoryPool {
+  readonly #virsh: Virsh;
+  readonly #name: string;
+  #directory: string | undefined;
+
+  /** Creates nothing yet. */
+  constructor(virsh: Virsh, name: string) {
+    this.#virsh = virsh;
+    this.#name = name;
+  }
+
+  /** Has the pool over this directory, and over no other one. Returns its name. */
+  async over(directory: string): Promise<string> {
+    if (this.#directory === directory) return this.#name;
+    await this.close();
+    const [virsh, name] = [this.#virsh, this.#name];
+    await virsh.call(["pool-create-as", "--name", name, "--type", "dir", "--target", directory]);
+    this.#directory = directory;
+    return name;
+  }
+
+  /** Stops the pool; its volumes stay. */
+  async close(): Promise<void> {
+    if (this.#directory === undefined) return;
+    this.#directory = undefined;
+    await stopPool(this.#virsh, this.#name);
+  }
+}
+
+/**
+ * Runs `work` with a pool over a directory that has none, as {@link DirectoryPool}.
  */
 export async function withDirectoryPool(
   virsh: Virsh,
@@ -69,11 +101,11 @@ export async function withDirectoryPool(
   directory: string,
   work: (pool: string) => Promise<void>,
 ): Promise<void> {
-  await virsh.call(["pool-create-as", "--name", name, "--type", "dir", "--target", directory]);
+  const pool = new DirectoryPool(virsh, name);
   try {
-    await work(name);
+    await work(await pool.over(directory));
   } finally {
-    await stopPool(virsh, name);
+    await pool.close();
   }
 }
 
