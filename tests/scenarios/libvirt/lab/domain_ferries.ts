@@ -14,6 +14,8 @@ import type { LibvirtLab } from "./lab.ts";
 export interface DomainFerries {
   readonly receive: HostVmferry;
   readonly domain: HostVmferry;
+  /** When the source's command was started, by `performance.now()`. */
+  readonly startedAt: number;
 }
 
 /** How the ends are started. */
@@ -50,16 +52,18 @@ export async function startDomainFerries(
       ...receiveArgs,
     ],
   });
+  const address = await receive.address();
+  const startedAt = performance.now();
   const domain = from.vmferry({
     name: `${number} domain`,
-    args: ["domain", name, await receive.address(), ...common, ...args],
+    args: ["domain", name, address, ...common, ...args],
   });
-  return { receive, domain };
+  return { receive, domain, startedAt };
 }
 
 /** Waits until both ends have migrated the domain. Returns the source's `result`. */
 export async function assertMigrated(
-  { domain, receive }: DomainFerries,
+  { domain, receive }: Pick<DomainFerries, "domain" | "receive">,
   timeoutMs = 60_000,
 ): Promise<JsonEvent> {
   await assertExit(domain, 0, timeoutMs);
