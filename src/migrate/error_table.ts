@@ -127,7 +127,7 @@ export const ERRORS = {
     side: "either",
     next: "retry",
     meaning: "The connection was lost and did not come back within `--grace`.",
-    advice: "when the connection works, start 'vmferry receive' and 'vmferry migrate' again",
+    advice: "when the connection works, start vmferry at both ends again",
   },
   "ended-by-peer": {
     kinds: CAN.failed,
