@@ -5,7 +5,7 @@ import { LibvirtLab, pass } from "./lab/mod.ts";
 /** Rounds, each with a domain of its own. */
 const ROUNDS = Number(Deno.env.get("ROUNDS") ?? "8");
 /** The end of a migration takes less than this from the time at which the rest of RAM crosses fast, ms. */
-const END_MS = 2500;
+const END_MS = 600;
 
 /** The session is lost for good at any time near the end. */
 export const scenario: Scenario = {
