@@ -68,10 +68,15 @@ export interface PathFacts {
   readonly hidden: boolean;
   /** Length of a file, bytes; `null` for anything else. */
   readonly bytes: number | null;
-  /** Device, inode and birth, which another file with this path does not have. */
+  /**
+   * Device, inode and birth, which another file with this path does not have; those of a symbolic link
+   * itself, which vmferry does not make.
+   */
   readonly identity: string | null;
   /** When it was made, ms since 1970; `null` where the file system does not say. */
   readonly bornAt: number | null;
+  /** When a file was last written to, ms since 1970, in whole seconds; `null` for anything else. */
+  readonly changedAt: number | null;
   /** The directory that it lies in, or would, exists. */
   readonly directory: boolean;
   /** Bytes that this host's users may still write to its file system; `null` where unknown. */
@@ -79,20 +84,22 @@ export interface PathFacts {
 }
 
 /**
- * Prints one line a path: state, hidden, size, device, inode, birth, directory, free bytes; separated by
- * tabs. Where something is missing, the nearest directory above says how much is free, and whether this
+ * Prints one line a path: state, hidden, size, device with inode, birth and change, directory, free
+ * bytes; separated by tabs. Where something is missing, the nearest directory above says how much is free, and whether this
  * user may look there at all.
  */
 const LOOK = `
 for path do
-  state=missing hidden=0 size= id='- - 0' directory=0 free=
+  state=missing hidden=0 size= id='- - 0 0' directory=0 free=
   [ -d "\${path%/*}/" ] && directory=1
   if [ -e "$path" ]; then
     state=other
     [ -f "$path" ] && state=file
     [ -b "$path" ] && state=block
     size=$(stat -L -c %s -- "$path")
-    id=$(stat -L -c '%d %i %W' -- "$path")
+    id="$(stat -c '%d %i %W' -- "$path") $(stat -L -c %Y -- "$path")"
+  elif [ -L "$path" ]; then
+    state=other
   fi
   at=\${path%/*}
   while [ -n "$at" ] && ! [ -d "$at" ]; do at=\${at%/*}; done
@@ -115,16 +122,18 @@ function parseLook(line: string, path: string): PathFacts {
   if (state !== "missing" && state !== "file" && state !== "block" && state !== "other") {
     throw new CommandError(`The look at ${path} printed "${line}"`);
   }
-  const [device = "-", inode = "-", birth = "0"] = id.split(" ");
+  const [device = "-", inode = "-", birth = "0", changed = "0"] = id.split(" ");
   const [blocks, blockBytes] = free.split(" ").map(Number);
   const exists = state !== "missing";
   const born = Number(birth);
+  const change = Number(changed);
   return {
     state,
     hidden: hidden === "1",
     bytes: state === "file" ? Number(size) : null,
     identity: exists && inode !== "-" ? `${device} ${inode} ${birth}` : null,
     bornAt: exists && born > 0 ? born * 1000 : null,
+    changedAt: state === "file" && change > 0 ? change * 1000 : null,
     directory: directory === "1",
     freeBytes: blocks !== undefined && blockBytes !== undefined ? blocks * blockBytes : null,
   };

@@ -56,6 +56,9 @@ export async function createVolume(virsh: Virsh, pool: string, xml: string): Pro
 /** Deletes the volume of a path. */
 export async function deleteVolume(virsh: Virsh, pool: string, path: string): Promise<void> {
   await virsh.call(["pool-refresh", "--pool", pool], { timeoutMs: VOLUME_MS });
+  // The pool may have got another directory since.
+  const there = (await virsh.call(["vol-path", "--vol", nameOf(path), "--pool", pool])).trim();
+  if (there !== path) throw new Error(`the pool ${pool} has ${there} by now`);
   await virsh.call(["vol-delete", "--vol", nameOf(path), "--pool", pool], { timeoutMs: VOLUME_MS });
 }
 
