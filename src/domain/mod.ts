@@ -22,6 +22,7 @@ export { type DomainSourceRecord, parseDomainSourceRecord } from "./source/recor
 export { isSocketDir } from "./source/socket_dir.ts";
 export { describeDomainHost } from "./destination/describe_host.ts";
 export { settleEarlier } from "./destination/earlier.ts";
+export { hasRun } from "./destination/has_run.ts";
 export type { DestinationHost } from "./destination/host.ts";
 export { DomainDestination } from "./destination/migration.ts";
 export type { DomainDestinationOptions, OtherMigrations } from "./destination/options.ts";

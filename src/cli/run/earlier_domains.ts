@@ -3,7 +3,12 @@
  *
  * @module
  */
-import { type DestinationHost, type OtherMigrations, settleEarlier } from "../../domain/mod.ts";
+import {
+  type DestinationHost,
+  hasRun,
+  type OtherMigrations,
+  settleEarlier,
+} from "../../domain/mod.ts";
 import { delay, messageOf, systemClock } from "../../io/mod.ts";
 import { Virsh } from "../../libvirt/mod.ts";
 import { ask } from "../control/client.ts";
@@ -54,6 +59,24 @@ export class EarlierDomains implements OtherMigrations {
         }
       }),
     );
+  }
+
+  /** {@inheritDoc OtherMigrations.hasRun} */
+  async hasRun(uuid: string): Promise<boolean> {
+    for (const { record } of await findDomains(this.#base, this.#host.log)) {
+      if (record.uuid === uuid && await hasRun(this.#host, record)) return true;
+    }
+    return false;
+  }
+
+  /** {@inheritDoc OtherMigrations.forgetArrived} */
+  async forgetArrived(uuid: string): Promise<void> {
+    for (const found of await findDomains(this.#base, this.#host.log)) {
+      const { record } = found;
+      if (record.uuid === uuid && record.state === "migrated") {
+        await this.#settleOne(found, "source");
+      }
+    }
   }
 
   /** {@inheritDoc OtherMigrations.settle} */

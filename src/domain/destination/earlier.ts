@@ -33,7 +33,9 @@ export async function settleEarlier(
   const what = `the migration of domain ${record.name} that was cut off`;
   if (record.state === "migrated" || record.state === "failed") {
     const left = await removeSockets(host, record);
-    return { forget: left.length === 0, message: `${what} had ended`, left };
+    // Its source may still have the guest, paused, and ask for it: see `hasRun`.
+    const isTold = record.state === "failed" || word === "source";
+    return { forget: isTold && left.length === 0, message: `${what} had ended`, left };
   }
   const { verdict, left } = await settle(host, record, word, WAIT_MS);
   const images = record.images.filter(({ begunAt }) => begunAt !== null).map(({ path }) => path);

@@ -81,6 +81,7 @@ export class Ending {
   async migrated(recorded: Recorded): Promise<readonly string[]> {
     const { host } = this.#options;
     await this.#settling;
+    this.#mustStay = false;
     await recorded.write({ state: "migrated", mayHaveRun: true });
     const left = await removeSockets(host, recorded.current);
     this.warnOf(left);
@@ -140,6 +141,8 @@ export class Ending {
     const { verdict, status, left } = settlement;
     if (verdict === "here") {
       this.#guest = status!.state;
+      // Until the source hears of it: the guest may end here before.
+      this.#mustStay = true;
       return this.#arrive();
     }
     if (verdict === "removed") {

@@ -12,6 +12,7 @@ import type { Session, SessionError } from "../../tunnel/mod.ts";
 import { answered, leftOf, WRONG_COMMAND } from "./answers.ts";
 import { createAll, Recorded } from "./create.ts";
 import { askLibvirt, describeDomainHost } from "./describe_host.ts";
+import { hasRun } from "./has_run.ts";
 import { describeImages } from "./describe_images.ts";
 import { dialLibvirt, dialQemu } from "./dial.ts";
 import { Ending } from "./ending.ts";
@@ -171,8 +172,13 @@ export class DomainDestination {
       this.#settleAlone(new MigrationError("failed", "connection-lost", "source", message));
       await this.#ending.cut;
     }
-    if (this.#recorded?.current.uuid !== uuid) await others.fence(uuid);
-    return await domainStatus(host, uuid);
+    const own = this.#recorded?.current.uuid === uuid ? this.#recorded : undefined;
+    if (!own) await others.fence(uuid);
+    const status = await domainStatus(host, uuid);
+    const isActive = status.state !== "absent" && status.state !== "shut-off";
+    if (isActive || !await (own ? hasRun(host, own.current) : others.hasRun(uuid))) return status;
+    // A source that has it paused must not resume it: the guest has gone on here.
+    return { state: "other", reason: "it has run there and ended", incoming: false };
   }
 
   async #prepare(
@@ -192,6 +198,7 @@ export class DomainDestination {
         throw new RpcError("bad-params", `${params.socketDir} is not in ${parents.join(", ")}`);
       }
       const recorded = new Recorded(journal, await planDomain(host, params));
+      await this.#options.others.forgetArrived(params.uuid);
       // Cancelled meanwhile: nobody would undo what is created from here on.
       if (this.#ending.hasBegun) throw new RpcError("failed", GIVEN_UP);
       this.#recorded = recorded;
@@ -258,11 +265,12 @@ export class DomainDestination {
 
   /** libvirt is about to start the guest: from now on only its state tells whether it runs here. */
   async #beforeFinish(): Promise<void> {
+    const { host } = this.#options;
     const recorded = this.#recorded;
     if (!recorded || this.#ending.hasBegun) {
       throw new Error(GIVEN_UP);
     }
-    await recorded.write({ mayHaveRun: true });
+    await recorded.write({ mayHaveRun: true, askedAt: host.wallMs() });
     if (this.#ending.hasBegun) throw new Error(GIVEN_UP);
     this.#options.report({ event: "phase", phase: "handover" });
   }

@@ -31,6 +31,10 @@ export interface DomainDestinationOptions {
 export interface OtherMigrations {
   /** Has those of a domain give up, as far as they still can: their source has come here. */
   fence(uuid: string): Promise<void>;
+  /** Whether a killed one, or one whose source never heard of its end, had the guest running here. */
+  hasRun(uuid: string): Promise<boolean>;
+  /** Forgets those of a domain that had the guest running here: it has come back to a source since. */
+  forgetArrived(uuid: string): Promise<void>;
   /** Settles one by its source's word, once its process has ended. Resolves with what is left. */
   settle(params: Params<"settleDomain">): Promise<readonly string[]>;
 }

@@ -64,6 +64,7 @@ export async function planDomain(
   return {
     ...{ version: 1, side: "destination", state: "preparing", mayHaveRun: false },
     ...{ migration, name, uuid, uri: host.virsh.uri, socketDir },
+    paths: images.map(({ path }) => path),
     directories: await directoriesToMake(host, [...missing]),
     transientPool: `vmferry-${crypto.randomUUID().slice(0, 8)}`,
     images: planned,

@@ -47,6 +47,10 @@ export interface DomainRecord {
   readonly state: "preparing" | "prepared" | "migrated" | "failed";
   /** libvirt was asked to start the guest here, or may have been. */
   readonly mayHaveRun: boolean;
+  /** When libvirt was asked to start the guest here, ms since 1970. */
+  readonly askedAt?: number;
+  /** Paths of all images that libvirt writes here, also of those that existed. */
+  readonly paths?: readonly string[];
   /** Directory of QEMU's sockets. */
   readonly socketDir: string;
   /** Directories that vmferry makes for images, the outermost first. */

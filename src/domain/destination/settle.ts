@@ -8,6 +8,7 @@ import { delay, messageOf } from "../../io/mod.ts";
 import { type DomainRunState, domainState } from "../../libvirt/mod.ts";
 import type { DestinationHost } from "./host.ts";
 import type { DomainRecord } from "./record.ts";
+import { hasRun } from "./has_run.ts";
 import { removeCreated, removeSockets } from "./remove.ts";
 
 /** How a domain is at the destination. */
@@ -88,7 +89,8 @@ export async function settle(
   if (isActive) {
     return { verdict: "here", status, left: await removeSockets(host, record) };
   }
-  if (record.mayHaveRun && word === "nobody") {
+  // The source says that it has the guest because none is active here: one that ended here is not either.
+  if (record.mayHaveRun && (word === "nobody" || await hasRun(host, record).catch(() => true))) {
     const left = await removeSockets(host, record);
     return { verdict: "may-have-run", status, left };
   }

@@ -65,6 +65,16 @@ export class Sessions {
     return await peer.domainStatus(uuid);
   }
 
+  /** Reports the end of an earlier migration to the destination. Never rejects. */
+  async settle(migration: string, outcome: "migrated" | "failed"): Promise<void> {
+    try {
+      const left = await this.#peer?.settleDomain({ migration, outcome }) ?? [];
+      if (left.length > 0) this.#options.log.log("warning", `the destination: ${left.join("; ")}`);
+    } catch (error) {
+      this.#options.log.log("info", `the destination: ${messageOf(error)}`);
+    }
+  }
+
   /** Ends the session in use. Never rejects. */
   async close(): Promise<void> {
     await this.#peer?.close()

@@ -12,6 +12,8 @@ interface File {
   readonly bornAt: number;
   readonly format: string;
   readonly bytes: number;
+  /** Seconds since 1970. */
+  readonly changedAt: number;
 }
 
 /** A host with one pool over /pool, files, and domains; what happens on it outlives a killed process. */
@@ -89,7 +91,13 @@ export class FakeHost {
 
   /** Another program makes a file. */
   make(path: string, format = "raw", bytes = 1 << 20): void {
-    this.files.set(path, { inode: this.#inode++, bornAt: 1000, format, bytes });
+    const times = { bornAt: 1000, changedAt: 1000 };
+    this.files.set(path, { inode: this.#inode++, ...times, format, bytes });
+  }
+
+  /** A guest writes to a file. */
+  change(path: string, changedAt: number): void {
+    this.files.set(path, { ...this.files.get(path)!, changedAt });
   }
 
   #run(argv: readonly string[], input: string, effect: Effect): ProgramResult {
@@ -129,7 +137,11 @@ export class FakeHost {
       const file = this.files.get(path);
       const parent = path.slice(0, path.lastIndexOf("/"));
       const isThere = this.directories.has(path);
-      const id = file ? `1 ${file.inode} ${file.bornAt}` : isThere ? "1 1 0" : "- - 0";
+      const id = file
+        ? `1 ${file.inode} ${file.bornAt} ${file.changedAt}`
+        : isThere
+        ? "1 1 0"
+        : "- - 0";
       const kind = file ? "file" : isThere ? "other" : "missing";
       const directory = this.directories.has(parent) ? 1 : 0;
       return `${kind}\t0\t${file?.bytes ?? ""}\t${id}\t${directory}\t1000000 4096\n`;
@@ -176,6 +188,8 @@ export class FakeHost {
         effect(`create ${created}`, () => this.make(created, format, bytes));
         return said("");
       }
+      case "vol-path":
+        return said(`${path(option("vol"))}\n`);
       case "vol-delete": {
         const deleted = path(option("vol"));
         effect(`delete ${deleted}`, () => this.files.delete(deleted));

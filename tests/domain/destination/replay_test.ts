@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { createAll, Recorded } from "../../../src/domain/destination/create.ts";
 import { settleEarlier } from "../../../src/domain/destination/earlier.ts";
+import { hasRun } from "../../../src/domain/destination/has_run.ts";
 import { planDomain } from "../../../src/domain/destination/plan.ts";
 import { removeCreated } from "../../../src/domain/destination/remove.ts";
 import { MigrationError } from "../../../src/migrate/mod.ts";
@@ -104,6 +105,38 @@ Deno.test("images stay when libvirt was asked to start the guest, until its sour
     const told = await settleEarlier(fake.process().host, record, "source");
     assertEquals([told.forget, fake.files.size], [true, 0]);
   }
+});
+
+Deno.test("an image that was written to after libvirt was asked to start the guest stays", async () => {
+  for (const [seconds, stays] of [[1, false], [60, true]] as const) {
+    const fake = new FakeHost();
+    await prepare(fake);
+    const { host } = fake.process();
+    const record = { ...fake.record!, mayHaveRun: true, askedAt: host.wallMs() };
+    fake.change("/srv/b.raw", host.wallMs() / 1000 + seconds);
+    const { forget } = await settleEarlier(host, record, "source");
+    assertEquals([forget, fake.files.size], [!stays, stays ? 3 : 0]);
+  }
+});
+
+Deno.test("a record of a guest that arrived stays until its source hears of it", async () => {
+  const fake = new FakeHost();
+  await prepare(fake);
+  const record = { ...fake.record!, mayHaveRun: true, state: "migrated" as const };
+  const { host } = fake.process();
+  assert(await hasRun(host, record));
+  assert(!(await settleEarlier(host, record, "nobody")).forget);
+  assert((await settleEarlier(host, record, "source")).forget);
+  assertEquals(fake.files.size, 3);
+});
+
+Deno.test("a volume of the same name in a pool that has another directory by now stays", async () => {
+  const fake = new FakeHost();
+  await prepare(fake);
+  fake.make("/other/a.raw");
+  fake.pools.set("images", "/other");
+  const { forget } = await settleEarlier(fake.process().host, fake.record!, "nobody");
+  assertEquals([forget, [...fake.files.keys()]], [false, ["/pool/a.raw", "/other/a.raw"]]);
 });
 
 Deno.test("an image that another domain uses stays", async () => {

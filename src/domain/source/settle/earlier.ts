@@ -56,6 +56,10 @@ export async function settleEarlier(
   });
   // A destination that was not told of the end may still wait for the rest.
   if (settled.outcome === "stays") await leave(uuid, options, sessions);
+  if (settled.outcome === "stays" || settled.outcome === "migrated") {
+    const outcome = settled.outcome === "stays" ? "failed" : "migrated";
+    for (const { migration } of records) await sessions.settle(migration, outcome);
+  }
   return { uuid, records, settled };
 }
 

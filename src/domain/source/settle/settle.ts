@@ -73,7 +73,7 @@ export async function settle(options: SettleOptions): Promise<Settled> {
         destination = await options.ask();
         verdict = settleVerdict(source, destination);
         why = `the domain is ${source.state} (${source.reason}) here and ` +
-          `${destination.state} at the destination`;
+          `${destination.state} (${destination.reason}) at the destination`;
       }
     } catch (error) {
       why = messageOf(error);
