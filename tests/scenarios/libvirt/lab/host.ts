@@ -141,6 +141,8 @@ export class LibvirtHost implements AsyncDisposable {
     if (!this.#daemon) return;
     const { child } = this.#daemon;
     Deno.kill(firstChild(child.pid), signal);
+    // nsenter stops with a child that is stopped.
+    Deno.kill(child.pid, "SIGCONT");
     await withDeadline(systemClock, 20_000, `${this.name}: libvirtd to end`, child.status);
     await Deno.remove(this.file("/run/libvirt/libvirt-sock")).catch(() => {});
     this.#daemon = undefined;
