@@ -20,7 +20,7 @@ import type { DomainDestinationOptions } from "./options.ts";
 import { planDomain } from "./plan.ts";
 import type { DomainRecord } from "./record.ts";
 import { removeCreated } from "./remove.ts";
-import { domainStatus } from "./settle.ts";
+import { statusForSource } from "./settle.ts";
 import { isSocketDir, socketDirs } from "./socket_dir.ts";
 
 /** Longest time for a source to leave after the end, ms. */
@@ -174,11 +174,9 @@ export class DomainDestination {
     }
     const own = this.#recorded?.current.uuid === uuid ? this.#recorded : undefined;
     if (!own) await others.fence(uuid);
-    const status = await domainStatus(host, uuid);
-    const isActive = status.state !== "absent" && status.state !== "shut-off";
-    if (isActive || !await (own ? hasRun(host, own.current) : others.hasRun(uuid))) return status;
-    // A source that has it paused must not resume it: the guest has gone on here.
-    return { state: "other", reason: "it has run there and ended", incoming: false };
+    return await statusForSource(host, uuid, () => {
+      return own ? hasRun(host, own.current) : others.hasRun(uuid);
+    });
   }
 
   async #prepare(
@@ -265,12 +263,11 @@ export class DomainDestination {
 
   /** libvirt is about to start the guest: from now on only its state tells whether it runs here. */
   async #beforeFinish(): Promise<void> {
-    const { host } = this.#options;
     const recorded = this.#recorded;
     if (!recorded || this.#ending.hasBegun) {
       throw new Error(GIVEN_UP);
     }
-    await recorded.write({ mayHaveRun: true, askedAt: host.wallMs() });
+    await recorded.write({ mayHaveRun: true, askedAt: this.#options.host.wallMs() });
     if (this.#ending.hasBegun) throw new Error(GIVEN_UP);
     this.#options.report({ event: "phase", phase: "handover" });
   }

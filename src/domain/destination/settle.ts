@@ -60,6 +60,23 @@ export async function domainStatus(
 }
 
 /**
+ * Asks libvirt for a domain that a source may have, paused.
+ *
+ * @param hasRun whether it has run here since its migration.
+ */
+export async function statusForSource(
+  host: Pick<DestinationHost, "virsh">,
+  uuid: string,
+  hasRun: () => Promise<boolean>,
+): Promise<DomainStatus> {
+  const status = await domainStatus(host, uuid);
+  const isActive = status.state !== "absent" && status.state !== "shut-off";
+  if (isActive || !await hasRun()) return status;
+  // The source must not resume it: the guest has gone on here.
+  return { state: "other", reason: "it has run there and ended", incoming: false };
+}
+
+/**
  * Waits until the domain is not incoming, then removes what was created, unless the guest is here or may
  * have been. The caller has cut the channels: libvirt destroys an incoming domain when its client is
  * gone. Never rejects.
