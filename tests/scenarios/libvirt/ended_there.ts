@@ -1,0 +1,39 @@
+import { assertNone, type Scenario } from "../support/scenario.ts";
+import { poll } from "../support/waiting.ts";
+import { assertFails, assertKilled, LibvirtLab, pass, RingDomain, Trial } from "./lab/mod.ts";
+
+const MiB = 1024 * 1024;
+
+/** The source's vmferry is killed at the very end; the guest goes on at the destination, and is shut down there. */
+export const scenario: Scenario = {
+  name: "ended_there",
+  about: "a guest that ran at the destination and ended there is not resumed at the source",
+  timeoutMs: 180_000,
+  async run(context) {
+    const lab = await LibvirtLab.start(context);
+    const { source, destination } = lab;
+    const guest = await RingDomain.start(lab, {
+      disks: [{ format: "qcow2", bytes: 16 * MiB }, { format: "raw", bytes: 16 * MiB }],
+      guest: { ramPages: 8192, ramStep: 4 },
+    });
+    const trial = await Trial.begin(context, lab, guest);
+    const { domain, receive } = await trial.startFinish();
+    domain.signal("SIGKILL");
+    await assertKilled(domain);
+    destination.signalDaemon("SIGCONT");
+    await poll("the destination to run the guest", async () => {
+      return (await destination.domains()).get(guest.name) === "running" || undefined;
+    });
+    await receive.exit(60_000);
+    await pass(4000); // times of files are in seconds
+    await destination.virsh("destroy", guest.name);
+
+    await lab.limitRate(null);
+    const again = await trial.start();
+    await assertFails(again.domain, 4, /^domain-unsettled/, 110_000);
+    const state = (await source.domains()).get(guest.name);
+    const faults = state === "paused" ? [] : [`The source's domain is ${state}, expected paused`];
+    for (const i of [0, 1]) await Deno.stat(guest.image(destination, i).path);
+    assertNone(faults);
+  },
+};
