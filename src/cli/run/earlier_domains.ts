@@ -111,7 +111,9 @@ export class EarlierDomains implements OtherMigrations {
     const host = { ...this.#host, virsh: new Virsh({ run, uri: record.uri }) };
     const { forget, message, left } = await settleEarlier(host, record, word);
     const rest = left.length > 0 ? `; left: ${left.join("; ")}` : "";
-    log.log(forget ? "info" : "warning", `${dir}: ${message}${rest}`);
+    // One that waits for its source's question is no news.
+    const isNews = !forget && record.state !== "migrated";
+    log.log(isNews ? "warning" : "info", `${dir}: ${message}${rest}`);
     if (forget) await PrivateRunDir.adopt(dir)[Symbol.asyncDispose]();
     return left;
   }

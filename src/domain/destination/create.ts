@@ -22,6 +22,9 @@ import { makeSocketDir, type QemuOwner } from "./socket_dir.ts";
 /** How long qemu-img may take to create an image, ms. */
 const CREATE_MS = 60_000;
 
+/** The creation has failed: a file with this path is not to be removed. */
+const NOT_OURS = { begunAt: null };
+
 /** The record of a preparation that is under way. */
 export class Recorded {
   readonly #journal: DomainJournal;
@@ -122,15 +125,19 @@ async function create(
       { cause: error },
     );
     const isFile = !path.startsWith("/dev/");
-    if (!isFile || host.user.uid !== 0) throw failed;
     const [look] = await lookAt(host.run, [path]);
-    if (look!.state !== "missing") throw failed;
+    const isMissing = look!.state === "missing";
+    // libvirt removes what it could not finish: another program has made this file.
+    if (!isMissing && error.failure === "failed") await recorded.writeImage(path, NOT_OURS);
+    if (!isMissing || !isFile || host.user.uid !== 0) throw failed;
     host.log.log("info", `${failed.message}; qemu-img creates it`);
     await recorded.writeImage(path, { way: "file" });
     try {
       await createFile(host, owner, details);
     } catch (second) {
       host.log.log("warning", `qemu-img: ${messageOf(second)}`);
+      // It has removed its own file.
+      if (second instanceof CommandError) await recorded.writeImage(path, NOT_OURS);
       throw failed;
     }
   }
@@ -147,8 +154,7 @@ shift 2
 set -C
 : >"$file" || exit 1
 set +C
-"$@" || exit 1
-if [ -n "$owner" ]; then chown "$owner" -- "$file" || exit 1; fi
+"$@" && { [ -z "$owner" ] || chown "$owner" -- "$file"; } || { rm -f -- "$file"; exit 1; }
 if [ -e /sys/fs/selinux/enforce ] && command -v restorecon >/dev/null; then restorecon -- "$file"; fi
 `;
 

@@ -29,6 +29,8 @@ export class FakeHost {
   readonly effects: string[] = [];
   /** libvirt refuses these commands with these words. */
   readonly refusals = new Map<string, string>();
+  /** Called before libvirt creates a volume; throws what libvirt refuses it with. */
+  onCreate: (path: string) => void = () => {};
   #inode = 100;
 
   /** What a failed migration must leave as it was. */
@@ -185,6 +187,11 @@ export class FakeHost {
         const format = /<format type="([^"]*)"/.exec(input)![1]!;
         const bytes = Number(/<capacity[^>]*>(\d+)</.exec(input)![1]);
         const created = path(name);
+        try {
+          this.onCreate(created);
+        } catch (error) {
+          return { code: 1, stdout: "", stderr: `error: ${(error as Error).message}` };
+        }
         effect(`create ${created}`, () => this.make(created, format, bytes));
         return said("");
       }

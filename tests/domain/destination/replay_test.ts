@@ -156,6 +156,18 @@ Deno.test("a file that replaced an image stays", async () => {
   assertEquals([forget, [...fake.files.keys()]], [false, ["/srv/b.raw"]]);
 });
 
+Deno.test("a file that another program makes while vmferry creates the same one stays", async () => {
+  const fake = new FakeHost();
+  // Equal to vmferry's in age, format and size.
+  fake.onCreate = (path) => {
+    fake.make(path);
+    throw new Error("storage volume exists already");
+  };
+  await assertRejects(() => prepare(fake), MigrationError);
+  const { left } = await settleEarlier(fake.process().host, fake.record!, "nobody");
+  assertEquals([left, [...fake.files.keys()]], [[], ["/pool/a.raw"]]);
+});
+
 Deno.test("a file that exists is refused before anything is created", async () => {
   const fake = new FakeHost();
   fake.make("/srv/b.raw");

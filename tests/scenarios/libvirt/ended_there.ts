@@ -4,7 +4,7 @@ import { assertFails, assertKilled, LibvirtLab, pass, RingDomain, Trial } from "
 
 const MiB = 1024 * 1024;
 
-/** The source's vmferry is killed at the very end; the guest goes on at the destination, and is shut down there. */
+/** The source's vmferry is killed at the very end; the guest keeps running at the destination until it is shut down there. */
 export const scenario: Scenario = {
   name: "ended_there",
   about: "a guest that ran at the destination and ended there is not resumed at the source",
