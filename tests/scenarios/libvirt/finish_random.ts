@@ -37,6 +37,7 @@ async function lose(context: ScenarioContext, lab: LibvirtLab, name: string, aft
   const code = await domain.exit();
   await receive.exit(30_000);
   if (code === 0) {
+    await trial.settleKept();
     await trial.assertArrived();
     return "moved";
   }

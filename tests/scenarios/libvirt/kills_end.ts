@@ -51,6 +51,7 @@ export async function killAtEnd(
   await receive.exit(20_000);
   if (code !== 0) throw new Error(`The next try ended with ${code}`);
   await ends.receive.exit(30_000);
+  await trial.settleKept();
   await trial.assertArrived();
   return "moved";
 }
@@ -71,6 +72,7 @@ async function killDestination(
   if (code === 0) {
     receive.signal("SIGTERM");
     await receive.exit(20_000);
+    await trial.settleKept();
     await trial.assertArrived();
     return "moved";
   }
@@ -79,6 +81,7 @@ async function killDestination(
   const again = trial.domain(address);
   await assertExit(again, 0);
   await assertExit(receive, 0, 20_000);
+  await trial.settleKept();
   await trial.assertArrived();
   return "stayed, then moved";
 }

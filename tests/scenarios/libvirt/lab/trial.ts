@@ -180,6 +180,14 @@ export class Trial {
     await this.assertArrived();
   }
 
+  /** Starts a `receive`, which settles what those before it have kept because no source told them the end. */
+  async settleKept(): Promise<void> {
+    const receive = this.receive();
+    await receive.address();
+    receive.signal("SIGTERM");
+    await receive.exit(20_000);
+  }
+
   /** The destination has the guest with every write, and nothing of vmferry is left. */
   async assertArrived(): Promise<void> {
     const { destination } = this.#lab;
