@@ -37,7 +37,7 @@ export async function describeImages(
     lookAt(host.run, paths),
     host.describeHost(paths),
     activePools(host.virsh),
-    usedImages(host.virsh, host.describeHost, uuid),
+    usedImages(host, uuid),
   ]);
   const facts: DomainImageFacts[] = [];
   for (const [i, image] of images.entries()) {

@@ -37,7 +37,7 @@ export async function removeCreated(
   const begun = record.images.filter(({ begunAt }) => begunAt !== null);
   if (begun.length > 0) {
     // Read once; a domain that is defined within these seconds has not started yet.
-    const used = usedImages(virsh, host.describeHost, record.uuid);
+    const used = usedImages(host, record.uuid);
     used.catch(() => {});
     for (const image of begun) {
       undo.add(image.path, async () => await removeImage(host, record, image, await used));

@@ -4,7 +4,8 @@
  * @module
  */
 import { type Domain, parseDomain, type Virsh, VirshError } from "../../libvirt/mod.ts";
-import { type DescribeHost, fileKeys } from "../../migrate/mod.ts";
+import { fileKeys } from "../../migrate/mod.ts";
+import { command, type DestinationHost } from "./host.ts";
 import { lines } from "./pools.ts";
 
 /** Finds who uses a path, by the path and by the storage behind it. */
@@ -13,22 +14,25 @@ export interface UsedImages {
   userOf(path: string, keys: readonly string[]): string | undefined;
 }
 
+/** The host as far as this needs it. */
+type UsedImagesHost = Pick<DestinationHost, "virsh" | "run" | "describeHost">;
+
 /** Domains whose XML is read at a time. */
 const AT_ONCE = 4;
 
 /** Reads the disks of every domain but `except`, running or not. */
 export async function usedImages(
-  virsh: Virsh,
-  describeHost: DescribeHost,
+  host: UsedImagesHost,
   except: string,
 ): Promise<UsedImages> {
+  const { virsh, describeHost } = host;
   const uuids = lines(await virsh.call(["list", "--all", "--uuid"]))
     .filter((uuid) => uuid.toLowerCase() !== except.toLowerCase());
   const users = new Map<string, string>();
   const queue = [...uuids];
   const worker = async () => {
     for (let uuid; (uuid = queue.shift()) !== undefined;) {
-      for (const path of await pathsOf(virsh, uuid)) users.set(path.path, path.user);
+      for (const path of await pathsOf(host, uuid)) users.set(path.path, path.user);
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
@@ -46,7 +50,11 @@ export async function usedImages(
   };
 }
 
-async function pathsOf(virsh: Virsh, uuid: string): Promise<{ path: string; user: string }[]> {
+async function pathsOf(
+  host: UsedImagesHost,
+  uuid: string,
+): Promise<{ path: string; user: string }[]> {
+  const { virsh } = host;
   let domain: Domain;
   try {
     domain = parseDomain(await virsh.call(["dumpxml", "--domain", uuid]));
@@ -59,12 +67,25 @@ async function pathsOf(virsh: Virsh, uuid: string): Promise<{ path: string; user
   const found: { path: string; user: string }[] = [];
   for (const disk of domain.disks) {
     const path = disk.path ?? await volumePath(virsh, disk.pool, disk.volume);
-    const backing = disk.backing.map((layer) => layer.path);
+    // The XML has the backing files of a domain that is active only.
+    const isKnown = disk.backing.length > 0 || disk.format === "raw" || !path;
+    const backing = isKnown ? disk.backing.map((layer) => layer.path) : await backingOf(host, path);
     for (const each of [path, ...backing]) {
       if (each) found.push({ path: each, user });
     }
   }
   return found;
+}
+
+/** The backing files of an image; none where it cannot be read. */
+async function backingOf({ run }: UsedImagesHost, path: string): Promise<string[]> {
+  const argv = ["qemu-img", "info", "-U", "--backing-chain", "--output=json", "--", path];
+  try {
+    const chain = JSON.parse(await command(run, argv)) as { filename?: unknown }[];
+    return chain.slice(1).flatMap(({ filename }) => typeof filename === "string" ? [filename] : []);
+  } catch {
+    return [];
+  }
 }
 
 async function volumePath(

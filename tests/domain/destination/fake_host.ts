@@ -22,7 +22,9 @@ export class FakeHost {
   readonly directories = new Set(["/pool", "/srv", "/run/libvirt/qemu"]);
   readonly pools = new Map([["images", "/pool"]]);
   /** UUID -> virsh's state and reason, and paths of its disks. */
-  readonly domains = new Map<string, { state: string; disks: string[] }>();
+  readonly domains = new Map<string, { state: string; disks: string[]; format?: string }>();
+  /** Backing files of images. */
+  readonly backing = new Map<string, string>();
   /** The last record of the journal. */
   record: DomainRecord | undefined;
   /** Every effect, in order. */
@@ -121,6 +123,10 @@ export class FakeHost {
         });
         return said("");
       case "qemu-img": {
+        if (args.includes("--backing-chain")) {
+          const chain = [last, ...this.backing.has(last) ? [this.backing.get(last)] : []];
+          return said(JSON.stringify(chain.map((filename) => ({ filename }))));
+        }
         const { format, bytes } = this.files.get(last)!;
         return said(JSON.stringify({ format, "virtual-size": bytes }));
       }
@@ -164,7 +170,7 @@ export class FakeHost {
         return said(`state.state=${state}\nstate.reason=${reason}\n`);
       }
       case "dumpxml":
-        return said(domainXml(option("domain"), this.domains.get(option("domain"))!.disks));
+        return said(domainXml(option("domain"), this.domains.get(option("domain"))!));
       case "pool-list":
         return said([...this.pools.keys()].join("\n"));
       case "pool-dumpxml": {
@@ -213,9 +219,12 @@ function said(stdout: string): ProgramResult {
   return { code: 0, stdout, stderr: "" };
 }
 
-function domainXml(uuid: string, disks: readonly string[]): string {
+function domainXml(
+  uuid: string,
+  { disks, format = "raw" }: { readonly disks: readonly string[]; readonly format?: string },
+): string {
   const all = disks.map((path, i) =>
-    `<disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='${path}'/>` +
+    `<disk type='file' device='disk'><driver name='qemu' type='${format}'/><source file='${path}'/>` +
     `<target dev='vd${i}' bus='virtio'/></disk>`
   );
   return `<domain type='kvm'><name>other</name><uuid>${uuid}</uuid>` +
