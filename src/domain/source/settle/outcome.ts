@@ -64,6 +64,6 @@ export function unsettledAdvice(record: DomainSourceRecord): string[] {
     `if both hosts can be reached: 'vmferry domain ${name} ${destination}' (with the options of this run) ` +
     "finds out and settles it",
     `only if it runs there: virsh -c ${uri} destroy ${uuid}`,
-    `only if the destination does not have it, and never will: virsh -c ${uri} resume ${uuid}`,
+    `only if it has not run at the destination since, and never will: virsh -c ${uri} resume ${uuid}`,
   ];
 }
