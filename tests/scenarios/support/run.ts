@@ -10,7 +10,15 @@ import { type Scenario, ScenarioContext } from "./scenario.ts";
 const SCENARIOS = new URL("../", import.meta.url);
 
 /** Directories of tests/scenarios that hold scenarios, a file each. */
-const GROUPS = ["program", "disks", "guests", "connections", "endings", "libvirt"];
+const GROUPS = [
+  "program",
+  "disks",
+  "guests",
+  "connections",
+  "endings",
+  "libvirt",
+  "libvirt_faults",
+];
 
 /** All scenarios, by name. */
 async function scenarios(): Promise<Map<string, Scenario>> {

@@ -1,5 +1,11 @@
 import type { Scenario } from "../support/scenario.ts";
-import { assertFails, type LibvirtHost, LibvirtLab, RingDomain, Trial } from "./lab/mod.ts";
+import {
+  assertFails,
+  type LibvirtHost,
+  LibvirtLab,
+  RingDomain,
+  Trial,
+} from "../libvirt/lab/mod.ts";
 
 const IMAGES = "/var/lib/libvirt/images";
 

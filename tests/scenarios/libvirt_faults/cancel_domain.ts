@@ -7,7 +7,7 @@ import {
   RingDomain,
   Trial,
   type Try,
-} from "./lab/mod.ts";
+} from "../libvirt/lab/mod.ts";
 
 /** How a migration is ended before its end: what it is called, what does it, the exit codes. */
 export interface Way {

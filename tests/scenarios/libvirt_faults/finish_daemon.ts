@@ -1,6 +1,6 @@
 import { assertExit, type Scenario } from "../support/scenario.ts";
 import { beginSmall } from "./finish_lost.ts";
-import { LibvirtLab } from "./lab/mod.ts";
+import { LibvirtLab } from "../libvirt/lab/mod.ts";
 
 /** The destination's libvirtd is killed while it is asked to start the guest, and started again. */
 export const scenario: Scenario = {

@@ -1,5 +1,5 @@
 import { assertExit, type Scenario, type ScenarioContext } from "../support/scenario.ts";
-import { assertKilled, LibvirtLab, pass, RingDomain, Trial, type Try } from "./lab/mod.ts";
+import { assertKilled, LibvirtLab, pass, RingDomain, Trial, type Try } from "../libvirt/lab/mod.ts";
 
 /** vmferry is killed while the destination's libvirt is asked to start the guest. */
 export const scenario: Scenario = {

@@ -3,7 +3,7 @@ import { assertAsBefore, hostState, LibvirtLab, RingDomain } from "./lab/mod.ts"
 
 /** The destination of a domain alone: arrival, a killed source, a killed destination, the next try. */
 export const scenario: Scenario = {
-  name: "domain-receive",
+  name: "domain_receive",
   about: "receive --libvirt keeps a domain that arrives and removes what a killed one created",
   timeoutMs: 300_000,
   async run(context) {

@@ -1,6 +1,6 @@
 import { assertExit, type Scenario, type ScenarioContext } from "../support/scenario.ts";
 import { poll } from "../support/waiting.ts";
-import { LibvirtLab, pass, RingDomain, Trial } from "./lab/mod.ts";
+import { LibvirtLab, pass, RingDomain, Trial } from "../libvirt/lab/mod.ts";
 
 /**
  * The session is lost for good at the worst moment. With plain virsh the guest then runs twice:

@@ -1,6 +1,13 @@
 import { assertNone, type Scenario } from "../support/scenario.ts";
 import { poll } from "../support/waiting.ts";
-import { assertFails, assertKilled, LibvirtLab, pass, RingDomain, Trial } from "./lab/mod.ts";
+import {
+  assertFails,
+  assertKilled,
+  LibvirtLab,
+  pass,
+  RingDomain,
+  Trial,
+} from "../libvirt/lab/mod.ts";
 
 const MiB = 1024 * 1024;
 

@@ -9,7 +9,7 @@ const PORT = 7777;
 
 /** An ordinary user in group libvirt receives a domain. */
 export const scenario: Scenario = {
-  name: "domain-user",
+  name: "domain_user",
   about: "receive --libvirt works for an ordinary user in group libvirt, and leaves nothing behind",
   timeoutMs: 120_000,
   async run(context) {

@@ -1,6 +1,6 @@
 import { assertExit, assertNone, type Scenario } from "../support/scenario.ts";
-import type { HostVmferry } from "./lab/mod.ts";
-import { LibvirtLab, pass, RingDomain, Trial } from "./lab/mod.ts";
+import type { HostVmferry } from "../libvirt/lab/mod.ts";
+import { LibvirtLab, pass, RingDomain, Trial } from "../libvirt/lab/mod.ts";
 
 /** Pulls the cable in both phases, shorter and longer than vmferry takes a connection for dead. */
 export const scenario: Scenario = {

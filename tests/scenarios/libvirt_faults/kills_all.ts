@@ -1,6 +1,6 @@
 import type { Scenario } from "../support/scenario.ts";
 import { killAtEnd } from "./kills_end.ts";
-import { assertKilled, LibvirtLab } from "./lab/mod.ts";
+import { assertKilled, LibvirtLab } from "../libvirt/lab/mod.ts";
 
 /** Nothing of vmferry is left on either host when libvirt is asked to start the guest. */
 export const scenario: Scenario = {

@@ -1,6 +1,6 @@
 import type { Scenario, ScenarioContext } from "../support/scenario.ts";
 import { beginSmall } from "./finish_lost.ts";
-import { LibvirtLab, pass } from "./lab/mod.ts";
+import { LibvirtLab, pass } from "../libvirt/lab/mod.ts";
 
 /** Rounds, each with a domain of its own. */
 const ROUNDS = Number(Deno.env.get("ROUNDS") ?? "8");
