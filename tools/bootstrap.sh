@@ -59,6 +59,7 @@ install_packages() {
   # Scenarios start a libvirtd of their own in namespaces; no service has to run.
   need libvirtd libvirt-daemon-system
   need virsh libvirt-clients
+  need setfacl acl
   [ -n "$missing" ] || return 0
   if [ "$(id -u)" = 0 ]; then
     root=

@@ -1,7 +1,7 @@
 import { assertExit, type Scenario } from "../support/scenario.ts";
 import { poll } from "../support/waiting.ts";
 import { vmferryPath } from "../support/vmferry.ts";
-import { assertAsBefore, hostState, LibvirtLab, RingDomain } from "./lab/mod.ts";
+import { assertAsBefore, hostState, LibvirtLab, privateTmp, RingDomain } from "./lab/mod.ts";
 
 /** A user of the machine who may do nothing but what the group libvirt may. */
 const USER = ["setpriv", "--reuid", "65534", "--regid", "65534"] as const;
@@ -18,7 +18,7 @@ export const scenario: Scenario = {
     const domain = await RingDomain.start(lab);
     // The path of QEMU's sockets is the same on both hosts, and lies in /tmp here.
     for (const host of [source, destination]) {
-      await sh(host, "mount -t tmpfs -o mode=1777 none /tmp");
+      await privateTmp(host);
       await sh(host, `umask 077; mkdir -p /run/user; echo ${SECRET} >/run/user/secret`);
     }
     await sh(destination, "chmod 711 /run/user; chown -R 65534:65534 /run/user");

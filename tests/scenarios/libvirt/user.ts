@@ -1,5 +1,5 @@
 import { assertExit, type Scenario } from "../support/scenario.ts";
-import { HostVmferry, type LibvirtHost, LibvirtLab, RingDomain } from "./lab/mod.ts";
+import { HostVmferry, type LibvirtHost, LibvirtLab, privateTmp, RingDomain } from "./lab/mod.ts";
 
 /** The user that has nothing on a machine. */
 const UID = 65534;
@@ -16,9 +16,10 @@ export const scenario: Scenario = {
     const guest = await RingDomain.start(lab);
     const group = (await sh(source, "getent group libvirt | cut -d : -f 3")).trim();
     const secret = `${HOME}/secret`;
+    let kept: string | undefined;
     for (const host of [source, destination]) {
       // QEMU's sockets are in /tmp, at the same path of both hosts.
-      await sh(host, "mount -t tmpfs -o mode=1777 none /tmp");
+      kept = await privateTmp(host);
       await sh(host, `mkdir -p ${HOME}; umask 077; echo an-unimportant-secret >${secret}`);
       await sh(host, `chmod 700 ${HOME}; chown -R ${UID}:${UID} ${HOME}`);
     }
@@ -55,7 +56,9 @@ export const scenario: Scenario = {
     await assertExit(domain, 0, 60_000);
     await assertExit(receive, 0, 20_000);
     for (const host of [source, destination]) {
-      const own = `-path ${HOME}/.cache -prune -o -path ${secret} -o -path ${HOME}/vmferry`;
+      const others = kept === undefined ? "" : `-path ${kept} -prune -o `;
+      const own =
+        `${others}-path ${HOME}/.cache -prune -o -path ${secret} -o -path ${HOME}/vmferry`;
       const left = await sh(host, `find /tmp ${HOME} -mindepth 1 ${own} -o -print`);
       if (left.trim() !== "") throw new Error(`${host.name}: left ${left.trim()}`);
     }

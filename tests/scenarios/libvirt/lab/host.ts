@@ -10,7 +10,7 @@ import { endChild, Output } from "../../support/output.ts";
 import type { ScenarioContext } from "../../support/scenario.ts";
 import type { VmferryOptions } from "../../support/vmferry.ts";
 import { poll } from "../../support/waiting.ts";
-import { HOST_INIT, LIBVIRTD_CONF, QEMU_CONF } from "./host_files.ts";
+import { HOST_INIT, LIBVIRTD_CONF, PROJECT, QEMU_CONF } from "./host_files.ts";
 import { HostVmferry } from "./host_vmferry.ts";
 
 /** What a command printed, and how it ended (124 or 137: it did not end in time). */
@@ -31,7 +31,6 @@ export interface LibvirtHostOptions {
   readonly root?: string;
 }
 
-const PROJECT = new URL("../../../../", import.meta.url).pathname.replace(/\/$/, "");
 /** Each is mounted over a directory of libvirt's, see {@link HOST_INIT}. */
 const OWN = ["etc", "lib", "cache", "log"];
 

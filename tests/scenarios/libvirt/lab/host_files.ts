@@ -4,6 +4,9 @@
  * @module
  */
 
+/** The project's directory, which every host sees. */
+export const PROJECT: string = new URL("../../../../", import.meta.url).pathname.replace(/\/$/, "");
+
 /**
  * The first process of a host's PID namespace, for bash. Arguments: hostname, the host's directory,
  * the root of an unpacked distribution or nothing, the project, the user's home.

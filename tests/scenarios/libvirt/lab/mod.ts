@@ -13,3 +13,4 @@ export { LibvirtLab } from "./lab.ts";
 export { type LabSshd, startSshd } from "./lab_sshd.ts";
 export * from "./trial.ts";
 export { Witness } from "./witness.ts";
+export { privateTmp } from "./private_tmp.ts";
