@@ -71,6 +71,8 @@ export type MigrationEvent =
     readonly ticketFile?: string;
     /** A ticket that is good for more than one connecting end, as long as this one listens. */
     readonly reusable?: true;
+    /** For a domain of libvirt. */
+    readonly libvirt?: true;
   }
   | { readonly event: "phase"; readonly phase: Phase }
   | {

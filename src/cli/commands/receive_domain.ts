@@ -39,7 +39,7 @@ export async function receiveDomain(
   let sourceReports = false;
   const report = board.noting((event) => {
     if (sourceReports && !log.debugEnabled && event.event !== "warning") return;
-    output.report(event);
+    output.report(event.event === "listening" ? { ...event, libvirt: true } : event);
   });
   const startedAt = systemClock.now();
   using end = await ListeningEnd.prepare(options.listen, options, {

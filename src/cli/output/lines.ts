@@ -86,13 +86,13 @@ function textOf(event: CliEvent, quiet: boolean): string | undefined {
 }
 
 function listeningLines(
-  { address, ticketFile, reusable }: CliEvent & { event: "listening" },
+  { address, ticketFile, reusable, libvirt }: CliEvent & { event: "listening" },
 ): string {
   const where = withoutTicket(address);
   const line = `vmferry: listening on ${where}`;
   const [goodFor, command] = reusable
     ? ["valid as long as this runs", "forward --from NAME=unix:///PATH"]
-    : ["single-use", "migrate --qmp PATH"];
+    : ["single-use", libvirt ? "domain NAME" : "migrate --qmp PATH"];
   if (ticketFile !== undefined) {
     return `${line}; the ticket is in ${ticketFile}, ${goodFor}. On the source:\n` +
       `  vmferry ${command} --ticket-file FILE`;
