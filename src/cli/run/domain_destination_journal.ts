@@ -8,6 +8,7 @@ import { type DomainJournal, type DomainRecord, parseDomainRecord } from "../../
 import type { Logger } from "../../io/mod.ts";
 import { messageOf } from "../../io/mod.ts";
 import { runFolders } from "./base.ts";
+import { lastValue } from "./journal_lines.ts";
 import { DirectoryLock } from "./dir_lock.ts";
 
 /** What it is called. */
@@ -84,17 +85,6 @@ async function lastRecord(path: string): Promise<DomainRecord | undefined> {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
-  const lines = text.split("\n");
-  // What stands behind the last line's end was cut short.
-  lines.pop();
-  for (const line of lines.reverse()) {
-    let value: unknown;
-    try {
-      value = JSON.parse(line);
-    } catch {
-      continue;
-    }
-    return parseDomainRecord(value);
-  }
-  return undefined;
+  const value = lastValue(text);
+  return value === undefined ? undefined : parseDomainRecord(value);
 }

@@ -2,6 +2,7 @@ import { type Logger } from "../../io/mod.ts";
 import { type DomainSourceRecord, parseDomainSourceRecord } from "../../domain/mod.ts";
 import { runFolders } from "./base.ts";
 import { DirectoryLock } from "./dir_lock.ts";
+import { lastValue } from "./journal_lines.ts";
 import { PrivateRunDir } from "./run_dir.ts";
 
 /** Its name in a run's directory. */
@@ -74,14 +75,9 @@ export async function findDeadRuns(base: string, log: Logger): Promise<DeadRun[]
 }
 
 function lastRecord(text: string): DomainSourceRecord | undefined {
-  // What follows the last line's end was cut short.
-  for (const line of text.split("\n").slice(0, -1).reverse()) {
-    try {
-      const record = parseDomainSourceRecord(JSON.parse(line));
-      if (record) return record;
-    } catch {
-      // It was cut short, and another line follows it.
-    }
+  try {
+    return parseDomainSourceRecord(lastValue(text));
+  } catch {
+    return undefined;
   }
-  return undefined;
 }

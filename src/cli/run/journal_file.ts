@@ -1,6 +1,7 @@
 import { messageOf } from "../../io/mod.ts";
 import { type JournalRecord, type JournalStore, parseRecord } from "../../migrate/mod.ts";
 import { runFolders } from "./base.ts";
+import { lastValue } from "./journal_lines.ts";
 
 /** What a journal is called in its run directory. */
 export const JOURNAL = "journal";
@@ -86,21 +87,11 @@ async function readJournal(path: string): Promise<JournalRecord | undefined> {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
-  const lines = text.split("\n");
-  // What stands behind the last line's end was cut short.
-  lines.pop();
-  for (const line of lines.reverse()) {
-    let value: unknown;
-    try {
-      value = JSON.parse(line);
-    } catch {
-      continue; // cut short, and more was written behind it
-    }
-    try {
-      return parseRecord(value);
-    } catch (error) {
-      throw new Error(`${path} is no journal that this version understands: ${messageOf(error)}`);
-    }
+  const value = lastValue(text);
+  if (value === undefined) return undefined;
+  try {
+    return parseRecord(value);
+  } catch (error) {
+    throw new Error(`${path} is no journal that this version understands: ${messageOf(error)}`);
   }
-  return undefined;
 }
