@@ -9,9 +9,14 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   tunnel: ["io"],
   rpc: ["io", "tunnel"],
   migrate: ["io", "qmp", "nbd", "rpc", "tunnel", "transport"],
-  libvirt: ["io"],
-  domain: ["io", "libvirt", "rpc", "tunnel", "transport", "migrate"],
-  cli: ["io", "qmp", "nbd", "rpc", "tunnel", "transport", "migrate", "libvirt", "domain"],
+  host: ["io"],
+  libvirt: ["io", "host"],
+  domain: ["io", "host", "libvirt", "rpc", "tunnel", "transport", "migrate"],
+  launch: ["io", "host", "qmp", "rpc", "tunnel", "transport", "migrate"],
+  cli: [
+    ...["io", "host", "qmp", "nbd", "rpc", "tunnel", "transport"],
+    ...["migrate", "libvirt", "domain", "launch"],
+  ],
 };
 
 /** Files that are one table and may be longer than others. */

@@ -5,14 +5,6 @@
  * @module
  */
 export {
-  ProgramError,
-  type ProgramOptions,
-  type ProgramResult,
-  type RunningProgram,
-  type RunProgram,
-  type StartProgram,
-} from "./program.ts";
-export {
   clientVersion,
   libvirtText,
   Virsh,
@@ -54,12 +46,6 @@ export {
 export { type Capabilities, type Owner, ownerOf, parseCapabilities } from "./capabilities.ts";
 export { parsePool, type PoolXml } from "./pool_xml.ts";
 export { type NewVolume, volumeXml } from "./volume_xml.ts";
-export {
-  type ImageInfo,
-  imageInfoArguments,
-  ImageInfoError,
-  parseImageInfo,
-} from "./image_info.ts";
 export {
   DEFAULT_URI,
   type LibvirtUri,

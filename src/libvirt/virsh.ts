@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ProgramError, type RunProgram } from "./program.ts";
+import { ProgramError, type RunProgram } from "../host/mod.ts";
 
 /** How long virsh may take, ms. libvirt waits 30 s for a job of the domain by itself. */
 const DEFAULT_TIMEOUT_MS = 40_000;

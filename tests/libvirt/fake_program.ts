@@ -1,4 +1,4 @@
-import { ProgramError, type ProgramOptions, type RunProgram } from "../../src/libvirt/mod.ts";
+import { ProgramError, type ProgramOptions, type RunProgram } from "../../src/host/mod.ts";
 
 /** Answers of programs by their arguments, joined by spaces; a virsh without its URI. */
 export interface FakeAnswers {

@@ -10,7 +10,7 @@ import {
   type ProgramOptions,
   type ProgramResult,
   type RunningProgram,
-} from "../../libvirt/mod.ts";
+} from "../../host/mod.ts";
 
 /** Most bytes of each of a program's outputs. */
 const MAX_OUTPUT = 16 * 1024 * 1024;

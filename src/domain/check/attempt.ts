@@ -1,4 +1,5 @@
-import { ImageInfoError, ProgramError, VirshError, XmlFormatError } from "../../libvirt/mod.ts";
+import { ImageInfoError, ProgramError } from "../../host/mod.ts";
+import { VirshError, XmlFormatError } from "../../libvirt/mod.ts";
 import { isErrorCode, type Side } from "../../migrate/mod.ts";
 import { RpcError } from "../../rpc/mod.ts";
 import type { Collected } from "./findings.ts";

@@ -1,4 +1,5 @@
-import { type Domain, libvirtText, type RunProgram, type Virsh } from "../../libvirt/mod.ts";
+import { type RunProgram } from "../../host/mod.ts";
+import { type Domain, libvirtText, type Virsh } from "../../libvirt/mod.ts";
 import type { CpuComparison } from "./machine_rules.ts";
 
 /** How long a comparison may take, ms: libvirt may have to start the QEMU once. */

@@ -1,5 +1,6 @@
 import type { Clock, Logger } from "../../io/mod.ts";
-import type { Domain, MigrateOptions, RunProgram, Virsh } from "../../libvirt/mod.ts";
+import type { RunProgram } from "../../host/mod.ts";
+import type { Domain, MigrateOptions, Virsh } from "../../libvirt/mod.ts";
 import type { DescribeHost } from "../../migrate/mod.ts";
 import type { ImageToPrepare, Params, Result } from "../../rpc/mod.ts";
 import type { Findings } from "./findings.ts";

@@ -1,3 +1,4 @@
+import { type RunProgram } from "../../host/mod.ts";
 import {
   blockJob,
   clientVersion,
@@ -10,7 +11,6 @@ import {
   listDomains,
   parseCapabilities,
   parseDomain,
-  type RunProgram,
   type Virsh,
 } from "../../libvirt/mod.ts";
 import { attempt } from "./attempt.ts";

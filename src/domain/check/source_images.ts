@@ -1,13 +1,12 @@
 import {
-  type DomainDisk,
   type ImageInfo,
   imageInfoArguments,
   ImageInfoError,
   parseImageInfo,
   ProgramError,
   type RunProgram,
-  type Virsh,
-} from "../../libvirt/mod.ts";
+} from "../../host/mod.ts";
+import { type DomainDisk, type Virsh } from "../../libvirt/mod.ts";
 import type { SourceImage } from "./image_rules.ts";
 
 /** How long a look into one image may take, ms. */

@@ -7,14 +7,8 @@ import { messageOf } from "../../io/mod.ts";
 import { VirshError, volumeXml } from "../../libvirt/mod.ts";
 import { asMigrationError, MigrationError } from "../../migrate/mod.ts";
 import type { ImageToPrepare } from "../../rpc/mod.ts";
-import {
-  command,
-  CommandError,
-  type DestinationHost,
-  directoryOf,
-  lookAt,
-  nameOf,
-} from "./host.ts";
+import { command, CommandError, directoryOf, lookAt, nameOf } from "../../host/mod.ts";
+import { type DestinationHost } from "./host.ts";
 import { createVolume, DirectoryPool } from "./pools.ts";
 import type { DomainJournal, DomainRecord, ImageRecord } from "./record.ts";
 import { makeSocketDir, type QemuOwner } from "./socket_dir.ts";

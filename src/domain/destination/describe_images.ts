@@ -4,10 +4,12 @@
  * @module
  */
 import { messageOf } from "../../io/mod.ts";
-import { imageInfoArguments, parseElement, parseImageInfo, VirshError } from "../../libvirt/mod.ts";
+import { imageInfoArguments, parseImageInfo } from "../../host/mod.ts";
+import { parseElement, VirshError } from "../../libvirt/mod.ts";
 import { fileKeys, type HostFacts } from "../../migrate/mod.ts";
 import type { DomainImage, DomainImageFacts, Params, Result } from "../../rpc/mod.ts";
-import { command, CommandError, type DestinationHost, lookAt, type PathFacts } from "./host.ts";
+import { command, CommandError, lookAt, type PathFacts } from "../../host/mod.ts";
+import { type DestinationHost } from "./host.ts";
 import { activePools, freeBytesOf, type Pool, poolAbove } from "./pools.ts";
 import { type UsedImages, usedImages } from "./used_images.ts";
 

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { type DestinationHost, lookAt } from "./host.ts";
+import { lookAt } from "../../host/mod.ts";
+import { type DestinationHost } from "./host.ts";
 import type { DomainRecord } from "./record.ts";
 import { removeSockets } from "./remove.ts";
 import { settle, type Word } from "./settle.ts";

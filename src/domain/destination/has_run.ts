@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { type DestinationHost, lookAt } from "./host.ts";
+import { lookAt } from "../../host/mod.ts";
+import { type DestinationHost } from "./host.ts";
 import type { DomainRecord } from "./record.ts";
 
 /** File systems keep times in seconds, and a QEMU that fails at its start may write a header, ms. */

@@ -6,7 +6,8 @@
 import { type ErrorCode, MigrationError } from "../../migrate/mod.ts";
 import type { ImageToPrepare, Params } from "../../rpc/mod.ts";
 import { contentsOf } from "./describe_images.ts";
-import { type DestinationHost, directoryOf, lookAt, type PathFacts } from "./host.ts";
+import { directoryOf, lookAt, type PathFacts } from "../../host/mod.ts";
+import { type DestinationHost } from "./host.ts";
 import { activePools, type Pool, poolOf } from "./pools.ts";
 import type { DomainRecord, ImageRecord } from "./record.ts";
 import { domainStatus } from "./settle.ts";

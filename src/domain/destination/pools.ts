@@ -4,7 +4,7 @@
  * @module
  */
 import { pools, type Virsh } from "../../libvirt/mod.ts";
-import { directoryOf, nameOf } from "./host.ts";
+import { directoryOf, nameOf } from "../../host/mod.ts";
 
 /** A pool whose volumes are files or devices of this host. */
 export interface Pool {

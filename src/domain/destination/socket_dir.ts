@@ -5,7 +5,8 @@
  * @module
  */
 import { MigrationError } from "../../migrate/mod.ts";
-import { command, type DestinationHost, directoryOf } from "./host.ts";
+import { command, directoryOf } from "../../host/mod.ts";
+import { type DestinationHost } from "./host.ts";
 
 /** The user that libvirt runs QEMU as, by numbers; `null`: as this user (a libvirt of the session). */
 export type QemuOwner = { readonly uid: number; readonly gid: number } | null;

@@ -5,7 +5,8 @@
  */
 import { type Domain, parseDomain, type Virsh, VirshError } from "../../libvirt/mod.ts";
 import { fileKeys } from "../../migrate/mod.ts";
-import { command, type DestinationHost } from "./host.ts";
+import { command } from "../../host/mod.ts";
+import { type DestinationHost } from "./host.ts";
 import { lines } from "./pools.ts";
 
 /** Finds who uses a path, by the path and by the storage behind it. */

@@ -1,5 +1,5 @@
 import { type Clock, type Logger, messageOf, withDeadline } from "../../io/mod.ts";
-import type { ProgramResult } from "../../libvirt/mod.ts";
+import type { ProgramResult } from "../../host/mod.ts";
 import { asMigrationError, MigrationError } from "../../migrate/mod.ts";
 import type { Session } from "../../tunnel/mod.ts";
 import { domainFailed, isFirstCause } from "./failure.ts";

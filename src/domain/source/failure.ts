@@ -1,5 +1,6 @@
 import { RpcError } from "../../rpc/mod.ts";
-import { libvirtText, type ProgramResult, VirshError } from "../../libvirt/mod.ts";
+import { type ProgramResult } from "../../host/mod.ts";
+import { libvirtText, VirshError } from "../../libvirt/mod.ts";
 import {
   asMigrationError,
   ERRORS,

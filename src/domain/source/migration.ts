@@ -1,5 +1,6 @@
 import { messageOf, withDeadline } from "../../io/mod.ts";
-import { parseRawJobInfo, type ProgramResult, Virsh } from "../../libvirt/mod.ts";
+import { type ProgramResult } from "../../host/mod.ts";
+import { parseRawJobInfo, Virsh } from "../../libvirt/mod.ts";
 import type { MigrationError, WarningCode } from "../../migrate/mod.ts";
 import { FirstCause } from "./cause.ts";
 import { migrateCommand } from "./run/command.ts";

@@ -1,5 +1,6 @@
 import type { Acceptor, BytePipe, Clock, Logger } from "../../io/mod.ts";
-import type { MigrateOptions, RunProgram, StartProgram } from "../../libvirt/mod.ts";
+import type { RunProgram, StartProgram } from "../../host/mod.ts";
+import type { MigrateOptions } from "../../libvirt/mod.ts";
 import type { Limits, Report } from "../../migrate/mod.ts";
 import type { Session } from "../../tunnel/mod.ts";
 import type { CheckSource } from "./plan.ts";

@@ -1,5 +1,6 @@
 import { type Clock, delay, type Logger, messageOf } from "../../io/mod.ts";
-import { type ProgramResult, type StartProgram, type Virsh } from "../../libvirt/mod.ts";
+import { type ProgramResult, type StartProgram } from "../../host/mod.ts";
+import { type Virsh } from "../../libvirt/mod.ts";
 import { type Limits, MigrationError, type Report, TOO_LATE } from "../../migrate/mod.ts";
 import { LibvirtLimits, wordsOf } from "./limits.ts";
 import type { CopiedDisk } from "./progress.ts";

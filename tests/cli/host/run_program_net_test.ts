@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { runProgram, startProgram } from "../../../src/cli/host/run_program.ts";
 import { DeadlineError } from "../../../src/io/mod.ts";
-import { ProgramError } from "../../../src/libvirt/mod.ts";
+import { ProgramError } from "../../../src/host/mod.ts";
 
 const LONG = { timeoutMs: 30_000 };
 /** A script that says its process ID and then runs for a long time. */

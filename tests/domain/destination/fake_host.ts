@@ -1,7 +1,8 @@
 import type { DestinationHost } from "../../../src/domain/destination/host.ts";
 import type { DomainJournal, DomainRecord } from "../../../src/domain/destination/record.ts";
 import { silentLogger } from "../../../src/io/mod.ts";
-import { type ProgramResult, type RunProgram, Virsh } from "../../../src/libvirt/mod.ts";
+import { type ProgramResult, type RunProgram } from "../../../src/host/mod.ts";
+import { Virsh } from "../../../src/libvirt/mod.ts";
 import { ManualClock } from "../../support/manual_clock.ts";
 
 /** vmferry was killed: nothing more happens in that process. */

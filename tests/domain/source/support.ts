@@ -1,5 +1,5 @@
 import type { Acceptor, BytePipe } from "../../../src/io/mod.ts";
-import type { ProgramResult, RunningProgram, RunProgram } from "../../../src/libvirt/mod.ts";
+import type { ProgramResult, RunningProgram, RunProgram } from "../../../src/host/mod.ts";
 
 /** Accepts pipes as they are pushed. */
 export class FakeAcceptor implements Acceptor {

@@ -1,5 +1,5 @@
 import { type Clock, withDeadline } from "../../../io/mod.ts";
-import type { ProgramResult, RunningProgram, StartProgram } from "../../../libvirt/mod.ts";
+import type { ProgramResult, RunningProgram, StartProgram } from "../../../host/mod.ts";
 import type { Fence } from "./fenced.ts";
 import type { SourceRelay } from "./source_relay.ts";
 

@@ -1,6 +1,5 @@
 import { assertEquals, assertNotEquals } from "@std/assert";
-import { lookAt } from "../../../src/domain/destination/host.ts";
-import type { RunProgram } from "../../../src/libvirt/mod.ts";
+import { lookAt, type RunProgram } from "../../src/host/mod.ts";
 
 const run: RunProgram = async ([program, ...args]) => {
   const { code, stdout, stderr } = await new Deno.Command(program!, { args }).output();

@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { imageInfoArguments, ImageInfoError, parseImageInfo } from "../../src/libvirt/mod.ts";
+import { imageInfoArguments, ImageInfoError, parseImageInfo } from "../../src/host/mod.ts";
 
 const QCOW2 = `{
     "backing-filename-format": "qcow2",
