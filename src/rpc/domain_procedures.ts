@@ -144,6 +144,8 @@ export const domainProcedures = {
       reason: text(128),
       /** Its QEMU still waits for the migration, or receives it. */
       incoming: flag,
+      /** It ran at the destination after its migration and has ended; `state` is then `other`. */
+      hasRun: nullable(flag),
     }),
   },
   /**

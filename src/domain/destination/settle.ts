@@ -68,12 +68,12 @@ export async function statusForSource(
   host: Pick<DestinationHost, "virsh">,
   uuid: string,
   hasRun: () => Promise<boolean>,
-): Promise<DomainStatus> {
+): Promise<DomainStatus & { readonly hasRun: boolean }> {
   const status = await domainStatus(host, uuid);
   const isActive = status.state !== "absent" && status.state !== "shut-off";
-  if (isActive || !await hasRun()) return status;
+  if (isActive || !await hasRun()) return { ...status, hasRun: false };
   // The source must not resume it: the guest has gone on here.
-  return { state: "other", reason: "it has run there and ended", incoming: false };
+  return { state: "other", reason: "it has run there and ended", incoming: false, hasRun: true };
 }
 
 /**

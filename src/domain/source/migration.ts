@@ -20,9 +20,7 @@ import { Sockets } from "./sockets.ts";
 import { SourceRelay } from "./run/source_relay.ts";
 import { Transfer } from "./transfer.ts";
 import { VirshRun } from "./run/virsh_run.ts";
-
-/** How long one query may take, ms. */
-const QUERY_MS = 15_000;
+import { QUERY_MS } from "./waits.ts";
 
 /**
  * The source of a migration that libvirt drives: vmferry checks and prepares both hosts, runs `virsh

@@ -37,7 +37,7 @@ export const scenario: Scenario = {
 
     await lab.limitRate(null);
     const again = await trial.start();
-    await assertFails(again.domain, 4, /^domain-unsettled/, 110_000);
+    await assertFails(again.domain, 4, /^domain-unsettled/, 20_000);
     const state = (await source.domains()).get(guest.name);
     const faults = state === "paused" ? [] : [`The source's domain is ${state}, expected paused`];
     for (const i of [0, 1]) await Deno.stat(guest.image(destination, i).path);

@@ -4,13 +4,10 @@ import type { DomainMigrationOptions } from "../options.ts";
 import type { DomainSourceRecord } from "../record.ts";
 import type { Sessions } from "../sessions.ts";
 import { settle, type Settled, sourceFacts } from "./settle.ts";
+import { AGAIN_MS, QUERY_MS } from "../waits.ts";
 
-/** How long one query may take, ms. */
-const QUERY_MS = 15_000;
 /** How long the destination may take to end what it received of the earlier migration, ms. */
 const LEAVE_MS = 60_000;
-/** Pause between two questions, ms. */
-const AGAIN_MS = 500;
 
 /** What an earlier run has left of a domain. */
 export interface Earlier {

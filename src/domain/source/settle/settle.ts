@@ -6,13 +6,10 @@ import {
   settleVerdict,
   type SourceFacts,
 } from "./verdict.ts";
+import { AGAIN_MS, QUERY_MS } from "../waits.ts";
 
 /** How long libvirt may take to decide, and the destination to answer, ms. */
 const SETTLE_MS = 90_000;
-/** Pause between two looks, ms. */
-const AGAIN_MS = 500;
-/** How long one query may take, ms. */
-const QUERY_MS = 15_000;
 /** How long libvirt may take to destroy or resume a domain, ms. */
 const ACT_MS = 60_000;
 
@@ -121,6 +118,8 @@ async function carryOut(
       return { outcome: "ended", reason };
     case "unknown":
       return { outcome: "unknown", why: `the guest's RAM lies on both hosts (${reason})` };
+    case "has-run":
+      return { outcome: "unknown", why: "it ran at the destination and has ended there" };
     case "migrated":
       return { outcome: "migrated", guest, left: [] };
     case "resume":

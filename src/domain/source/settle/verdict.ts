@@ -22,6 +22,8 @@ export interface DestinationFacts {
   readonly reason: string;
   /** Its QEMU waits for the migration, or receives it. */
   readonly incoming: boolean;
+  /** It ran there after the migration and has ended; `null` where the destination does not say. */
+  readonly hasRun?: boolean | null;
 }
 
 /** What follows. */
@@ -40,6 +42,8 @@ export type SettleVerdict =
   | "migrated"
   /** It ended here during the migration, and the destination does not have it. */
   | "ended"
+  /** It ran at the destination and ended there: the guest here is an older state of it. */
+  | "has-run"
   /** Nobody knows, or post-copy failed: neither host has all of the guest. */
   | "unknown";
 
@@ -67,6 +71,8 @@ export function settleVerdict(
   const isHere = source.state === "paused";
   if (isHere && source.job && !isPostcopy(source.reason)) return "wait";
   if (!destination) return "ask";
+  // Waiting would not change it: only a user knows which of the two states is wanted.
+  if (destination.hasRun) return "has-run";
   if (destination.state === "other" || destination.incoming) return "wait";
   const isThere = destination.state === "running" || destination.state === "paused";
   if (isHere && isPostcopy(source.reason)) {

@@ -123,6 +123,16 @@ Deno.test("the destination is asked again until it knows", async () => {
   assertEquals(asked, 3);
 });
 
+Deno.test("a guest that ran at the destination and ended there is not waited for, and stays paused here", async () => {
+  const libvirt = new FakeLibvirt();
+  libvirt.state = PAUSED;
+  const { settled } = settling(libvirt, {
+    ask: () => Promise.resolve({ ...facts("other"), hasRun: true }),
+  });
+  assertEquals((await settled).outcome, "unknown");
+  assertEquals(libvirt.changes, []);
+});
+
 Deno.test("a destination that never answers leaves the source as it is", async () => {
   const libvirt = new FakeLibvirt();
   libvirt.state = PAUSED;

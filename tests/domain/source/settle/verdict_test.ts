@@ -44,6 +44,14 @@ Deno.test("a destination that still receives is asked again", () => {
   assertEquals(settleVerdict(here("paused"), there("running", { incoming: true })), "wait");
 });
 
+Deno.test("a guest that ran at the destination and ended there is neither resumed nor waited for", () => {
+  for (const state of ["paused", "shut-off", "absent"] as const) {
+    for (const its of ["other", "absent"] as const) {
+      assertEquals(settleVerdict(here(state), there(its, { hasRun: true })), "has-run");
+    }
+  }
+});
+
 Deno.test("a guest that was paused before stays paused where it is", () => {
   const source = here("paused", { wasPaused: true, reason: "user" });
   assertEquals(settleVerdict(source, there("absent")), "stays");
