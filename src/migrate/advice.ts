@@ -14,16 +14,21 @@ const KEPT =
 /**
  * What to do next after a failure, a clause each; empty where the message says it.
  *
- * @param ramBegan RAM had begun to cross, or may have.
+ * @param ramBegan RAM had begun to cross to a QEMU that vmferry drives, or may have.
+ * @param isDomain libvirt drives the migration.
  */
-export function adviceOn(error: MigrationError, ramBegan = false): string[] {
-  const steps = stepsAfter(error);
+export function adviceOn(error: MigrationError, ramBegan = false, isDomain = false): string[] {
+  const steps = stepsAfter(error, isDomain);
   if (!ramBegan) return steps;
   return [...steps, ...(rowOf(error.code).restartsQemu ? [] : [RESTART]), KEPT];
 }
 
-function stepsAfter({ code, side, cause, quoted }: MigrationError): string[] {
-  const { advice, quotedAdvice, destinationAdvice } = rowOf(code);
+function stepsAfter(
+  { code, side, cause, quoted }: MigrationError,
+  isDomain: boolean,
+): string[] {
+  const row = rowOf(code);
+  const { advice, quotedAdvice, destinationAdvice } = isDomain ? { ...row, ...row.domain } : row;
   if (code === "unreachable") {
     // If something answered that is no vmferry, or ssh failed, the message says what is wrong.
     const session = cause instanceof MigrationError ? cause.cause : cause;

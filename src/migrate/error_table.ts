@@ -38,6 +38,8 @@ export interface ErrorRow {
   readonly quotedAdvice?: string;
   /** The same where the destination is the side. */
   readonly destinationAdvice?: string;
+  /** The same for a domain of libvirt, where it differs. */
+  readonly domain?: { readonly advice: string; readonly destinationAdvice?: string };
   /** The advice says to start the destination's QEMU again. */
   readonly restartsQemu?: true;
 }
@@ -67,6 +69,14 @@ export const ERRORS = {
     destinationAdvice:
       "start 'vmferry migrate' at the source while 'vmferry receive' waits here; it " +
       "waits without limit if --timeout is not given",
+    domain: {
+      advice:
+        "give it more time (domain --timeout) or bandwidth, or let it pause the guest rather " +
+        "than give up (--timeout-action pause)",
+      destinationAdvice:
+        "start 'vmferry domain' at the source while 'vmferry receive --libvirt' waits here; it " +
+        "waits without limit if --timeout is not given",
+    },
   },
   "failed": {
     kinds: CAN.failed,
@@ -121,6 +131,11 @@ export const ERRORS = {
     next: "retry",
     meaning: "No connection could be made to the other side.",
     advice: "check that 'vmferry receive' runs there and that this host may connect to its port",
+    domain: {
+      advice:
+        "check that 'vmferry receive --libvirt' runs there and that this host may connect to " +
+        "its port",
+    },
   },
   "connection-lost": {
     kinds: CAN.failed,

@@ -31,6 +31,16 @@ Deno.test("only an unanswered connection is advised to check that receive runs",
   assertEquals(adviceOn(worded), steps(true));
 });
 
+Deno.test("the advice on a domain names the commands for a domain", () => {
+  const error = new SessionError("unreachable", "x", { unanswered: true });
+  const unreachable = adviceOn(asMigrationError(error, "source"), false, true).join();
+  assertEquals(/'vmferry receive --libvirt'/.test(unreachable), true);
+  for (const side of ["source", "destination"] as const) {
+    const late = adviceOn(new MigrationError("failed", "timeout", side, "x"), false, true).join();
+    assertEquals([/migrate/.test(late), /domain/.test(late)], [false, true], late);
+  }
+});
+
 Deno.test("once RAM has begun to cross, the advice is a new QEMU and --reuse", () => {
   const began = (code: ErrorCode) =>
     adviceOn(new MigrationError("failed", code, "source", "x"), true).join("; ");

@@ -67,7 +67,9 @@ export async function checkDomainCommand(
   } catch (error) {
     if (error instanceof UsageError) throw error;
     const failure = asMigrationError(signal.aborted ? signal.reason : error, "source");
-    output.report(resultEvent({ startedAt, bytes: 0, error: failure, check: true }));
+    output.report(
+      resultEvent({ isDomain: true, startedAt, bytes: 0, error: failure, check: true }),
+    );
     return exitCodeOf(failure);
   }
 }

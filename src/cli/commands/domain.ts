@@ -112,7 +112,7 @@ export async function domain(options: DomainCommand, output: Output): Promise<Ex
     try {
       const migrated = await migration.run();
       const next = migrated.guest === "paused" ? [RESUME] : [];
-      report(resultEvent({ startedAt, ...migrated, next }));
+      report(resultEvent({ isDomain: true, startedAt, ...migrated, next }));
       return EXIT.done;
     } catch (error) {
       const failure = asMigrationError(error, "source");
@@ -120,7 +120,7 @@ export async function domain(options: DomainCommand, output: Output): Promise<Ex
       const { bytes, record } = migration;
       if (migration.leftBehind) run.keep();
       const next = record ? unsettledAdvice(record) : [];
-      report(resultEvent({ startedAt, bytes, error: failure, next }));
+      report(resultEvent({ isDomain: true, startedAt, bytes, error: failure, next }));
       return exitCodeOf(failure);
     } finally {
       await dead.remove(migration.settled);
@@ -128,7 +128,9 @@ export async function domain(options: DomainCommand, output: Output): Promise<Ex
   } catch (error) {
     if (error instanceof UsageError) throw error;
     const failure = asMigrationError(error, "source");
-    report(resultEvent({ startedAt, bytes: migration?.bytes ?? 0, error: failure }));
+    report(
+      resultEvent({ isDomain: true, startedAt, bytes: migration?.bytes ?? 0, error: failure }),
+    );
     return exitCodeOf(failure);
   } finally {
     await control?.close();

@@ -113,7 +113,16 @@ export async function receiveDomain(
       failure = await outcomeOf(destination);
       if (failure) output.log.log("debug", failure.message);
       const { bytes, guestStatus: guest } = destination;
-      report(resultEvent({ startedAt, bytes, guest, error: failure, next: nextOf(failure) }));
+      report(
+        resultEvent({
+          isDomain: true,
+          startedAt,
+          bytes,
+          guest,
+          error: failure,
+          ...nextOf(failure),
+        }),
+      );
       // A source that this end has cancelled heard of it at once.
       const lostMs = failure?.kind === "cancelled" ? 0 : end.graceMs;
       const tellMs = isStdio ? GONE_MS : lostMs + Math.max(lostMs, ASKED_AT_LEAST_MS);
@@ -130,7 +139,9 @@ export async function receiveDomain(
     sourceReports = false;
     if (error instanceof UsageError) throw error;
     const failure = asMigrationError(error, "destination");
-    report(resultEvent({ startedAt, bytes: migration?.bytes ?? 0, error: failure }));
+    report(
+      resultEvent({ isDomain: true, startedAt, bytes: migration?.bytes ?? 0, error: failure }),
+    );
     return exitCodeOf(failure);
   } finally {
     await control?.close();
@@ -138,8 +149,9 @@ export async function receiveDomain(
 }
 
 /** libvirt, not QEMU, has the guest: the advice for a QEMU that waits does not fit. */
-function nextOf(failure: MigrationError | undefined): readonly string[] {
-  return failure?.kind === "unknown" ? ["'virsh list --all' on both hosts shows the domain"] : [];
+function nextOf(failure: MigrationError | undefined): { readonly next?: readonly string[] } {
+  if (failure && failure.kind !== "unknown") return {};
+  return { next: failure ? ["'virsh list --all' on both hosts shows the domain"] : [] };
 }
 
 /** The domain is known once a source has named it. */

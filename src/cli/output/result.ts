@@ -46,6 +46,8 @@ export function resultEvent(end: {
   /** The destination's QEMU was given its one incoming migration, or may have been. */
   readonly memoryBegan?: boolean | undefined;
   readonly next?: readonly string[];
+  /** libvirt drives the migration. */
+  readonly isDomain?: boolean;
   /** It is the end of a check: no guest was to be moved. */
   readonly check?: boolean;
 }): MigrationEvent {
@@ -60,13 +62,13 @@ export function resultEvent(end: {
     guest: end.error ? null : end.guest ?? null,
     next: end.next ??
       (end.error
-        ? nextAfter(end.error, end.memoryBegan ?? false)
+        ? nextAfter(end.error, end.memoryBegan ?? false, end.isDomain ?? false)
         : [...(end.guest === "paused" ? [CONTINUE] : []), ...trim(end.discarded ?? [])]),
     ...(end.check ? { check: true as const } : {}),
   };
 }
 
-function nextAfter(error: MigrationError, memoryBegan: boolean): string[] {
+function nextAfter(error: MigrationError, memoryBegan: boolean, isDomain: boolean): string[] {
   // Never advise to end a QEMU that may run the guest.
-  return adviceOn(error, memoryBegan && error.kind !== "unknown");
+  return adviceOn(error, memoryBegan && error.kind !== "unknown", isDomain);
 }
