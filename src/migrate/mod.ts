@@ -52,7 +52,7 @@ export {
   undoPreparing,
 } from "./handover/recover.ts";
 export { SourceMigration } from "./source/migration.ts";
-export type { Migrated, SourceOptions } from "./source/options.ts";
+export type { Arrange, Migrated, SourceOptions } from "./source/options.ts";
 export type { BlockFacts, DescribeHost, FileFacts, HostFacts } from "./storage/host_facts.ts";
 export type { HostAccess, RunDir } from "./storage/access.ts";
 export type { Verdict } from "./handover/verdict.ts";

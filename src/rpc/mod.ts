@@ -20,6 +20,13 @@ export {
   type Inventory,
   type MachineDescription,
 } from "./inventory.ts";
+export type {
+  LaunchCopy,
+  LaunchFile,
+  LaunchFileFacts,
+  LaunchImage,
+  LaunchStart,
+} from "./launch_procedures.ts";
 export { type CallOptions, type Handlers, RpcError, type RpcOptions, RpcPeer } from "./peer.ts";
 export { destinationState } from "./procedures.ts";
 export type {

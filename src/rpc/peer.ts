@@ -103,6 +103,7 @@ interface Pending {
 export class RpcPeer {
   readonly #pipe: BytePipe;
   readonly #options: RpcOptions;
+  #handlers: Handlers;
   readonly #pending = new Map<number, Pending>();
   readonly #tasks = new TaskGroup();
   #lastId = 0;
@@ -115,7 +116,13 @@ export class RpcPeer {
   constructor(pipe: BytePipe, options: RpcOptions) {
     this.#pipe = pipe;
     this.#options = options;
+    this.#handlers = options.handlers;
     this.#tasks.spawn(() => this.#readLoop());
+  }
+
+  /** Answers the calls that come from now on with these handlers instead. */
+  serve(handlers: Handlers): void {
+    this.#handlers = handlers;
   }
 
   /**
@@ -240,7 +247,7 @@ export class RpcPeer {
 
   async #handle(method: string, params: unknown): Promise<unknown> {
     const known = Object.hasOwn(procedures, method) ? method as ProcedureName : undefined;
-    const handler = known && this.#options.handlers[known];
+    const handler = known && this.#handlers[known];
     if (!known || !handler) {
       throw new RpcError(
         "unknown-procedure",

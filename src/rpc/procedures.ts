@@ -16,6 +16,7 @@ import {
   word,
 } from "./schema.ts";
 import { domainProcedures } from "./domain_procedures.ts";
+import { launchProcedures } from "./launch_procedures.ts";
 import { describePage } from "./inventory.ts";
 import { message, migrationId, name, storageKey } from "./shapes.ts";
 
@@ -247,6 +248,7 @@ export const procedures = {
     }),
   },
   ...domainProcedures,
+  ...launchProcedures,
 } as const satisfies Record<string, { params: Schema<unknown>; result: Schema<unknown> }>;
 
 /** A call that the other end may make. */

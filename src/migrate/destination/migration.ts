@@ -1,3 +1,4 @@
+import type { RpcPeer } from "../../rpc/mod.ts";
 import type { Session } from "../../tunnel/mod.ts";
 import { type MigrationError, qemuGone } from "../errors.ts";
 import { DestinationContext } from "./context.ts";
@@ -109,8 +110,12 @@ export class DestinationMigration {
     await this.#sessions.leave();
   }
 
-  /** Serves a session that a source has opened. */
-  serve(session: Session): void {
-    this.#sessions.serve(session);
+  /**
+   * Serves a session that a source has opened.
+   *
+   * @param before answered the source's calls until now; its handlers are replaced.
+   */
+  serve(session: Session, before?: RpcPeer): void {
+    this.#sessions.serve(session, before);
   }
 }

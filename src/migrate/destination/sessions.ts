@@ -63,19 +63,25 @@ export class Sessions {
     this.#phases = phases;
   }
 
-  /** Serves a session that a source has opened. */
-  serve(session: Session): void {
+  /**
+   * Serves a session that a source has opened.
+   *
+   * @param before answered the source's calls until now; its handlers are replaced.
+   */
+  serve(session: Session, before?: RpcPeer): void {
     const { clock, log } = this.#context;
     this.#served.add(session);
     const channels = new ChannelServer(session, (end) => {
       if (end.error) log.log("debug", `channel ${end.channel}: ${end.error.message}`);
     });
     const served: Served = { session, channels, heardEnd: false, hasCompared: false };
-    const rpc = new RpcPeer(session.rpc, {
+    const handlers = this.#handlers(served);
+    before?.serve(handlers);
+    const rpc = before ?? new RpcPeer(session.rpc, {
       clock,
       log,
       onFault: (error) => session.abort(error.message, "protocol-error"),
-      handlers: this.#handlers(served),
+      handlers,
     });
     session.ended.then((cause) => this.#onEnd(served, rpc, cause));
   }

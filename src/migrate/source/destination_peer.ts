@@ -32,7 +32,8 @@ const CLOSE_MS = 10_000;
 export class DestinationPeer {
   /** The session of the calls. */
   readonly session: Session;
-  readonly #rpc: RpcPeer;
+  /** Makes the calls; also for those that build the destination. */
+  readonly rpc: RpcPeer;
   #qemuVersion: string | null = null;
 
   /**
@@ -41,7 +42,7 @@ export class DestinationPeer {
    * @param session owned by this peer from now on. */
   constructor(session: Session, options: { readonly clock: Clock; readonly log: Logger }) {
     this.session = session;
-    this.#rpc = new RpcPeer(session.rpc, {
+    this.rpc = new RpcPeer(session.rpc, {
       ...options,
       handlers: {},
       onFault: (error) => session.abort(error.message, "protocol-error"),
@@ -58,7 +59,7 @@ export class DestinationPeer {
    * exports.
    */
   async prepare(params: Params<"prepare">, signal: AbortSignal): Promise<Result<"prepare">> {
-    const result = await this.#rpc.call("prepare", params, {
+    const result = await this.rpc.call("prepare", params, {
       ...this.#patience(PREPARE_MS),
       signal,
     });
@@ -70,7 +71,7 @@ export class DestinationPeer {
   async describe(signal: AbortSignal): Promise<Inventory> {
     const patient = this.#patience(ANSWER_MS);
     const inventory = await readInventory((page) =>
-      this.#rpc.call("describe", { page }, { ...patient, signal })
+      this.rpc.call("describe", { page }, { ...patient, signal })
     );
     this.#qemuVersion = inventory.machine.version;
     return inventory;
@@ -79,7 +80,7 @@ export class DestinationPeer {
   /** Names of the features of the destination's vCPUs (x86). */
   async cpuFeatures(signal: AbortSignal): Promise<readonly string[]> {
     const patient = this.#patience(ANSWER_MS);
-    return (await this.#rpc.call("cpuFeatures", {}, { ...patient, signal })).features;
+    return (await this.rpc.call("cpuFeatures", {}, { ...patient, signal })).features;
   }
 
   /** The storage of the destination's disks; an older destination answers `unknown-procedure`. */
@@ -87,7 +88,7 @@ export class DestinationPeer {
     params: Params<"describeDisks">,
     signal: AbortSignal,
   ): Promise<Result<"describeDisks">> {
-    return this.#rpc.call("describeDisks", params, { ...this.#patience(LOOK_MS), signal });
+    return this.rpc.call("describeDisks", params, { ...this.#patience(LOOK_MS), signal });
   }
 
   /**
@@ -98,27 +99,27 @@ export class DestinationPeer {
     params: Params<"compareBlocks">,
     signal: AbortSignal,
   ): Promise<Result<"compareBlocks">> {
-    return this.#rpc.call("compareBlocks", params, { ...this.#patience(LOOK_MS), signal });
+    return this.rpc.call("compareBlocks", params, { ...this.#patience(LOOK_MS), signal });
   }
 
   /** Makes this session the migration's, which another session of this source has prepared. */
   attach(migration: string, signal?: AbortSignal): Promise<Result<"attach">> {
-    return this.#rpc.call("attach", { migration }, timed(ANSWER_MS, signal));
+    return this.rpc.call("attach", { migration }, timed(ANSWER_MS, signal));
   }
 
   /** Answered when the destination's QEMU has loaded the guest. */
   load(signal: AbortSignal): Promise<Result<"load">> {
-    return this.#rpc.call("load", {}, { ...this.#patience(LOAD_MS), signal });
+    return this.rpc.call("load", {}, { ...this.#patience(LOAD_MS), signal });
   }
 
   /** Hands the guest over; answered when it runs, or is there and paused (`run` false). */
   finish(run: boolean): Promise<Result<"finish">> {
-    return this.#rpc.call("finish", { run }, { timeoutMs: ANSWER_MS });
+    return this.rpc.call("finish", { run }, { timeoutMs: ANSWER_MS });
   }
 
   /** The destination's state of that migration, and QEMU's run state there. */
   status(migration: string): Promise<Result<"status">> {
-    return this.#rpc.call("status", { migration }, { timeoutMs: ANSWER_MS });
+    return this.rpc.call("status", { migration }, { timeoutMs: ANSWER_MS });
   }
 
   /**
@@ -127,12 +128,12 @@ export class DestinationPeer {
    * @returns what could not be undone there, as text.
    */
   async abort(why: Params<"abort">): Promise<readonly string[]> {
-    return (await this.#rpc.call("abort", why, { timeoutMs: ABORT_MS })).left ?? [];
+    return (await this.rpc.call("abort", why, { timeoutMs: ABORT_MS })).left ?? [];
   }
 
   /** A stream to one of the destination's channels. */
   openChannel(channel: string, signal?: AbortSignal): Promise<TunnelStream> {
-    return openChannel(this.session, this.#rpc, channel, signal);
+    return openChannel(this.session, this.rpc, channel, signal);
   }
 
   /** The deadline of a call that is not repeated: the connection may be down meanwhile. */

@@ -1,5 +1,6 @@
 import type { Acceptor, Clock, Logger } from "../../io/mod.ts";
 import type { QmpClient } from "../../qmp/mod.ts";
+import type { DiskDescription, GuestDescription } from "../../rpc/mod.ts";
 import type { Session } from "../../tunnel/mod.ts";
 import type { Report } from "../events.ts";
 import type { JournalStore, SourceRecord } from "../journal.ts";
@@ -7,6 +8,18 @@ import type { LastWords } from "../last_words.ts";
 import type { Limits } from "../limits.ts";
 import type { RuleName } from "../machine/mod.ts";
 import type { HostAccess, RunDir } from "../storage/access.ts";
+import type { DestinationPeer } from "./destination_peer.ts";
+
+/** Builds the destination by calls to it, for these disks, which are to be copied. */
+export type Arrange = (
+  peer: DestinationPeer,
+  given: {
+    readonly migration: string;
+    readonly guest: GuestDescription;
+    readonly disks: readonly DiskDescription[];
+    readonly signal: AbortSignal;
+  },
+) => Promise<void>;
 
 /** The parts and settings of a source's migration. */
 export interface SourceOptions {
@@ -18,6 +31,11 @@ export interface SourceOptions {
   readonly destination: string;
   /** Makes a session; called once the source is checked, and again to resume or to ask who runs the guest. */
   readonly connect: (signal: AbortSignal) => Promise<Session>;
+  /**
+   * Builds the destination before it is compared with the source; not called where a migration resumes.
+   * Default: the destination is there.
+   */
+  readonly arrange?: Arrange;
   /** Listens on a UNIX socket at the path, which QEMU connects to. */
   readonly listen: (path: string) => Promise<Acceptor>;
   /** Removes a file; a missing one is no error. */

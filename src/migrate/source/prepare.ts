@@ -43,6 +43,11 @@ export async function prepare(context: SourceContext): Promise<Prepared> {
   const peer = await context.connect(signal);
   linkDestination(context, peer);
   const announced = announce(context, guest, chosen);
+  const { arrange, resume } = context.options;
+  if (arrange && !resume) {
+    const { disks } = announced;
+    await arrange(peer, { migration: context.migration, guest: guest.description, disks, signal });
+  }
   // A destination that has prepared this migration was compared by the process that was killed.
   if (!await isPrepared(context, peer)) await compareEnds(context, peer, announced, chosen);
   const prepared = await peer.prepare({ ...announced, checkOnly: false }, signal);
