@@ -5,7 +5,7 @@
  */
 import { type JobInfo, parseJobInfo, parseRawJobInfo } from "./job_info.ts";
 import { DOMAIN_REASONS, DOMAIN_STATES } from "./domain_states.ts";
-import { type Virsh, VirshError, type VirshOptions } from "./virsh.ts";
+import { type AskOptions, type Virsh, VirshError } from "./virsh.ts";
 
 /** How a domain is. `other`: it is being shut down, has crashed, or sleeps (pmsuspended). */
 export type DomainRunState = "absent" | "shut-off" | "running" | "paused" | "other";
@@ -23,10 +23,10 @@ export interface ListedDomain {
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** All domains of the host. */
-export async function listDomains(virsh: Virsh, options?: VirshOptions): Promise<ListedDomain[]> {
+export async function listDomains(virsh: Virsh, options?: AskOptions): Promise<ListedDomain[]> {
   const [uuids, text] = await Promise.all([
     listUuids(virsh, ["list", "--uuid"], options),
-    virsh.call(["list", "--all", "--uuid", "--name"], options),
+    virsh.ask(["list", "--all", "--uuid", "--name"], options),
   ]);
   const active = new Set(uuids);
   return text.split("\n").flatMap((line) => {
@@ -45,12 +45,12 @@ export async function listDomains(virsh: Virsh, options?: VirshOptions): Promise
 export async function findDomain(
   virsh: Virsh,
   nameOrUuidOrId: string,
-  options?: VirshOptions,
+  options?: AskOptions,
 ): Promise<ListedDomain | undefined> {
   const domains = await listDomains(virsh, options);
   if (/^\d+$/.test(nameOrUuidOrId)) {
     for (const domain of domains.filter(({ active }) => active)) {
-      const id = await unlessAbsent(virsh.call(["domid", "--domain", domain.uuid], options));
+      const id = await unlessAbsent(virsh.ask(["domid", "--domain", domain.uuid], options));
       if (id?.trim() === nameOrUuidOrId) return domain;
     }
   }
@@ -67,12 +67,11 @@ export async function findDomain(
 export async function domainState(
   virsh: Virsh,
   uuid: string,
-  options?: VirshOptions,
+  options?: AskOptions,
 ): Promise<{ state: DomainRunState; reason: string }> {
   const exists = async () =>
     (await listUuids(virsh, ["list", "--all", "--uuid"], options)).includes(uuid.toLowerCase());
-  // Both at once: the start of a program is what takes time.
-  const asking = virsh.call(["domstats", "--raw", "--state", "--domain", uuid], options);
+  const asking = virsh.ask(["domstats", "--raw", "--state", "--domain", uuid], options);
   const [listed, answer] = await Promise.allSettled([exists(), asking]);
   if (listed.status === "rejected") throw listed.reason;
   if (!listed.value) return { state: "absent", reason: "" };
@@ -88,16 +87,16 @@ export async function domainState(
 export async function jobInfo(
   virsh: Virsh,
   uuid: string,
-  options?: VirshOptions,
+  options?: AskOptions,
 ): Promise<JobInfo> {
   try {
     return parseRawJobInfo(
-      await virsh.call(["domjobinfo", "--rawstats", "--domain", uuid], options),
+      await virsh.ask(["domjobinfo", "--rawstats", "--domain", uuid], options),
     );
   } catch (error) {
     if (!(error instanceof VirshError)) throw error;
     // libvirt before 6.10 does not know `--rawstats`. Any other error comes again.
-    return parseJobInfo(await virsh.call(["domjobinfo", "--domain", uuid], options));
+    return parseJobInfo(await virsh.ask(["domjobinfo", "--domain", uuid], options));
   }
 }
 
@@ -114,10 +113,10 @@ export async function blockJob(
   virsh: Virsh,
   uuid: string,
   target: string,
-  options?: VirshOptions,
+  options?: AskOptions,
 ): Promise<BlockJob | undefined> {
   const args = ["blockjob", "--raw", "--domain", uuid, "--path", target];
-  const values = equations(await virsh.call(args, options));
+  const values = equations(await virsh.ask(args, options));
   const current = Number(values.get("cur"));
   const end = Number(values.get("end"));
   return Number.isFinite(current) && Number.isFinite(end) ? { current, end } : undefined;
@@ -135,9 +134,9 @@ function parseState(text: string): { state: DomainRunState; reason: string } {
 async function listUuids(
   virsh: Virsh,
   args: readonly string[],
-  options?: VirshOptions,
+  options?: AskOptions,
 ): Promise<string[]> {
-  const text = await virsh.call(args, options);
+  const text = await virsh.ask(args, options);
   return text.split("\n").map((line) => line.trim().toLowerCase()).filter((line) =>
     UUID.test(line)
   );

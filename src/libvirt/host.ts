@@ -5,7 +5,7 @@
  */
 import { pairs } from "./job_info.ts";
 import { parsePool, type PoolXml } from "./pool_xml.ts";
-import { type Virsh, VirshError, type VirshOptions } from "./virsh.ts";
+import { type AskOptions, type Virsh, VirshError } from "./virsh.ts";
 
 /** The oldest libvirt whose `virsh migrate` has `--disks-uri` and UNIX sockets. */
 export const OLDEST_LIBVIRT = "6.8.0";
@@ -25,8 +25,8 @@ export interface HostVersion {
  *
  * @throws {VirshError} when the daemon does not answer.
  */
-export async function hostVersion(virsh: Virsh, options?: VirshOptions): Promise<HostVersion> {
-  return parseHostVersion(await virsh.call(["version", "--daemon"], options));
+export async function hostVersion(virsh: Virsh, options?: AskOptions): Promise<HostVersion> {
+  return parseHostVersion(await virsh.ask(["version", "--daemon"], options));
 }
 
 /** Parses `virsh version --daemon` of the C locale. */
@@ -67,18 +67,22 @@ export interface Pool extends PoolXml {
 }
 
 /** All storage pools of the host. Pools that go meanwhile are left out. */
-export async function pools(virsh: Virsh, options?: VirshOptions): Promise<Pool[]> {
-  const active = new Set(await names(virsh, ["pool-list", "--name"], options));
-  const found: Pool[] = [];
-  for (const name of await names(virsh, ["pool-list", "--all", "--name"], options)) {
+export async function pools(virsh: Virsh, options?: AskOptions): Promise<Pool[]> {
+  const [running, all] = await Promise.all([
+    names(virsh, ["pool-list", "--name"], options),
+    names(virsh, ["pool-list", "--all", "--name"], options),
+  ]);
+  const active = new Set(running);
+  const found = await Promise.all(all.map(async (name): Promise<Pool[]> => {
     try {
-      const xml = await virsh.call(["pool-dumpxml", "--pool", name], options);
-      found.push({ ...parsePool(xml), active: active.has(name) });
+      const xml = await virsh.ask(["pool-dumpxml", "--pool", name], options);
+      return [{ ...parsePool(xml), active: active.has(name) }];
     } catch (error) {
-      if (!(error instanceof VirshError)) throw error;
+      if (error instanceof VirshError) return [];
+      throw error;
     }
-  }
-  return found;
+  }));
+  return found.flat();
 }
 
 /**
@@ -90,9 +94,9 @@ export async function volumePath(
   virsh: Virsh,
   pool: string,
   volume: string,
-  options?: VirshOptions,
+  options?: AskOptions,
 ): Promise<string> {
-  const path = await virsh.call(["vol-path", "--pool", pool, "--vol", volume], options);
+  const path = await virsh.ask(["vol-path", "--pool", pool, "--vol", volume], options);
   return path.replace(/\n+$/, "");
 }
 
@@ -105,18 +109,21 @@ export interface Network {
 }
 
 /** All virtual networks of the host. */
-export async function networks(virsh: Virsh, options?: VirshOptions): Promise<Network[]> {
-  const active = new Set(await names(virsh, ["net-list", "--name"], options));
-  const all = await names(virsh, ["net-list", "--all", "--name"], options);
+export async function networks(virsh: Virsh, options?: AskOptions): Promise<Network[]> {
+  const [running, all] = await Promise.all([
+    names(virsh, ["net-list", "--name"], options),
+    names(virsh, ["net-list", "--all", "--name"], options),
+  ]);
+  const active = new Set(running);
   return all.map((name) => ({ name, active: active.has(name) }));
 }
 
 async function names(
   virsh: Virsh,
   args: readonly string[],
-  options?: VirshOptions,
+  options?: AskOptions,
 ): Promise<string[]> {
-  const text = await virsh.call(args, options);
+  const text = await virsh.ask(args, options);
   // Some versions pad names to a column.
   return text.split("\n").map((line) => line.trim()).filter((line) => line !== "");
 }

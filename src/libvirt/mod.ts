@@ -5,6 +5,7 @@
  * @module
  */
 export {
+  type AskOptions,
   clientVersion,
   libvirtText,
   Virsh,

@@ -4,6 +4,10 @@
  * @module
  */
 import { ProgramError, type RunProgram } from "../host/mod.ts";
+import { batches, joinCommands, splitAnswers } from "./batch.ts";
+
+/** How many questions of a batch that failed are asked one by one at a time. */
+const AT_ONCE = 4;
 
 /** How long virsh may take, ms. libvirt waits 30 s for a job of the domain by itself. */
 const DEFAULT_TIMEOUT_MS = 40_000;
@@ -42,11 +46,22 @@ export class VirshError extends Error {
   }
 }
 
+/** How one question is asked. */
+export type AskOptions = Pick<VirshOptions, "timeoutMs" | "signal">;
+
+/** A question that waits for its batch. */
+interface Question {
+  readonly args: readonly string[];
+  readonly options: AskOptions;
+  readonly answer: PromiseWithResolvers<string>;
+}
+
 /** Runs virsh. */
 export class Virsh {
   /** URI of its connection. */
   readonly uri: string;
   readonly #run: RunProgram;
+  #waiting: Question[] = [];
 
   /** Needs no running libvirt: each call connects by itself. */
   constructor(options: { readonly run: RunProgram; readonly uri: string }) {
@@ -70,6 +85,60 @@ export class Virsh {
     const result = await started(args, this.#run(argv, { timeoutMs, ...rest }));
     if (result.code !== 0) throw virshFailure(args, result);
     return result.stdout;
+  }
+
+  /**
+   * Runs one command that changes nothing, as {@link call}. Commands that are asked in one turn of the
+   * event loop share a process and its connection, which take most of the time. It may run twice: after
+   * a failure each runs alone, so that its error is its own.
+   */
+  ask(args: readonly string[], options: AskOptions = {}): Promise<string> {
+    const answer = Promise.withResolvers<string>();
+    this.#waiting.push({ args, options, answer });
+    if (this.#waiting.length === 1) queueMicrotask(() => this.#askAll());
+    return answer.promise;
+  }
+
+  #askAll(): void {
+    const bySignal = Map.groupBy(this.#waiting, ({ options }) => options.signal);
+    this.#waiting = [];
+    for (const asked of bySignal.values()) {
+      for (const batch of batches(asked)) void this.#askBatch(batch);
+    }
+  }
+
+  /** Never rejects. */
+  async #askBatch(batch: readonly Question[]): Promise<void> {
+    if (batch.length > 1) {
+      try {
+        const answers = await this.#together(batch);
+        if (answers) return batch.forEach(({ answer }, i) => answer.resolve(answers[i]!));
+      } catch (error) {
+        return batch.forEach(({ answer }) => answer.reject(error));
+      }
+    }
+    const queue = [...batch];
+    const worker = async () => {
+      for (let next; (next = queue.shift());) {
+        const { args, options, answer } = next;
+        await this.call(args, options).then(answer.resolve, answer.reject);
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  }
+
+  /** @returns `undefined` where one of them may have failed. */
+  async #together(batch: readonly Question[]): Promise<string[] | undefined> {
+    const mark = crypto.randomUUID();
+    const signal = batch[0]!.options.signal;
+    const limits = batch.map(({ options }) => options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+    const commands = batch.map(({ args }) => args);
+    const running = this.#run(
+      ["virsh", "--quiet", "--connect", this.uri, joinCommands(commands, mark)],
+      { timeoutMs: Math.max(...limits), ...(signal ? { signal } : {}) },
+    );
+    const result = await started(commands[0]!, running);
+    return splitAnswers(result, batch.length, mark);
   }
 }
 

@@ -96,7 +96,11 @@ Deno.test("a state comes from libvirt's numbers", async () => {
 
 Deno.test("a domain that is in no list is absent, also one that goes while it is looked at", async () => {
   const absent = { state: "absent" as const, reason: "" };
-  assertEquals(await domainState(virshWith({ "list --all --uuid": `${B}\n` }), A), absent);
+  const listed = virshWith({
+    "list --all --uuid": `${B}\n`,
+    [`domstats --raw --state --domain ${A}`]: { code: 1, stderr: "error: Domain not found\n" },
+  });
+  assertEquals(await domainState(listed, A), absent);
   const lists = [`${A}\n`, "\n"];
   const virsh = new Virsh({
     uri: "qemu:///system",

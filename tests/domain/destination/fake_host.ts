@@ -1,8 +1,9 @@
 import type { DestinationHost } from "../../../src/domain/destination/host.ts";
 import type { DomainJournal, DomainRecord } from "../../../src/domain/destination/record.ts";
 import { silentLogger } from "../../../src/io/mod.ts";
-import { type ProgramResult, type RunProgram } from "../../../src/host/mod.ts";
+import { type ProgramResult } from "../../../src/host/mod.ts";
 import { Virsh } from "../../../src/libvirt/mod.ts";
+import { unbatched } from "../../libvirt/unbatched.ts";
 import { ManualClock } from "../../support/manual_clock.ts";
 
 /** vmferry was killed: nothing more happens in that process. */
@@ -66,11 +67,12 @@ export class FakeHost {
           effect(`journal ${record.state}`, () => this.record = record);
         }),
     };
-    const run: RunProgram = (argv, { input }) =>
+    const run = unbatched((argv, { input }) =>
       Promise.resolve().then(() => {
         if (isDead) throw new Killed();
         return this.#run(argv, input ?? "", effect);
-      });
+      })
+    );
     const host: DestinationHost = {
       run,
       virsh: new Virsh({ run, uri: "qemu:///system" }),
@@ -167,7 +169,9 @@ export class FakeHost {
       case "list":
         return said([...this.domains.keys()].join("\n"));
       case "domstats": {
-        const [state, reason] = this.domains.get(option("domain"))!.state.split(" ");
+        const domain = this.domains.get(option("domain"));
+        if (!domain) return { code: 1, stdout: "", stderr: "error: Domain not found\n" };
+        const [state, reason] = domain.state.split(" ");
         return said(`state.state=${state}\nstate.reason=${reason}\n`);
       }
       case "dumpxml":

@@ -1,5 +1,6 @@
 import type { Acceptor, BytePipe } from "../../../src/io/mod.ts";
 import type { ProgramResult, RunningProgram, RunProgram } from "../../../src/host/mod.ts";
+import { unbatched } from "../../libvirt/unbatched.ts";
 
 /** Accepts pipes as they are pushed. */
 export class FakeAcceptor implements Acceptor {
@@ -69,7 +70,7 @@ export class FakeLibvirt {
   readonly failing = new Map<string, string>();
   readonly failed: string[] = [];
 
-  readonly run: RunProgram = (argv) => {
+  readonly run: RunProgram = unbatched((argv) => {
     const args = argv.slice(argv.indexOf("--connect") + 2);
     const [command = ""] = args;
     const words = this.failing.get(command);
@@ -78,7 +79,7 @@ export class FakeLibvirt {
       return Promise.resolve({ code: 1, stdout: "", stderr: `error: ${words}\n` });
     }
     return Promise.resolve({ code: 0, stdout: this.#answer(command, args), stderr: "" });
-  };
+  });
 
   #answer(command: string, args: readonly string[]): string {
     switch (command) {
