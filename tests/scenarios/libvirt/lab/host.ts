@@ -29,6 +29,8 @@ export interface LibvirtHostOptions {
   readonly address: string;
   /** The directory of an unpacked distribution that the host runs. Default: the machine's. */
   readonly root?: string;
+  /** More lines for libvirt's qemu.conf. */
+  readonly qemuConf?: readonly string[];
 }
 
 /** Each is mounted over a directory of libvirt's, see {@link HOST_INIT}. */
@@ -57,7 +59,8 @@ export class LibvirtHost implements AsyncDisposable {
     const dir = `${context.dir}/${options.name}`;
     for (const own of OWN) await Deno.mkdir(`${dir}/${own}`, { recursive: true });
     await Deno.writeTextFile(`${dir}/etc/libvirtd.conf`, LIBVIRTD_CONF(crypto.randomUUID()));
-    await Deno.writeTextFile(`${dir}/etc/qemu.conf`, QEMU_CONF);
+    const qemuConf = [...QEMU_CONF, ...options.qemuConf ?? [], ""].join("\n");
+    await Deno.writeTextFile(`${dir}/etc/qemu.conf`, qemuConf);
     const child = new Deno.Command("nsenter", {
       args: [
         ...[`--net=/run/netns/${options.netns}`, "unshare", "--mount", "--uts", "--ipc", "--pid"],

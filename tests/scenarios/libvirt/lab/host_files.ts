@@ -81,10 +81,9 @@ export function LIBVIRTD_CONF(uuid: string): string {
 }
 
 /** A test machine has no virtlogd, no cgroups to share out and no security module. */
-export const QEMU_CONF = [
+export const QEMU_CONF: readonly string[] = [
   'stdio_handler = "file"',
   "cgroup_controllers = [ ]",
   'security_driver = "none"',
   "namespaces = [ ]",
-  "",
-].join("\n");
+];

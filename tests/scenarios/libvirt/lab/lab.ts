@@ -10,6 +10,8 @@ export interface LabOptions {
    * Default: `LIBVIRT_DEST` from the environment, else the machine's own.
    */
   readonly destinationRoot?: string;
+  /** More lines for qemu.conf of both hosts. */
+  readonly qemuConf?: readonly string[];
 }
 
 /** Two hosts with a libvirt each, and a cable between them. */
@@ -28,16 +30,19 @@ export class LibvirtLab {
     const wire = await WireCount.start(network);
     const { source, destination } = network;
     const root = options.destinationRoot ?? Deno.env.get("LIBVIRT_DEST");
+    const { qemuConf = [] } = options;
     const hosts = await Promise.allSettled([
       LibvirtHost.start(context, {
         name: "source",
         netns: source.name,
         address: source.address,
+        qemuConf,
       }),
       LibvirtHost.start(context, {
         name: "destination",
         netns: destination.name,
         address: destination.address,
+        qemuConf,
         ...(root ? { root } : {}),
       }),
     ]);
