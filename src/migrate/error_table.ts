@@ -602,6 +602,16 @@ export const ERRORS = {
     meaning: "The migration was cut off, and it is not known which host has the domain.",
     advice: "the same 'vmferry domain' again finds out, once both hosts can be reached",
   },
+  "postcopy-failed": {
+    kinds: ["unknown"],
+    side: "either",
+    next: "recover",
+    meaning:
+      "The connection was lost in post-copy: each host has a part of the domain's RAM, and libvirt keeps " +
+      "both parts.",
+    advice:
+      "destroy or resume the domain on neither host; docs/libvirt.md says how libvirt sends the rest",
+  },
   "no-socket-directory": {
     kinds: CAN.refused,
     side: "either",

@@ -119,7 +119,7 @@ export async function domain(options: DomainCommand, output: Output): Promise<Ex
       if (failure.kind !== "unknown") throw failure;
       const { bytes, record } = migration;
       if (migration.leftBehind) run.keep();
-      const next = record ? unsettledAdvice(record) : [];
+      const next = record ? unsettledAdvice(record, failure.code) : [];
       report(resultEvent({ isDomain: true, startedAt, bytes, error: failure, next }));
       return exitCodeOf(failure);
     } finally {

@@ -45,6 +45,8 @@ export async function settleEarlier(
       return { forget: left.length === 0, message: `${what} is undone`, left };
     case "here":
       return { forget: left.length === 0, message: `${what} has succeeded: it is here`, left };
+    case "split":
+      return { forget: false, message: `${what} stays: the source has a part of its RAM`, left };
     case "may-have-run": {
       const why =
         `${what}: it is not active here and may have run here. These images stay, remove ` +

@@ -150,6 +150,11 @@ export class Ending {
       return this.#end(reason);
     }
     const { name } = recorded.current;
+    if (verdict === "split") {
+      const message = `${reason.message}. Post-copy of domain ${name} was cut off: it runs here ` +
+        "without a part of its RAM, which the source has. Do not destroy it on either host";
+      return this.#end(new MigrationError("unknown", "postcopy-failed", "destination", message));
+    }
     const because = verdict === "unclear"
       ? `libvirt does not say whether it runs here: ${left.join("; ")}`
       : "it is not active here, and may have run here before";
@@ -162,7 +167,7 @@ export class Ending {
   async #close(recorded: Recorded, { verdict, left }: Settlement): Promise<void> {
     this.#mustStay = false;
     this.warnOf(verdict === "unclear" ? [] : left);
-    if (verdict === "unclear" || verdict === "may-have-run") this.#mustStay = true;
+    if (verdict !== "here" && verdict !== "removed") this.#mustStay = true;
     else {
       const state = verdict === "here" ? "migrated" : "failed";
       const change = verdict === "here" ? { state, mayHaveRun: true } as const : { state } as const;

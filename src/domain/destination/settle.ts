@@ -31,10 +31,11 @@ export type Word =
 export interface Settlement {
   /**
    * `here`: the domain is active here and not incoming. `removed`: it never ran here, and what was
-   * created for it is gone. `may-have-run`: it is not active here and may have been. `unclear`: libvirt
+   * created for it is gone. `split`: post-copy was cut off, a part of its RAM is still at the source.
+   * `may-have-run`: it is not active here and may have been. `unclear`: libvirt
    * does not say.
    */
-  readonly verdict: "here" | "removed" | "may-have-run" | "unclear";
+  readonly verdict: "here" | "removed" | "split" | "may-have-run" | "unclear";
   /** The last status; `undefined` where libvirt did not answer. */
   readonly status: DomainStatus | undefined;
   /** What could not be removed, or why it is unclear. */
@@ -93,7 +94,11 @@ export async function settle(
   while (true) {
     try {
       status = await domainStatus(host, record.uuid);
-      if (!status.incoming && status.state !== "other") break;
+      const { reason } = status;
+      if (reason === "post-copy failed") {
+        return { verdict: "split", status, left: await removeSockets(host, record) };
+      }
+      if (!status.incoming && status.state !== "other" && reason !== "post-copy") break;
       why = `the domain is still ${status.state} (${status.reason})`;
     } catch (error) {
       status = undefined;

@@ -17,11 +17,20 @@ const FOLLOW_UP = /^Disconnected from .* due to/;
 /** libvirt's words (locale C) on a mirror whose target answers ENOSPC, libvirt 9.0. */
 const NO_SPACE = /^operation failed: migration of disk \S+ failed: No space left on device$/m;
 
+/** QEMU's words where it cannot receive post-copy (7.2 to 10.0); the source's QEMU does not check it. */
+const NO_POSTCOPY = /command 'migrate-set-capabilities': Postcopy is not supported/;
+
 /** The failure of a `virsh migrate` that ended by itself: libvirt's own text, whole. */
 export function domainFailed(name: string, { code, stderr }: ProgramResult): MigrationError {
   const lines = libvirtText(stderr).split("\n").filter((line) => !FOLLOW_UP.test(line));
   const text = inOneLine(lines.join("\n")) || `virsh ended with exit code ${code}`;
   const message = `libvirt could not migrate domain ${name}: ${text}`;
+  if (NO_POSTCOPY.test(text)) {
+    const why =
+      `${message}. QEMU's user there may not use userfaultfd, or the guest's RAM cannot: ` +
+      "QEMU's log there says which. Set vm.unprivileged_userfaultfd=1 there, or migrate without --postcopy";
+    return new MigrationError("failed", "domain-failed", "destination", why, { quoted: true });
+  }
   // The source's image is only read for this: the destination's file system is full.
   return NO_SPACE.test(text)
     ? new MigrationError("failed", "disk-full", "destination", message, { quoted: true })

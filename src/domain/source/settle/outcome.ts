@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { MigrationError } from "../../../migrate/mod.ts";
+import { type ErrorCode, MigrationError } from "../../../migrate/mod.ts";
 import { withKind } from "../failure.ts";
 import type { DomainSourceRecord } from "../record.ts";
 import type { Settled } from "./settle.ts";
@@ -46,6 +46,12 @@ export function outcomeError(
         { cause },
       );
     case "unknown":
+      if (settled.postcopy) {
+        const message =
+          `${why}Post-copy of domain ${name} was cut off, and each host has a part of its RAM: ` +
+          `${settled.why}. Neither resume nor destroy it on either host: that loses the guest`;
+        return new MigrationError("unknown", "postcopy-failed", side, message, { cause });
+      }
       return new MigrationError(
         "unknown",
         "domain-unsettled",
@@ -56,9 +62,20 @@ export function outcomeError(
   }
 }
 
-/** How the user finds out where the guest is, and what follows; commands and sentences. */
-export function unsettledAdvice(record: DomainSourceRecord): string[] {
+/**
+ * How the user finds out where the guest is, and what follows; commands and sentences.
+ *
+ * @param code of the error that was reported.
+ */
+export function unsettledAdvice(record: DomainSourceRecord, code: ErrorCode): string[] {
   const { uuid, name, uri, uriThere, destination } = record;
+  if (code === "postcopy-failed") {
+    return [
+      "send the rest of the RAM: virsh migrate --postcopy-resume, as docs/libvirt.md says under Post-copy",
+      `afterwards 'vmferry domain ${name} ${destination}' (with the options of this run) finds out that ` +
+      "the domain has moved",
+    ];
+  }
   return [
     `at the destination, see whether the guest runs there: virsh -c ${uriThere} domstate ${uuid} --reason`,
     `if both hosts can be reached: 'vmferry domain ${name} ${destination}' (with the options of this run) ` +

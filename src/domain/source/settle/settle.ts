@@ -2,6 +2,7 @@ import { type Clock, delay, type Logger, messageOf } from "../../../io/mod.ts";
 import { domainState, jobInfo, type Virsh } from "../../../libvirt/mod.ts";
 import {
   type DestinationFacts,
+  isPostcopy,
   type SettleVerdict,
   settleVerdict,
   type SourceFacts,
@@ -46,8 +47,8 @@ export type Settled =
   | { readonly outcome: "migrated"; readonly guest: string; readonly left: readonly string[] }
   /** It ended at the source during the migration. */
   | { readonly outcome: "ended"; readonly reason: string }
-  /** Nobody knows. */
-  | { readonly outcome: "unknown"; readonly why: string };
+  /** Nobody knows. `postcopy`: each host has a part of the guest's RAM. */
+  | { readonly outcome: "unknown"; readonly why: string; readonly postcopy?: boolean };
 
 /**
  * Finds out who has the guest after a `virsh migrate` that failed or was cut, and does what libvirt's last
@@ -57,6 +58,7 @@ export async function settle(options: SettleOptions): Promise<Settled> {
   const { clock, log } = options;
   const until = clock.now() + SETTLE_MS;
   let why = "libvirt did not decide in time";
+  let postcopy = false;
   while (true) {
     let verdict: SettleVerdict = "wait";
     let source: SourceFacts | undefined;
@@ -64,6 +66,7 @@ export async function settle(options: SettleOptions): Promise<Settled> {
     let destination: DestinationFacts | undefined;
     try {
       source = await sourceFacts(options);
+      postcopy = source.state === "paused" && isPostcopy(source.reason);
       verdict = settleVerdict(source, destination);
       why = `the domain is ${source.state} (${source.reason}) here`;
       if (verdict === "ask") {
@@ -80,9 +83,12 @@ export async function settle(options: SettleOptions): Promise<Settled> {
       return { outcome: "unknown", why: "the host that answers is not the one it was sent to" };
     }
     if (source && verdict !== "wait" && verdict !== "ask") {
+      if (verdict === "split") return { outcome: "unknown", why, postcopy: true };
       return await carryOut(verdict, options, source, destination);
     }
-    if (clock.now() >= until) return { outcome: "unknown", why };
+    if (clock.now() >= until) {
+      return { outcome: "unknown", why, ...(postcopy ? { postcopy } : {}) };
+    }
     await delay(clock, AGAIN_MS);
   }
 }
@@ -103,7 +109,7 @@ function isRunning(type: string): boolean {
 }
 
 async function carryOut(
-  verdict: Exclude<SettleVerdict, "wait" | "ask">,
+  verdict: Exclude<SettleVerdict, "wait" | "ask" | "split">,
   options: SettleOptions,
   { reason }: SourceFacts,
   destination: DestinationFacts | undefined,
@@ -116,8 +122,6 @@ async function carryOut(
       return { outcome: "stays" };
     case "ended":
       return { outcome: "ended", reason };
-    case "unknown":
-      return { outcome: "unknown", why: `the guest's RAM lies on both hosts (${reason})` };
     case "has-run":
       return { outcome: "unknown", why: "it ran at the destination and has ended there" };
     case "migrated":

@@ -5,6 +5,9 @@
  */
 import type { DomainRunState } from "../../../libvirt/mod.ts";
 
+/** libvirt's reason of a guest whose post-copy was cut off. */
+const POSTCOPY_FAILED = "post-copy failed";
+
 /** The domain at this host, as its libvirt says it. */
 export interface SourceFacts {
   readonly state: DomainRunState;
@@ -44,14 +47,14 @@ export type SettleVerdict =
   | "ended"
   /** It ran at the destination and ended there: the guest here is an older state of it. */
   | "has-run"
-  /** Nobody knows, or post-copy failed: neither host has all of the guest. */
-  | "unknown";
+  /** Post-copy was cut off: each host has a part of the guest's RAM. */
+  | "split";
 
 /**
  * libvirt's reasons of a guest whose RAM lies on both hosts (`virsh domstate --reason`, libvirt 9.0):
  * it must never be resumed or destroyed here.
  */
-function isPostcopy(reason: string): boolean {
+export function isPostcopy(reason: string): boolean {
   return reason.startsWith("post-copy");
 }
 
@@ -76,11 +79,11 @@ export function settleVerdict(
   if (destination.state === "other" || destination.incoming) return "wait";
   const isThere = destination.state === "running" || destination.state === "paused";
   if (isHere && isPostcopy(source.reason)) {
-    return destination.state === "running" && !isPostcopy(destination.reason)
-      ? "finish"
-      : isThere
-      ? "wait"
-      : "unknown";
+    if (!isThere) return "split";
+    if (!isPostcopy(destination.reason)) return destination.state === "running" ? "finish" : "wait";
+    // Until both QEMUs have noticed that the connection is lost, post-copy may still end well.
+    const hasFailed = [source, destination].every(({ reason }) => reason === POSTCOPY_FAILED);
+    return hasFailed ? "split" : "wait";
   }
   if (isThere) {
     if (isPostcopy(destination.reason)) return "wait";

@@ -69,6 +69,18 @@ Deno.test("a domain that is gone here has moved if the destination runs it, else
   }
 });
 
+Deno.test("post-copy that was cut off is settled by nobody but libvirt", () => {
+  const reason = "post-copy failed";
+  const source = here("paused", { reason });
+  assertEquals(settleVerdict(source, there("running", { reason })), "split");
+  assertEquals(settleVerdict(source, there("paused", { reason })), "split");
+  assertEquals(settleVerdict(source, there("absent")), "split");
+  assertEquals(settleVerdict(source, there("running", { reason: "post-copy" })), "wait");
+  const goesOn = here("paused", { reason: "post-copy" });
+  assertEquals(settleVerdict(goesOn, there("running", { reason })), "wait");
+  assertEquals(settleVerdict(source, there("running")), "finish");
+});
+
 Deno.test("no guest is resumed unless the destination does not have it, nor destroyed unless it runs there", () => {
   let seen = 0;
   for (const state of STATES) {

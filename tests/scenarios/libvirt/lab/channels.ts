@@ -63,6 +63,19 @@ export async function virshMigrate(
   return { ...ran, seconds: (performance.now() - start) / 1000 };
 }
 
+/** `virsh migrate --postcopy-resume` by hand through {@link CHANNELS}. Returns when it has ended. */
+export async function virshPostcopyResume(
+  lab: LibvirtLab,
+  domain: string,
+  timeoutMs = 60_000,
+): Promise<Ran> {
+  return await lab.source.run([
+    ...["virsh", "migrate", "--live", "--postcopy", "--postcopy-resume", domain],
+    `qemu+unix:///system?socket=${DIRECTORY}/libvirt.sock`,
+    ...["--migrateuri", `unix://${DIRECTORY}/ram.sock`],
+  ], timeoutMs);
+}
+
 /** Starts plain relays, with one TCP connection a stream, to compare a tunnel with. */
 export async function startRelays(lab: LibvirtLab): Promise<void> {
   const { source, destination } = lab;

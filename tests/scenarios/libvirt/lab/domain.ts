@@ -109,7 +109,17 @@ export class RingDomain {
 
   /** The counter that the guest is writing. */
   async counter(host: LibvirtHost): Promise<number> {
-    const command = `xp /1wx 0x${GUEST_STATE.counter.toString(16)}`;
+    return await this.#word(host, GUEST_STATE.counter);
+  }
+
+  /** Throws when the guest has found a page of its RAM that is not as it left it. */
+  async assertRamWhole(host: LibvirtHost): Promise<void> {
+    const faults = await this.#word(host, GUEST_STATE.ramFaults);
+    if (faults > 0) throw new Error(`${host.name}: the guest found ${faults} pages changed`);
+  }
+
+  async #word(host: LibvirtHost, address: number): Promise<number> {
+    const command = `xp /1wx 0x${address.toString(16)}`;
     const text = await host.virsh("qemu-monitor-command", "--hmp", this.name, command);
     const word = text.match(/: 0x([0-9a-f]{8})/)?.[1];
     if (word === undefined) throw new Error(`Got "${text}", expected a word of RAM`);

@@ -11,6 +11,7 @@ export { LibvirtHost, type Ran } from "./host.ts";
 export { HostVmferry } from "./host_vmferry.ts";
 export { LibvirtLab } from "./lab.ts";
 export { type LabSshd, startSshd } from "./lab_sshd.ts";
+export * from "./postcopy.ts";
 export * from "./trial.ts";
 export { Witness } from "./witness.ts";
 export { privateTmp } from "./private_tmp.ts";
