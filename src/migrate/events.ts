@@ -114,5 +114,12 @@ export type MigrationEvent =
     readonly check?: true;
   };
 
+/** The warning of a destination whose source gave up before it prepared a migration. */
+export function sourceLeft(reason: string): MigrationEvent {
+  const message = `The source gave up before its migration began: ${reason}. ` +
+    "This end waits for the next try";
+  return { event: "warning", code: "source-left", message };
+}
+
 /** Where events go. Must not throw and must not wait. */
 export type Report = (event: MigrationEvent) => void;

@@ -18,7 +18,7 @@ export { adviceOn } from "./advice.ts";
 export { type ErrorCode, ERRORS, type FailureKind, isErrorCode } from "./error_table.ts";
 export { asMigrationError, MigrationError } from "./errors.ts";
 export { type WarningCode, WARNINGS } from "./warning_table.ts";
-export { TOO_LATE } from "./events.ts";
+export { sourceLeft, TOO_LATE } from "./events.ts";
 export type {
   DiskProgress,
   MigrationEvent,

@@ -36,6 +36,8 @@ export const WARNINGS = {
   "session-lost": "`forward` lost its session and waits for the next one.",
   "single-pass": "The source's QEMU sends RAM in one pass with the guest paused.",
   "small-packets-only": "Small packets cross and large ones do not: the path's MTU is too small.",
+  "source-left": "A source gave up before its migration began, because a check refused it, for " +
+    "example; the destination waits for the next one.",
   "stays-behind": "A medium or a state that does not cross, such as a snapshot in a disk image.",
   "storage": "A disk stays on its storage because the user said that both sides share it.",
   "ticket-in-argv": "The ticket is in the command line, where other users of this host see it.",

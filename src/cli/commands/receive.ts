@@ -14,6 +14,7 @@ import { controlDestination, identify } from "../control/controlled.ts";
 import { CONTROL_SOCKET } from "../control/protocol.ts";
 import { ControlServer } from "../control/server.ts";
 import { StatusBoard } from "../control/status_board.ts";
+import { isSourcesToReport } from "../output/events.ts";
 import { EXIT, type ExitCode } from "../output/exit_code.ts";
 import { hostAccess } from "../host/access.ts";
 import { QemuLog } from "../host/qemu_log.ts";
@@ -44,7 +45,7 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
   // The source at the other end of the pipe shows what this end prints, beside its own report.
   let sourceReports = false;
   const report = board.noting((event) => {
-    if (sourceReports && !output.log.debugEnabled && event.event !== "warning") return;
+    if (sourceReports && isSourcesToReport(event, log)) return;
     output.report(event);
   });
   const start = systemClock.now();

@@ -12,6 +12,7 @@ import { type Identity, StatusBoard } from "../control/status_board.ts";
 import { ListeningEnd } from "../endpoint/listening_end.ts";
 import { KEPT_TICKET, KeptTicket } from "../endpoint/ticket_use.ts";
 import { domainHost } from "../host/domain_destination_host.ts";
+import { isSourcesToReport } from "../output/events.ts";
 import { EXIT, type ExitCode } from "../output/exit_code.ts";
 import type { Output } from "../output/output.ts";
 import { exitCodeOf, resultEvent } from "../output/result.ts";
@@ -38,7 +39,7 @@ export async function receiveDomain(
   // The source at the other end of the pipe shows what this end prints, beside its own report.
   let sourceReports = false;
   const report = board.noting((event) => {
-    if (sourceReports && !log.debugEnabled && event.event !== "warning") return;
+    if (sourceReports && isSourcesToReport(event, log)) return;
     output.report(event.event === "listening" ? { ...event, libvirt: true } : event);
   });
   const startedAt = systemClock.now();

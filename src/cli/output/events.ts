@@ -1,3 +1,4 @@
+import type { Logger } from "../../io/mod.ts";
 import type {
   DiskProgress,
   MigrationEvent,
@@ -86,6 +87,12 @@ export type CliEvent =
     readonly timeoutMs?: number | null;
     readonly timeoutAction?: "abort" | "pause";
   };
+
+/** Whether a source at the other end of a pipe reports this itself, beside the warnings that it shows. */
+export function isSourcesToReport(event: MigrationEvent, log: Logger): boolean {
+  if (log.debugEnabled) return false;
+  return event.event !== "warning" || event.code === "source-left";
+}
 
 /** status: how a running migration is. */
 export interface StatusEvent {

@@ -2,7 +2,7 @@ import { type Logger, messageOf } from "../../io/mod.ts";
 import { MigrationError, type Report } from "../../migrate/mod.ts";
 import type { Recorded } from "./create.ts";
 import type { DestinationHost } from "./host.ts";
-import { removeSockets } from "./remove.ts";
+import { removeCreated, removeSockets } from "./remove.ts";
 import { domainStatus, settle, type Settlement } from "./settle.ts";
 
 /** What the end of a migration needs. */
@@ -74,6 +74,27 @@ export class Ending {
   /** Nothing was prepared: the reason is the outcome. */
   giveUp(reason: MigrationError): void {
     this.#end(reason);
+    this.#told.resolve();
+  }
+
+  /**
+   * The preparation has failed: removes what it has created. There is no second one, because a ticket is
+   * used by now.
+   */
+  async unprepared(recorded: Recorded | undefined, reason: MigrationError): Promise<void> {
+    if (this.hasBegun) return;
+    if (recorded) {
+      const left = await removeCreated(this.#options.host, recorded.current);
+      this.warnOf(left);
+      if (left.length === 0) await recorded.write({ state: "failed" }).catch(() => {});
+    }
+    if (!this.hasBegun) this.giveUp(reason);
+  }
+
+  /** Nothing was prepared: the source's earlier migration has brought the domain here. */
+  arrivedEarlier(guest: string | null): void {
+    this.#guest = guest;
+    this.#arrive();
     this.#told.resolve();
   }
 

@@ -1,5 +1,5 @@
 import { type Clock, type Logger, withDeadline } from "../../io/mod.ts";
-import { asMigrationError, MigrationError } from "../../migrate/mod.ts";
+import { asMigrationError, MigrationError, sourceLeft } from "../../migrate/mod.ts";
 import {
   ChannelServer,
   type Handlers,
@@ -19,7 +19,6 @@ import { Ending } from "./ending.ts";
 import type { DomainDestinationOptions } from "./options.ts";
 import { planDomain } from "./plan.ts";
 import type { DomainRecord } from "./record.ts";
-import { removeCreated } from "./remove.ts";
 import { statusForSource } from "./settle.ts";
 import { isSocketDir, socketDirs } from "./socket_dir.ts";
 
@@ -50,6 +49,8 @@ export class DomainDestination {
   /** RAM has begun to cross: libvirt may have paused the guest at the source for good. */
   #ramCrosses = false;
   #owner: Session | undefined;
+  /** How a source's question found its domain here last; `null`: not active. */
+  #foundHere: string | null = null;
   /** The preparation is under way; resolves when it creates nothing any more. */
   #making: Promise<unknown> = Promise.resolve();
 
@@ -145,6 +146,11 @@ export class DomainDestination {
     }));
   }
 
+  /** No source has prepared anything. */
+  get #isIdle(): boolean {
+    return !this.#owner && !this.#ending.hasBegun;
+  }
+
   #handlers(served: Served): Handlers {
     const { host } = this.#options;
     const wrong = () => Promise.reject(new RpcError("refused", WRONG_COMMAND));
@@ -155,6 +161,10 @@ export class DomainDestination {
       prepareDomain: (params) => answered(this.#prepare(served, params)),
       domainStatus: ({ uuid }) => answered(this.#status(served, uuid)),
       settleDomain: (params) => answered(this.#settleDomain(params)),
+      abort: ({ reason }) => {
+        if (this.#isIdle) this.#options.report(sourceLeft(reason));
+        return Promise.resolve({ left: null });
+      },
       // The calls of `vmferry migrate`.
       describe: wrong,
       describeDisks: wrong,
@@ -174,9 +184,12 @@ export class DomainDestination {
     }
     const own = this.#recorded?.current.uuid === uuid ? this.#recorded : undefined;
     if (!own) await others.fence(uuid);
-    return await statusForSource(host, uuid, () => {
+    const status = await statusForSource(host, uuid, () => {
       return own ? hasRun(host, own.current) : others.hasRun(uuid);
     });
+    const { state } = status;
+    this.#foundHere = state === "running" || state === "paused" ? state : null;
+    return status;
   }
 
   async #prepare(
@@ -210,7 +223,7 @@ export class DomainDestination {
     try {
       record = await making;
     } catch (error) {
-      await this.#undoPreparation();
+      await this.#ending.unprepared(this.#recorded, asMigrationError(error, "destination"));
       throw error;
     }
     if (this.#ending.hasBegun) {
@@ -233,23 +246,15 @@ export class DomainDestination {
     return { created: record.images.map(({ path }) => path), recover: recoverCommand };
   }
 
-  /** Removes what a preparation that failed has created. The source may prepare again. */
-  async #undoPreparation(): Promise<void> {
-    const record = this.#recorded?.current;
-    if (record && !this.#ending.hasBegun) {
-      const left = await removeCreated(this.#options.host, record);
-      this.#ending.warnOf(left);
-      if (left.length === 0) await this.#recorded!.write({ state: "failed" }).catch(() => {});
-    }
-    if (this.#ending.hasBegun || this.#ending.mustStay) return;
-    this.#recorded = undefined;
-    this.#owner = undefined;
-  }
-
   async #settleDomain(params: Params<"settleDomain">): Promise<Result<"settleDomain">> {
     const recorded = this.#recorded;
     if (recorded?.current.migration !== params.migration) {
-      return leftOf(await this.#options.others.settle(params));
+      const left = await this.#options.others.settle(params);
+      // The source has nothing more to migrate, and this end nothing to wait for.
+      if (this.#isIdle && params.outcome === "migrated") {
+        this.#ending.arrivedEarlier(this.#foundHere);
+      }
+      return leftOf(left);
     }
     const left = params.outcome === "migrated"
       ? await this.#ending.migrated(recorded)
@@ -283,14 +288,12 @@ export class DomainDestination {
 
   async #onEnd(served: Served, rpc: RpcPeer, cause: SessionError | undefined): Promise<void> {
     const { session, channels } = served;
-    const isOwner = session === this.#owner;
     served.isOver = true;
     await channels.cut();
     await channels.join();
     await rpc.join();
     this.#served.delete(served);
-    // `prepareDomain` may have failed meanwhile, and undone everything.
-    if (!isOwner || session !== this.#owner) return;
+    if (session !== this.#owner) return;
     await this.#settleAlone(
       cause
         ? asMigrationError(cause, "destination")

@@ -10,6 +10,8 @@ const PREPARE_MS = 180_000;
 const SETTLE_MS = 120_000;
 /** How long one answer on the domain's state may take, ms. */
 const STATUS_MS = 30_000;
+/** How long the destination may take to hear that nothing is prepared, ms. */
+const ABORT_MS = 5_000;
 /** How long a session may take to end cleanly, ms. */
 const CLOSE_MS = 10_000;
 
@@ -70,6 +72,11 @@ export class DomainPeer {
   /** Ends the migration at the destination. @returns what could not be removed there, as text. */
   async settleDomain(params: Params<"settleDomain">): Promise<readonly string[]> {
     return (await this.#rpc.call("settleDomain", params, this.#patience(SETTLE_MS))).left;
+  }
+
+  /** Reports to the destination why nothing is prepared. */
+  async abort(why: Params<"abort">): Promise<void> {
+    await this.#rpc.call("abort", why, { timeoutMs: ABORT_MS });
   }
 
   /** A stream to one of the destination's channels. */

@@ -100,7 +100,9 @@ export class DomainMigration {
       const checked = await checkFirst(this.#options, this.#source, this.#sessions, this.#sockets);
       return await this.#migrate(peer, checked);
     } catch (error) {
-      throw asDomainError(error, "source");
+      const failure = asDomainError(error, "source");
+      await this.#there.giveUp(failure);
+      throw failure;
     } finally {
       for (const cleanup of this.#cleanups.reverse()) {
         await cleanup().catch((error) => this.#options.log.log("warning", messageOf(error)));

@@ -1,7 +1,10 @@
 import { type Logger, messageOf } from "../../io/mod.ts";
-import type { Report } from "../../migrate/mod.ts";
+import type { MigrationError, Report } from "../../migrate/mod.ts";
 import { type Params, RpcError } from "../../rpc/mod.ts";
 import type { Sessions } from "./sessions.ts";
+
+/** Longest text of a reason, characters. */
+const MAX_REASON = 4096;
 
 /** What the destination has created for a migration, and its end. */
 export class PreparedDestination {
@@ -10,6 +13,7 @@ export class PreparedDestination {
   readonly #log: Logger;
   /** Names the migration, as long as the destination does not know its end. */
   #migration: string | undefined;
+  #asked = false;
 
   constructor(
     sessions: Sessions,
@@ -27,6 +31,7 @@ export class PreparedDestination {
    */
   async prepare(params: Params<"prepareDomain">, signal: AbortSignal): Promise<void> {
     this.#migration = params.migration;
+    this.#asked = true;
     try {
       await this.#sessions.peer!.prepareDomain(params, signal);
     } catch (error) {
@@ -35,6 +40,15 @@ export class PreparedDestination {
       else await this.settle("failed");
       throw error;
     }
+  }
+
+  /** Reports to a destination that was not asked to prepare why it will not be. Never rejects. */
+  async giveUp({ kind, code, side, message }: MigrationError): Promise<void> {
+    const { peer } = this.#sessions;
+    if (this.#asked || peer?.session.state !== "up") return;
+    const cancelled = kind === "cancelled";
+    await peer.abort({ reason: message.slice(0, MAX_REASON), cancelled, code, side })
+      .catch((error) => this.#log.log("debug", `abort: ${messageOf(error)}`));
   }
 
   /** Reports the end to the destination; without a session it settles by itself. Never rejects. */

@@ -9,6 +9,7 @@ import {
 } from "../../rpc/mod.ts";
 import type { Session, SessionError } from "../../tunnel/mod.ts";
 import { asMigrationError, codeFromPeer, MigrationError } from "../errors.ts";
+import { sourceLeft } from "../events.ts";
 import { guestStatus } from "../guest/run_states.ts";
 import type { DestinationState } from "../handover/states.ts";
 import { cpuFeatures, MachineDescriber } from "../machine/mod.ts";
@@ -160,7 +161,11 @@ export class Sessions {
     { reason, cancelled, code, side }: Params<"abort">,
   ): Promise<Result<"abort">> {
     const { givingUp, start } = this.#phases;
-    if (session !== this.#context.owner) return { left: null };
+    const { owner, failure, options } = this.#context;
+    if (session !== owner) {
+      if (!owner && !failure) options.report(sourceLeft(reason));
+      return { left: null };
+    }
     // Also after a start that failed: the guest may run here, and "undone" would have it run twice.
     if (start.begun || HANDED_OVER.includes(this.#context.state)) {
       throw new RpcError("failed", "The guest was handed over already");

@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { systemClock } from "../../../src/io/mod.ts";
-import { MigrationError } from "../../../src/migrate/mod.ts";
+import { MigrationError, type MigrationEvent } from "../../../src/migrate/mod.ts";
 import { RpcError } from "../../../src/rpc/mod.ts";
 import { DISK, fakeDestination, GUEST } from "../../support/fake_destination.ts";
 import { announced, cancelled, never, turns, until } from "./support.ts";
@@ -22,6 +22,26 @@ Deno.test("prepare of two sources at once: the second is refused, and the export
   await taken.abort(cancelled("over"));
   assertEquals([destination.qemu.nbdServer, destination.qemu.exports.size], [false, 0]);
   await taken.close();
+  await destination.end();
+});
+
+Deno.test("a destination names why its source gave up before it prepared, and serves the next one", async () => {
+  const events: MigrationEvent[] = [];
+  const report = (event: MigrationEvent) => void events.push(event);
+  const destination = await fakeDestination(systemClock, {}, { report });
+  const refused = await destination.source();
+  await refused.abort({ ...cancelled("the guest has a block job"), cancelled: false });
+  await refused.close();
+  const warnings = events.filter((event) => event.event === "warning");
+  assertEquals(warnings.map(({ code }) => code), ["source-left"]);
+  assertMatch(warnings[0]!.message, /the guest has a block job/);
+  const next = await destination.source();
+  await next.prepare(announced("next"), never);
+  // One that comes now does not concern the migration of the other.
+  const late = await destination.source();
+  await late.abort(cancelled("another migration is under way"));
+  assertEquals(events.filter((event) => event.event === "warning").length, 1);
+  await Promise.all([next.close(), late.close()]);
   await destination.end();
 });
 

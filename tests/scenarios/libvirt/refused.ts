@@ -4,6 +4,9 @@ import { assertAsBefore, hostState, LibvirtLab, RingDomain } from "./lab/mod.ts"
 
 const MiB = 1024 * 1024;
 
+/** What the source refuses before it connects. */
+const SOON = /^an option/;
+
 /** How a migration is tried. */
 interface Tried {
   readonly name?: string;
@@ -45,8 +48,15 @@ export const scenario: Scenario = {
           args: [...command, name, address, ...common, ...args],
         });
         await assertExit(ferry, 3, 40_000);
+        // It waits for the next try, and names what a migration was refused for.
+        const isNamed = receive.events.entries.some((e) => e.code === "source-left");
+        if (isNamed !== (command[0] === "domain" && !SOON.test(what))) {
+          faults.push(
+            `${what}, ${command[0]}: the destination ${isNamed ? "warned" : "is silent"}`,
+          );
+        }
         receive.signal("SIGTERM");
-        await receive.exit;
+        await assertExit(receive, 5, 20_000);
         const text = JSON.stringify(ferry.events.entries.filter(isVerdict)).replaceAll('\\"', '"');
         for (const reason of expected) {
           if (!reason.test(text)) faults.push(`${what}, ${command[0]}: got ${text}, not ${reason}`);

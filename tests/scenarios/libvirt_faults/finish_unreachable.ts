@@ -31,8 +31,7 @@ export const scenario: Scenario = {
     trial.note("the next try settles it");
     const again = await trial.start();
     await assertExit(again.domain, 0);
-    again.receive.signal("SIGTERM");
-    await again.receive.exit(20_000);
+    await assertExit(again.receive, 0, 20_000);
     await trial.assertArrived();
   },
 };

@@ -1,0 +1,80 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { DomainDestination } from "../../../src/domain/destination/migration.ts";
+import { DomainPeer } from "../../../src/domain/source/destination_peer.ts";
+import { silentLogger, systemClock } from "../../../src/io/mod.ts";
+import { MigrationError, type MigrationEvent } from "../../../src/migrate/mod.ts";
+import { RpcError } from "../../../src/rpc/mod.ts";
+import { sessionPair } from "../../tunnel/session_pair.ts";
+import { FakeHost } from "./fake_host.ts";
+
+const UUID = "11111111-1111-4111-8111-111111111111";
+const PREPARED = {
+  ...{ migration: "m1", name: "vm1", uuid: UUID, images: [] },
+  socketDir: "/run/libvirt/qemu/vmferry-01234567",
+};
+
+function receive(fake: FakeHost) {
+  const events: MigrationEvent[] = [];
+  const { host, journal } = fake.process();
+  const destination = new DomainDestination({
+    ...{ host, journal, libvirtSockets: [], recoverCommand: "virsh list --all" },
+    claimed: () => Promise.resolve(),
+    others: {
+      fence: () => Promise.resolve(),
+      hasRun: () => Promise.resolve(false),
+      forgetArrived: () => Promise.resolve(),
+      settle: () => Promise.resolve([]),
+    },
+    ...{ report: (event) => events.push(event), clock: systemClock, log: silentLogger },
+  });
+  const source = async () => {
+    const { connecting, listening } = await sessionPair();
+    destination.serve(listening);
+    return new DomainPeer(connecting, { clock: systemClock, log: silentLogger });
+  };
+  return { destination, source, events };
+}
+
+Deno.test("a destination that refuses to prepare ends with the reason", async () => {
+  const fake = new FakeHost();
+  fake.refusals.set("capabilities", "permission denied");
+  const { destination, source } = receive(fake);
+  const peer = await source();
+  await assertRejects(() => peer.prepareDomain(PREPARED), RpcError, "permission denied");
+  const error = await assertRejects(() => destination.outcome(), MigrationError);
+  assertEquals([error.kind, error.code], ["refused", "libvirt-unreachable"]);
+  await destination.told;
+  await peer.close();
+  await destination.leave();
+});
+
+Deno.test("a destination whose source has only settled an earlier migration ends with success", async () => {
+  const fake = new FakeHost();
+  fake.domains.set(UUID, { state: "1 2", disks: [] });
+  const { destination, source } = receive(fake);
+  const peer = await source();
+  await peer.domainStatus(UUID);
+  await peer.settleDomain({ migration: "m0", outcome: "migrated" });
+  await destination.outcome();
+  assertEquals(destination.guestStatus, "running");
+  await destination.told;
+  await peer.close();
+  await destination.leave();
+});
+
+Deno.test("a destination names why its source gave up before it prepared, and waits for the next one", async () => {
+  const { destination, source, events } = receive(new FakeHost());
+  const first = await source();
+  const reason = "domain vm2 is shut off";
+  await first.abort({ reason, cancelled: false, code: "domain-inactive", side: "source" });
+  await first.close();
+  const warnings = events.filter((event) => event.event === "warning");
+  assertEquals(warnings.map(({ code }) => code), ["source-left"]);
+  assertEquals(warnings[0]!.message.includes(reason), true);
+  const second = await source();
+  await second.settleDomain({ migration: "m0", outcome: "failed" });
+  await second.settleDomain({ migration: "m0", outcome: "migrated" });
+  await destination.outcome();
+  await second.close();
+  await destination.leave();
+});
