@@ -101,8 +101,8 @@ export interface Domain {
   readonly networks: readonly DomainNetwork[];
   /** How many devices of the host it has: `hostdev` elements and network cards of that type. */
   readonly hostdevs: number;
-  /** Its label of the security model DAC, such as `+64055:+64055`. */
-  readonly seclabelDac: string | null;
+  /** Its own user and group, such as `+1000:+1000`: a static label of the model DAC; `null`: libvirt's. */
+  readonly staticOwner: string | null;
   /** The whole document. */
   readonly xml: string;
 }
@@ -171,8 +171,10 @@ export function parseDomain(xml: string): Domain {
     networks,
     hostdevs: (devices?.all("hostdev").length ?? 0) +
       networks.filter(({ kind }) => kind === "hostdev").length,
-    seclabelDac: root.all("seclabel").find((label) => label.attribute("model") === "dac")
-      ?.textAt("label") ?? null,
+    staticOwner:
+      root.all("seclabel").find((label) =>
+        label.attribute("model") === "dac" && label.attribute("type") === "static"
+      )?.textAt("label") ?? null,
     xml,
   };
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Owner } from "./capabilities.ts";
 import { escapeXml } from "./xml.ts";
 
 /** A volume for `virsh vol-create`. */
@@ -21,12 +22,14 @@ export interface NewVolume {
   readonly extendedL2?: boolean;
   /** qcow2 that writes its reference counts late. */
   readonly lazyRefcounts?: boolean;
+  /** Its owner, with mode 0600; `null`: owner and mode are the pool's defaults. */
+  readonly owner?: Owner | null;
   /** The image below. */
   readonly backing?: { readonly path: string; readonly format: string } | null;
 }
 
 /**
- * The volume's XML. It is sparse (allocation 0); owner and mode are the pool's defaults.
+ * The volume's XML. It is sparse (allocation 0).
  *
  * @example
  * ```ts
@@ -39,6 +42,9 @@ export interface NewVolume {
 export function volumeXml(volume: NewVolume): string {
   const { name, capacity, format, clusterBytes, extendedL2, lazyRefcounts, backing } = volume;
   const compat = volume.compat ?? (format === "qcow2" ? "1.1" : null);
+  const { owner } = volume;
+  const permissions = owner &&
+    `<mode>0600</mode><owner>${owner.uid}</owner><group>${owner.gid}</group>`;
   const features = [
     ...(lazyRefcounts ? ["<lazy_refcounts/>"] : []),
     ...(extendedL2 ? ["<extended_l2/>"] : []),
@@ -50,6 +56,7 @@ export function volumeXml(volume: NewVolume): string {
     `  <allocation unit="bytes">0</allocation>`,
     "  <target>",
     `    <format type="${escapeXml(format)}"/>`,
+    ...(permissions ? [`    <permissions>${permissions}</permissions>`] : []),
     ...(compat ? [`    <compat>${escapeXml(compat)}</compat>`] : []),
     ...(clusterBytes ? [`    <clusterSize unit="B">${clusterBytes}</clusterSize>`] : []),
     ...(features.length > 0 ? [`    <features>${features.join("")}</features>`] : []),

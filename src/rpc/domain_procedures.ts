@@ -127,6 +127,8 @@ export const domainProcedures = {
       /** An absolute path that no one has yet, within one of `socketDirs`. */
       socketDir: path,
       images: list(imageToPrepare, MAX_IMAGES),
+      /** The domain's own user and group, `USER:GROUP` as libvirt takes them; `null`: libvirt's. */
+      owner: nullable(text(256)),
     }),
     result: object({
       /** Paths of the images that were created. */

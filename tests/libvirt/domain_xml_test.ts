@@ -47,10 +47,19 @@ Deno.test("a running domain has its disks, network and labels", () => {
     ],
     networks: [{ kind: "network", source: "default" }],
     hostdevs: 0,
-    seclabelDac: "+64055:+64055",
+    staticOwner: null,
     xml: "",
   });
   assertEquals(domain.xml, RUNNING);
+});
+
+Deno.test("only a static label of the model DAC is a domain's own user", () => {
+  const ownerOf = (label: string) =>
+    parseDomain(RUNNING.replace("</domain>", `${label}</domain>`)).staticOwner;
+  const label = "<label>+1000:+1000</label></seclabel>";
+  assertEquals(ownerOf(`<seclabel type='static' model='dac'>${label}`), "+1000:+1000");
+  assertEquals(ownerOf(`<seclabel type='dynamic' model='dac'>${label}`), null);
+  assertEquals(ownerOf(`<seclabel type='static' model='selinux'>${label}`), null);
 });
 
 Deno.test("a domain has its name, files, RAM, vCPUs and CPU as they stand", () => {

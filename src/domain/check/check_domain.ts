@@ -87,7 +87,7 @@ async function judgeMove(
       ...{ name, format, sizeBytes: image.sizeBytes },
     })),
     plan: {
-      ...{ domain, nameThere, host: destination.host, images, copied },
+      ...{ domain, nameThere, host: destination.host, images, copied, owner: there.staticOwner },
       totalBytes: images.reduce((total, { sizeBytes }) => total + sizeBytes, 0),
       copyStorage: copied.length === 0 ? null : copy,
     },

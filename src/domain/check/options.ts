@@ -64,6 +64,8 @@ export interface DomainPlan {
   readonly domain: Domain;
   /** Its name at the destination. */
   readonly nameThere: string;
+  /** Its own user and group at the destination, as libvirt takes them; `null`: libvirt's. */
+  readonly owner: string | null;
   /** The destination's libvirt and host. */
   readonly host: Result<"describeDomainHost">;
   /** For RPC `prepareDomain`: the images that libvirt writes, created or reused. */

@@ -16,6 +16,14 @@ import { makeSocketDir, type QemuOwner } from "./socket_dir.ts";
 /** How long qemu-img may take to create an image, ms. */
 const CREATE_MS = 60_000;
 
+/** Whom the files are for. */
+interface Owners {
+  /** The user that libvirt runs this domain's QEMU as. */
+  readonly owner: QemuOwner;
+  /** The same where it is the domain's own; `null` where it is libvirt's. */
+  readonly own: QemuOwner;
+}
+
 /** The creation has failed: a file with this path is not to be removed. */
 const NOT_OURS = { begunAt: null };
 
@@ -57,7 +65,7 @@ export class Recorded {
  */
 export async function createAll(
   host: DestinationHost,
-  owner: QemuOwner,
+  owners: Owners,
   recorded: Recorded,
   wanted: readonly ImageToPrepare[],
 ): Promise<void> {
@@ -65,14 +73,14 @@ export async function createAll(
   try {
     await recorded.write();
     const { socketDir, directories } = recorded.current;
-    await makeSocketDir(host, socketDir, owner);
+    await makeSocketDir(host, socketDir, owners.owner);
     for (const path of directories) await command(run, ["mkdir", "-m", "0711", path]);
     const directoryPool = new DirectoryPool(host.virsh, recorded.current.transientPool);
     try {
       for (const image of recorded.current.images) {
         const details = wanted.find(({ path }) => path === image.path)!;
         await recorded.writeImage(image.path, { begunAt: host.wallMs() });
-        await create(host, owner, recorded, { image, details, directoryPool });
+        await create(host, owners, recorded, { image, details, directoryPool });
         const identity = await identityOf(host, image);
         await recorded.writeImage(image.path, { identity });
       }
@@ -95,7 +103,7 @@ function refusalOf(error: unknown): MigrationError {
 
 async function create(
   host: DestinationHost,
-  owner: QemuOwner,
+  { owner, own }: Owners,
   recorded: Recorded,
   { image, details, directoryPool }: {
     readonly image: ImageRecord;
@@ -105,7 +113,9 @@ async function create(
 ): Promise<void> {
   const { virsh } = host;
   const { path, way, pool } = image;
-  const xml = volumeXml({ ...details, name: nameOf(path), capacity: details.sizeBytes });
+  const volume = { ...details, name: nameOf(path), capacity: details.sizeBytes };
+  // libvirt need not change the owner of the images of a domain with a label of its own.
+  const xml = volumeXml({ ...volume, owner: own });
   try {
     if (way === "pool") return await createVolume(virsh, pool!, xml);
     await createVolume(virsh, await directoryPool.over(directoryOf(path)), xml);

@@ -8,25 +8,35 @@ import { hostVersion, parseCapabilities, VirshError } from "../../libvirt/mod.ts
 import { MigrationError } from "../../migrate/mod.ts";
 import type { Result } from "../../rpc/mod.ts";
 import type { DestinationHost } from "./host.ts";
-import { type QemuOwner, socketDirs } from "./socket_dir.ts";
+import { ownerOfLabel, type QemuOwner, socketDirs } from "./socket_dir.ts";
 
 /** What all calls of a source need to know about the host. */
 export interface LibvirtHost {
   readonly hostUuid: string;
   readonly owner: QemuOwner;
+  /** The same where it is the domain's own; `null` where it is libvirt's. */
+  readonly own: QemuOwner;
 }
 
 /**
  * Asks libvirt for its host.
  *
+ * @param label the domain's own user, which libvirt runs QEMU as where it can change its user at all.
  * @throws {MigrationError} kind `refused`, code `libvirt-unreachable`.
  */
-export async function askLibvirt(host: DestinationHost): Promise<LibvirtHost> {
+export async function askLibvirt(
+  host: DestinationHost,
+  label: string | null = null,
+): Promise<LibvirtHost> {
   try {
     const capabilities = parseCapabilities(await host.virsh.call(["capabilities"]));
     const owner = capabilities.qemuOwner("kvm") ?? capabilities.qemuOwner("qemu");
-    return { hostUuid: capabilities.hostUuid ?? "", owner };
+    const hostUuid = capabilities.hostUuid ?? "";
+    if (label === null || owner === null) return { hostUuid, owner, own: null };
+    const own = await ownerOfLabel(host.run, label);
+    return { hostUuid, owner: own, own };
   } catch (error) {
+    if (error instanceof MigrationError) throw error;
     throw unreachable(host, error);
   }
 }

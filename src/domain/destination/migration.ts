@@ -203,8 +203,8 @@ export class DomainDestination {
     this.#owner = served.session;
     const preparing = async () => {
       await claimed(served.session);
-      const { owner } = await askLibvirt(host);
-      const parents = await socketDirs(host, owner);
+      const owners = await askLibvirt(host, params.owner);
+      const parents = await socketDirs(host, owners.owner);
       if (!isSocketDir(params.socketDir, parents)) {
         throw new RpcError("bad-params", `${params.socketDir} is not in ${parents.join(", ")}`);
       }
@@ -214,7 +214,7 @@ export class DomainDestination {
       if (this.#ending.hasBegun) throw new RpcError("failed", GIVEN_UP);
       this.#recorded = recorded;
       report({ event: "phase", phase: "prepare" });
-      await createAll(host, owner, recorded, params.images);
+      await createAll(host, owners, recorded, params.images);
       return recorded.current;
     };
     const making = preparing();
@@ -256,10 +256,7 @@ export class DomainDestination {
       }
       return leftOf(left);
     }
-    const left = params.outcome === "migrated"
-      ? await this.#ending.migrated(recorded)
-      : await this.#ending.failed(recorded);
-    return leftOf(left);
+    return leftOf(await this.#ending[params.outcome](recorded));
   }
 
   async #cutAll(): Promise<void> {

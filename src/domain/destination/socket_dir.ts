@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { ownerOf } from "../../libvirt/mod.ts";
 import { MigrationError } from "../../migrate/mod.ts";
 import { command, directoryOf } from "../../host/mod.ts";
 import { type DestinationHost } from "./host.ts";
@@ -17,6 +18,28 @@ const LIBVIRT_DIR = "/run/libvirt/qemu";
 const SHARED_DIR = "/tmp";
 /** The last name of the directory, which the source chooses. */
 const NAME = /^vmferry-[0-9a-f]{8,32}$/;
+
+/**
+ * The user of a domain with a label of its own.
+ *
+ * @param label `USER:GROUP`, names of this host or numbers.
+ * @throws {MigrationError} kind `refused`, code `no-socket-directory`, where this host does not have them.
+ */
+export async function ownerOfLabel(
+  run: SocketHost["run"],
+  label: string,
+): Promise<NonNullable<QemuOwner>> {
+  const numbers = ownerOf(label);
+  if (numbers) return numbers;
+  const script = 'id -u -- "$1" && getent group "$2" | cut -d : -f 3';
+  const [user = "", group = ""] = label.split(":");
+  const { stdout } = await run(["sh", "-c", script, "sh", user, group], { timeoutMs: 5_000 });
+  const [uid, gid] = stdout.trim().split("\n").map(Number);
+  if (uid !== undefined && gid !== undefined) return { uid, gid };
+  const message = `The domain's label (seclabel) is ${label}, and this host does not have that ` +
+    "user and group. Create them, or give numbers such as +1000:+1000";
+  throw new MigrationError("refused", "no-socket-directory", "destination", message);
+}
 
 /** The host as far as this needs it. */
 export type SocketHost = Pick<DestinationHost, "run" | "user" | "runtimeDir">;

@@ -191,7 +191,7 @@ export class DomainMigration {
     await this.#sockets.serve(paths.destination, "libvirt", (acceptor) => fenced(acceptor, run));
     const images = [...plan.images];
     const named = { migration: id, name: plan.nameThere, uuid };
-    await this.#there.prepare({ ...named, socketDir, images }, signal);
+    await this.#there.prepare({ ...named, socketDir, images, owner: plan.owner }, signal);
     const transfer = this.#transfer = new Transfer(run, {
       ...{ virsh: this.#source, uuid, wasPaused, limits, report, clock, log, signal },
       disks: plan.copied.map((target) => ({

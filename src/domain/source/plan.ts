@@ -8,6 +8,8 @@ export interface SourcePlan {
   readonly domain: { readonly name: string; readonly uuid: string };
   /** Its name at the destination. */
   readonly nameThere: string;
+  /** Its own user and group at the destination, as libvirt takes them; `null`: libvirt's. */
+  readonly owner: string | null;
   /** The destination's libvirt and host. */
   readonly host: Pick<Result<"describeDomainHost">, "uri" | "hostUuid" | "socketDirs">;
   /** The images that libvirt writes, created or reused; named by their disks' targets. */

@@ -25,6 +25,8 @@ export class FakeHost {
   readonly pools = new Map([["images", "/pool"]]);
   /** UUID -> virsh's state and reason, and paths of its disks. */
   readonly domains = new Map<string, { state: string; disks: string[]; format?: string }>();
+  /** Users that own volumes from their creation on. */
+  readonly owners = new Map<string, string | undefined>();
   /** Backing files of images. */
   readonly backing = new Map<string, string>();
   /** The last record of the journal. */
@@ -117,7 +119,7 @@ export class FakeHost {
         if (args[0] !== "-p") effect(`mkdir ${last}`, () => this.directories.add(last));
         return said("");
       case "chown":
-        effect(`chown ${last}`, () => {});
+        effect(`chown ${args[1]} ${last}`, () => {});
         return said("");
       case "rm":
         effect(`rm ${last}`, () => {
@@ -166,6 +168,8 @@ export class FakeHost {
     if (refusal !== undefined) return { code: 1, stdout: "", stderr: `error: ${refusal}` };
     const path = (name: string) => `${this.pools.get(option("pool"))}/${name}`;
     switch (command) {
+      case "capabilities":
+        return said(CAPABILITIES);
       case "list":
         return said([...this.domains.keys()].join("\n"));
       case "domstats": {
@@ -198,6 +202,7 @@ export class FakeHost {
         const format = /<format type="([^"]*)"/.exec(input)![1]!;
         const bytes = Number(/<capacity[^>]*>(\d+)</.exec(input)![1]);
         const created = path(name);
+        this.owners.set(created, /<owner>(\d+)</.exec(input)?.[1]);
         try {
           this.onCreate(created);
         } catch (error) {
@@ -217,6 +222,9 @@ export class FakeHost {
     throw new Error(`The fake host has no virsh ${args.join(" ")}`);
   }
 }
+
+const CAPABILITIES = `<capabilities><host><secmodel><model>dac</model><doi>0</doi>
+<baselabel type='kvm'>+64055:+107</baselabel></secmodel></host></capabilities>`;
 
 type Effect = (what: string, act: () => void) => void;
 

@@ -9,8 +9,12 @@ import { FakeHost } from "./fake_host.ts";
 
 const UUID = "11111111-1111-4111-8111-111111111111";
 const PREPARED = {
-  ...{ migration: "m1", name: "vm1", uuid: UUID, images: [] },
+  ...{ migration: "m1", name: "vm1", uuid: UUID, images: [], owner: null },
   socketDir: "/run/libvirt/qemu/vmferry-01234567",
+};
+const IMAGE = {
+  ...{ name: "vda", path: "/pool/a.raw", create: true, format: "raw", sizeBytes: 1 << 20 },
+  ...{ clusterBytes: null, compat: null, extendedL2: false, lazyRefcounts: false, backing: null },
 };
 
 function receive(fake: FakeHost) {
@@ -46,6 +50,25 @@ Deno.test("a destination that refuses to prepare ends with the reason", async ()
   await destination.told;
   await peer.close();
   await destination.leave();
+});
+
+Deno.test("sockets and images of a domain with a label of its own are for that user", async () => {
+  for (const owner of [null, "+1000:+1001"]) {
+    const fake = new FakeHost();
+    const { destination, source } = receive(fake);
+    const peer = await source();
+    await peer.prepareDomain({ ...PREPARED, owner, images: [IMAGE] });
+    const who = owner === null ? "64055:107" : "1000:1001";
+    assertEquals(fake.effects.filter((effect) => effect.startsWith("chown")), [
+      `chown ${who} ${PREPARED.socketDir}`,
+    ]);
+    // Those of others get libvirt's user when the domain starts.
+    assertEquals(fake.owners.get(IMAGE.path), owner === null ? undefined : "1000");
+    await peer.settleDomain({ migration: "m1", outcome: "failed" });
+    await destination.outcome().catch(() => {});
+    await peer.close();
+    await destination.leave();
+  }
 });
 
 Deno.test("a destination whose source has only settled an earlier migration ends with success", async () => {

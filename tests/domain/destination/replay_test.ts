@@ -25,10 +25,11 @@ const IMAGES = [image("/pool/a.raw"), image("/srv/b.raw"), image("/srv/new/c.raw
 async function prepare(fake: FakeHost, killAt?: number, half?: "before" | "after") {
   const { host, journal, effects } = fake.process(killAt, half);
   const record = await planDomain(host, {
-    ...{ migration: "m1", name: "vm1", uuid: UUID, images: IMAGES },
+    ...{ migration: "m1", name: "vm1", uuid: UUID, images: IMAGES, owner: null },
     socketDir: "/run/libvirt/qemu/vmferry-01234567",
   });
-  await createAll(host, { uid: 64055, gid: 107 }, new Recorded(journal, record), IMAGES);
+  const owners = { owner: { uid: 64055, gid: 107 }, own: null };
+  await createAll(host, owners, new Recorded(journal, record), IMAGES);
   return effects();
 }
 

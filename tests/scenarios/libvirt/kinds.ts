@@ -23,8 +23,19 @@ export const scenario: Scenario = {
     await persistent(context, lab);
     await paused(context, lab);
     await sharedDisk(context, lab);
+    await ownUser(context, lab);
   },
 };
+
+/** QEMU runs as the domain's own user, and libvirt changes the owner of no image. */
+async function ownUser(context: ScenarioContext, lab: LibvirtLab): Promise<void> {
+  context.note("a domain with a user of its own");
+  const guest = await RingDomain.start(lab, { name: "own", owner: 1000 });
+  await assertMigrated(await startDomainFerries(context, lab, guest.name));
+  const { uid } = await Deno.stat(guest.image(lab.destination, 0).path);
+  if (uid !== 1000) throw new Error(`The image belongs to user ${uid}, expected 1000`);
+  await guest.assertArrived();
+}
 
 /** Its definition goes along; a CD has to be at the destination before. */
 async function persistent(context: ScenarioContext, lab: LibvirtLab): Promise<void> {

@@ -47,6 +47,8 @@ export interface DomainOptions {
   readonly cdrom?: string;
   /** A libvirt network for a network card. */
   readonly network?: string;
+  /** User and group of its QEMU and its images. Default: libvirt's. */
+  readonly owner?: number;
   /** More elements for `<devices>`. */
   readonly devices?: string;
 }
@@ -72,7 +74,7 @@ export class RingDomain {
     this.#options = options;
     this.#disks = options.disks ?? [{ format: "qcow2" }, { format: "raw" }];
     this.name = options.name ?? "vm1";
-    const { cdrom, network, devices } = options;
+    const { cdrom, network, devices, owner } = options;
     this.xml = domainXml({
       name: this.name,
       uuid: crypto.randomUUID(),
@@ -82,6 +84,7 @@ export class RingDomain {
       ...(cdrom !== undefined ? { cdrom: `${IMAGES}/${cdrom}` } : {}),
       ...(network !== undefined ? { network } : {}),
       ...(devices !== undefined ? { devices } : {}),
+      ...(owner !== undefined ? { owner } : {}),
     });
   }
 
@@ -191,6 +194,8 @@ export class RingDomain {
         randomBytes: disk.dataBytes ?? bytes,
         ...(i === 0 ? { guest } : {}),
       });
+      const { owner } = this.#options;
+      if (owner !== undefined) await Deno.chown(this.image(source, i).path, owner, owner);
     }
     if (this.#options.cdrom !== undefined) {
       await Deno.writeFile(source.file(`${IMAGES}/${this.#options.cdrom}`), new Uint8Array(MiB));

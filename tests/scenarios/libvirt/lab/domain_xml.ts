@@ -11,13 +11,15 @@ export interface DomainDefinition {
   readonly cdrom?: string;
   /** Name of a libvirt network for a network card. */
   readonly network?: string;
+  /** User and group of its QEMU, a static label; libvirt then leaves its images alone. */
+  readonly owner?: number;
   /** More elements for `<devices>`. */
   readonly devices?: string;
 }
 
 /** libvirt's definition of a domain without KVM, whose CPU and machine every host of the lab has. */
 export function domainXml(definition: DomainDefinition): string {
-  const { name, uuid, memoryMiB, machine, cdrom, network } = definition;
+  const { name, uuid, memoryMiB, machine, cdrom, network, owner } = definition;
   const disks = definition.disks.map(({ path, format }, index) =>
     `<disk type='file' device='disk'><driver name='qemu' type='${format}'/>` +
     `<source file='${path}'/><target dev='vd${letter(index)}' bus='virtio'/>` +
@@ -33,6 +35,7 @@ export function domainXml(definition: DomainDefinition): string {
   <name>${name}</name><uuid>${uuid}</uuid>
   <memory unit='MiB'>${memoryMiB}</memory><vcpu>1</vcpu>
   <os><type arch='x86_64' machine='${machine}'>hvm</type></os>
+  ${owner === undefined ? "" : staticLabel(owner)}
   <cpu mode='custom' match='exact'><model>qemu64</model></cpu>
   <devices>
     <emulator>/usr/bin/qemu-system-x86_64</emulator>
@@ -47,6 +50,10 @@ export function domainXml(definition: DomainDefinition): string {
   </devices>
 </domain>
 `;
+}
+
+function staticLabel(owner: number): string {
+  return `<seclabel type='static' model='dac'><label>+${owner}:+${owner}</label></seclabel>`;
 }
 
 function letter(index: number): string {
