@@ -1,0 +1,44 @@
+import { type Logger, systemClock } from "../../io/mod.ts";
+import type { LaunchHost, NewFile } from "../../launch/mod.ts";
+import { connectUnix } from "../../transport/mod.ts";
+import { describeHost } from "./describe_host.ts";
+import { runProgram } from "./run_program.ts";
+
+/** Prints this user's name, home directory and `$XDG_STATE_HOME`, a line each. */
+const WHO = 'id -un; printf "%s\\n%s\\n" "$HOME" "$XDG_STATE_HOME"';
+
+/** This host as the destination of a launch. */
+export async function launchHost(log: Logger): Promise<LaunchHost> {
+  const uid = Deno.uid() ?? 0;
+  const { stdout } = await runProgram(["sh", "-c", WHO], { timeoutMs: 10_000 });
+  const [name = "", home = "", state = ""] = stdout.split("\n");
+  const own = state.startsWith("/") ? state : `${home}/.local/state`;
+  return {
+    run: runProgram,
+    describeHost: describeHost(log),
+    connectUnix: (path) => connectUnix(path),
+    createFile,
+    user: { uid, name: name || `user ${uid}` },
+    stateDir: uid === 0 ? "/var/lib/vmferry" : `${own}/vmferry`,
+    logDir: uid === 0 ? "/var/log/vmferry" : `${own}/vmferry/log`,
+    home: home.startsWith("/") ? home : undefined,
+    wallMs: () => Date.now(),
+    clock: systemClock,
+    log,
+  };
+}
+
+async function createFile(path: string): Promise<NewFile> {
+  const file = await Deno.open(path, { write: true, createNew: true, mode: 0o600 });
+  let isOpen = true;
+  return {
+    write: async (bytes) => {
+      for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
+    },
+    sync: () => file.sync(),
+    close: () => {
+      if (isOpen) file.close();
+      isOpen = false;
+    },
+  };
+}

@@ -1,0 +1,77 @@
+/**
+ * The journal of the destination of a launch: which effects on this host have to be undone. Pure.
+ *
+ * @module
+ */
+
+/** Something that the launch makes in the file system. */
+export interface MadeRecord {
+  /** `copy`: a file that the source sends, under a temporary name first. `state`: kept with the guest. */
+  readonly kind: "directory" | "image" | "copy" | "state" | "log" | "unit-file";
+  readonly path: string;
+  /** When its creation began, ms since 1970; `null` before. */
+  readonly begunAt: number | null;
+  /**
+   * Device, inode and birth, which another file with its path does not have; `null` before it was
+   * created, or where it was not.
+   */
+  readonly identity: string | null;
+}
+
+/** The QEMU that the launch has started. */
+export interface QemuRecord {
+  /** The transient unit; `null`: a process of its own. */
+  readonly unit: { readonly name: string; readonly scope: "system" | "user" } | null;
+  /** `null` before it is known. */
+  readonly pid: number | null;
+  /** Start time in clock ticks since boot, and the boot's id: another process with its pid differs. */
+  readonly startTime: string | null;
+}
+
+/** A record: the whole state, so that the last one counts. */
+export interface LaunchRecord {
+  /** Version of this shape. */
+  readonly version: 1;
+  /** Whose record it is. */
+  readonly side: "launch";
+  /** The source's name of this migration. */
+  readonly migration: string;
+  /** The guest's name here: a part of the names of its unit, log and directory. */
+  readonly name: string;
+  /**
+   * `preparing`: directories, images and copies. `starting`: QEMU is started. `started`: it answers,
+   * and a migration may come. `committed`: the guest is here. `undone`: nothing is left.
+   */
+  readonly state: "preparing" | "starting" | "started" | "committed" | "undone";
+  /** The guest may run here: nothing is removed and no process ended. */
+  readonly mayHaveGuest: boolean;
+  /** The QMP socket of the QEMU. */
+  readonly qmp: string;
+  /** What the launch makes, in the order of its creation. */
+  readonly made: readonly MadeRecord[];
+  /** `null` before it is started. */
+  readonly qemu: QemuRecord | null;
+}
+
+/** Where the records are kept. */
+export interface LaunchJournal {
+  /** Adds a record; it is on the disk when this resolves. */
+  write(record: LaunchRecord): Promise<void>;
+}
+
+/**
+ * The record in a line of a journal; `undefined` where it belongs to something else than a launch.
+ *
+ * @throws {Error} when this version does not understand it.
+ */
+export function parseLaunchRecord(value: unknown): LaunchRecord | undefined {
+  const record = Object(value) as LaunchRecord;
+  if (record.side !== "launch") return undefined;
+  const isWhole = record.version === 1 &&
+    ["migration", "name", "state", "qmp"]
+      .every((member) => typeof record[member as keyof LaunchRecord] === "string") &&
+    typeof record.mayHaveGuest === "boolean" && Array.isArray(record.made) &&
+    (record.qemu === null || typeof record.qemu === "object");
+  if (!isWhole) throw new Error("it is from another version of vmferry");
+  return record;
+}
