@@ -42,7 +42,7 @@ export class LaunchDestination {
 
   /**
    * The migration's journal for this launch: notes that the guest may run here before a record says so, so
-   * that whoever finds the launch's record after a kill ends no QEMU that has the guest.
+   * that the next run ends no QEMU that has the guest.
    */
   guard(journal: JournalStore<JournalRecord>): JournalStore<JournalRecord> {
     return journal;
