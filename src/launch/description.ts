@@ -3,18 +3,26 @@
  *
  * @module
  */
-import type { QemuCommand } from "./command/command.ts";
+import type { QemuCommand, QemuOption } from "./command/command.ts";
 
 /** The QEMU process behind a QMP socket, from /proc. */
 export interface QemuProcess {
+  /** Its id, in the namespace of this vmferry. */
   readonly pid: number;
   /** Path of the executable, such as `/usr/bin/qemu-system-x86_64`. */
   readonly binary: string;
+  /** The file of the executable was replaced or removed since QEMU was started, as by an upgrade. */
+  readonly replaced: boolean;
   /** Its command line; the first word is the binary as it was called. */
   readonly argv: readonly string[];
   /** Working directory. */
   readonly cwd: string;
-  /** Its environment when it was started. */
+  /**
+   * Why paths of QEMU may not be those of this host: it has a mount namespace of its own, such as by
+   * `PrivateTmp=` of its unit; `null`: they are.
+   */
+  readonly otherMounts: string | null;
+  /** The variables of its start that matter to QEMU (src/cli/host/qemu_environment.ts). */
   readonly environment: Readonly<Record<string, string>>;
   /** The user that it runs as; names where the host has them, else numbers. */
   readonly user: { readonly uid: number; readonly name: string; readonly group: string };
@@ -36,25 +44,51 @@ export interface MachineFacts {
   readonly added: readonly (readonly [option: string, value: string])[];
   /** Ids of devices, backends and nodes of the command line that were removed since. */
   readonly removed: readonly string[];
+  /** Options of the command line that no longer say what QEMU has, such as the medium of a CD drive. */
+  readonly changed: readonly ChangedOption[];
   /** What cannot be brought back, a sentence each. */
   readonly problems: readonly string[];
+  /** What the new QEMU has otherwise and no guest notices, a sentence each. */
+  readonly warnings: readonly string[];
+}
+
+/** An option that is to be replaced. */
+export interface ChangedOption {
+  /** Its index in `QemuCommand.options`. */
+  readonly index: number;
+  /** In its place; `null`: nothing. */
+  readonly option: QemuOption | null;
 }
 
 /** An image that QEMU has open. Sizes in bytes. */
 export interface GuestImage {
   /** The disk's name, as `--disk` takes it; for a medium or firmware, the same rule. */
   readonly name: string;
-  /** Absolute path at the source; for anything but a file or block device, QEMU's own words. */
+  /**
+   * Absolute path at the source, as the command line of now gives it ({@link MachineFacts}): not
+   * resolved but for QEMU's working directory. For anything but a file or block device, QEMU's own words.
+   */
   readonly path: string;
+  /**
+   * The image that QEMU writes to, where a snapshot, a mirror or a commit has replaced the one of the
+   * command line; `null`: `path`. `format` is that of the command line, `backing` that of this image.
+   */
+  readonly active: string | null;
   /** A path in the file system; otherwise the image is reached by a protocol, such as NBD. */
   readonly local: boolean;
+  /** Such as `qcow2`. */
   readonly format: string;
+  /** The size that the guest sees; it may have been resized since the start. */
   readonly virtualSize: number;
   /** The guest cannot write to it: a CD, firmware code. */
   readonly readOnly: boolean;
+  /** qcow2 only. */
   readonly clusterSize: number | null;
+  /** Version of qcow2: `0.10`, `1.1`. */
   readonly compat: string | null;
+  /** qcow2 with subclusters. */
   readonly extendedL2: boolean;
+  /** qcow2 that writes its reference counts late. */
   readonly lazyRefcounts: boolean;
   /** A raw file that is allocated as a whole. */
   readonly allocated: boolean;
@@ -66,8 +100,12 @@ export interface GuestImage {
 
 /** The whole description. */
 export interface MachineDescription {
+  /** Its name and UUID, if it has them. */
   readonly guest: { readonly name: string | null; readonly uuid: string | null };
+  /** QEMU at the source. */
   readonly process: QemuProcess;
+  /** Its command line. */
   readonly command: QemuCommand;
+  /** What the command line does not say. */
   readonly facts: MachineFacts;
 }
