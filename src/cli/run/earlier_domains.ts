@@ -5,6 +5,7 @@
  */
 import {
   type DestinationHost,
+  type DomainRecord,
   hasRun,
   type OtherMigrations,
   settleEarlier,
@@ -13,7 +14,12 @@ import { delay, messageOf, systemClock } from "../../io/mod.ts";
 import { Virsh } from "../../libvirt/mod.ts";
 import { ask } from "../control/client.ts";
 import { CONTROL_SOCKET } from "../control/protocol.ts";
-import { findDomains, type FoundDomain, lockOf } from "./domain_destination_journal.ts";
+import {
+  DestinationJournalFile,
+  findDomains,
+  type FoundDomain,
+  lockOf,
+} from "./domain_destination_journal.ts";
 import { PrivateRunDir } from "./run_dir.ts";
 
 /** How long another process may take to give its migration up, ms. */
@@ -99,6 +105,13 @@ export class EarlierDomains implements OtherMigrations {
     }
   }
 
+  /** Its process is gone: only the record stays. */
+  async #keep(dir: string, record: DomainRecord): Promise<void> {
+    using journal = await DestinationJournalFile.open(dir);
+    await journal.write(record);
+    await Deno.remove(`${dir}/${CONTROL_SOCKET}`).catch(() => {});
+  }
+
   /** @returns what is left; `undefined` while its process runs. */
   async #settleOne(
     found: FoundDomain,
@@ -109,12 +122,13 @@ export class EarlierDomains implements OtherMigrations {
     const { log, run } = this.#host;
     const { dir, record } = found;
     const host = { ...this.#host, virsh: new Virsh({ run, uri: record.uri }) };
-    const { forget, message, left } = await settleEarlier(host, record, word);
+    const { forget, message, left, record: kept } = await settleEarlier(host, record, word);
     const rest = left.length > 0 ? `; left: ${left.join("; ")}` : "";
     // One that waits for its source's question is no news.
-    const isNews = !forget && record.state !== "migrated";
+    const isNews = !forget && (kept ?? record).state !== "migrated";
     log.log(isNews ? "warning" : "info", `${dir}: ${message}${rest}`);
     if (forget) await PrivateRunDir.adopt(dir)[Symbol.asyncDispose]();
+    else if (kept) await this.#keep(dir, kept);
     return left;
   }
 }

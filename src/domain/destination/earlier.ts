@@ -16,6 +16,8 @@ const WAIT_MS = 5_000;
 export interface EarlierEnd {
   /** Nothing is left that the journal is needed for. */
   readonly forget: boolean;
+  /** The record to keep instead; `undefined`: as it is. */
+  readonly record?: DomainRecord;
   /** What was done, for the log. */
   readonly message: string;
   readonly left: readonly string[];
@@ -43,8 +45,13 @@ export async function settleEarlier(
   switch (verdict) {
     case "removed":
       return { forget: left.length === 0, message: `${what} is undone`, left };
-    case "here":
-      return { forget: left.length === 0, message: `${what} has succeeded: it is here`, left };
+    case "here": {
+      const message = `${what} has succeeded: it is here`;
+      if (word === "source") return { forget: left.length === 0, message, left };
+      // Its source may have the guest too, paused, and ask for it when it has ended here: see `hasRun`.
+      const arrived = { ...record, state: "migrated", mayHaveRun: true } as const;
+      return { forget: false, record: arrived, message, left };
+    }
     case "split":
       return { forget: false, message: `${what} stays: the source has a part of its RAM`, left };
     case "may-have-run": {

@@ -120,6 +120,23 @@ Deno.test("an image that was written to after libvirt was asked to start the gue
   }
 });
 
+Deno.test("the record of a guest that is active stays as one that arrived until its source hears of it", async () => {
+  const fake = new FakeHost();
+  await prepare(fake);
+  fake.domains.set(UUID, { state: RUNNING!, disks: [] });
+  const { host } = fake.process();
+  const { forget, record } = await settleEarlier(
+    host,
+    { ...fake.record!, mayHaveRun: true },
+    "nobody",
+  );
+  assertEquals([forget, record?.state], [false, "migrated"]);
+  // The guest ends here before its source asks for it.
+  fake.domains.delete(UUID);
+  assert(await hasRun(host, record!));
+  assert((await settleEarlier(host, record!, "source")).forget);
+});
+
 Deno.test("a record of a guest that arrived stays until its source hears of it", async () => {
   const fake = new FakeHost();
   await prepare(fake);
