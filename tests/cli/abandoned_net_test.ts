@@ -1,5 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { removeAbandoned } from "../../src/cli/run/abandoned.ts";
+import {
+  DOMAIN_DESTINATION_JOURNAL,
+  DOMAIN_SOURCE_JOURNAL,
+  JOURNAL,
+} from "../../src/cli/run/journal_file.ts";
 import { PrivateRunDir } from "../../src/cli/run/run_dir.ts";
 import { silentLogger } from "../../src/io/mod.ts";
 import { WaitingQemu } from "../support/fake_destination.ts";
@@ -144,5 +149,20 @@ Deno.test("a directory with a journal or a foreign file is not removed", async (
     await Deno.mkdir(`${dir}/run-0000000000000007`);
     await removeAbandoned(dir, silentLogger);
     assertEquals(namesIn(dir), before);
+  });
+});
+
+Deno.test("a run whose journal has no whole line is abandoned, whatever kind of migration it was for", async () => {
+  await inDirectory(async (base) => {
+    const journals = [JOURNAL, DOMAIN_SOURCE_JOURNAL, DOMAIN_DESTINATION_JOURNAL];
+    for (const [i, name] of journals.entries()) {
+      for (const [text, digit] of [["", 0], ['{"version":1', 1], ['{"version":1}\n', 2]] as const) {
+        const run = `${base}/run-${i}${digit}000000`;
+        await Deno.mkdir(run, { mode: 0o700 });
+        await Deno.writeTextFile(`${run}/${name}`, text);
+      }
+    }
+    await removeAbandoned(base, silentLogger);
+    assertEquals(runsIn(base), ["run-02000000", "run-12000000", "run-22000000"]);
   });
 });

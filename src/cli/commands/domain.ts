@@ -42,7 +42,8 @@ import type { Output } from "../output/output.ts";
 import { exitCodeOf, resultEvent } from "../output/result.ts";
 import { removeAbandoned } from "../run/abandoned.ts";
 import { runBase } from "../run/base.ts";
-import { type DeadRun, DomainJournalFile, findDeadRuns } from "../run/domain_journal.ts";
+import { type DeadRun, findDeadRuns } from "../run/domain_journal.ts";
+import { DOMAIN_SOURCE_JOURNAL, JournalFile } from "../run/journal_file.ts";
 import { PrivateRunDir } from "../run/run_dir.ts";
 import { onSignals } from "../signals.ts";
 
@@ -85,6 +86,10 @@ export async function domain(options: DomainCommand, output: Output): Promise<Ex
     const base = runBase(options.runDir);
     await removeAbandoned(base, log);
     await using run = await PrivateRunDir.make(options.runDir, "source");
+    using journal = await JournalFile.open<DomainSourceRecord>(
+      run.directory,
+      DOMAIN_SOURCE_JOURNAL,
+    );
     using dead = await DeadRuns.find(base, log);
     kept = new KeptTicket(run.own(KEPT_TICKET));
     control = new ControlServer(
@@ -104,7 +109,7 @@ export async function domain(options: DomainCommand, output: Output): Promise<Ex
       earlier: dead.records,
       host: {
         ...domainSourceHost(options.connect, (name) => run.own(name)),
-        journal: new DomainJournalFile(run.directory),
+        journal,
       },
       signal: stop.signal,
     });

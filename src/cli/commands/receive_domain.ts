@@ -1,5 +1,5 @@
 import { systemClock, withDeadline } from "../../io/mod.ts";
-import { describeDomainHost, DomainDestination } from "../../domain/mod.ts";
+import { describeDomainHost, DomainDestination, type DomainRecord } from "../../domain/mod.ts";
 import { parseLibvirtUri, socketCandidates } from "../../libvirt/mod.ts";
 import { asMigrationError, MigrationError, TOO_LATE } from "../../migrate/mod.ts";
 import { listenUnix } from "../../transport/mod.ts";
@@ -18,8 +18,8 @@ import type { Output } from "../output/output.ts";
 import { exitCodeOf, resultEvent } from "../output/result.ts";
 import { removeAbandoned } from "../run/abandoned.ts";
 import { runBase } from "../run/base.ts";
-import { DestinationJournalFile } from "../run/domain_destination_journal.ts";
 import { EarlierDomains } from "../run/earlier_domains.ts";
+import { DOMAIN_DESTINATION_JOURNAL, JournalFile } from "../run/journal_file.ts";
 import { PrivateRunDir } from "../run/run_dir.ts";
 import { onSignals } from "../signals.ts";
 
@@ -67,7 +67,7 @@ export async function receiveDomain(
     const others = new EarlierDomains(base, host);
     await others.settleDead();
     await using dir = await PrivateRunDir.make(options.runDir, "destination");
-    using journal = await DestinationJournalFile.open(dir.directory);
+    using journal = await JournalFile.open<DomainRecord>(dir.directory, DOMAIN_DESTINATION_JOURNAL);
     await end.open(undefined, new KeptTicket(dir.own(KEPT_TICKET)));
     const user = { uid: host.user.uid, runtimeDir: host.runtimeDir };
     const destination = new DomainDestination({

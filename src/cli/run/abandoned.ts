@@ -1,10 +1,11 @@
 import type { Logger } from "../../io/mod.ts";
 import { DirectoryLock } from "./dir_lock.ts";
-import { DOMAIN_JOURNAL } from "./domain_destination_journal.ts";
-import { JOURNAL } from "./journal_file.ts";
+import { DOMAIN_DESTINATION_JOURNAL, DOMAIN_SOURCE_JOURNAL, JOURNAL } from "./journal_file.ts";
 import { runFolders } from "./base.ts";
 import { COMPARE, PrivateRunDir, QEMU } from "./run_dir.ts";
 import { KEPT_TICKET } from "../endpoint/ticket_use.ts";
+
+const JOURNALS = [JOURNAL, DOMAIN_SOURCE_JOURNAL, DOMAIN_DESTINATION_JOURNAL];
 
 /** A run's directory as it is called now, and as it was once. */
 const NAME = /\/run-([0-9a-f]{8}){1,2}$/;
@@ -31,7 +32,7 @@ export async function removeAbandoned(base: string, log: Logger): Promise<void> 
 async function isBare(path: string): Promise<boolean> {
   for await (const { name, isFile, isDirectory } of Deno.readDir(path)) {
     const entry = `${path}/${name}`;
-    const isKnown = name === JOURNAL || name === DOMAIN_JOURNAL
+    const isKnown = JOURNALS.includes(name)
       // Nothing is begun before its first record is whole.
       ? isFile && !(await Deno.readTextFile(entry)).includes("\n")
       : (name === QEMU || name === COMPARE) && isDirectory

@@ -1,56 +1,16 @@
 /**
- * The journal of `receive --libvirt` in its run directory: JSON lines, mode 0600, each a whole
- * `DomainRecord` (src/domain/destination/record.ts); the last whole line counts.
+ * The journals of `receive --libvirt` in the run directories: each line is a whole `DomainRecord`
+ * (src/domain/destination/record.ts).
  *
  * @module
  */
-import { type DomainJournal, type DomainRecord, parseDomainRecord } from "../../domain/mod.ts";
+import { type DomainRecord, parseDomainRecord } from "../../domain/mod.ts";
 import type { Logger } from "../../io/mod.ts";
 import { messageOf } from "../../io/mod.ts";
 import { runFolders } from "./base.ts";
+import { DOMAIN_DESTINATION_JOURNAL } from "./journal_file.ts";
 import { lastValue } from "./journal_lines.ts";
 import { DirectoryLock } from "./dir_lock.ts";
-
-/** What it is called. */
-export const DOMAIN_JOURNAL = "domain-destination";
-
-/** A journal as a file. */
-export class DestinationJournalFile implements DomainJournal, Disposable {
-  readonly #file: Deno.FsFile;
-  #writing: Promise<void> = Promise.resolve();
-  #torn = false;
-
-  /** Begins or goes on with the journal in `dir`. */
-  static async open(dir: string): Promise<DestinationJournalFile> {
-    const path = `${dir}/${DOMAIN_JOURNAL}`;
-    return new DestinationJournalFile(
-      await Deno.open(path, { append: true, create: true, mode: 0o600 }),
-    );
-  }
-
-  private constructor(file: Deno.FsFile) {
-    this.#file = file;
-  }
-
-  /** {@inheritDoc DomainJournal.write} */
-  write(record: DomainRecord): Promise<void> {
-    const line = `${JSON.stringify(record)}\n`;
-    const written = this.#writing.then(async () => {
-      // A line that was not finished ends here.
-      const bytes = new TextEncoder().encode(this.#torn ? `\n${line}` : line);
-      this.#torn = true;
-      for (let at = 0; at < bytes.length;) at += await this.#file.write(bytes.subarray(at));
-      this.#torn = false;
-      await this.#file.sync();
-    });
-    this.#writing = written.catch(() => {});
-    return written;
-  }
-
-  [Symbol.dispose](): void {
-    this.#file.close();
-  }
-}
 
 /** A journal that is there. */
 export interface FoundDomain {
@@ -63,10 +23,10 @@ export async function findDomains(base: string, log: Logger): Promise<FoundDomai
   const found: FoundDomain[] = [];
   for (const dir of await runFolders(base)) {
     try {
-      const record = await lastRecord(`${dir}/${DOMAIN_JOURNAL}`);
+      const record = await lastRecord(`${dir}/${DOMAIN_DESTINATION_JOURNAL}`);
       if (record) found.push({ dir, record });
     } catch (error) {
-      log.log("warning", `${dir}/${DOMAIN_JOURNAL}: ${messageOf(error)}`);
+      log.log("warning", `${dir}/${DOMAIN_DESTINATION_JOURNAL}: ${messageOf(error)}`);
     }
   }
   return found;

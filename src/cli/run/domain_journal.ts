@@ -2,29 +2,9 @@ import { type Logger } from "../../io/mod.ts";
 import { type DomainSourceRecord, parseDomainSourceRecord } from "../../domain/mod.ts";
 import { runFolders } from "./base.ts";
 import { DirectoryLock } from "./dir_lock.ts";
+import { DOMAIN_SOURCE_JOURNAL } from "./journal_file.ts";
 import { lastValue } from "./journal_lines.ts";
 import { PrivateRunDir } from "./run_dir.ts";
-
-/** Its name in a run's directory. */
-const JOURNAL = "domain-source";
-
-/** The source's journal of a domain's migration: JSON lines, mode 0600; the last whole line counts. */
-export class DomainJournalFile {
-  readonly #path: string;
-
-  /** @param dir the run's directory. The file is made with the first record. */
-  constructor(dir: string) {
-    this.#path = `${dir}/${JOURNAL}`;
-  }
-
-  /** Adds a record; it is on the disk when this resolves. */
-  async write(record: DomainSourceRecord): Promise<void> {
-    using file = await Deno.open(this.#path, { append: true, create: true, mode: 0o600 });
-    const bytes = new TextEncoder().encode(`${JSON.stringify(record)}\n`);
-    for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
-    await file.sync();
-  }
-}
 
 /** The directory of a run whose process is gone. No other process has it as long as it is not disposed. */
 export class DeadRun implements Disposable {
@@ -58,12 +38,12 @@ export class DeadRun implements Disposable {
 export async function findDeadRuns(base: string, log: Logger): Promise<DeadRun[]> {
   const found: DeadRun[] = [];
   for (const dir of await runFolders(base)) {
-    const text = await Deno.readTextFile(`${dir}/${JOURNAL}`).catch(() => undefined);
+    const text = await Deno.readTextFile(`${dir}/${DOMAIN_SOURCE_JOURNAL}`).catch(() => undefined);
     if (text === undefined) continue;
     const lock = await DirectoryLock.tryTake(dir);
     if (!lock) continue;
     // Its process may have written more before it ended.
-    const record = lastRecord(await Deno.readTextFile(`${dir}/${JOURNAL}`));
+    const record = lastRecord(await Deno.readTextFile(`${dir}/${DOMAIN_SOURCE_JOURNAL}`));
     if (record) {
       found.push(new DeadRun(dir, lock, record));
       continue;

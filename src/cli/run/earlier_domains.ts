@@ -14,12 +14,8 @@ import { delay, messageOf, systemClock } from "../../io/mod.ts";
 import { Virsh } from "../../libvirt/mod.ts";
 import { ask } from "../control/client.ts";
 import { CONTROL_SOCKET } from "../control/protocol.ts";
-import {
-  DestinationJournalFile,
-  findDomains,
-  type FoundDomain,
-  lockOf,
-} from "./domain_destination_journal.ts";
+import { findDomains, type FoundDomain, lockOf } from "./domain_destination_journal.ts";
+import { DOMAIN_DESTINATION_JOURNAL, JournalFile } from "./journal_file.ts";
 import { PrivateRunDir } from "./run_dir.ts";
 
 /** How long another process may take to give its migration up, ms. */
@@ -107,7 +103,7 @@ export class EarlierDomains implements OtherMigrations {
 
   /** Its process is gone: only the record stays. */
   async #keep(dir: string, record: DomainRecord): Promise<void> {
-    using journal = await DestinationJournalFile.open(dir);
+    using journal = await JournalFile.open<DomainRecord>(dir, DOMAIN_DESTINATION_JOURNAL);
     await journal.write(record);
     await Deno.remove(`${dir}/${CONTROL_SOCKET}`).catch(() => {});
   }

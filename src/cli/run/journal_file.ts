@@ -3,8 +3,11 @@ import { type JournalRecord, type JournalStore, parseRecord } from "../../migrat
 import { runFolders } from "./base.ts";
 import { lastValue } from "./journal_lines.ts";
 
-/** What a journal is called in its run directory. */
+/** What the journal of a QEMU's migration is called in its run directory. */
 export const JOURNAL = "journal";
+/** The same of a domain's migration, at the source and at the destination. */
+export const DOMAIN_SOURCE_JOURNAL = "domain-source";
+export const DOMAIN_DESTINATION_JOURNAL = "domain-destination";
 /** Syncing that took less than this does not touch a disk, ms. */
 const QUICK_MS = 0.5;
 
@@ -12,7 +15,7 @@ const QUICK_MS = 0.5;
  * A journal as a file of JSON lines, mode 0600: each record is a line behind the ones before it, and
  * the last whole line counts. A line that was cut short by a crash is as if it had not been begun.
  */
-export class JournalFile implements JournalStore<JournalRecord>, Disposable {
+export class JournalFile<R = JournalRecord> implements JournalStore<R>, Disposable {
   readonly #file: Deno.FsFile;
   #writing: Promise<void> = Promise.resolve();
   /** Where syncing takes no time, as in memory, a thread that does it takes more. */
@@ -21,11 +24,11 @@ export class JournalFile implements JournalStore<JournalRecord>, Disposable {
   #torn = false;
 
   /** Opens the journal in `dir`, or begins one. */
-  static async open(dir: string): Promise<JournalFile> {
-    const path = `${dir}/${JOURNAL}`;
+  static async open<R = JournalRecord>(dir: string, name = JOURNAL): Promise<JournalFile<R>> {
+    const path = `${dir}/${name}`;
     const file = await Deno.open(path, { append: true, create: true, mode: 0o600 });
     const text = await Deno.readTextFile(path);
-    const journal = new JournalFile(file);
+    const journal = new JournalFile<R>(file);
     journal.#torn = text !== "" && !text.endsWith("\n");
     return journal;
   }
@@ -35,7 +38,7 @@ export class JournalFile implements JournalStore<JournalRecord>, Disposable {
   }
 
   /** {@inheritDoc JournalStore.write} */
-  write(record: JournalRecord): Promise<void> {
+  write(record: R): Promise<void> {
     const line = `${JSON.stringify(record)}\n`;
     const written = this.#writing.then(() => this.#append(this.#torn ? `\n${line}` : line));
     this.#writing = written.catch(() => {});
