@@ -39,7 +39,8 @@ export async function checkDomain(options: CheckDomainOptions): Promise<DomainCh
     }));
   }
   const domain = source?.domain ?? null;
-  const plan = domain && await judgeMove(options, domain, destination, found);
+  const daemon = source?.version.daemon ?? null;
+  const plan = domain && await judgeMove(options, { domain, daemon }, destination, found);
   return {
     ...{ problems: found.problems, warnings: found.warnings, notes: found.notes, domain },
     disks: plan?.disks ?? [],
@@ -53,7 +54,7 @@ export async function checkDomain(options: CheckDomainOptions): Promise<DomainCh
 
 async function judgeMove(
   options: CheckDomainOptions,
-  domain: Domain,
+  { domain, daemon }: { readonly domain: Domain; readonly daemon: string | null },
   destination: DestinationFacts | undefined,
   found: Collected,
 ): Promise<{ readonly plan: DomainPlan; readonly disks: readonly CheckedDisk[] } | null> {
@@ -72,7 +73,7 @@ async function judgeMove(
     volumes: there.disks.flatMap(({ target, pool }) => pool === null ? [] : [{ target, pool }]),
     pools: destination.pools,
   }));
-  const access = { ...options, there, pools: destination.pools };
+  const access = { ...options, there, daemon, pools: destination.pools };
   const [facts] = await Promise.all([
     imageFacts(domain, roles, access, found),
     attempt(judgeMachines(options, there, found), "destination", found),

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isAtLeast } from "../../libvirt/mod.ts";
 import type { DomainImageFacts } from "../../rpc/mod.ts";
 import { Collected, type Findings } from "./findings.ts";
 import { bytes } from "./words.ts";
@@ -119,4 +120,39 @@ function remedy({ name, use, path }: NeededFile, domain: string): string {
     case "firmware":
       return `Copy the source's file to ${path}, or give another path with -- --xml FILE`;
   }
+}
+
+/** Types of file systems that no other host has mounted, as coreutils names them. */
+const LOCAL_TYPES: readonly string[] = [
+  ...["ext2/ext3", "xfs", "btrfs", "zfs", "f2fs", "jfs", "reiserfs", "tmpfs", "ramfs"],
+  "overlayfs",
+];
+/** From about this version on `shared_filesystems` in libvirt's qemu.conf may name local types, too. */
+const CONFIGURABLE_SINCE = "10.6.0";
+
+/**
+ * Judges whether libvirt migrates the domain without copying this disk. For a file it asks whether its file
+ * system is a shared one (`qemuMigrationSrcIsSafe`, libvirt 9.0), and refuses only after the preparation.
+ */
+export function judgeSharing({ name, path, fileSystem, daemon, unsafe }: {
+  readonly name: string;
+  readonly path: string;
+  /** `null` where it is not known, or where the disk is no file. */
+  readonly fileSystem: string | null;
+  /** Version of the source's libvirt; `null` where unknown. */
+  readonly daemon: string | null;
+  /** `--unsafe` is given. */
+  readonly unsafe: boolean;
+}): Findings {
+  const found = new Collected();
+  if (unsafe || fileSystem === null || !LOCAL_TYPES.includes(fileSystem)) return found;
+  if (daemon === null || isAtLeast(daemon, CONFIGURABLE_SINCE)) return found;
+  found.problem(
+    "source",
+    "option-refused",
+    `disk ${name} is not copied, and its file ${path} is on ${fileSystem}, which libvirt takes for a file ` +
+      "system of this host alone: it refuses an unsafe migration. If both hosts have the same file, add " +
+      "-- --unsafe; if not, have the disk copied",
+  );
+  return found;
 }

@@ -4,13 +4,16 @@ import { fileKeys, type StorageKeys } from "../../migrate/mod.ts";
 import type { DomainImage, DomainImageFacts } from "../../rpc/mod.ts";
 import { attempt } from "./attempt.ts";
 import type { DiskRoles } from "./disk_choice.ts";
-import type { FileUse, NeededFile } from "./file_rules.ts";
+import { type FileUse, judgeSharing, type NeededFile } from "./file_rules.ts";
 import type { Collected } from "./findings.ts";
 import type { CopiedDisk, SourceImage } from "./image_rules.ts";
 import type { CheckDomainOptions } from "./options.ts";
 import { type PlaceAccess, type PlacedDisk, placeDisks } from "./places.ts";
 import { sampleFile } from "./sampling.ts";
 import { sourceImage } from "./source_images.ts";
+
+/** How long the look at a file system may take, ms: one over the network may not answer. */
+const STAT_MS = 10_000;
 
 /** The images of a domain at both ends. */
 export interface ImageFacts {
@@ -34,7 +37,7 @@ interface Wanted extends Omit<NeededFile, "there"> {
 export async function imageFacts(
   domain: Domain,
   roles: DiskRoles,
-  options: CheckDomainOptions & PlaceAccess,
+  options: CheckDomainOptions & PlaceAccess & { readonly daemon: string | null },
   found: Collected,
 ): Promise<ImageFacts> {
   const place = (disks: DiskRoles["copied"]) => placeDisks(disks, options, found);
@@ -86,10 +89,23 @@ export async function imageFacts(
       found,
     );
     const { target: name } = disk.here;
+    const fileSystem = await fileSystemOf(disk.path);
+    const unsafe = options.migrate.pass.includes("--unsafe");
+    const { daemon } = options;
+    found.add(judgeSharing({ name, path: disk.path, fileSystem, daemon, unsafe }));
     return wantedFile("shared", name, disk.pathThere, {
       ...{ format: disk.there.format, sizeBytes: image?.sizeBytes ?? null },
       ...{ sample: null, optional: false },
     });
+  }
+
+  /** The type of a file's file system as coreutils names it; `null` for a device, or where unknown. */
+  async function fileSystemOf(path: string): Promise<string | null> {
+    const script = '[ -f "$1" ] && stat -f -c %T -- "$1"';
+    const { code, stdout } = await options.run(["sh", "-c", script, "sh", path], {
+      timeoutMs: STAT_MS,
+    });
+    return code === 0 ? stdout.trim() : null;
   }
 
   async function file(

@@ -102,8 +102,11 @@ async function sharedDisk(context: ScenarioContext, lab: LibvirtLab): Promise<vo
   }
 
   // libvirt knows network file systems only as shared, and this is a bind mount.
-  const args = ["--shared", "vdc", "--reuse", "vda", "--reuse", "vdb", "--", "--unsafe"];
   const { receive } = refused;
+  const safe = ["--shared", "vdc", "--reuse", "vda", "--reuse", "vdb"];
+  const unsafe = await startDomainFerries(context, lab, guest.name, { args: safe, receive });
+  await assertDomainRefused(unsafe, /vdc is not copied.*-- --unsafe/);
+  const args = [...safe, "--", "--unsafe"];
   const ferries = await startDomainFerries(context, lab, guest.name, { args, receive });
   const { bytes } = await assertMigrated(ferries);
   const names = disksOf(ferries.domain.events.entries);
