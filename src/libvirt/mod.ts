@@ -13,6 +13,7 @@ export {
   virshFailure,
   type VirshOptions,
 } from "./virsh.ts";
+export { RememberingVirsh } from "./remembered.ts";
 export {
   type BlockJob,
   blockJob,

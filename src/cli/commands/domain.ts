@@ -8,13 +8,7 @@ import {
   type SourcePlan,
   unsettledAdvice,
 } from "../../domain/mod.ts";
-import {
-  findDomain,
-  MigrateOptionError,
-  type MigrateOptions,
-  parseMigrateOptions,
-  Virsh,
-} from "../../libvirt/mod.ts";
+import { MigrateOptionError, type MigrateOptions, parseMigrateOptions } from "../../libvirt/mod.ts";
 import {
   asMigrationError,
   Limits,
@@ -46,9 +40,6 @@ import { type DeadRun, findDeadRuns } from "../run/domain_journal.ts";
 import { DOMAIN_SOURCE_JOURNAL, JournalFile } from "../run/journal_file.ts";
 import { PrivateRunDir } from "../run/run_dir.ts";
 import { onSignals } from "../signals.ts";
-
-/** How long the first question to libvirt may take, ms. */
-const IDENTIFY_MS = 15_000;
 
 const RESUME = "the guest was paused and stays so: 'virsh resume' at the destination continues it";
 
@@ -94,10 +85,16 @@ export async function domain(options: DomainCommand, output: Output): Promise<Ex
     kept = new KeptTicket(run.own(KEPT_TICKET));
     control = new ControlServer(
       await listenUnix(run.own(CONTROL_SOCKET)),
-      controlSource(board, identityOf(options, run.directory), limits, stop, {
-        timeout,
-        pause,
-      }),
+      controlSource(
+        board,
+        identityOf(options, run.directory, () => migration?.found),
+        limits,
+        stop,
+        {
+          timeout,
+          pause,
+        },
+      ),
       systemClock,
       log,
     );
@@ -173,17 +170,16 @@ function migrateOptions(words: readonly string[]): MigrateOptions {
 }
 
 /** What distinguishes this run from others. A domain that libvirt does not name is refused later. */
-function identityOf(options: DomainCommand, runDir: string): Identity {
-  const virsh = new Virsh({ run: runProgram, uri: options.connect });
-  let guest: Identity["guest"] = { name: options.domain, uuid: null };
-  // Nothing waits for it.
-  findDomain(virsh, options.domain, { timeoutMs: IDENTIFY_MS }).then((found) => {
-    if (found) guest = { name: found.name, uuid: found.uuid };
-  }, () => {});
+function identityOf(
+  options: DomainCommand,
+  runDir: string,
+  found: () => DomainMigration["found"],
+): Identity {
   return {
     ...{ role: "source", pid: Deno.pid, runDir, qmp: "", libvirt: options.connect },
     get guest() {
-      return guest;
+      const { name, uuid } = found() ?? { name: options.domain, uuid: null };
+      return { name, uuid };
     },
   };
 }

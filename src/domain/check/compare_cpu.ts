@@ -34,7 +34,7 @@ export async function compareCpu(
   }
   const { source, destination, signal } = options;
   const describe = (virsh: Virsh) =>
-    virsh.call(["domcapabilities", ...machineArguments(domain, "--emulatorbin")], {
+    virsh.ask(["domcapabilities", ...machineArguments(domain, "--emulatorbin")], {
       signal,
       timeoutMs: COMPARE_MS,
     });

@@ -25,7 +25,7 @@ export async function machineFacts(
   const [emulatorRefusal, typeRefusal, capabilities] = await Promise.all([
     ask(less),
     ask([...less, "--virttype", virtType]),
-    destination.call(["capabilities"], { timeoutMs: ANSWER_MS, signal }),
+    destination.ask(["capabilities"], { timeoutMs: ANSWER_MS, signal }),
   ]);
   return {
     ...{ ...facts, refusal, emulatorRefusal, typeRefusal },
@@ -61,7 +61,7 @@ async function refusalOf(
   signal: AbortSignal,
 ): Promise<string | null> {
   try {
-    await virsh.call(["domcapabilities", ...args], { timeoutMs: ANSWER_MS, signal });
+    await virsh.ask(["domcapabilities", ...args], { timeoutMs: ANSWER_MS, signal });
     return null;
   } catch (error) {
     if (error instanceof VirshError) return error.text;

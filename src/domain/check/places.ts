@@ -55,7 +55,7 @@ async function pathHere(
 ): Promise<string | null> {
   if (path !== null) return path;
   if (pool === null || volume === null) return null;
-  const call = source.call(["vol-path", "--pool", pool, "--vol", volume], { signal });
+  const call = source.ask(["vol-path", "--pool", pool, "--vol", volume], { signal });
   return (await attempt(call, "source", found))?.trim() ?? null;
 }
 

@@ -47,16 +47,18 @@ export async function sourceFacts(
 ): Promise<SourceFacts | undefined> {
   const { source, signal, run, name } = access;
   // One question first: a libvirt that is not there is one problem.
+  const first = Promise.all([
+    clientVersion(run),
+    source.ask(["capabilities"], { signal }),
+    findDomain(source, name, { signal }),
+  ]);
+  first.catch(() => {});
   const version = await attempt(hostVersion(source, { signal }), "source", found);
   if (!version) return undefined;
   return await attempt(look(), "source", found);
 
   async function look(): Promise<SourceFacts> {
-    const [client, capabilities, listed] = await Promise.all([
-      clientVersion(run),
-      source.call(["capabilities"], { signal }),
-      findDomain(source, name, { signal }),
-    ]);
+    const [client, capabilities, listed] = await first;
     const { hostUuid } = parseCapabilities(capabilities);
     const facts = { client, version: version!, hostUuid };
     if (!listed) {
@@ -78,7 +80,7 @@ async function liveDomain(
     domainState(source, uuid, { signal }),
     // Fails where the domain is shut off, which is a problem of its own.
     Promise.allSettled([
-      source.call(["dumpxml", "--domain", uuid], { signal }),
+      source.ask(["dumpxml", "--domain", uuid], { signal }),
       jobInfo(source, uuid, { signal }),
     ]),
   ]);

@@ -86,7 +86,7 @@ async function byLibvirt(
   { source, signal }: ImageAccess,
 ): Promise<SourceImage> {
   const args = ["domblkinfo", "--domain", uuid, "--device", target];
-  const text = await source.call(args, { signal });
+  const text = await source.ask(args, { signal });
   const number = (name: string) => {
     const digits = new RegExp(`^${name}:\\s*(\\d+)`, "m").exec(text)?.[1];
     return digits === undefined ? null : Number(digits);

@@ -3,26 +3,22 @@
  *
  * @module
  */
+import type { Owners } from "./describe_host.ts";
 import { messageOf } from "../../io/mod.ts";
 import { VirshError, volumeXml } from "../../libvirt/mod.ts";
 import { asMigrationError, MigrationError } from "../../migrate/mod.ts";
 import type { ImageToPrepare } from "../../rpc/mod.ts";
 import { command, CommandError, directoryOf, lookAt, nameOf } from "../../host/mod.ts";
 import { type DestinationHost } from "./host.ts";
-import { createVolume, DirectoryPool } from "./pools.ts";
+import { createVolume, DirectoryPool, refreshPool } from "./pools.ts";
 import type { DomainJournal, DomainRecord, ImageRecord } from "./record.ts";
 import { makeSocketDir, type QemuOwner } from "./socket_dir.ts";
 
 /** How long qemu-img may take to create an image, ms. */
 const CREATE_MS = 60_000;
 
-/** Whom the files are for. */
-interface Owners {
-  /** The user that libvirt runs this domain's QEMU as. */
-  readonly owner: QemuOwner;
-  /** The same where it is the domain's own; `null` where it is libvirt's. */
-  readonly own: QemuOwner;
-}
+/** Images that are created at a time. */
+const AT_ONCE = 4;
 
 /** The creation has failed: a file with this path is not to be removed. */
 const NOT_OURS = { begunAt: null };
@@ -50,9 +46,12 @@ export class Recorded {
 
   /** Writes the record with a change to the image of a path. */
   async writeImage(path: string, change: Partial<ImageRecord>): Promise<void> {
-    const images = this.#record.images.map((image) =>
-      image.path === path ? { ...image, ...change } : image
-    );
+    await this.writeImages(new Map([[path, change]]));
+  }
+
+  /** Writes the record with a change to the image of each path. */
+  async writeImages(changes: ReadonlyMap<string, Partial<ImageRecord>>): Promise<void> {
+    const images = this.#record.images.map((image) => ({ ...image, ...changes.get(image.path) }));
     await this.write({ images });
   }
 }
@@ -77,12 +76,8 @@ export async function createAll(
     for (const path of directories) await command(run, ["mkdir", "-m", "0711", path]);
     const directoryPool = new DirectoryPool(host.virsh, recorded.current.transientPool);
     try {
-      for (const image of recorded.current.images) {
-        const details = wanted.find(({ path }) => path === image.path)!;
-        await recorded.writeImage(image.path, { begunAt: host.wallMs() });
-        await create(host, owners, recorded, { image, details, directoryPool });
-        const identity = await identityOf(host, image);
-        await recorded.writeImage(image.path, { identity });
+      for (const images of groupsOf(recorded.current.images)) {
+        await createGroup(host, owners, recorded, { images, wanted, directoryPool });
       }
     } finally {
       await directoryPool.close();
@@ -101,24 +96,72 @@ function refusalOf(error: unknown): MigrationError {
   return new MigrationError("refused", "image-not-created", "destination", words, { cause: error });
 }
 
+/** Images that one pool can have, in their order. */
+function groupsOf(images: readonly ImageRecord[]): ImageRecord[][] {
+  const placeOf = ({ pool, path }: ImageRecord) => pool ?? `directory ${directoryOf(path)}`;
+  return [...Map.groupBy(images, placeOf).values()];
+}
+
+/** Creates images of one pool, a few at a time. Throws the first error, once nothing is under way. */
+async function createGroup(
+  host: DestinationHost,
+  owners: Owners,
+  recorded: Recorded,
+  { images, wanted, directoryPool }: {
+    readonly images: readonly ImageRecord[];
+    readonly wanted: readonly ImageToPrepare[];
+    readonly directoryPool: DirectoryPool;
+  },
+): Promise<void> {
+  const begunAt = host.wallMs();
+  await recorded.writeImages(new Map(images.map(({ path }) => [path, { begunAt }])));
+  const [{ pool, path: first }] = images as [ImageRecord];
+  // Once for all of them; its error is that of each.
+  const ready = (async () => {
+    if (pool === null) return await directoryPool.over(directoryOf(first));
+    await refreshPool(host.virsh, pool);
+    return pool;
+  })();
+  ready.catch(() => {});
+  const failures: unknown[] = [];
+  const created: ImageRecord[] = [];
+  const queue = [...images];
+  const worker = async () => {
+    for (let image; failures.length === 0 && (image = queue.shift());) {
+      const details = wanted.find(({ path }) => path === image!.path)!;
+      try {
+        await create(host, owners, recorded, { image, details, ready });
+        created.push(image);
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  const changes: Map<string, Partial<ImageRecord>> = await identitiesOf(host, created);
+  for (const { path } of queue) changes.set(path, NOT_OURS);
+  await recorded.writeImages(changes);
+  if (failures.length > 0) throw failures[0];
+}
+
 async function create(
   host: DestinationHost,
   { owner, own }: Owners,
   recorded: Recorded,
-  { image, details, directoryPool }: {
+  { image, details, ready }: {
     readonly image: ImageRecord;
     readonly details: ImageToPrepare;
-    readonly directoryPool: DirectoryPool;
+    /** The pool that can have it. */
+    readonly ready: Promise<string>;
   },
 ): Promise<void> {
   const { virsh } = host;
-  const { path, way, pool } = image;
+  const { path } = image;
   const volume = { ...details, name: nameOf(path), capacity: details.sizeBytes };
   // libvirt need not change the owner of the images of a domain with a label of its own.
   const xml = volumeXml({ ...volume, owner: own });
   try {
-    if (way === "pool") return await createVolume(virsh, pool!, xml);
-    await createVolume(virsh, await directoryPool.over(directoryOf(path)), xml);
+    await createVolume(virsh, await ready, xml);
   } catch (error) {
     if (!(error instanceof VirshError)) throw error;
     const failed = new MigrationError(
@@ -188,15 +231,22 @@ function qcow2Options(image: ImageToPrepare): string[] {
   ];
 }
 
-/** What distinguishes the image from another one with its path; `null` where this user cannot see it. */
-async function identityOf(host: DestinationHost, image: ImageRecord): Promise<string | null> {
-  if (image.path.startsWith("/dev/")) return await volumeKey(host, image);
-  const [look] = await lookAt(host.run, [image.path]);
-  return look!.identity ?? "hidden";
+/** What distinguishes each image from another one with its path. */
+async function identitiesOf(
+  host: DestinationHost,
+  images: readonly ImageRecord[],
+): Promise<Map<string, Partial<ImageRecord>>> {
+  const looks = await lookAt(host.run, images.map(({ path }) => path));
+  const identities = await Promise.all(images.map(async (image, i) => {
+    const isDevice = image.path.startsWith("/dev/");
+    const identity = isDevice ? await volumeKey(host, image) : looks[i]!.identity ?? "hidden";
+    return [image.path, { identity }] as const;
+  }));
+  return new Map(identities);
 }
 
 /** LVM's own UUID of a logical volume. */
 export async function volumeKey(host: DestinationHost, image: ImageRecord): Promise<string> {
   const argv = ["vol-key", "--vol", nameOf(image.path), "--pool", image.pool!];
-  return `volume ${(await host.virsh.call(argv)).trim()}`;
+  return `volume ${(await host.virsh.ask(argv)).trim()}`;
 }

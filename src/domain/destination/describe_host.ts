@@ -6,13 +6,19 @@
 import { messageOf } from "../../io/mod.ts";
 import { hostVersion, parseCapabilities, VirshError } from "../../libvirt/mod.ts";
 import { MigrationError } from "../../migrate/mod.ts";
-import type { Result } from "../../rpc/mod.ts";
+import { type Result, RpcError } from "../../rpc/mod.ts";
 import type { DestinationHost } from "./host.ts";
-import { ownerOfLabel, type QemuOwner, socketDirs } from "./socket_dir.ts";
+import { isSocketDir, ownerOfLabel, type QemuOwner, socketDirs } from "./socket_dir.ts";
 
 /** What all calls of a source need to know about the host. */
 export interface LibvirtHost {
   readonly hostUuid: string;
+  readonly owner: QemuOwner;
+}
+
+/** Whom the files of a domain are for. */
+export interface Owners {
+  /** The user that libvirt runs this domain's QEMU as. */
   readonly owner: QemuOwner;
   /** The same where it is the domain's own; `null` where it is libvirt's. */
   readonly own: QemuOwner;
@@ -21,22 +27,14 @@ export interface LibvirtHost {
 /**
  * Asks libvirt for its host.
  *
- * @param label the domain's own user, which libvirt runs QEMU as where it can change its user at all.
  * @throws {MigrationError} kind `refused`, code `libvirt-unreachable`.
  */
-export async function askLibvirt(
-  host: DestinationHost,
-  label: string | null = null,
-): Promise<LibvirtHost> {
+export async function askLibvirt(host: DestinationHost): Promise<LibvirtHost> {
   try {
-    const capabilities = parseCapabilities(await host.virsh.call(["capabilities"]));
+    const capabilities = parseCapabilities(await host.virsh.ask(["capabilities"]));
     const owner = capabilities.qemuOwner("kvm") ?? capabilities.qemuOwner("qemu");
-    const hostUuid = capabilities.hostUuid ?? "";
-    if (label === null || owner === null) return { hostUuid, owner, own: null };
-    const own = await ownerOfLabel(host.run, label);
-    return { hostUuid, owner: own, own };
+    return { hostUuid: capabilities.hostUuid ?? "", owner };
   } catch (error) {
-    if (error instanceof MigrationError) throw error;
     throw unreachable(host, error);
   }
 }
@@ -45,21 +43,56 @@ export async function askLibvirt(
 export async function describeDomainHost(
   host: DestinationHost,
 ): Promise<Result<"describeDomainHost">> {
-  const [{ hostUuid, owner }, { daemon, hypervisor }] = await Promise.all([
-    askLibvirt(host),
-    hostVersion(host.virsh).catch((error) => {
-      throw unreachable(host, error);
-    }),
-  ]);
-  return {
-    libvirt: daemon ?? "unknown",
-    qemu: hypervisor?.split(" ").at(-1) ?? "unknown",
-    hostUuid,
-    uri: host.virsh.uri,
-    user: host.user.name,
-    socketDirs: await socketDirs(host, owner),
-    interfaces: host.interfaces().slice(0, 4096),
-  };
+  return await new DescribedHost(host).describe();
+}
+
+/** The host, and what its last description was made from: a source asks for one before it prepares. */
+export class DescribedHost {
+  readonly #host: DestinationHost;
+  #libvirt: LibvirtHost | undefined;
+
+  /** Asks nothing yet. */
+  constructor(host: DestinationHost) {
+    this.#host = host;
+  }
+
+  /** As {@link describeDomainHost}. */
+  async describe(): Promise<Result<"describeDomainHost">> {
+    const host = this.#host;
+    const [libvirt, { daemon, hypervisor }] = await Promise.all([
+      askLibvirt(host),
+      hostVersion(host.virsh).catch((error) => {
+        throw unreachable(host, error);
+      }),
+    ]);
+    const { hostUuid, owner } = this.#libvirt = libvirt;
+    return {
+      libvirt: daemon ?? "unknown",
+      qemu: hypervisor?.split(" ").at(-1) ?? "unknown",
+      hostUuid,
+      uri: host.virsh.uri,
+      user: host.user.name,
+      socketDirs: await socketDirs(host, owner),
+      interfaces: host.interfaces().slice(0, 4096),
+    };
+  }
+
+  /**
+   * The owners of a domain's files.
+   *
+   * @param label the domain's own user, which libvirt runs QEMU as where it can change its user at all.
+   * @throws {RpcError} `bad-params` for a directory of sockets that a source may not choose.
+   * @throws {MigrationError} as {@link describeDomainHost} and {@link ownerOfLabel}.
+   */
+  async ownersOf(socketDir: string, label: string | null): Promise<Owners> {
+    const libvirt = this.#libvirt ?? await askLibvirt(this.#host);
+    const isOwn = label !== null && libvirt.owner !== null;
+    const own = isOwn ? await ownerOfLabel(this.#host.run, label) : null;
+    const owner = own ?? libvirt.owner;
+    const parents = await socketDirs(this.#host, owner);
+    if (isSocketDir(socketDir, parents)) return { owner, own };
+    throw new RpcError("bad-params", `${socketDir} is not in ${parents.join(", ")}`);
+  }
 }
 
 /** The refusal of a host whose libvirt does not answer, with libvirt's own words. */

@@ -102,7 +102,7 @@ export async function contentsOf(
     }
   }
   try {
-    const xml = await virsh.call(["vol-dumpxml", "--vol", path]);
+    const xml = await virsh.ask(["vol-dumpxml", "--vol", path]);
     const volume = parseElement(xml, "volume", "The volume's XML");
     const format = volume.find("target", "format")?.attribute("type") ?? null;
     const bytes = volume.textAt("capacity");

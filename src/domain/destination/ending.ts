@@ -104,9 +104,11 @@ export class Ending {
     await this.#settling;
     this.#mustStay = false;
     await recorded.write({ state: "migrated", mayHaveRun: true });
-    const left = await removeSockets(host, recorded.current);
+    const [left, status] = await Promise.all([
+      removeSockets(host, recorded.current),
+      domainStatus(host, recorded.current.uuid).catch(() => undefined),
+    ]);
     this.warnOf(left);
-    const status = await domainStatus(host, recorded.current.uuid).catch(() => undefined);
     this.#guest = status?.state === "running" || status?.state === "paused" ? status.state : null;
     this.#arrive();
     this.#told.resolve();

@@ -11,7 +11,7 @@ import {
 import type { Session, SessionError } from "../../tunnel/mod.ts";
 import { answered, leftOf, WRONG_COMMAND } from "./answers.ts";
 import { createAll, Recorded } from "./create.ts";
-import { askLibvirt, describeDomainHost } from "./describe_host.ts";
+import { DescribedHost } from "./describe_host.ts";
 import { hasRun } from "./has_run.ts";
 import { describeImages } from "./describe_images.ts";
 import { dialLibvirt, dialQemu } from "./dial.ts";
@@ -20,7 +20,6 @@ import type { DomainDestinationOptions } from "./options.ts";
 import { planDomain } from "./plan.ts";
 import type { DomainRecord } from "./record.ts";
 import { statusForSource } from "./settle.ts";
-import { isSocketDir, socketDirs } from "./socket_dir.ts";
 
 /** Longest time for a source to leave after the end, ms. */
 const LEAVE_MS = 5_000;
@@ -45,6 +44,7 @@ export class DomainDestination {
   readonly #log: Logger;
   readonly #served = new Set<Served>();
   readonly #ending: Ending;
+  readonly #described: DescribedHost;
   #recorded: Recorded | undefined;
   /** RAM has begun to cross: libvirt may have paused the guest at the source for good. */
   #ramCrosses = false;
@@ -59,6 +59,7 @@ export class DomainDestination {
     this.#options = options;
     this.#clock = options.clock;
     this.#log = options.log;
+    this.#described = new DescribedHost(options.host);
     this.#ending = new Ending({ ...options, cutAll: () => this.#cutAll() });
   }
 
@@ -156,7 +157,7 @@ export class DomainDestination {
     const wrong = () => Promise.reject(new RpcError("refused", WRONG_COMMAND));
     return {
       openTunnel: (params) => served.channels.open(params),
-      describeDomainHost: () => answered(describeDomainHost(host)),
+      describeDomainHost: () => answered(this.#described.describe()),
       describeImages: (params) => answered(describeImages(host, params)),
       prepareDomain: (params) => answered(this.#prepare(served, params)),
       domainStatus: ({ uuid }) => answered(this.#status(served, uuid)),
@@ -203,11 +204,7 @@ export class DomainDestination {
     this.#owner = served.session;
     const preparing = async () => {
       await claimed(served.session);
-      const owners = await askLibvirt(host, params.owner);
-      const parents = await socketDirs(host, owners.owner);
-      if (!isSocketDir(params.socketDir, parents)) {
-        throw new RpcError("bad-params", `${params.socketDir} is not in ${parents.join(", ")}`);
-      }
+      const owners = await this.#described.ownersOf(params.socketDir, params.owner);
       const recorded = new Recorded(journal, await planDomain(host, params));
       await this.#options.others.forgetArrived(params.uuid);
       // Cancelled meanwhile: nobody would undo what is created from here on.

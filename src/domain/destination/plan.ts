@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { listDomains } from "../../libvirt/mod.ts";
 import { type ErrorCode, MigrationError } from "../../migrate/mod.ts";
 import type { ImageToPrepare, Params } from "../../rpc/mod.ts";
 import { contentsOf } from "./describe_images.ts";
@@ -30,13 +31,16 @@ export async function planDomain(
   params: Params<"prepareDomain">,
 ): Promise<DomainRecord> {
   const { migration, name, uuid, socketDir, images } = params;
-  const { state } = await domainStatus(host, uuid);
-  if (state !== "absent" && state !== "shut-off") {
+  const [domains, pools, looks] = await Promise.all([
+    listDomains(host.virsh),
+    activePools(host.virsh),
+    lookAt(host.run, images.map(({ path }) => path)),
+  ]);
+  if (domains.some((domain) => domain.active && domain.uuid === uuid.toLowerCase())) {
+    const { state } = await domainStatus(host, uuid);
     const message = `Domain ${name} is ${state} at the destination already`;
     throw new MigrationError("refused", "domain-exists", "destination", message);
   }
-  const looks = await lookAt(host.run, images.map(({ path }) => path));
-  const pools = await activePools(host.virsh);
   const faults: Fault[] = [];
   const planned: ImageRecord[] = [];
   const missing = new Set<string>();

@@ -38,15 +38,21 @@ export function poolOf(all: readonly Pool[], path: string): Pool | undefined {
 
 /** Free bytes of a pool; `undefined` where libvirt does not say. */
 export async function freeBytesOf(virsh: Virsh, pool: Pool): Promise<number | undefined> {
-  const text = await virsh.call(["pool-info", "--bytes", "--pool", pool.name]);
+  const text = await virsh.ask(["pool-info", "--bytes", "--pool", pool.name]);
   const bytes = /^Available:\s*(\d+)/m.exec(text)?.[1];
   return bytes === undefined ? undefined : Number(bytes);
 }
 
-/** Creates a volume. */
-export async function createVolume(virsh: Virsh, pool: string, xml: string): Promise<void> {
-  // libvirt refuses the name of a volume that it knows, and overwrites one that it does not.
+/**
+ * Has libvirt learn a pool's volumes, right before some are created: libvirt refuses the name of a
+ * volume that it knows, and overwrites one that it does not.
+ */
+export async function refreshPool(virsh: Virsh, pool: string): Promise<void> {
   await virsh.call(["pool-refresh", "--pool", pool], { timeoutMs: VOLUME_MS });
+}
+
+/** Creates a volume in a pool that was just started or refreshed. */
+export async function createVolume(virsh: Virsh, pool: string, xml: string): Promise<void> {
   await virsh.call(["vol-create", "--pool", pool, "--file", "/proc/self/fd/0"], {
     timeoutMs: VOLUME_MS,
     input: xml,
@@ -55,7 +61,7 @@ export async function createVolume(virsh: Virsh, pool: string, xml: string): Pro
 
 /** Deletes the volume of a path. */
 export async function deleteVolume(virsh: Virsh, pool: string, path: string): Promise<void> {
-  await virsh.call(["pool-refresh", "--pool", pool], { timeoutMs: VOLUME_MS });
+  await refreshPool(virsh, pool);
   // The pool may have got another directory since.
   const there = (await virsh.call(["vol-path", "--vol", nameOf(path), "--pool", pool])).trim();
   if (there !== path) throw new Error(`the pool ${pool} has ${there} by now`);
@@ -77,7 +83,7 @@ export class DirectoryPool {
     this.#name = name;
   }
 
-  /** Has the pool over this directory, and over no other one. Returns its name. */
+  /** Has the pool over this directory, and over no other one; libvirt knows its volumes then. Returns its name. */
   async over(directory: string): Promise<string> {
     if (this.#directory === directory) return this.#name;
     await this.close();

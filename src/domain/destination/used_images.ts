@@ -18,7 +18,7 @@ export interface UsedImages {
 /** The host as far as this needs it. */
 type UsedImagesHost = Pick<DestinationHost, "virsh" | "run" | "describeHost">;
 
-/** Domains whose XML is read at a time. */
+/** Domains whose images are looked into at a time. */
 const AT_ONCE = 4;
 
 /** Reads the disks of every domain but `except`, running or not. */
@@ -27,13 +27,17 @@ export async function usedImages(
   except: string,
 ): Promise<UsedImages> {
   const { virsh, describeHost } = host;
-  const uuids = lines(await virsh.call(["list", "--all", "--uuid"]))
+  const uuids = lines(await virsh.ask(["list", "--all", "--uuid"]))
     .filter((uuid) => uuid.toLowerCase() !== except.toLowerCase());
   const users = new Map<string, string>();
-  const queue = [...uuids];
+  const queue = uuids.map((uuid) => {
+    const xml = virsh.ask(["dumpxml", "--domain", uuid]);
+    xml.catch(() => {});
+    return xml;
+  });
   const worker = async () => {
-    for (let uuid; (uuid = queue.shift()) !== undefined;) {
-      for (const path of await pathsOf(host, uuid)) users.set(path.path, path.user);
+    for (let xml; (xml = queue.shift()) !== undefined;) {
+      for (const path of await pathsOf(host, xml)) users.set(path.path, path.user);
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
@@ -53,12 +57,12 @@ export async function usedImages(
 
 async function pathsOf(
   host: UsedImagesHost,
-  uuid: string,
+  xml: Promise<string>,
 ): Promise<{ path: string; user: string }[]> {
   const { virsh } = host;
   let domain: Domain;
   try {
-    domain = parseDomain(await virsh.call(["dumpxml", "--domain", uuid]));
+    domain = parseDomain(await xml);
   } catch (error) {
     // It went away meanwhile.
     if (error instanceof VirshError && error.failure === "failed") return [];
@@ -96,7 +100,7 @@ async function volumePath(
 ): Promise<string | null> {
   if (pool === null || volume === null) return null;
   try {
-    return (await virsh.call(["vol-path", "--vol", volume, "--pool", pool])).trim();
+    return (await virsh.ask(["vol-path", "--vol", volume, "--pool", pool])).trim();
   } catch (error) {
     if (error instanceof VirshError) return null;
     throw error;

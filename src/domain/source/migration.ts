@@ -1,13 +1,15 @@
 import { messageOf, withDeadline } from "../../io/mod.ts";
 import { type ProgramResult } from "../../host/mod.ts";
-import { parseRawJobInfo, Virsh } from "../../libvirt/mod.ts";
+import { domainState, Virsh } from "../../libvirt/mod.ts";
 import type { MigrationError, WarningCode } from "../../migrate/mod.ts";
+import { type Arrival, downtime, lookAtArrival } from "./arrival.ts";
 import { FirstCause } from "./cause.ts";
 import { migrateCommand } from "./run/command.ts";
 import type { DomainPeer } from "./destination_peer.ts";
 import { settleEarlier } from "./settle/earlier.ts";
 import { asDomainError } from "./failure.ts";
 import { fenced } from "./run/fenced.ts";
+import { EarlyLook } from "./look_early.ts";
 import { outcomeError } from "./settle/outcome.ts";
 import type { DomainMigrated, DomainMigrationOptions } from "./options.ts";
 import { type Checked, checkFirst } from "./prepare.ts";
@@ -40,6 +42,7 @@ export class DomainMigration {
   #transfer: Transfer | undefined;
   #pauseAsked: string | undefined;
   #leftBehind = false;
+  #early: EarlyLook | undefined;
   #settled: readonly DomainSourceRecord[] = [];
 
   /** Begins nothing yet. */
@@ -64,6 +67,11 @@ export class DomainMigration {
   /** What was written last; `undefined` before anything was. */
   get record(): DomainSourceRecord | undefined {
     return this.#record;
+  }
+
+  /** The domain, once libvirt has named it. */
+  get found(): { readonly name: string; readonly uuid: string } | undefined {
+    return this.#early?.found;
   }
 
   /** It is not known where the guest is: the record must stay. */
@@ -91,13 +99,19 @@ export class DomainMigration {
     const { report, signal } = this.#options;
     try {
       report({ event: "phase", phase: "prepare" });
+      // While the session is made.
+      const early = this.#early = new EarlyLook(this.#options);
+      this.#cleanups.push(() => early.ended);
       const peer = await this.#sessions.open(signal);
       this.#options.limits.holdSession(peer.session);
       // Answered while this host is asked; the check reports what is wrong.
       peer.describeDomainHost(signal).catch(() => {});
-      const arrived = await this.#settleEarlier();
-      if (arrived) return arrived;
-      const checked = await checkFirst(this.#options, this.#source, this.#sessions, this.#sockets);
+      const { virsh: known } = early;
+      const earlier = await this.#settleEarlier(known);
+      if (earlier?.arrived) return earlier.arrived;
+      // A settlement has changed the answers.
+      const source = earlier ? this.#source : known;
+      const checked = await checkFirst(this.#options, source, this.#sessions, this.#sockets);
       return await this.#migrate(peer, checked);
     } catch (error) {
       const failure = asDomainError(error, "source");
@@ -128,35 +142,35 @@ export class DomainMigration {
       .catch((error) => this.#options.log.log("warning", `the journal: ${messageOf(error)}`));
   }
 
-  /** @returns the result, if an earlier migration had succeeded. */
-  async #settleEarlier(): Promise<DomainMigrated | undefined> {
-    const earlier = await settleEarlier(this.#options, this.#source, this.#sessions);
+  /** @returns `undefined` where there was no earlier one; the result, if it had succeeded. */
+  async #settleEarlier(
+    known: Virsh,
+  ): Promise<{ readonly arrived: DomainMigrated | undefined } | undefined> {
+    const virsh = { source: this.#source, known };
+    const earlier = await settleEarlier(this.#options, virsh, this.#sessions);
     if (!earlier) return undefined;
     const { settled, records, uuid } = earlier;
     if (settled.outcome !== "unknown") this.#settled = records;
     // A guest that has ended is the check's to report.
-    if (settled.outcome === "stays" || settled.outcome === "ended") return undefined;
+    if (settled.outcome === "stays" || settled.outcome === "ended") return { arrived: undefined };
     if (settled.outcome === "migrated") {
-      return await this.#arrived(settled, this.#downtime(uuid, undefined));
+      const downtimeMs = await downtime(this.#source, uuid);
+      return { arrived: await this.#arrived({ ...settled, downtimeMs }, settled.left) };
     }
     throw this.#notHere(settled, undefined, records.at(-1));
   }
 
-  async #migrate(
-    peer: DomainPeer,
-    { plan, destination, wasPaused }: Checked,
-  ): Promise<DomainMigrated> {
+  async #migrate(peer: DomainPeer, { plan, destination }: Checked): Promise<DomainMigrated> {
     const { host, uri, clock, log, migrate, signal, limits, report } = this.#options;
     const { uuid, name } = plan.domain;
     const id = crypto.randomUUID();
     const socketDir = chooseSocketDir(host.socketDirs, plan.host.socketDirs, id.slice(0, 8));
-    const uriThere = plan.host.uri;
-    const { hostUuid } = plan.host;
+    const { uri: uriThere, hostUuid } = plan.host;
     const { destination: given } = this.#options;
     const { undefineSource } = migrate;
     await this.#note({
       ...{ version: 1, side: "source", state: "prepared", migration: id, destination: given },
-      ...{ name, uuid, uri, uriThere, hostUuid, socketDir, undefineSource, wasPaused },
+      ...{ name, uuid, uri, uriThere, hostUuid, socketDir, undefineSource, wasPaused: false },
     });
     this.#cleanups.push(() => host.removeDirectory(socketDir), () => this.#sockets.close());
     await host.makeDirectory(socketDir);
@@ -191,7 +205,14 @@ export class DomainMigration {
     await this.#sockets.serve(paths.destination, "libvirt", (acceptor) => fenced(acceptor, run));
     const images = [...plan.images];
     const named = { migration: id, name: plan.nameThere, uuid };
+    // As late as possible, and meanwhile; it counts with state `migrating`.
+    const state = domainState(this.#source, uuid, { signal });
+    state.catch(() => {});
     await this.#there.prepare({ ...named, socketDir, images, owner: plan.owner }, signal);
+    const wasPaused = await state.then(({ state }) => state === "paused", async (error) => {
+      await this.#there.settle("failed");
+      throw error;
+    });
     const transfer = this.#transfer = new Transfer(run, {
       ...{ virsh: this.#source, uuid, wasPaused, limits, report, clock, log, signal },
       disks: plan.copied.map((target) => ({
@@ -202,7 +223,7 @@ export class DomainMigration {
     });
     if (this.#pauseAsked !== undefined) transfer.suspend(this.#pauseAsked);
     signal.throwIfAborted();
-    await this.#note({ state: "migrating" });
+    await this.#note({ state: "migrating", wasPaused });
     const result = await transfer.run(host.start, migrateCommand(plan, migrate, uri, paths));
     return await this.#conclude(result, run, transfer, destination);
   }
@@ -220,10 +241,15 @@ export class DomainMigration {
       if (signal.aborted) {
         this.#warn("too-late", "The migration was over before it could be cancelled");
       }
-      const downtime = this.#downtime(uuid, destination);
+      const [arrival] = await Promise.all([
+        lookAtArrival(this.#source, destination, uuid),
+        this.#there.settle("migrated"),
+      ]);
+      // The session may have ended since: the destination hears of it in a new one.
+      if (arrival.guest !== null) return await this.#arrived(arrival, []);
       const there = await withDeadline(clock, QUERY_MS, "the destination", this.#sessions.ask(uuid))
         .catch((error) => log.log("debug", messageOf(error)));
-      return await this.#arrived({ guest: there?.state ?? null, left: [] }, downtime);
+      return await this.#arrived({ ...arrival, guest: there?.state ?? null }, []);
     }
     const { session } = this.#peer;
     const cause = await this.#cause.of(name, result, run.cutReason, session);
@@ -233,7 +259,8 @@ export class DomainMigration {
       isTheOne: () => this.#sessions.hostUuid === this.#record!.hostUuid,
     });
     if (settled.outcome === "migrated") {
-      return await this.#arrived(settled, this.#downtime(uuid, destination));
+      const { downtimeMs } = await lookAtArrival(this.#source, destination, uuid);
+      return await this.#arrived({ ...settled, downtimeMs }, settled.left);
     }
     await transfer.restoreLimits();
     if (settled.outcome !== "unknown") {
@@ -252,11 +279,7 @@ export class DomainMigration {
     return outcomeError(settled, cause, record?.name ?? this.#options.name, this.#source.uri);
   }
 
-  async #arrived(
-    { guest, left }: { readonly guest: string | null; readonly left: readonly string[] },
-    downtime: Promise<number | null>,
-  ): Promise<DomainMigrated> {
-    const downtimeMs = await downtime;
+  async #arrived({ guest, downtimeMs }: Arrival, left: readonly string[]): Promise<DomainMigrated> {
     await this.#there.settle("migrated");
     await this.#noteSettled();
     if (left.length > 0) {
@@ -269,16 +292,6 @@ export class DomainMigration {
     }
     this.#options.report({ event: "phase", phase: "done" });
     return { downtimeMs, guest, bytes: this.bytes };
-  }
-
-  /** QEMU's figure: the source has it unless its definition is gone, the destination where it answers. */
-  async #downtime(uuid: string, destination: Virsh | undefined): Promise<number | null> {
-    const args = ["domjobinfo", "--completed", "--rawstats", "--domain", uuid];
-    const asked = [this.#source, ...destination ? [destination] : []];
-    const texts = await Promise.all(
-      asked.map((virsh) => virsh.call(args, { timeoutMs: QUERY_MS }).catch(() => "")),
-    );
-    return texts.map((text) => parseRawJobInfo(text).downtimeMs).find((ms) => ms !== null) ?? null;
   }
 
   #warn(code: WarningCode, message: string): void {

@@ -1,4 +1,4 @@
-import { DEFAULT_URI, domainState, Virsh } from "../../libvirt/mod.ts";
+import { DEFAULT_URI, Virsh } from "../../libvirt/mod.ts";
 import { RpcError } from "../../rpc/mod.ts";
 import type { DomainMigrationOptions } from "./options.ts";
 import type { SourcePlan } from "./plan.ts";
@@ -14,8 +14,6 @@ export interface Checked {
   readonly plan: SourcePlan;
   /** The destination's libvirt, through the tunnel. */
   readonly destination: Virsh;
-  /** The guest is paused. */
-  readonly wasPaused: boolean;
 }
 
 /**
@@ -39,6 +37,5 @@ export async function checkFirst(
   await sockets.serve(socket, "libvirt");
   const destination = new Virsh({ run: host.run, uri: throughSocket(uri, socket) });
   const plan = await check({ source, destination, peer: sessions.peer!, signal });
-  const { state } = await domainState(source, plan.domain.uuid, { signal });
-  return { plan, destination, wasPaused: state === "paused" };
+  return { plan, destination };
 }

@@ -63,6 +63,8 @@ export class PreparedDestination {
       const message = `Not removed at the destination: ${left.join("; ")}`;
       this.#report({ event: "warning", code: "not-undone", message });
     } catch (error) {
+      // Another session may take it.
+      if (!(error instanceof RpcError)) this.#migration = migration;
       this.#log.log("warning", `the destination settles by itself: ${messageOf(error)}`);
     }
   }

@@ -21,16 +21,17 @@ export interface Earlier {
  * Settles a migration of the domain that another process has begun and not ended. One whose record is lost
  * is seen by libvirt's state alone.
  *
+ * @param virsh `known` may answer from what it was asked a moment ago.
  * @returns `undefined` where there is none.
  * @throws {VirshError} when libvirt does not answer.
  */
 export async function settleEarlier(
   options: DomainMigrationOptions,
-  source: Virsh,
+  { source, known }: { readonly source: Virsh; readonly known: Virsh },
   sessions: Sessions,
 ): Promise<Earlier | undefined> {
   const { name, earlier, clock, log, uri } = options;
-  const listed = await findDomain(source, name, { timeoutMs: QUERY_MS });
+  const listed = await findDomain(known, name, { timeoutMs: QUERY_MS });
   const records = earlier.filter((one) =>
     one.uri === uri && one.state === "migrating" &&
     (listed ? one.uuid === listed.uuid : [one.name, one.uuid].includes(name))
@@ -39,7 +40,7 @@ export async function settleEarlier(
   const uuid = listed?.uuid ?? record?.uuid;
   if (uuid === undefined) return undefined;
   const wasPaused = record?.wasPaused ?? false;
-  const { state, reason, job } = await sourceFacts({ source, uuid, wasPaused });
+  const { state, reason, job } = await sourceFacts({ source: known, uuid, wasPaused });
   // Without a record, a job is another program's migration.
   const isCutOff = state === "paused" && !job &&
     (reason === "migrating" || reason.startsWith("post-copy"));

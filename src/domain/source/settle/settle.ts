@@ -98,9 +98,11 @@ export async function sourceFacts(
   { source, uuid, wasPaused }: Pick<SettleOptions, "source" | "uuid" | "wasPaused">,
 ): Promise<SourceFacts> {
   const limit = { timeoutMs: QUERY_MS };
+  const asked = jobInfo(source, uuid, limit);
+  asked.catch(() => {});
   const { state, reason } = await domainState(source, uuid, limit);
   const isActive = state === "running" || state === "paused";
-  const job = isActive && isRunning((await jobInfo(source, uuid, limit)).type);
+  const job = isActive && isRunning((await asked).type);
   return { state, reason, job, wasPaused };
 }
 
