@@ -186,6 +186,41 @@ Deno.test("a file that another program makes while vmferry creates the same one 
   assertEquals([left, [...fake.files.keys()]], [[], ["/pool/a.raw"]]);
 });
 
+Deno.test("images of one directory are recorded before any of them is created", async () => {
+  const fake = new FakeHost();
+  const { host, journal } = fake.process();
+  const images = [image("/srv/b.raw"), image("/srv/d.raw")];
+  const record = await planDomain(host, {
+    ...{ migration: "m1", name: "vm1", uuid: UUID, images, owner: null },
+    socketDir: "/run/libvirt/qemu/vmferry-01234567",
+  });
+  let begun: (number | null)[] = [];
+  fake.onCreate = () => begun = fake.record!.images.map(({ begunAt }) => begunAt);
+  await createAll(host, { owner: null, own: null }, new Recorded(journal, record), images);
+  assertEquals(begun, [host.wallMs(), host.wallMs()]);
+  assertEquals(fake.effects.filter((effect) => effect.startsWith("pool")).length, 2);
+  assert(fake.record!.images.every(({ identity }) => identity !== null));
+});
+
+Deno.test("an image whose creation has not begun when another one fails is not vmferry's", async () => {
+  const fake = new FakeHost();
+  const { host, journal } = fake.process();
+  const names = Array.from({ length: 6 }, (_, i) => `/pool/${i}.raw`);
+  const images = names.map((path) => image(path));
+  const record = await planDomain(host, {
+    ...{ migration: "m1", name: "vm1", uuid: UUID, images, owner: null },
+    socketDir: "/run/libvirt/qemu/vmferry-01234567",
+  });
+  fake.onCreate = () => {
+    throw new Error("full");
+  };
+  await assertRejects(() =>
+    createAll(host, { owner: null, own: null }, new Recorded(journal, record), images)
+  );
+  const begun = fake.record!.images.filter(({ begunAt }) => begunAt !== null);
+  assertEquals(begun.map(({ path }) => path), names.slice(0, 4));
+});
+
 Deno.test("a file that exists is refused before anything is created", async () => {
   const fake = new FakeHost();
   fake.make("/srv/b.raw");
