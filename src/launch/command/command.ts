@@ -10,6 +10,8 @@ export interface QemuOption {
   readonly name: string;
   /** Its value as given, such as `virtio-blk-pci,drive=d0,id=vd0`; `null` for an option that has none. */
   readonly value: string | null;
+  /** The option as written where that is not `-name`, such as `--device` or `-M`. */
+  readonly written?: string;
 }
 
 /** A command line. */
@@ -18,4 +20,10 @@ export interface QemuCommand {
   readonly binary: string;
   /** In the given order. */
   readonly options: readonly QemuOption[];
+}
+
+/** A command line or a value in it that QEMU would not accept, or that vmferry does not know. */
+export class CommandLineError extends Error {
+  /** The class, also in a bundle. */
+  override name = "CommandLineError";
 }

@@ -1,0 +1,23 @@
+/**
+ * Command lines of QEMU: parsed, written, and translated for another host. Pure.
+ *
+ * @module
+ */
+export { CommandLineError, type QemuCommand, type QemuOption } from "./command.ts";
+export { parseCommand, writeCommand } from "./parse.ts";
+export {
+  fieldOf,
+  fieldsOf,
+  isOn,
+  type OptionField,
+  type OptionValue,
+  parseOption,
+  withFields,
+  writeOption,
+} from "./option_value.ts";
+export type { CommandPath, PathKind } from "./path.ts";
+export { pathsOf, withPaths } from "./paths.ts";
+export { expandConfig } from "./config.ts";
+export { labelOf } from "./label.ts";
+export { type Changes, forDestination, type Translation } from "./destination.ts";
+export { type CommandProgram, programsIn } from "./programs.ts";
