@@ -605,7 +605,7 @@ export const ERRORS = {
   "postcopy-failed": {
     kinds: ["unknown"],
     side: "either",
-    next: "recover",
+    next: "retry",
     meaning:
       "The connection was lost in post-copy: each host has a part of the domain's RAM, and libvirt keeps " +
       "both parts.",

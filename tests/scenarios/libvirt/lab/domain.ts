@@ -51,6 +51,8 @@ export interface DomainOptions {
   readonly owner?: number;
   /** More elements for `<devices>`. */
   readonly devices?: string;
+  /** Runs on KVM: see {@link LibvirtHost.allowKvm}. */
+  readonly kvm?: boolean;
 }
 
 /** A domain whose guest counts on its disks, and the checks of its migration. */
@@ -85,6 +87,7 @@ export class RingDomain {
       ...(network !== undefined ? { network } : {}),
       ...(devices !== undefined ? { devices } : {}),
       ...(owner !== undefined ? { owner } : {}),
+      kvm: options.kvm ?? false,
     });
   }
 

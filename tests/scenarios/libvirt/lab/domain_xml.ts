@@ -15,9 +15,19 @@ export interface DomainDefinition {
   readonly owner?: number;
   /** More elements for `<devices>`. */
   readonly devices?: string;
+  /** Runs on /dev/kvm with the host's CPU, and not in QEMU's interpreter. */
+  readonly kvm?: boolean;
 }
 
-/** libvirt's definition of a domain without KVM, whose CPU and machine every host of the lab has. */
+const TCG = {
+  type: "qemu",
+  cpu: "<cpu mode='custom' match='exact'><model>qemu64</model></cpu>",
+};
+/** A KVM inside of a virtual machine may not take the feature from QEMU. */
+const NOT = "<feature policy='disable' name='arch-capabilities'/>";
+const KVM = { type: "kvm", cpu: `<cpu mode='host-passthrough' check='none'>${NOT}</cpu>` };
+
+/** libvirt's definition of a domain whose machine, and CPU unless it is KVM's, every host of the lab has. */
 export function domainXml(definition: DomainDefinition): string {
   const { name, uuid, memoryMiB, machine, cdrom, network, owner } = definition;
   const disks = definition.disks.map(({ path, format }, index) =>
@@ -31,12 +41,14 @@ export function domainXml(definition: DomainDefinition): string {
         `<target dev='sda' bus='${machine.includes("q35") ? "sata" : "ide"}'/><readonly/></disk>`,
     );
   }
-  return `<domain type='qemu'>
+  const { type, cpu } = definition.kvm ? KVM : TCG;
+  return `<domain type='${type}'>
   <name>${name}</name><uuid>${uuid}</uuid>
   <memory unit='MiB'>${memoryMiB}</memory><vcpu>1</vcpu>
   <os><type arch='x86_64' machine='${machine}'>hvm</type></os>
   ${owner === undefined ? "" : staticLabel(owner)}
   <cpu mode='custom' match='exact'><model>qemu64</model></cpu>
+  ${cpu}
   <devices>
     <emulator>/usr/bin/qemu-system-x86_64</emulator>
     ${disks.join("\n    ")}

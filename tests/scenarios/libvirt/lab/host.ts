@@ -158,6 +158,14 @@ export class LibvirtHost implements AsyncDisposable {
     if (signal === "SIGCONT") Deno.kill(parent, signal);
   }
 
+  /** Gives the host /dev/kvm, for every user, and has libvirtd notice it. */
+  async allowKvm(): Promise<void> {
+    const { code, stderr } = await this.run(["mknod", "-m", "666", "/dev/kvm", "c", "10", "232"]);
+    if (code !== 0) throw new Error(`${this.name}: /dev/kvm: ${stderr}`);
+    await this.stopDaemon();
+    await this.startDaemon();
+  }
+
   /** Runs a command to its end on this host, as root. Never throws because of its exit code. */
   async run(argv: readonly string[], timeoutMs = 30_000): Promise<Ran> {
     const seconds = (timeoutMs / 1000).toFixed(1);
