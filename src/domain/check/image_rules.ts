@@ -8,6 +8,9 @@ import type { DomainImageFacts, ImageToPrepare } from "../../rpc/mod.ts";
 import { Collected, type Findings } from "./findings.ts";
 import { bytes } from "./words.ts";
 
+/** QEMU counts disks in sectors. */
+const SECTOR_BYTES = 512;
+
 /** An image at the source. Sizes in bytes. */
 export interface SourceImage {
   /** Virtual size. */
@@ -113,13 +116,14 @@ function judgeImage(disk: CopiedDisk, { reuse }: ImageWishes, found: Collected):
 }
 
 function judgeMissing(disk: CopiedDisk, found: Collected): void {
-  const { name, path, there, image } = disk;
-  const size = bytes(image.sizeBytes);
+  const { name, path, there, image, format } = disk;
+  const size = inBytes(image.sizeBytes);
   if (disk.type === "block" || path.startsWith("/dev/")) {
+    const steps = format === "raw" ? "" : `, run there: ${formatCommand(disk)}`;
     found.problem(
       "destination",
       "image-missing",
-      `disk ${name}: there is no block device ${path}, expected one of at least ${size}. Create it and add ` +
+      `disk ${name}: there is no block device ${path}, expected one for ${size}. Create it${steps}, and add ` +
         `--reuse ${name}`,
     );
   } else if (!there.directory) {
@@ -134,49 +138,62 @@ function judgeMissing(disk: CopiedDisk, found: Collected): void {
       "destination",
       "image-missing",
       `disk ${name}: ${path} is missing, and the source's image is ${image.special}, which vmferry does not ` +
-        `create. Create it like the source's with at least ${size} ('virsh vol-create'), and add --reuse ${name}`,
+        `create. Create it like the source's with ${size} ('virsh vol-create'), and add --reuse ${name}`,
     );
   }
 }
 
-/** An image that is overwritten must have the right format and room for the whole disk. */
+/** An image that is overwritten must have the right format and the size of the disk. */
 function judgeReused(disk: CopiedDisk, found: Collected): void {
   const { name, path, there, image, format } = disk;
-  const isRaw = format === "raw";
+  const [isRaw, isBlock] = [format === "raw", there.state === "block"];
   if (!isRaw && there.format !== null && there.format !== format) {
+    const advice = isBlock
+      ? `Run there: ${formatCommand(disk)}`
+      : "Remove it, and vmferry creates it";
     found.problem(
       "destination",
       "image-unfit",
-      `disk ${name}: ${path} has the format ${there.format}, expected ${format} as at the source. Remove it, and ` +
-        "vmferry creates it",
+      `disk ${name}: ${path} has the format ${there.format}, expected ${format} as at the source. ${advice}`,
     );
     return;
   }
-  const size = isRaw ? there.fileBytes ?? there.sizeBytes : there.sizeBytes;
+  const size = isRaw ? inSectors(there.fileBytes ?? there.sizeBytes) : there.sizeBytes;
   if (size === null) {
     found.warnings.push(
-      `the size of ${path} for disk ${name} at the destination is unknown; it needs at least ` +
-        bytes(image.sizeBytes),
+      `the size of ${path} for disk ${name} at the destination is unknown; it needs ` +
+        inBytes(image.sizeBytes),
     );
-  } else if (size < image.sizeBytes) {
-    const advice = there.state === "block"
-      ? "Make the device larger"
-      : "Remove it, and vmferry creates it; or make it larger with 'qemu-img resize'";
+  } else if (size !== image.sizeBytes) {
+    // A mirror job of QEMU (5.1 and later) refuses a larger target, too.
+    const advice = !isBlock
+      ? "Remove it, and vmferry creates it; or change its size with 'qemu-img resize'"
+      : isRaw
+      ? "Give the device this size"
+      : `Run there: ${formatCommand(disk)}`;
     found.problem(
       "destination",
       "image-unfit",
-      `disk ${name}: ${path} has ${bytes(size)}, the source's disk has ${
-        bytes(image.sizeBytes)
-      }. ${advice}`,
-    );
-  } else if (size > image.sizeBytes && there.state === "file") {
-    found.warnings.push(
-      `disk ${name} is larger at the destination: ${path} has ${
-        bytes(size)
-      }, the source's disk has ` +
-        bytes(image.sizeBytes),
+      `disk ${name}: ${path} has ${inBytes(size)}, expected ${
+        inBytes(image.sizeBytes)
+      } as at the source. ${advice}`,
     );
   }
+}
+
+/** Makes an empty image in a block device. */
+function formatCommand({ path, format, image }: CopiedDisk): string {
+  return `qemu-img create -f ${format} ${path} ${image.sizeBytes}`;
+}
+
+/** A size that must be met exactly. */
+function inBytes(size: number): string {
+  return `${bytes(size)} (${size} bytes)`;
+}
+
+/** The size that QEMU gives a raw file. */
+function inSectors(size: number | null): number | null {
+  return size === null ? null : Math.ceil(size / SECTOR_BYTES) * SECTOR_BYTES;
 }
 
 function noteChain({ name, image }: CopiedDisk, { copy }: ImageWishes, found: Collected): void {

@@ -70,7 +70,7 @@ async function describe(
     name: image.name,
     state,
     sizeBytes: contents.sizeBytes,
-    fileBytes: look.bytes ?? (contents.format === "raw" ? contents.sizeBytes : null),
+    fileBytes: look.bytes ?? await deviceBytes(host, image.path, state, contents),
     format: contents.format,
     keys: keys.slice(0, MAX_KEYS),
     beneath: beneath.slice(0, MAX_KEYS),
@@ -81,6 +81,18 @@ async function describe(
     sampleEqual: compared,
     problem: contents.problem,
   };
+}
+
+/** Length of a block device, whatever an earlier use has left in it; `null` where it is not known. */
+async function deviceBytes(
+  { run }: Pick<DestinationHost, "run">,
+  path: string,
+  state: PathFacts["state"],
+  { format, sizeBytes }: ImageContents,
+): Promise<number | null> {
+  if (format === "raw" || state !== "block") return format === "raw" ? sizeBytes : null;
+  const json = await command(run, imageInfoArguments(path, "raw"), LOOK_MS).catch(() => null);
+  return json === null ? null : parseImageInfo(json).virtualSize;
 }
 
 /** Looks into an image: by qemu-img, else, where this user may not read it, by libvirt. */

@@ -52,6 +52,23 @@ Deno.test("an image that exists is overwritten with --reuse only, and only if it
   assertEquals(onImage({ ...exists, state: "other" }, ["vda"]), ["image-unfit"]);
 });
 
+Deno.test("an image that is overwritten has the size of the source's disk, in whole sectors", () => {
+  const raw = { format: "raw", image: { ...copied().image, format: "raw" } } as const;
+  const device = {
+    state: "block",
+    format: "raw",
+    sizeBytes: 20 * GIB,
+    fileBytes: 20 * GIB,
+  } as const;
+  assertEquals(onImage(device, ["vda"], raw), []);
+  assertEquals(onImage({ ...device, fileBytes: 21 * GIB }, ["vda"], raw), ["image-unfit"]);
+  assertEquals(onImage({ ...device, fileBytes: 19 * GIB }, ["vda"], raw), ["image-unfit"]);
+  // What an earlier use has left in a device says nothing about its size.
+  assertEquals(onImage({ ...device, format: "qcow2", sizeBytes: GIB }, ["vda"], raw), []);
+  assertEquals(onImage({ ...device, state: "file", fileBytes: 20 * GIB - 1 }, ["vda"], raw), []);
+  assertEquals(onImage({ ...exists, sizeBytes: 21 * GIB }, ["vda"]), ["image-unfit"]);
+});
+
 Deno.test("--reuse overwrites neither the source's own image nor another domain's", () => {
   assertEquals(onImage({ ...exists, keys: [KEY] }, ["vda"]), ["shared-storage"]);
   assertEquals(onImage({ ...exists, usedBy: "vm2" }, ["vda"]), ["image-in-use"]);

@@ -13,7 +13,8 @@ export const scenario: Scenario = {
     for (const host of [lab.source, lab.destination]) await host.allowKvm();
     const guest = await RingDomain.start(lab, {
       kvm: true,
-      guest: { ramPages: 8192, ramStep: 64 },
+      disks: [{ format: "qcow2", bytes: 16 << 20 }, { format: "raw", bytes: 16 << 20 }],
+      guest: { ramPages: 2048, ramStep: 16 },
     });
     const { totalMs, downtimeMs } = await assertMigrated(
       await startDomainFerries(context, lab, guest.name),

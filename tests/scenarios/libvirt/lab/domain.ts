@@ -26,6 +26,10 @@ export interface DomainDisk {
   readonly bytes?: number;
   /** Only so many bytes from its start hold data. Default: all. */
   readonly dataBytes?: number;
+  /** A loop device over the image, with this path on either host. */
+  readonly device?: string;
+  /** Named as a volume of pool "default", in which the images are. */
+  readonly isVolume?: boolean;
 }
 
 /** How a domain is made. */
@@ -82,7 +86,11 @@ export class RingDomain {
       uuid: crypto.randomUUID(),
       memoryMiB: options.memoryMiB ?? 64,
       machine: options.machine ?? "pc-i440fx-7.2",
-      disks: this.#disks.map((disk, i) => ({ path: this.path(i), format: disk.format })),
+      disks: this.#disks.map(({ format, device, isVolume }, i) => ({
+        ...{ path: this.path(i), format },
+        ...(device === undefined ? {} : { device }),
+        ...(isVolume ? { volume: this.path(i).slice(IMAGES.length + 1) } : {}),
+      })),
       ...(cdrom !== undefined ? { cdrom: `${IMAGES}/${cdrom}` } : {}),
       ...(network !== undefined ? { network } : {}),
       ...(devices !== undefined ? { devices } : {}),
@@ -199,10 +207,13 @@ export class RingDomain {
       });
       const { owner } = this.#options;
       if (owner !== undefined) await Deno.chown(this.image(source, i).path, owner, owner);
+      if (disk.device) await source.attachLoop(this.path(i), disk.device, disk.format);
     }
     if (this.#options.cdrom !== undefined) {
       await Deno.writeFile(source.file(`${IMAGES}/${this.#options.cdrom}`), new Uint8Array(MiB));
     }
+    // libvirt knows a volume that somebody else has made only after this.
+    if (this.#disks.some(({ isVolume }) => isVolume)) await source.virsh("pool-refresh", "default");
     const file = `/run/${this.name}.xml`;
     await Deno.writeTextFile(source.file(file), this.xml);
     if (this.#options.persistent) {

@@ -6,7 +6,13 @@ export interface DomainDefinition {
   readonly uuid: string;
   readonly memoryMiB: number;
   readonly machine: string;
-  readonly disks: readonly { readonly path: string; readonly format: ImageFormat }[];
+  readonly disks: readonly {
+    readonly path: string;
+    readonly format: ImageFormat;
+    /** The disk is this block device, or this volume of pool "default". */
+    readonly device?: string;
+    readonly volume?: string;
+  }[];
   /** Path of a CD image. */
   readonly cdrom?: string;
   /** Name of a libvirt network for a network card. */
@@ -30,9 +36,15 @@ const KVM = { type: "kvm", cpu: `<cpu mode='host-passthrough' check='none'>${NOT
 /** libvirt's definition of a domain whose machine, and CPU unless it is KVM's, every host of the lab has. */
 export function domainXml(definition: DomainDefinition): string {
   const { name, uuid, memoryMiB, machine, cdrom, network, owner } = definition;
-  const disks = definition.disks.map(({ path, format }, index) =>
-    `<disk type='file' device='disk'><driver name='qemu' type='${format}'/>` +
-    `<source file='${path}'/><target dev='vd${letter(index)}' bus='virtio'/>` +
+  const disks = definition.disks.map(({ path, format, device, volume }, index) =>
+    `<disk type='${volume ? "volume" : device ? "block" : "file"}' device='disk'>` +
+    `<driver name='qemu' type='${format}'/>` +
+    (volume
+      ? `<source pool='default' volume='${volume}'/>`
+      : device
+      ? `<source dev='${device}'/>`
+      : `<source file='${path}'/>`) +
+    `<target dev='vd${letter(index)}' bus='virtio'/>` +
     `<boot order='${index + 1}'/></disk>`
   );
   if (cdrom !== undefined) {
@@ -47,7 +59,6 @@ export function domainXml(definition: DomainDefinition): string {
   <memory unit='MiB'>${memoryMiB}</memory><vcpu>1</vcpu>
   <os><type arch='x86_64' machine='${machine}'>hvm</type></os>
   ${owner === undefined ? "" : staticLabel(owner)}
-  <cpu mode='custom' match='exact'><model>qemu64</model></cpu>
   ${cpu}
   <devices>
     <emulator>/usr/bin/qemu-system-x86_64</emulator>

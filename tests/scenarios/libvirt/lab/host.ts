@@ -11,6 +11,8 @@ import type { ScenarioContext } from "../../support/scenario.ts";
 import type { VmferryOptions } from "../../support/vmferry.ts";
 import { poll } from "../../support/waiting.ts";
 import { HOST_INIT, LIBVIRTD_CONF, PROJECT, QEMU_CONF } from "./host_files.ts";
+import type { ImageFormat } from "../../guest/mod.ts";
+import { LoopDevice } from "./loop_device.ts";
 import { HostVmferry } from "./host_vmferry.ts";
 
 /** What a command printed, and how it ended (124 or 137: it did not end in time). */
@@ -164,6 +166,11 @@ export class LibvirtHost implements AsyncDisposable {
     if (code !== 0) throw new Error(`${this.name}: /dev/kvm: ${stderr}`);
     await this.stopDaemon();
     await this.startDaemon();
+  }
+
+  /** Makes a loop device over an image until the scenario ends; `device` is its path on this host. */
+  async attachLoop(image: string, device: string, format: ImageFormat): Promise<void> {
+    this.#context.use(await LoopDevice.attach(this, image, device, format));
   }
 
   /** Runs a command to its end on this host, as root. Never throws because of its exit code. */
