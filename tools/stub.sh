@@ -15,17 +15,24 @@ private() {
   esac
   return 1
 }
-# Never create a missing home directory (of a system user, of a service that runs as root).
-cache=${XDG_CACHE_HOME:-}
-[ -n "$cache" ] || [ ! -d "${HOME:-}" ] || cache=$HOME/.cache
-[ -n "$cache" ] && private "$cache/vmferry" || {
-  cache=${TMPDIR:-/tmp}/vmferry-$(id -u)
-  private "$cache" && private "$cache/vmferry" ||
-    fail "no private directory to unpack into: set XDG_CACHE_HOME to a directory of your own"
+# A copy that a source has sent here unpacks beside itself.
+base=${VMFERRY_UNPACK:-}
+unset VMFERRY_UNPACK
+[ -n "$base" ] && private "$base" || {
+  # Never create a missing home directory (of a system user, of a service that runs as root).
+  cache=${XDG_CACHE_HOME:-}
+  [ -n "$cache" ] || [ ! -d "${HOME:-}" ] || cache=$HOME/.cache
+  base=$cache/vmferry
+  [ -n "$cache" ] && private "$base" || {
+    cache=${TMPDIR:-/tmp}/vmferry-$(id -u)
+    base=$cache/vmferry
+    private "$cache" && private "$base" ||
+      fail "no private directory to unpack into: set XDG_CACHE_HOME to a directory of your own"
+  }
 }
-dir=$cache/vmferry/@ID@
+dir=$base/@ID@
 if [ ! -x "$dir/deno" ]; then
-  new=$(mktemp -d "$cache/vmferry/new.XXXXXX") || fail "can't write to $cache/vmferry"
+  new=$(mktemp -d "$base/new.XXXXXX") || fail "can't write to $base"
   trap 'rm -rf "$new"' EXIT
   tail -n +@LINE@ "$0" | gzip -dc | tar -xf - -C "$new" && [ -s "$new/vmferry.js" ] ||
     fail "could not unpack into $new: is the disk full, or this file cut short?"
@@ -39,8 +46,14 @@ private "$dir" || fail "$dir can be written to by others: remove it"
 for name in $(env | sed -n 's/^\(DENO_[A-Za-z0-9_]*\)=.*/\1/p') NODE_OPTIONS; do
   unset "$name"
 done
+# The program sends this file to a host that does not have it.
+case $0 in
+/*) VMFERRY_FILE=$0 ;;
+*) VMFERRY_FILE=$PWD/$0 ;;
+esac
+export VMFERRY_FILE
 export DENO_DIR="$dir/state" DENO_NO_UPDATE_CHECK=1
-[ -x "$dir/deno" ] || fail "$dir/deno can't be executed: is $cache mounted noexec?"
+[ -x "$dir/deno" ] || fail "$dir/deno can't be executed: is $base mounted noexec?"
 exec "$dir/deno" run --quiet --no-config --no-lock --no-remote --no-npm @FLAGS@ \
   "$dir/vmferry.js" "$@"
 exit 1

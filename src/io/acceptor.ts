@@ -19,8 +19,10 @@ export interface Acceptor {
 /**
  * Makes a new connection; the caller owns it. Rejects when nothing answers, and with the signal's
  * reason when that is aborted.
+ *
+ * A dial that works for longer calls `onProgress` for each step, which renews its caller's deadline.
  */
-export type Dial = (signal: AbortSignal) => Promise<BytePipe>;
+export type Dial = (signal: AbortSignal, onProgress?: () => void) => Promise<BytePipe>;
 
 /** Why a connection was not made, as far as a session decides by it. */
 export type DialFailure =

@@ -91,6 +91,14 @@ export type MigrationEvent =
     /** Seconds until the session is given up; `null` while the connection is up. */
     readonly graceLeft: number | null;
   }
+  /** The program is sent to the host of the destination; only while that takes longer than a second. */
+  | {
+    readonly event: "carry";
+    readonly host: string;
+    /** Both in bytes. */
+    readonly sent: number;
+    readonly total: number;
+  }
   | { readonly event: "warning"; readonly code: WarningCode; readonly message: string }
   | {
     readonly event: "result";

@@ -20,12 +20,15 @@ export { makeTicketIdentity, type TicketIdentity } from "./ticket/self_signed.ts
 export { Ticket } from "./ticket/ticket.ts";
 export type {
   AddressedTransport,
+  CarryProgress,
   ClosedMode,
   DialContext,
   End,
   FlagValues,
   Listen,
   ListenContext,
+  OwnFile,
+  OwnProgram,
   ReadPrivate,
   Transport,
   TransportFlag,

@@ -46,6 +46,38 @@ export type ReadPrivate = (
   closed?: ClosedMode,
 ) => Promise<Uint8Array>;
 
+/** The file of this program, in memory. */
+export interface OwnFile {
+  /** Its content. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Room that it takes on a disk once it has run, bytes. */
+  readonly roomBytes: number;
+}
+
+/** This program, for a transport that starts it on the other host. */
+export interface OwnProgram {
+  /** Its version, as `--version` prints it. */
+  readonly version: string;
+  /** The names that `uname -m` has for the processor of `read`'s file; the usual one first. */
+  readonly machines: readonly string[];
+  /**
+   * Reads its file, which runs on another host of the same kind.
+   *
+   * @throws {InputError} when there is no such file; the message says why, as a clause.
+   */
+  readonly read: () => Promise<OwnFile>;
+}
+
+/** How far this program has been sent to another host, bytes. */
+export interface CarryProgress {
+  /** The other host, as the address names it. */
+  readonly host: string;
+  /** What was sent so far. */
+  readonly sent: number;
+  /** Size of the file. */
+  readonly total: number;
+}
+
 /** What a transport gets to connect with. */
 export interface DialContext {
   /** The values of this transport's flags. */
@@ -58,6 +90,10 @@ export interface DialContext {
   readonly peerArgs: readonly string[];
   /** Called with each line that the peer's host writes on standard error. */
   readonly onLine: (line: string) => void;
+  /** This program, where the transport may have to send it to the peer's host. */
+  readonly program: OwnProgram;
+  /** Called as it is sent. */
+  readonly onCarry: (progress: CarryProgress) => void;
 }
 
 /** What a transport gets to listen with. */

@@ -4,6 +4,7 @@
  * @module
  */
 import {
+  afterStall,
   type BytePipe,
   type Clock,
   DeadlineError,
@@ -12,7 +13,6 @@ import {
   DialError,
   type Logger,
   messageOf,
-  withDeadline,
 } from "../io/mod.ts";
 import { ConnectionError, SessionError } from "./errors.ts";
 import { type Local, openSession, resumeSession } from "./connection/handshake.ts";
@@ -30,7 +30,7 @@ export interface ConnectOptions {
   readonly clock: Clock;
   /** Gets each attempt to reconnect that failed. */
   readonly log: Logger;
-  /** How long dialling and the handshake may take together, ms. */
+  /** How long dialling and the handshake may take without progress of the dial, ms. */
   readonly connectMs: number;
   /** False when a new connection would not reach the same process (a child's stdio). */
   readonly mayReconnect: boolean;
@@ -129,6 +129,12 @@ async function withPipe<T>(
   const abort = () => controller.abort(options.signal!.reason);
   options.signal?.addEventListener("abort", abort);
   let pipe: BytePipe | undefined;
+  let steps = 0;
+  const { clock, connectMs } = options;
+  const cancelDeadline = afterStall(clock, connectMs, () => steps, () => {
+    const seconds = (connectMs / 1000).toFixed(1);
+    controller.abort(new DeadlineError(`Waited ${seconds} s for the other end to answer`));
+  });
   const aborted = Promise.withResolvers<never>();
   aborted.promise.catch(() => {});
   controller.signal.addEventListener("abort", () => {
@@ -137,7 +143,7 @@ async function withPipe<T>(
   });
   try {
     const work = async () => {
-      const dialled = await options.dial(controller.signal);
+      const dialled = await options.dial(controller.signal, () => steps++);
       if (controller.signal.aborted) {
         dialled.close();
         throw controller.signal.reason;
@@ -145,16 +151,12 @@ async function withPipe<T>(
       pipe = dialled;
       return { pipe, result: await handshake(pipe) };
     };
-    return await withDeadline(
-      options.clock,
-      options.connectMs,
-      "the other end to answer",
-      Promise.race([work(), aborted.promise]),
-    );
+    return await Promise.race([work(), aborted.promise]);
   } catch (error) {
     controller.abort(error);
     throw error;
   } finally {
+    cancelDeadline();
     options.signal?.removeEventListener("abort", abort);
   }
 }

@@ -16,7 +16,9 @@ import type { Destination } from "../args/ends.ts";
 import type { TunnelOptions } from "../args/tunnel.ts";
 import { checkSafety } from "./safety.ts";
 import { inputFrom } from "./input_error.ts";
+import { CarryEvents } from "../output/carry_events.ts";
 import { LinkEvents } from "../output/link_events.ts";
+import { ownProgram } from "./own_program.ts";
 import { readSecret } from "./secret.ts";
 import { readTicket } from "./ticket_file.ts";
 import type { KeptTicket } from "./ticket_use.ts";
@@ -89,6 +91,8 @@ export async function connector(
     preface: { bytes: PREFACE, maxBanner: limits.MAX_BANNER },
     peerArgs: options.peerArgs,
     onLine: told.line,
+    program: ownProgram(),
+    onCarry: new CarryEvents(told.report, clock).onProgress,
   };
   const dial = await inputFrom(() => transport.prepareDial(address, context));
   const open =

@@ -71,6 +71,10 @@ function textOf(event: CliEvent, quiet: boolean): string | undefined {
     case "link":
       if (event.state === "up") return "vmferry: connection is back";
       return `vmferry: connection lost, reconnecting, ${formatSeconds(event.graceLeft ?? 0)} left`;
+    case "carry":
+      return quiet
+        ? undefined
+        : `vmferry: copying vmferry to ${event.host}: ${percent(event.sent, event.total)}`;
     case "end":
       if (event.error) return `vmferry: ${event.error.message}`;
       return quiet ? undefined : `vmferry: ${event.streams} streams, ${formatSize(event.bytes)} ` +

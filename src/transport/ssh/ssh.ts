@@ -7,7 +7,11 @@
 import { type BytePipe, printable } from "../../io/mod.ts";
 import { SshError } from "../errors.ts";
 import { NoPrefaceError, type Preface, skipBanner } from "./banner.ts";
+import { cannotWords } from "./cannot_words.ts";
+import { CannotCarryError, carry, type CarryOptions } from "./carry.ts";
 import { linesOf } from "./lines.ts";
+import { quoted } from "./quote.ts";
+import { START_COMMAND } from "./start_script.ts";
 import { isAdvice, isOurs, sshWords } from "./words.ts";
 
 export interface SshOptions {
@@ -58,9 +62,45 @@ export function connectSsh(options: SshOptions): BytePipe {
   return new SshPipe(options);
 }
 
+/** What {@link carrySsh} takes beside the options of ssh. */
+export type Carrying = Pick<CarryOptions, "program" | "onProgress">;
+
+/**
+ * Starts ssh, and this version of vmferry on the other host. Where it is not there, this program sends
+ * its own file, through the same connection.
+ *
+ * @param options `command` only names the remote program in messages.
+ * @param signal ends ssh until the promise is settled.
+ * @throws {SshError} as a read of {@link connectSsh}; also with failure `refused` when the other host
+ * can't take this program.
+ */
+export async function carrySsh(
+  options: SshOptions,
+  carrying: Carrying,
+  signal: AbortSignal,
+): Promise<BytePipe> {
+  signal.throwIfAborted();
+  const pipe = new SshPipe(options, START_COMMAND);
+  const abort = () => pipe.close();
+  signal.addEventListener("abort", abort);
+  try {
+    await pipe.carry(carrying);
+    return pipe;
+  } catch (error) {
+    pipe.close();
+    throw signal.aborted ? signal.reason : error;
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}
+
 /** The arguments of ssh. */
-export function sshArguments(options: SshOptions, interactive: boolean): string[] {
-  const { host, user, port, command, args } = options;
+export function sshArguments(
+  options: SshOptions,
+  interactive: boolean,
+  remote = remoteCommand(options),
+): string[] {
+  const { host, user, port } = options;
   return [
     "-T",
     ...(port === undefined ? [] : ["-p", String(port)]),
@@ -69,13 +109,12 @@ export function sshArguments(options: SshOptions, interactive: boolean): string[
     ...options.options.flatMap((option) => ["-o", option]),
     "--",
     user === undefined ? host : `${user}@${host}`,
-    [command, ...args.map(quoted)].join(" "),
+    remote,
   ];
 }
 
-/** A word for a POSIX shell. */
-function quoted(word: string): string {
-  return /^[A-Za-z0-9_./:=,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+function remoteCommand({ command, args }: SshOptions): string {
+  return [command, ...args.map(quoted)].join(" ");
 }
 
 class SshPipe implements BytePipe {
@@ -91,10 +130,11 @@ class SshPipe implements BytePipe {
   #begun = false;
   #closed = false;
 
-  constructor(options: SshOptions) {
+  /** @param remote what the login shell there runs; default: the command of the options. */
+  constructor(options: SshOptions, remote?: string) {
     this.#options = options;
     this.#child = new Deno.Command("sh", {
-      args: ["-c", DEAF, "ssh", ...sshArguments(options, Deno.stdin.isTerminal())],
+      args: ["-c", DEAF, "ssh", ...sshArguments(options, Deno.stdin.isTerminal(), remote)],
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",
@@ -107,6 +147,25 @@ class SshPipe implements BytePipe {
     const ended = Promise.all([this.#child.status, this.#linesEnded]);
     running.add(ended);
     ended.finally(() => running.delete(ended));
+  }
+
+  /** Has the start script bring about a vmferry, which speaks next. */
+  async carry({ program, onProgress }: Carrying): Promise<void> {
+    const { host, args, preface } = this.#options;
+    const pipe: Pick<BytePipe, "read" | "write"> = {
+      read: (into) => this.#read(into),
+      write: (from) => this.write(from),
+    };
+    try {
+      const { maxBanner } = preface;
+      const { rest } = await carry(pipe, { program, args, maxBanner, onProgress });
+      this.#rest = rest;
+    } catch (error) {
+      if (error instanceof NoPrefaceError && !this.#closed) throw await this.#explained(error);
+      if (!(error instanceof CannotCarryError)) throw error;
+      const words = cannotWords(error, host, program);
+      throw new SshError(words, REFUSED, { cause: error, failure: "refused" });
+    }
   }
 
   async read(into: Uint8Array): Promise<number | null> {

@@ -1,7 +1,7 @@
 import { InputError } from "../errors.ts";
 import { bracketed } from "../host.ts";
 import type { AddressedTransport } from "../transport.ts";
-import { connectSsh } from "./ssh.ts";
+import { carrySsh, connectSsh } from "./ssh.ts";
 
 /** `ssh://[USER@]HOST[:PORT]`. */
 export interface SshAddress {
@@ -29,7 +29,8 @@ export const ssh: AddressedTransport<SshAddress> = {
       value: "COMMAND",
       end: "connecting",
       help: "With ssh://: vmferry on the other host, as its shell takes it: a path, " +
-        "'sudo vmferry'. Default: vmferry. The arguments behind -- are given to it.",
+        "'sudo vmferry'. Default: vmferry of the same version, which is copied there if need be. " +
+        "The arguments behind -- are given to it.",
     },
     {
       name: "ssh-option",
@@ -61,14 +62,24 @@ export const ssh: AddressedTransport<SshAddress> = {
     return `ssh://${who}${bracketed(host)}${port === undefined ? "" : `:${port}`}`;
   },
   isLocal: () => false,
-  prepareDial({ host, user, port }, { flags, preface, peerArgs, onLine }) {
-    return Promise.resolve(() =>
-      Promise.resolve(connectSsh({
-        ...{ host, user, port, preface, args: peerArgs },
-        options: flags["ssh-option"] ?? [],
-        command: flags["remote-command"]?.[0] ?? "vmferry",
-        onLine: (line) => onLine(`${host}: ${line.replace(/^vmferry: /, "")}`),
-      }))
-    );
+  prepareDial({ host, user, port }, { flags, preface, peerArgs, onLine, program, onCarry }) {
+    const command = flags["remote-command"]?.[0];
+    const options = {
+      ...{ host, user, port, preface, args: peerArgs },
+      options: flags["ssh-option"] ?? [],
+      command: command ?? "vmferry",
+      onLine: (line: string) => onLine(`${host}: ${line.replace(/^vmferry: /, "")}`),
+    };
+    if (command !== undefined) return Promise.resolve(() => Promise.resolve(connectSsh(options)));
+    return Promise.resolve((signal, onProgress) => {
+      const carrying = {
+        program,
+        onProgress(sent: number, total: number) {
+          onProgress?.();
+          onCarry({ host, sent, total });
+        },
+      };
+      return carrySsh(options, carrying, signal);
+    });
   },
 };

@@ -18,8 +18,15 @@ export class Sshd implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #output: Output;
 
-  /** @param shell what every login prints on standard output before its command, as a motd does. */
-  static async start(dir: string, motd = ""): Promise<Sshd> {
+  /**
+   * @param motd what every login prints on standard output before its command.
+   * @param environment what every login has set, such as `HOME`.
+   */
+  static async start(
+    dir: string,
+    motd = "",
+    environment: Readonly<Record<string, string>> = {},
+  ): Promise<Sshd> {
     for (const name of ["host", "key", "stranger", "other-host"]) {
       await run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", `${dir}/${name}`);
     }
@@ -34,6 +41,12 @@ export class Sshd implements AsyncDisposable {
       await Deno.writeTextFile(`${dir}/${file}`, `${host} ${text}`);
     }
     await Deno.writeTextFile(`${dir}/motd`, motd);
+    const env = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
+    await Deno.writeTextFile(
+      `${dir}/login`,
+      `#!/bin/sh\ncat ${dir}/motd\nexec env ${env.join(" ")} sh -c "$SSH_ORIGINAL_COMMAND"\n`,
+      { mode: 0o755 },
+    );
     await Deno.writeTextFile(
       `${dir}/sshd_config`,
       [
@@ -45,7 +58,7 @@ export class Sshd implements AsyncDisposable {
         ...["StrictModes no", "UsePAM no", "PasswordAuthentication no", "PermitRootLogin yes"],
         "KbdInteractiveAuthentication no",
         // What a login shell's start-up files would print.
-        `ForceCommand cat ${dir}/motd; exec sh -c "$SSH_ORIGINAL_COMMAND"`,
+        `ForceCommand ${dir}/login`,
         "",
       ].join("\n"),
     );

@@ -1,0 +1,221 @@
+import { Pair } from "../pair/pair.ts";
+import { filesIn } from "../support/host.ts";
+import { assertExit, type Scenario, type ScenarioContext } from "../support/scenario.ts";
+import { SlowRelay } from "../support/slow_relay.ts";
+import { Sshd } from "../support/sshd.ts";
+import { type Vmferry, vmferryPath } from "../support/vmferry.ts";
+import { poll } from "../support/waiting.ts";
+
+const MOTD = "Welcome to this host\r\nLast login: never\r\n".repeat(20);
+
+/** A second host without vmferry, which only ssh reaches. */
+export const scenario: Scenario = {
+  name: "carry",
+  about:
+    "over ssh a host that has no vmferry of this version gets it, and nothing stays of a failure",
+  timeoutMs: 240_000,
+  async run(context) {
+    const far = await FarHost.start(context);
+    const pair = await Pair.start(context);
+    const args = (extra: readonly string[] = [], url = far.sshd.url) => [
+      ...["--qmp", pair.source.qmpSocket, ...far.sshd.options(), ...extra],
+      ...["--remote-qmp", pair.destination.qmpSocket, url],
+    ];
+    const check = (extra?: readonly string[], url?: string, prefix: readonly string[] = []) =>
+      context.vmferry({ name: "check", prefix, args: ["check", "--json", ...args(extra, url)] });
+
+    context.note("another version is there");
+    await far.install("vmferry", "#!/bin/sh\necho 'vmferry 0.9.0 (packed, Deno 2.0.0)'\n");
+    await far.makeOldCopy();
+    const first = await timed(() => succeeds(check()));
+    if ((await far.copies()).length !== 1) throw new Error(`There are ${await far.copies()}`);
+    const later = await timed(() => succeeds(check()));
+
+    context.note("the copy is damaged");
+    const [copy] = await far.copies();
+    const file = await Deno.open(copy!, { write: true });
+    await file.write(new TextEncoder().encode("#!/bin/false"));
+    file.close();
+    await succeeds(check());
+
+    context.note("the vmferry here is found through PATH, and is a link");
+    await far.forget();
+    await Deno.symlink(vmferryPath(), `${context.dir}/vmferry`);
+    const found = `PATH=${context.dir}:$PATH; shift; exec vmferry "$@"`;
+    await succeeds(check([], undefined, ["sh", "-c", found, "sh"]));
+
+    context.note("the other host has another processor");
+    await far.forget();
+    await far.install("uname", '#!/bin/sh\n[ "$1" = -m ] && echo riscv64 || /bin/uname "$@"\n');
+    await far.unchangedBy(() => refused(check(), /CPU architecture of 127\.0\.0\.1 is riscv64/));
+    await far.remove("uname");
+
+    context.note("there is no room");
+    const cache = `${far.home}/.cache`;
+    await run("mount", "-t", "tmpfs", "-o", "size=20m,mode=700", "tmpfs", cache);
+    try {
+      await refused(check(), /not enough room .* on 127\.0\.0\.1: only \d+ MiB are free/);
+    } finally {
+      await run("umount", cache);
+    }
+
+    context.note("Ctrl-C during the copy");
+    using relay = new SlowRelay(far.sshd.port, 2 << 20);
+    const slow = `ssh://127.0.0.1:${relay.port}`;
+    const alias = ["--ssh-option", `HostKeyAlias=[127.0.0.1]:${far.sshd.port}`];
+    await far.unchangedBy(async () => {
+      const stopped = check(alias, slow);
+      await stopped.waitEvent("carry", (e) => Number(e.sent) > 0, 30_000);
+      stopped.signal("SIGINT");
+      await assertExit(stopped, 5, 10_000);
+    });
+
+    context.note("two sources carry at once");
+    const twins = ["a", "b"].map((name) =>
+      context.vmferry({
+        name: `forward-${name}`,
+        args: [
+          ...["forward", "--json", ...far.sshd.options(), "--from"],
+          ...[`x=unix://${context.dir}/${name}.sock`, far.sshd.url],
+          ...["--", "--to", `x=unix://${context.dir}/nobody.sock`],
+        ],
+      })
+    );
+    for (const twin of twins) await twin.waitEvent("listening", undefined, 30_000);
+    for (const twin of twins) twin.signal("SIGTERM");
+    for (const twin of twins) await assertExit(twin, 0);
+    if ((await far.copies()).length !== 1) throw new Error(`There are ${await far.copies()}`);
+
+    context.note("a guest crosses with the copy");
+    const migrate = pair.migrateWith([
+      ...[...far.sshd.options(), "--remote-qmp", pair.destination.qmpSocket],
+      ...["--run-dir", pair.runDir("source"), far.sshd.url, "--", "--run-dir"],
+      pair.runDir("dest"),
+    ]);
+    await assertExit(migrate, 0);
+    await pair.assertArrived();
+
+    context.note("this version is installed there");
+    await far.forget();
+    await far.link("vmferry", vmferryPath());
+    await far.unchangedBy(async () => {
+      const installed = context.vmferry({
+        name: "forward-installed",
+        args: [
+          ...["forward", "--json", ...far.sshd.options(), "--from"],
+          ...[`x=unix://${context.dir}/c.sock`, far.sshd.url],
+          ...["--", "--to", `x=unix://${context.dir}/nobody.sock`],
+        ],
+      });
+      await installed.waitEvent("listening", undefined, 30_000);
+      installed.signal("SIGTERM");
+      await assertExit(installed, 0);
+    }, `${far.home}/.cache/vmferry/carried`);
+    return `check: the first time ${first} s, later ${later} s`;
+  },
+};
+
+/** A home directory of its own behind an sshd. */
+class FarHost {
+  readonly home: string;
+  readonly sshd: Sshd;
+
+  static async start(context: ScenarioContext): Promise<FarHost> {
+    const home = `${context.dir}/far`;
+    await Deno.mkdir(`${home}/bin`, { recursive: true, mode: 0o700 });
+    await Deno.mkdir(`${home}/.cache`, { mode: 0o700 });
+    const dir = `${context.dir}/sshd`;
+    await Deno.mkdir(dir);
+    const path = `${home}/bin:/usr/local/bin:/usr/bin:/bin`;
+    const sshd = context.use(await Sshd.start(dir, MOTD, { HOME: home, PATH: path }));
+    return new FarHost(home, sshd);
+  }
+
+  private constructor(home: string, sshd: Sshd) {
+    this.home = home;
+    this.sshd = sshd;
+  }
+
+  async install(name: string, text: string): Promise<void> {
+    await Deno.writeTextFile(`${this.home}/bin/${name}`, text, { mode: 0o755 });
+  }
+
+  async remove(name: string): Promise<void> {
+    await Deno.remove(`${this.home}/bin/${name}`);
+  }
+
+  /** Makes `name` in its PATH a link. */
+  async link(name: string, to: string): Promise<void> {
+    await this.remove(name).catch(() => {});
+    await Deno.symlink(to, `${this.home}/bin/${name}`);
+  }
+
+  /** Leaves the copy of another version, as an earlier run does. */
+  async makeOldCopy(): Promise<void> {
+    const dir = `${this.home}/.cache/vmferry/${await hostDirectory()}/${"0".repeat(64)}`;
+    await Deno.mkdir(dir, { recursive: true, mode: 0o700 });
+    await Deno.chmod(dir, 0o700);
+    await Deno.writeTextFile(`${dir}/vmferry`, "old", { mode: 0o700 });
+  }
+
+  /** Removes what earlier runs left. */
+  async forget(): Promise<void> {
+    await Deno.remove(`${this.home}/.cache/vmferry`, { recursive: true }).catch(() => {});
+  }
+
+  /** The paths of the programs that were carried here. */
+  async copies(): Promise<string[]> {
+    const base = `${this.home}/.cache/vmferry`;
+    const files = await filesIn(base);
+    return files.filter((path) => path.endsWith("/vmferry")).map((path) => `${base}/${path}`);
+  }
+
+  /** Does `work`; throws when it leaves a file in the home directory that was not there before. */
+  async unchangedBy(work: () => Promise<void>, under = ""): Promise<void> {
+    const files = async () =>
+      (await filesIn(this.home)).filter((path) =>
+        `${this.home}/${path}`.startsWith(under) && !EMPTY.test(path)
+      ).join("\n");
+    const before = await files();
+    await work();
+    const same = async () => (await files()) === before || undefined;
+    await poll("nothing to be left", same, 5000).catch(async () => {
+      throw new Error(`Left: ${await files()}; before: ${before}`);
+    });
+  }
+}
+
+/** Directories that stay, empty. */
+const EMPTY = /^\.cache\/vmferry(\/carried-[^/]*)?$/;
+
+async function hostDirectory(): Promise<string> {
+  const { stdout } = await new Deno.Command("uname", { args: ["-n"] }).output();
+  return `carried-${new TextDecoder().decode(stdout).trim()}`;
+}
+
+async function succeeds(check: Vmferry): Promise<void> {
+  await assertExit(check, 0, 60_000);
+  const { ends } = await check.waitEvent("check");
+  if ((ends as unknown[]).length !== 2) throw new Error(`check looked at ${JSON.stringify(ends)}`);
+  if (check.stderr !== "") throw new Error(`check said ${check.stderr}`);
+}
+
+async function refused(check: Vmferry, reason: RegExp): Promise<void> {
+  await assertExit(check, 3, 60_000);
+  const { error } = await check.waitEvent("result");
+  const { side, message } = error as { side: string; message: string };
+  if (side !== "destination" || !reason.test(message)) {
+    throw new Error(`${check.name} said ${side}: ${message}, expected ${reason}`);
+  }
+}
+
+async function timed(work: () => Promise<void>): Promise<string> {
+  const start = performance.now();
+  await work();
+  return ((performance.now() - start) / 1000).toFixed(2);
+}
+
+async function run(program: string, ...args: string[]): Promise<void> {
+  const { success, stderr } = await new Deno.Command(program, { args }).output();
+  if (!success) throw new Error(`${program}: ${new TextDecoder().decode(stderr)}`);
+}
