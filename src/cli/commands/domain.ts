@@ -9,21 +9,12 @@ import {
   unsettledAdvice,
 } from "../../domain/mod.ts";
 import { MigrateOptionError, type MigrateOptions, parseMigrateOptions } from "../../libvirt/mod.ts";
-import {
-  asMigrationError,
-  Limits,
-  MigrationError,
-  type Report,
-  TOO_LATE,
-} from "../../migrate/mod.ts";
-import { listenUnix } from "../../transport/mod.ts";
+import { asMigrationError, MigrationError, type Report } from "../../migrate/mod.ts";
 import type { DomainCommand } from "../args/domain.ts";
-import { MigrationTimeout } from "../args/timeout.ts";
 import { UsageError } from "../args/usage_error.ts";
-import { controlSource } from "../control/controlled.ts";
 import { CONTROL_SOCKET } from "../control/protocol.ts";
-import { ControlServer } from "../control/server.ts";
-import { type Identity, StatusBoard } from "../control/status_board.ts";
+import { SourceControl } from "../control/source_control.ts";
+import type { Identity } from "../control/status_board.ts";
 import { connector } from "../endpoint/connecting_end.ts";
 import { formatDestination } from "../endpoint/ticket_file.ts";
 import { KEPT_TICKET, KeptTicket } from "../endpoint/ticket_use.ts";
@@ -39,39 +30,20 @@ import { runBase } from "../run/base.ts";
 import { type DeadRun, findDeadRuns } from "../run/domain_journal.ts";
 import { DOMAIN_SOURCE_JOURNAL, JournalFile } from "../run/journal_file.ts";
 import { PrivateRunDir } from "../run/run_dir.ts";
-import { onSignals } from "../signals.ts";
 
 const RESUME = "the guest was paused and stays so: 'virsh resume' at the destination continues it";
 
 /** The source of a domain: has libvirt migrate it through the tunnel. */
 export async function domain(options: DomainCommand, output: Output): Promise<ExitCode> {
   const { log } = output;
-  const board = new StatusBoard();
-  const report = board.noting(output.report);
-  const limits = new Limits(options.bandwidth, options.maxDowntimeMs);
+  await using control = new SourceControl(options, output);
+  const { report, limits, signal } = control;
   const startedAt = systemClock.now();
   let kept: KeptTicket | undefined;
   const told = { report, log, line: (text: string) => output.line(text) };
   const connect = await connector(options.destination, options, told, { kept: () => kept });
-  const stop = new AbortController();
-  let control: ControlServer | undefined;
+  control.begin();
   let migration: DomainMigration | undefined;
-  using _signals = onSignals((name) => {
-    if (stop.signal.aborted) return;
-    if (board.isLate) return report({ event: "warning", code: "too-late", message: TOO_LATE });
-    stop.abort(new MigrationError("cancelled", "cancelled", "source", `Cancelled by ${name}`));
-  });
-  // One that comes before there is anything to pause is not forgotten.
-  let pauseAsked: string | undefined;
-  const pause = (why: string) => {
-    if (migration) migration.suspend(why);
-    else pauseAsked = why;
-  };
-  const { timeoutMs, timeoutAction } = options;
-  using timeout = new MigrationTimeout(systemClock, timeoutMs, timeoutAction, (action, message) => {
-    if (action === "pause") return pause(message);
-    stop.abort(new MigrationError("failed", "timeout", "source", message));
-  });
   try {
     const migrate = migrateOptions(options.virshOptions);
     const base = runBase(options.runDir);
@@ -83,21 +55,8 @@ export async function domain(options: DomainCommand, output: Output): Promise<Ex
     );
     using dead = await DeadRuns.find(base, log);
     kept = new KeptTicket(run.own(KEPT_TICKET));
-    control = new ControlServer(
-      await listenUnix(run.own(CONTROL_SOCKET)),
-      controlSource(
-        board,
-        identityOf(options, run.directory, () => migration?.found),
-        limits,
-        stop,
-        {
-          timeout,
-          pause,
-        },
-      ),
-      systemClock,
-      log,
-    );
+    const identity = identityOf(options, run.directory, () => migration?.found);
+    await control.serve(run.own(CONTROL_SOCKET), identity);
     migration = new DomainMigration({
       ...{ name: options.domain, uri: options.connect, migrate, limits, connect, report, log },
       clock: systemClock,
@@ -108,9 +67,9 @@ export async function domain(options: DomainCommand, output: Output): Promise<Ex
         ...domainSourceHost(options.connect, (name) => run.own(name)),
         journal,
       },
-      signal: stop.signal,
+      signal,
     });
-    if (pauseAsked !== undefined) migration.suspend(pauseAsked);
+    control.drive(migration);
     try {
       const migrated = await migration.run();
       const next = migrated.guest === "paused" ? [RESUME] : [];
@@ -134,8 +93,6 @@ export async function domain(options: DomainCommand, output: Output): Promise<Ex
       resultEvent({ isDomain: true, startedAt, bytes: migration?.bytes ?? 0, error: failure }),
     );
     return exitCodeOf(failure);
-  } finally {
-    await control?.close();
   }
 }
 

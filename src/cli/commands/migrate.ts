@@ -2,19 +2,14 @@ import { systemClock } from "../../io/mod.ts";
 import {
   adviceOn,
   asMigrationError,
-  Limits,
-  MigrationError,
   SourceMigration,
   type SourceRecord,
-  TOO_LATE,
 } from "../../migrate/mod.ts";
-import { listenUnix } from "../../transport/mod.ts";
 import { formatDestination } from "../endpoint/ticket_file.ts";
 import type { Command } from "../args/mod.ts";
-import { controlSource, identify } from "../control/controlled.ts";
+import { identify } from "../control/controlled.ts";
 import { CONTROL_SOCKET } from "../control/protocol.ts";
-import { ControlServer } from "../control/server.ts";
-import { StatusBoard } from "../control/status_board.ts";
+import { SourceControl } from "../control/source_control.ts";
 import { connector } from "../endpoint/connecting_end.ts";
 import { EXIT, type ExitCode } from "../output/exit_code.ts";
 import { QemuLog } from "../host/qemu_log.ts";
@@ -25,9 +20,7 @@ import { exitCodeOf, resultEvent } from "../output/result.ts";
 import { recoverCommand, RunState } from "../run/run_state.ts";
 import { hostAccess } from "../host/access.ts";
 import { listenFor, ownerFrom } from "../run/socket_owner.ts";
-import { onSignals } from "../signals.ts";
 import { KEPT_TICKET, KeptTicket } from "../endpoint/ticket_use.ts";
-import { MigrationTimeout } from "../args/timeout.ts";
 import { UsageError } from "../args/usage_error.ts";
 
 type Options = Command & { readonly command: "migrate" };
@@ -35,33 +28,15 @@ type Options = Command & { readonly command: "migrate" };
 /** The source: carries the guest to a receiving end. */
 export async function migrate(options: Options, output: Output): Promise<ExitCode> {
   const { log } = output;
-  const board = new StatusBoard();
-  const report = board.noting(output.report);
-  const limits = new Limits(options.bandwidth, options.maxDowntimeMs);
+  await using control = new SourceControl(options, output);
+  const { report, limits, signal } = control;
   const start = systemClock.now();
   const socketOwner = await ownerFrom(options);
   let kept: KeptTicket | undefined;
   const told = { report, log, line: (text: string) => output.line(text) };
   const connect = await connector(options.destination, options, told, { kept: () => kept });
-  const stop = new AbortController();
-  let control: ControlServer | undefined;
+  control.begin();
   let migration: SourceMigration | undefined;
-  using _signals = onSignals((name) => {
-    if (stop.signal.aborted) return;
-    if (board.isLate) return report({ event: "warning", code: "too-late", message: TOO_LATE });
-    stop.abort(new MigrationError("cancelled", "cancelled", "source", `Cancelled by ${name}`));
-  });
-  const { timeoutMs, timeoutAction } = options;
-  // One that comes before there is anything to pause is not forgotten.
-  let pauseAsked: string | undefined;
-  const pause = (why: string) => {
-    if (migration) migration.suspend(why);
-    else pauseAsked = why;
-  };
-  using timeout = new MigrationTimeout(systemClock, timeoutMs, timeoutAction, (action, message) => {
-    if (action === "pause") return pause(message);
-    stop.abort(new MigrationError("failed", "timeout", "source", message));
-  });
   try {
     const qmpPath = await realPath(options.qmp);
     await using qmp = await openQmp(options.qmp, "source", log);
@@ -77,12 +52,7 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
     });
     kept = new KeptTicket(run.dir.own(KEPT_TICKET));
     const identity = await identify("source", qmp, options.qmp, run.dir.directory);
-    control = new ControlServer(
-      await listenUnix(run.dir.own(CONTROL_SOCKET)),
-      controlSource(board, identity, limits, stop, { timeout, pause }),
-      systemClock,
-      log,
-    );
+    await control.serve(run.dir.own(CONTROL_SOCKET), identity);
     await qemuLog.ready();
     migration = new SourceMigration({
       qmp,
@@ -107,9 +77,9 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
       report,
       clock: systemClock,
       log,
-      signal: stop.signal,
+      signal,
     });
-    if (pauseAsked !== undefined) migration.suspend(pauseAsked);
+    control.drive(migration);
     try {
       const migrated = await migration.run();
       if (migration.leftBehind) run.dir.keep();
@@ -133,8 +103,6 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
     const { bytes = 0, memoryBegan } = migration ?? {};
     report(resultEvent({ startedAt: start, bytes, memoryBegan, error: failure }));
     return exitCodeOf(failure);
-  } finally {
-    await control?.close();
   }
 }
 

@@ -5,16 +5,12 @@ import {
   DestinationMigration,
   type DestinationRecord,
   MigrationError,
-  TOO_LATE,
 } from "../../migrate/mod.ts";
-import { listenUnix } from "../../transport/mod.ts";
 import { type Address, parseAddress } from "../endpoint/address.ts";
 import type { Command } from "../args/mod.ts";
-import { controlDestination, identify } from "../control/controlled.ts";
+import { identify } from "../control/controlled.ts";
+import { DestinationControl } from "../control/destination_control.ts";
 import { CONTROL_SOCKET } from "../control/protocol.ts";
-import { ControlServer } from "../control/server.ts";
-import { StatusBoard } from "../control/status_board.ts";
-import { isSourcesToReport } from "../output/events.ts";
 import { EXIT, type ExitCode } from "../output/exit_code.ts";
 import { hostAccess } from "../host/access.ts";
 import { QemuLog } from "../host/qemu_log.ts";
@@ -25,7 +21,6 @@ import { realPath } from "../paths.ts";
 import { exitCodeOf, resultEvent } from "../output/result.ts";
 import { recoverCommand, RunState } from "../run/run_state.ts";
 import { ownerFrom } from "../run/socket_owner.ts";
-import { onSignals } from "../signals.ts";
 import { KEPT_TICKET, KeptTicket } from "../endpoint/ticket_use.ts";
 import { UsageError } from "../args/usage_error.ts";
 
@@ -41,13 +36,8 @@ const ASKED_AT_LEAST_MS = 10_000;
 /** The destination: serves one migration, ends when the guest runs here or the migration has failed. */
 export async function receive(options: Options, output: Output): Promise<ExitCode> {
   const { log } = output;
-  const board = new StatusBoard();
-  // The source at the other end of the pipe shows what this end prints, beside its own report.
-  let sourceReports = false;
-  const report = board.noting((event) => {
-    if (sourceReports && isSourcesToReport(event, log)) return;
-    output.report(event);
-  });
+  await using control = new DestinationControl(output);
+  const { report } = control;
   const start = systemClock.now();
   using end = await ListeningEnd.prepare(options.listen, options, {
     report,
@@ -56,15 +46,7 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
   });
   const socketOwner = await ownerFrom(options);
   let migration: DestinationMigration | undefined;
-  let control: ControlServer | undefined;
-  let cancelled: MigrationError | undefined;
-  // Before anything is made, so that a signal always undoes it.
-  using _signals = onSignals((name) => {
-    if (board.isLate) return report({ event: "warning", code: "too-late", message: TOO_LATE });
-    const message = `Cancelled by ${name} at the destination`;
-    cancelled = new MigrationError("cancelled", "cancelled", "destination", message);
-    migration?.cancel(cancelled);
-  });
+  control.begin();
   try {
     await using qmp = await openQmp(options.qmp, "destination", log);
     await using qemuLog = new QemuLog(options.qmp, log);
@@ -101,33 +83,16 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
       clock: systemClock,
       log,
     });
+    control.drive(migration);
     if (run.record) await migration.resume();
     const destination = migration;
     const identity = await identify("destination", qmp, options.qmp, run.dir.directory);
-    control = new ControlServer(
-      await listenUnix(run.dir.own(CONTROL_SOCKET)),
-      controlDestination(board, identity, (reason) => destination.cancel(reason)),
-      systemClock,
-      log,
-    );
-    if (cancelled) destination.cancel(cancelled);
+    await control.serve(run.dir.own(CONTROL_SOCKET), identity);
     const server = await end.serve((session) => {
-      sourceReports = options.listen === "stdio";
+      control.sourceReports = options.listen === "stdio";
       destination.serve(session);
     });
-    end.over.then(() => {
-      if (destination.source) return;
-      const message = "The source left without a migration";
-      destination.cancel(new MigrationError("failed", "source-gone", "source", message));
-    });
-    const stopTimer = options.timeoutMs === 0 ? () => {} : systemClock.after(
-      options.timeoutMs,
-      () => {
-        const message = `No source came within ${options.timeoutMs / 1000} s`;
-        if (destination.source) return;
-        destination.cancel(new MigrationError("failed", "timeout", "destination", message));
-      },
-    );
+    control.awaitSource(end.over, options.timeoutMs);
     let failure: MigrationError | undefined;
     try {
       failure = await outcomeOf(migration);
@@ -143,20 +108,18 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
         migration.told,
       ).catch((error) => log.log("warning", error.message));
     } finally {
-      stopTimer();
+      control.stopWaiting();
       await migration.leave();
       await server.close();
     }
     return failure ? exitCodeOf(failure) : EXIT.done;
   } catch (error) {
-    sourceReports = false;
+    control.sourceReports = false;
     if (error instanceof UsageError) throw error;
     const failure = asMigrationError(error, "destination");
     const { bytes = 0, memoryBegan } = migration ?? {};
     report(resultEvent({ startedAt: start, bytes, memoryBegan, error: failure }));
     return exitCodeOf(failure);
-  } finally {
-    await control?.close();
   }
 }
 

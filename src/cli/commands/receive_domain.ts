@@ -1,18 +1,15 @@
 import { systemClock, withDeadline } from "../../io/mod.ts";
 import { describeDomainHost, DomainDestination, type DomainRecord } from "../../domain/mod.ts";
 import { parseLibvirtUri, socketCandidates } from "../../libvirt/mod.ts";
-import { asMigrationError, MigrationError, TOO_LATE } from "../../migrate/mod.ts";
-import { listenUnix } from "../../transport/mod.ts";
+import { asMigrationError, MigrationError } from "../../migrate/mod.ts";
 import type { ReceiveDomainCommand } from "../args/receive_domain.ts";
 import { UsageError } from "../args/usage_error.ts";
-import { controlDestination } from "../control/controlled.ts";
+import { DestinationControl } from "../control/destination_control.ts";
 import { CONTROL_SOCKET } from "../control/protocol.ts";
-import { ControlServer } from "../control/server.ts";
-import { type Identity, StatusBoard } from "../control/status_board.ts";
+import type { Identity } from "../control/status_board.ts";
 import { ListeningEnd } from "../endpoint/listening_end.ts";
 import { KEPT_TICKET, KeptTicket } from "../endpoint/ticket_use.ts";
 import { domainHost } from "../host/domain_destination_host.ts";
-import { isSourcesToReport } from "../output/events.ts";
 import { EXIT, type ExitCode } from "../output/exit_code.ts";
 import type { Output } from "../output/output.ts";
 import { exitCodeOf, resultEvent } from "../output/result.ts";
@@ -21,7 +18,6 @@ import { runBase } from "../run/base.ts";
 import { EarlierDomains } from "../run/earlier_domains.ts";
 import { DOMAIN_DESTINATION_JOURNAL, JournalFile } from "../run/journal_file.ts";
 import { PrivateRunDir } from "../run/run_dir.ts";
-import { onSignals } from "../signals.ts";
 
 /** How long a source at the other end of a pipe may take to hear how it ended, ms. */
 const GONE_MS = 5_000;
@@ -34,14 +30,14 @@ export async function receiveDomain(
   output: Output,
 ): Promise<ExitCode> {
   const { log } = output;
-  const board = new StatusBoard();
   const isStdio = options.listen === "stdio";
-  // The source at the other end of the pipe shows what this end prints, beside its own report.
-  let sourceReports = false;
-  const report = board.noting((event) => {
-    if (sourceReports && isSourcesToReport(event, log)) return;
-    output.report(event.event === "listening" ? { ...event, libvirt: true } : event);
+  await using control = new DestinationControl({
+    log,
+    report: (event) => {
+      output.report(event.event === "listening" ? { ...event, libvirt: true } : event);
+    },
   });
+  const { report } = control;
   const startedAt = systemClock.now();
   using end = await ListeningEnd.prepare(options.listen, options, {
     report,
@@ -49,15 +45,7 @@ export async function receiveDomain(
     line: (text) => output.line(text),
   });
   let migration: DomainDestination | undefined;
-  let control: ControlServer | undefined;
-  let cancelled: MigrationError | undefined;
-  // Before anything is made, so that a signal always undoes it.
-  using _signals = onSignals((name) => {
-    if (board.isLate) return report({ event: "warning", code: "too-late", message: TOO_LATE });
-    const message = `Cancelled by ${name} at the destination`;
-    cancelled = new MigrationError("cancelled", "cancelled", "destination", message);
-    migration?.cancel(cancelled);
-  });
+  control.begin();
   try {
     const base = runBase(options.runDir);
     const host = await domainHost(options.connect, log);
@@ -82,33 +70,16 @@ export async function receiveDomain(
       log,
     });
     migration = destination;
-    control = new ControlServer(
-      await listenUnix(dir.own(CONTROL_SOCKET)),
-      controlDestination(
-        board,
-        identityOf(destination, dir.directory, options.connect),
-        (reason) => {
-          destination.cancel(reason);
-        },
-      ),
-      systemClock,
-      log,
+    control.drive(destination);
+    await control.serve(
+      dir.own(CONTROL_SOCKET),
+      identityOf(destination, dir.directory, options.connect),
     );
-    if (cancelled) destination.cancel(cancelled);
     const server = await end.serve((session) => {
-      sourceReports = isStdio;
+      control.sourceReports = isStdio;
       destination.serve(session);
     });
-    const giveUp = (code: "source-gone" | "timeout", message: string) => {
-      if (destination.source) return;
-      const side = code === "timeout" ? "destination" : "source";
-      destination.cancel(new MigrationError("failed", code, side, message));
-    };
-    end.over.then(() => giveUp("source-gone", "The source left without a migration"));
-    const stopTimer = options.timeoutMs === 0 ? () => {} : systemClock.after(
-      options.timeoutMs,
-      () => giveUp("timeout", `No source came within ${options.timeoutMs / 1000} s`),
-    );
+    control.awaitSource(end.over, options.timeoutMs);
     let failure: MigrationError | undefined;
     try {
       failure = await outcomeOf(destination);
@@ -130,22 +101,20 @@ export async function receiveDomain(
       await withDeadline(systemClock, tellMs, "the source to hear of it", destination.told)
         .catch((error) => log.log("warning", error.message));
     } finally {
-      stopTimer();
+      control.stopWaiting();
       await destination.leave();
       await server.close();
       if (destination.mustStay) dir.keep();
     }
     return failure ? exitCodeOf(failure) : EXIT.done;
   } catch (error) {
-    sourceReports = false;
+    control.sourceReports = false;
     if (error instanceof UsageError) throw error;
     const failure = asMigrationError(error, "destination");
     report(
       resultEvent({ isDomain: true, startedAt, bytes: migration?.bytes ?? 0, error: failure }),
     );
     return exitCodeOf(failure);
-  } finally {
-    await control?.close();
   }
 }
 
