@@ -95,8 +95,10 @@ export class DomainWatch {
 
   async #look(signal: AbortSignal): Promise<void> {
     const { virsh, uuid, onBegun } = this.#context;
-    const limit = { timeoutMs: QUERY_MS, signal };
-    const job = await jobInfo(virsh, uuid, limit);
+    // In one turn of the event loop, so that they share a virsh.
+    const asked = jobInfo(virsh, uuid, { timeoutMs: QUERY_MS, signal });
+    const more = this.#begun ? this.#askMore(signal) : undefined;
+    const job = await asked;
     if (job.type === "none" && !this.#begun) return;
     if (!this.#begun) {
       this.#begun = true;
@@ -105,8 +107,9 @@ export class DomainWatch {
     }
     const ram = ramProgress(job);
     const hasLeft = job.type === "completed" || job.type === "none";
+    const rest = more ?? this.#askMore(signal);
     if (ram || hasLeft) {
-      const { state } = await domainState(virsh, uuid, limit);
+      const { state } = await rest.state;
       // libvirt has cancelled the migration, or it failed: virsh ends now.
       if (job.type === "none" && state === "running") return;
       if (this.#phase === "mirror") this.#enter("ram");
@@ -114,15 +117,28 @@ export class DomainWatch {
       // The source's part is over: the destination is being asked to run the guest.
       if (hasLeft) this.#enter("handover");
     } else {
-      await this.#lookAtDisks(limit);
+      this.#takeJobs(await rest.jobs);
     }
     this.#tell(job);
   }
 
-  async #lookAtDisks(limit: { timeoutMs: number; signal: AbortSignal }): Promise<void> {
-    const { virsh, uuid, disks, onCopied } = this.#context;
-    for (const { name } of disks) {
-      const job = await blockJob(virsh, uuid, name, limit);
+  /** What a look needs beside libvirt's job, unless the phase has changed since. */
+  #askMore(signal: AbortSignal) {
+    const { virsh, uuid, disks } = this.#context;
+    const limit = { timeoutMs: QUERY_MS, signal };
+    const copied = this.#phase === "mirror" ? disks : [];
+    const state = domainState(virsh, uuid, limit);
+    const jobs = Promise.all(copied.map(async ({ name }) => {
+      return [name, await blockJob(virsh, uuid, name, limit)] as const;
+    }));
+    // Each is awaited only where it is needed.
+    for (const one of [state, jobs]) one.catch(() => {});
+    return { state, jobs };
+  }
+
+  #takeJobs(jobs: readonly (readonly [name: string, job: BlockJob | undefined])[]): void {
+    const { disks, onCopied } = this.#context;
+    for (const [name, job] of jobs) {
       if (job) this.#jobs.set(name, job);
     }
     const isCopied = ({ name, sizeBytes }: CopiedDisk) => {

@@ -70,7 +70,15 @@ export class FakeLibvirt {
   readonly failing = new Map<string, string>();
   readonly failed: string[] = [];
 
-  readonly run: RunProgram = unbatched((argv) => {
+  /** How many virsh were started. */
+  started = 0;
+
+  readonly run: RunProgram = (argv, options) => {
+    this.started++;
+    return this.#run(argv, options);
+  };
+
+  readonly #run: RunProgram = unbatched((argv) => {
     const args = argv.slice(argv.indexOf("--connect") + 2);
     const [command = ""] = args;
     const words = this.failing.get(command);

@@ -57,6 +57,34 @@ Deno.test("a handover that no look has seen coming is reported with the phases b
   assertEquals(phases(), ["mirror", "ram", "switchover", "handover"]);
 });
 
+Deno.test("a look takes one virsh, in each phase", async () => {
+  const { clock, libvirt, program, ended } = transferring();
+  libvirt.job = 2;
+  libvirt.blockJob = "cur=1\nend=2\n";
+  await clock.advance(2_000);
+  for (const stats of ["", RAM]) {
+    libvirt.stats = stats;
+    await clock.advance(2_000);
+    const before = libvirt.started;
+    await clock.advance(10_000);
+    assertEquals(libvirt.started - before, 10);
+  }
+  program.end(0);
+  await ended;
+});
+
+Deno.test("a disk that cannot be looked at does not hide the end", async () => {
+  const { clock, libvirt, program, ended, phases } = transferring();
+  libvirt.job = 2;
+  await clock.advance(2_000);
+  libvirt.failing.set("blockjob", "domain is not running");
+  libvirt.job = 3;
+  await clock.advance(2_000);
+  assertEquals(phases().at(-1), "handover");
+  program.end(0);
+  await ended;
+});
+
 Deno.test("queries that fail do not end the migration", async () => {
   const { clock, libvirt, program, ended, phases } = transferring();
   libvirt.failing.set("domjobinfo", "cannot acquire state change lock");
