@@ -12,6 +12,8 @@ export const OLDEST_LIBVIRT = "6.8.0";
 
 /** Versions behind a connection. */
 export interface HostVersion {
+  /** virsh itself. */
+  readonly client: string | null;
   /** The library that virsh uses. */
   readonly library: string | null;
   /** The daemon. */
@@ -33,6 +35,7 @@ export async function hostVersion(virsh: Virsh, options?: AskOptions): Promise<H
 export function parseHostVersion(text: string): HostVersion {
   const values = pairs(text);
   return {
+    client: values.get("Compiled against library")?.replace(/^libvirt /, "") ?? null,
     library: values.get("Using library")?.replace(/^libvirt /, "") ?? null,
     daemon: values.get("Running against daemon") ?? null,
     hypervisor: values.get("Running hypervisor") ?? null,

@@ -24,6 +24,7 @@ Running against daemon: 9.0.1
 
 Deno.test("the versions are those of the library, the daemon and the hypervisor", async () => {
   assertEquals(await hostVersion(virshWith({ "version --daemon": VERSION })), {
+    client: "9.0.0",
     library: "9.0.0",
     daemon: "9.0.1",
     hypervisor: "QEMU 7.2.22",
@@ -35,7 +36,7 @@ Deno.test("a host without QEMU has no hypervisor's version", () => {
     parseHostVersion(
       "Using library: libvirt 9.0.0\nCannot extract running QEMU hypervisor version\n",
     ),
-    { library: "9.0.0", daemon: null, hypervisor: null },
+    { client: null, library: "9.0.0", daemon: null, hypervisor: null },
   );
 });
 

@@ -5,8 +5,8 @@ import { compareCpu } from "./compare_cpu.ts";
 import { type DestinationFacts, destinationFacts } from "./destination_facts.ts";
 import { chooseDisks } from "./disk_choice.ts";
 import { judgeFiles } from "./file_rules.ts";
-import { Collected } from "./findings.ts";
-import { imageFacts } from "./image_facts.ts";
+import { Collected, type Findings } from "./findings.ts";
+import { type ImageFacts, imageFacts } from "./image_facts.ts";
 import { judgeImages } from "./image_rules.ts";
 import { machineFacts } from "./machine_facts.ts";
 import { judgeCpu, judgeMachine } from "./machine_rules.ts";
@@ -25,10 +25,21 @@ import { judgeEnds, judgeNames } from "./source_rules.ts";
  */
 export async function checkDomain(options: CheckDomainOptions): Promise<DomainCheck> {
   const found = new Collected();
-  const [source, destination] = await Promise.all([
+  const [source, host] = await Promise.all([
     sourceFacts(options, found),
-    destinationFacts(options, found),
+    attempt(options.peer.describeDomainHost(options.signal), "destination", found),
   ]);
+  const domain = source?.domain ?? null;
+  const daemon = source?.version.daemon ?? null;
+  const listed = Promise.withResolvers<DestinationFacts | undefined>();
+  const pools = listed.promise.then((facts) => facts?.pools ?? null);
+  for (const promise of [listed.promise, pools]) promise.catch(() => {});
+  // Both begin in one turn of the event loop, and so share a virsh at the destination.
+  const asked = domain && askForMove(options, { domain, daemon }, host ? pools : undefined);
+  asked?.catch(() => {});
+  if (host) destinationFacts(host, options, found).then(listed.resolve, listed.reject);
+  else listed.resolve(undefined);
+  const destination = await listed.promise;
   if (source || destination) {
     found.add(judgeEnds({
       client: source?.client ?? null,
@@ -38,9 +49,7 @@ export async function checkDomain(options: CheckDomainOptions): Promise<DomainCh
       destinationUuid: destination?.host.hostUuid ?? null,
     }));
   }
-  const domain = source?.domain ?? null;
-  const daemon = source?.version.daemon ?? null;
-  const plan = domain && await judgeMove(options, { domain, daemon }, destination, found);
+  const plan = domain && judgeMove(options, domain, destination, (await asked)!, found);
   return {
     ...{ problems: found.problems, warnings: found.warnings, notes: found.notes, domain },
     disks: plan?.disks ?? [],
@@ -52,17 +61,49 @@ export async function checkDomain(options: CheckDomainOptions): Promise<DomainCh
   };
 }
 
-async function judgeMove(
+/** The answers that a move needs, and what they show; of use where the destination's libvirt answers. */
+interface AskedForMove {
+  /** The domain as the destination gets it. */
+  readonly there: Domain | undefined;
+  readonly facts: ImageFacts;
+  /** In the order of the report. */
+  readonly found: readonly [there: Findings, images: Findings, machines: Findings];
+}
+
+/** @param pools those of the destination; `undefined` where it does not answer. */
+async function askForMove(
   options: CheckDomainOptions,
   { domain, daemon }: { readonly domain: Domain; readonly daemon: string | null },
+  pools: Promise<DestinationFacts["pools"]> | undefined,
+): Promise<AskedForMove> {
+  const [onThere, onImages, onMachines] = [new Collected(), new Collected(), new Collected()];
+  const found = [onThere, onImages, onMachines] as const;
+  const { migrate, reuse, shared } = options;
+  const there = migrate.xmlFile === null
+    ? domain
+    : await domainThere(options, migrate.xmlFile, onThere);
+  if (!there || !pools) return { there, facts: { copied: [], needed: [] }, found };
+  const roles = chooseDisks(domain.disks, { reuse, shared, migrateDisks: migrate.migrateDisks });
+  const [, facts] = await Promise.all([
+    attempt(judgeMachines(options, there, onMachines), "destination", onMachines),
+    imageFacts(domain, roles, { ...options, there, daemon, pools }, onImages),
+  ]);
+  return { there, facts, found };
+}
+
+function judgeMove(
+  options: CheckDomainOptions,
+  domain: Domain,
   destination: DestinationFacts | undefined,
+  asked: AskedForMove,
   found: Collected,
-): Promise<{ readonly plan: DomainPlan; readonly disks: readonly CheckedDisk[] } | null> {
+): { readonly plan: DomainPlan; readonly disks: readonly CheckedDisk[] } | null {
   const { migrate, reuse, shared } = options;
   const { migrateDisks, copy } = migrate;
-  const { findings, ...roles } = chooseDisks(domain.disks, { reuse, shared, migrateDisks });
-  found.add(findings);
-  const there = await domainThere(options, domain, found);
+  found.add(chooseDisks(domain.disks, { reuse, shared, migrateDisks }).findings);
+  const { there, facts } = asked;
+  const [onThere, ...others] = asked.found;
+  found.add(onThere);
   if (!destination || !there) return null;
   const nameThere = migrate.destinationName ?? there.name;
   found.add(judgeNames({ name: nameThere, uuid: domain.uuid }, destination.domains));
@@ -73,11 +114,7 @@ async function judgeMove(
     volumes: there.disks.flatMap(({ target, pool }) => pool === null ? [] : [{ target, pool }]),
     pools: destination.pools,
   }));
-  const access = { ...options, there, daemon, pools: destination.pools };
-  const [facts] = await Promise.all([
-    imageFacts(domain, roles, access, found),
-    attempt(judgeMachines(options, there, found), "destination", found),
-  ]);
+  for (const findings of others) found.add(findings);
   const { images, findings: onImages } = judgeImages(facts.copied, { reuse, copy });
   found.add(onImages);
   found.add(judgeRoom(facts.copied));
@@ -95,14 +132,12 @@ async function judgeMove(
   };
 }
 
-/** The domain as the destination gets it: the live one, or the one of `--xml`. */
+/** The domain of `--xml`, as the destination gets it. */
 async function domainThere(
-  { files, migrate }: CheckDomainOptions,
-  domain: Domain,
+  { files }: CheckDomainOptions,
+  xmlFile: string,
   found: Collected,
 ): Promise<Domain | undefined> {
-  const { xmlFile } = migrate;
-  if (xmlFile === null) return domain;
   try {
     return parseDomain(await files.readText(xmlFile));
   } catch (error) {

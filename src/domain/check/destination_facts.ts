@@ -10,7 +10,6 @@ import {
 import type { Result } from "../../rpc/mod.ts";
 import { attempt, ifKnown } from "./attempt.ts";
 import type { Collected } from "./findings.ts";
-import type { DomainFactsPeer } from "./options.ts";
 
 /** The destination's libvirt and host. */
 export interface DestinationFacts {
@@ -25,18 +24,14 @@ export interface DestinationFacts {
 /**
  * Looks at the destination.
  *
+ * @param host what its vmferry says.
  * @returns `undefined` where its libvirt does not answer, which is a problem then.
  */
 export async function destinationFacts(
-  { peer, destination, signal }: {
-    readonly peer: DomainFactsPeer;
-    readonly destination: Virsh;
-    readonly signal: AbortSignal;
-  },
+  host: Result<"describeDomainHost">,
+  { destination, signal }: { readonly destination: Virsh; readonly signal: AbortSignal },
   found: Collected,
 ): Promise<DestinationFacts | undefined> {
-  const host = await attempt(peer.describeDomainHost(signal), "destination", found);
-  if (!host) return undefined;
   const [domains, itsNetworks, itsPools] = await Promise.all([
     attempt(listDomains(destination, { signal }), "destination", found),
     ifKnown(networks(destination, { signal })),

@@ -20,7 +20,7 @@ export interface PlaceAccess {
   readonly there: Domain;
   readonly source: Virsh;
   /** The destination's pools; `null` where unknown. */
-  readonly pools: readonly Pool[] | null;
+  readonly pools: Promise<readonly Pool[] | null>;
   readonly signal: AbortSignal;
 }
 
@@ -42,7 +42,7 @@ export async function placeDisks(
       return [];
     }
     const path = await pathHere(here, access, found);
-    const pathThere = there.path ?? volumePath(there, access.pools, found);
+    const pathThere = there.path ?? volumePath(there, await access.pools, found);
     return path === null || pathThere === null ? [] : [{ here, there, path, pathThere }];
   }));
   return placed.flat();

@@ -48,7 +48,6 @@ export async function sourceFacts(
   const { source, signal, run, name } = access;
   // One question first: a libvirt that is not there is one problem.
   const first = Promise.all([
-    clientVersion(run),
     source.ask(["capabilities"], { signal }),
     findDomain(source, name, { signal }),
   ]);
@@ -58,7 +57,8 @@ export async function sourceFacts(
   return await attempt(look(), "source", found);
 
   async function look(): Promise<SourceFacts> {
-    const [client, capabilities, listed] = await first;
+    const [capabilities, listed] = await first;
+    const client = version!.client ?? await clientVersion(run);
     const { hostUuid } = parseCapabilities(capabilities);
     const facts = { client, version: version!, hostUuid };
     if (!listed) {
