@@ -2,6 +2,7 @@ import type { BytePipe } from "../../io/mod.ts";
 import { type DomainSourceHost, isSocketDir } from "../../domain/mod.ts";
 import { parseLibvirtUri, socketCandidates } from "../../libvirt/mod.ts";
 import { connectUnix, listenUnix } from "../../transport/mod.ts";
+import { ownRuntimeDir } from "./domain_destination_host.ts";
 import { runProgram, startProgram } from "./run_program.ts";
 
 /** Where libvirt keeps the sockets of its QEMUs, and confinement lets QEMU reach them. */
@@ -18,7 +19,7 @@ export function domainSourceHost(
 ): Omit<DomainSourceHost, "journal"> {
   return {
     ...{ run: runProgram, start: startProgram, own, listen: listenUnix },
-    socketDirs: Deno.uid() === 0 ? [LIBVIRT_DIR, SHARED_DIR] : [SHARED_DIR],
+    socketDirs: socketDirs(uri),
     connectLibvirt: () => connectLibvirt(uri),
     makeDirectory: async (path) => {
       await Deno.mkdir(path, { mode: 0o700 });
@@ -26,6 +27,16 @@ export function domainSourceHost(
     },
     removeDirectory: removeSocketDir,
   };
+}
+
+/** Directories for QEMU's sockets, best first. A QEMU of the session runs as this user. */
+function socketDirs(uri: string): string[] {
+  const uid = Deno.uid() ?? 0;
+  const runtimeDir = ownRuntimeDir(uid);
+  if (parseLibvirtUri(uri).mode === "session" && runtimeDir !== undefined) {
+    return [`${runtimeDir}/libvirt/qemu`, SHARED_DIR];
+  }
+  return uid === 0 ? [LIBVIRT_DIR, SHARED_DIR] : [SHARED_DIR];
 }
 
 /** Removes a directory of QEMU's sockets. Tolerates one that is gone. */
