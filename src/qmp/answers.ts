@@ -42,6 +42,39 @@ export interface RawBlockJob {
   readonly "io-status": string;
 }
 
+/** An image in `query-block` (ImageInfo). */
+export interface RawImage {
+  /** The size that the guest sees. */
+  readonly "virtual-size": number;
+  /** Bytes that it takes in its file system. */
+  readonly "actual-size"?: number;
+  /** Such as `qcow2`. */
+  readonly format?: string;
+  /** Of qcow2 and other formats with clusters. */
+  readonly "cluster-size"?: number;
+  /** With a secret of QEMU's. */
+  readonly encrypted?: boolean;
+  /** Internal snapshots. */
+  readonly snapshots?: readonly { readonly name: string }[];
+  /** Of qcow2, by its own names. */
+  readonly "format-specific"?: {
+    readonly data?: {
+      readonly compat?: string;
+      readonly "lazy-refcounts"?: boolean;
+      readonly "extended-l2"?: boolean;
+      readonly "data-file"?: string;
+    };
+  };
+  /** The image below, as the header names it. */
+  readonly "backing-filename"?: string;
+  /** The same from QEMU's working directory. */
+  readonly "full-backing-filename"?: string;
+  /** Its format, as the header names it. */
+  readonly "backing-filename-format"?: string;
+  /** The image below, as it is open. */
+  readonly "backing-image"?: RawImage & { readonly filename?: string };
+}
+
 /** An entry of `query-block` (BlockInfo). */
 export interface RawBlock {
   /** Name of the BlockBackend; empty for one without a name. */
@@ -50,6 +83,8 @@ export interface RawBlock {
   readonly qdev?: string;
   /** `failed` or `nospace` while an error pauses the guest, until `cont`. */
   readonly "io-status"?: string;
+  /** Its medium can be changed, as a CD drive's. */
+  readonly removable?: boolean;
   /** The medium; missing for a drive without one. */
   readonly inserted?: {
     readonly "node-name"?: string;
@@ -58,12 +93,23 @@ export interface RawBlock {
     readonly drv: string;
     /** File name or URL. */
     readonly file: string;
-    readonly image: {
-      readonly "virtual-size": number;
-      /** Internal snapshots. */
-      readonly snapshots?: readonly { readonly name: string }[];
-    };
+    readonly image: RawImage;
     readonly "dirty-bitmaps"?: readonly { readonly name?: string; readonly persistent?: boolean }[];
+    /** `writeback` is the device's write cache; the other two are the node's. */
+    readonly cache?: {
+      readonly writeback: boolean;
+      readonly direct: boolean;
+      readonly "no-flush": boolean;
+    };
+    /** `off`, `on`, `unmap`. */
+    readonly detect_zeroes?: string;
+    /** The guest's requests are limited: operations and bytes a second; 0 without a limit. */
+    readonly iops?: number;
+    readonly iops_rd?: number;
+    readonly iops_wr?: number;
+    readonly bps?: number;
+    readonly bps_rd?: number;
+    readonly bps_wr?: number;
   };
 }
 

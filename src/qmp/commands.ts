@@ -45,7 +45,13 @@ export interface Commands {
    */
   "query-hotpluggable-cpus": {
     args: Empty;
-    answer: readonly { readonly "vcpus-count": number; readonly "qom-path"?: string }[];
+    answer: readonly {
+      readonly "vcpus-count": number;
+      readonly type: string;
+      readonly "qom-path"?: string;
+      /** What device_add takes, such as `socket-id`. */
+      readonly props: Readonly<Record<string, number>>;
+    }[];
   };
   /** Since QEMU 2.1: DIMMs and other memory devices. A machine that refuses it counts as without. */
   "query-memory-devices": {
@@ -69,6 +75,20 @@ export interface Commands {
   };
   /** Since QEMU 1.2. */
   "qom-get": { args: { path: string; property: string }; answer: unknown };
+  /** Since QEMU 1.2; `default-value` since 5.0. */
+  "device-list-properties": {
+    args: { typename: string };
+    answer: readonly {
+      readonly name: string;
+      readonly type: string;
+      readonly "default-value"?: unknown;
+    }[];
+  };
+  /** Since QEMU 0.14. `filename` is QEMU's text, such as `unix:/run/a.sock,server=on`. */
+  "query-chardev": {
+    args: Empty;
+    answer: readonly { readonly label: string; readonly filename: string }[];
+  };
   /** Since QEMU 0.14. */
   "query-block": { args: Empty; answer: readonly RawBlock[] };
   /** Since QEMU 2.0; `flat` since 5.0. */

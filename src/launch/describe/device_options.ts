@@ -1,0 +1,114 @@
+/**
+ * -device options for devices that were added while the guest ran. Pure.
+ *
+ * @module
+ */
+import { keyValues } from "./given.ts";
+import type { AddedDevice, Property } from "./machine_state.ts";
+
+/** Devices that belong to this host, or whose data another process keeps. */
+const OF_THE_HOST =
+  /^(vfio-|vhost-|usb-host$|usb-redir$|ivshmem|virtio-pmem|scsi-(block|generic)$|.*-passthru$|vfio_)/;
+
+/** Read from the image or from other devices; never set. */
+const DERIVED: ReadonlySet<string> = new Set([
+  ...["cyls", "heads", "secs", "lcyls", "lheads", "lsecs", "bios-chs-trans"],
+  ...["bus", "id", "addr", "romfile", "port", "attached"],
+]);
+/** Properties without a known default that are worth setting when they are numbers. */
+const NUMBERS: ReadonlySet<string> = new Set(["bootindex", "requested-size", "block-size"]);
+
+/** A -device option, or the reason why there is none. */
+export type DeviceOption =
+  | { readonly value: string; readonly problem?: undefined }
+  | { readonly value?: undefined; readonly problem: string };
+
+/**
+ * The option that makes such a device again: its bus and address, and every property that is not at its
+ * default.
+ *
+ * @param backends names of drives, by the name that the device has for them now; empty for no medium.
+ * @param extra more keys of it.
+ */
+export function deviceOption(
+  device: AddedDevice,
+  backends: ReadonlyMap<string, string> = new Map(),
+  extra: readonly (readonly [key: string, value: string])[] = [],
+): DeviceOption {
+  if (OF_THE_HOST.test(device.type)) {
+    const problem =
+      `device ${namedDevice(device)} was added while the guest ran, and it belongs to ` +
+      "this host: remove it from the guest (device_del)";
+    return { problem };
+  }
+  const head: [string, string][] = [["", device.type]];
+  if (device.id !== "") head.push(["id", device.id]);
+  if (device.topology) {
+    const places = Object.entries(device.topology).filter(([key]) => key !== "node-id");
+    // -cpu sets the features of every vCPU.
+    return { value: keyValues([...head, ...places.map(([k, v]) => [k, String(v)] as const)]) };
+  }
+  const bus = device.bus.slice(device.bus.lastIndexOf("/") + 1);
+  if (bus !== "") head.push(["bus", bus]);
+  const own = device.properties.filter((property) => isWorthSetting(device, property))
+    .map((property) => [property.name, typed(property, backends)] as const)
+    .filter(([, value]) => value !== "");
+  const values = [...addressOf(device), ...own, ...extra];
+  if (values.some(([, value]) => typeof value === "object")) {
+    const [, ...named] = head;
+    const all = [["driver", device.type] as const, ...named, ...values];
+    return { value: JSON.stringify(Object.fromEntries(all)) };
+  }
+  return { value: keyValues([...head, ...values.map(([k, v]) => [k, textOf(v)] as const)]) };
+}
+
+/** A name for messages, such as `virtio-net-pci (id net1)`. */
+export function namedDevice({ type, id, path }: Pick<AddedDevice, "type" | "id" | "path">): string {
+  return `${type} (${id === "" ? path : `id ${id}`})`;
+}
+
+function addressOf(device: AddedDevice): [string, string][] {
+  if (device.usbPort !== undefined) return [["port", device.usbPort]];
+  const addr = device.properties.find(({ name }) => name === "addr");
+  if (typeof addr?.value !== "number") return [];
+  // A DIMM's is an address in RAM, and not `int32`.
+  if (addr.type !== "int32") return [["addr", addr.digits ?? String(addr.value)]];
+  if (addr.value < 0) return [];
+  return [["addr", `${(addr.value >> 3).toString(16).padStart(2, "0")}.${addr.value & 7}`]];
+}
+
+function isWorthSetting(device: AddedDevice, { name, type, initial, value }: Property): boolean {
+  if (DERIVED.has(name) || value === undefined || value === null) return false;
+  // Its backend decides, and QEMU refuses to have it set.
+  if (name === "size" && /dimm|virtio-mem/.test(device.type)) return false;
+  if (initial !== undefined) return !same(value, initial);
+  if (typeof value === "string") {
+    return type === "str" || type.startsWith("link<") ? value !== "" : false;
+  }
+  if (Array.isArray(value)) return value.length > 0;
+  return NUMBERS.has(name) && Number(value) >= 0;
+}
+
+function same(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  // An unsigned property may have -1 as its default.
+  return typeof a === "number" && typeof b === "number" &&
+    BigInt.asUintN(64, BigInt(a)) === BigInt.asUintN(64, BigInt(b));
+}
+
+function typed({ name, type, value, digits }: Property, backends: ReadonlyMap<string, string>) {
+  if (digits !== undefined) return digits;
+  if (name === "drive") return backends.get(String(value)) ?? value;
+  if (type.startsWith("link<")) {
+    const path = String(value);
+    return /^\/(objects|machine\/peripheral)\/[^/]+$/.test(path)
+      ? path.slice(path.lastIndexOf("/") + 1)
+      : path;
+  }
+  return value;
+}
+
+function textOf(value: unknown): string {
+  if (value === true) return "on";
+  return value === false ? "off" : String(value);
+}

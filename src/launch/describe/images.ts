@@ -1,0 +1,69 @@
+/**
+ * The images of the guest's disks, media and firmware. Pure.
+ *
+ * @module
+ */
+import type { RawBlock } from "../../qmp/mod.ts";
+import type { GuestImage } from "../description.ts";
+import { absolute, type BlockChain, chainOf, formatOf } from "./block_chain.ts";
+import type { MachineState } from "./machine_state.ts";
+import type { Opening } from "./openings.ts";
+
+/** Permission bits of a file that could not be looked at. */
+export const UNKNOWN_MODE = 0o600;
+
+/** Every image of {@link MachineState.disks} that has a medium; `mode` is yet to be filled in. */
+export function imagesOf(
+  state: MachineState,
+  openings: ReadonlyMap<string, Opening>,
+  cwd: string,
+): GuestImage[] {
+  return state.disks.filter(({ empty }) => !empty).flatMap((disk) => {
+    const block = blockOf(state, disk.nodeName);
+    const chain = chainOf(state.graph, disk.nodeName);
+    if (!block?.inserted || !chain) return [];
+    const { image } = block.inserted;
+    const data = image["format-specific"]?.data ?? {};
+    const now = chain.local ? absolute(cwd, chain.storage.filename) : chain.storage.filename;
+    const opening = openings.get(disk.name);
+    // A medium that was changed is given by its new path; an image that was replaced by the old one.
+    const given = block.removable ? now : opening?.path ?? now;
+    const format = formatOf(chain);
+    const backing = image["full-backing-filename"] ?? image["backing-filename"];
+    return [{
+      name: disk.name,
+      path: given,
+      active: given === now ? null : now,
+      local: chain.local,
+      format: given === now ? format : opening?.format ?? format,
+      virtualSize: disk.sizeBytes,
+      readOnly: disk.readOnly,
+      clusterSize: format === "qcow2" ? image["cluster-size"] ?? null : null,
+      compat: data.compat ?? null,
+      extendedL2: data["extended-l2"] === true,
+      lazyRefcounts: data["lazy-refcounts"] === true,
+      allocated: format === "raw" && (image["actual-size"] ?? 0) >= disk.sizeBytes,
+      backing: backing === undefined
+        ? null
+        : { path: absolute(cwd, backing), format: backingFormat(state, chain, block) },
+      mode: UNKNOWN_MODE,
+    }];
+  });
+}
+
+/** The entry of `query-block` with this root node. */
+export function blockOf(
+  { blocks }: Pick<MachineState, "blocks">,
+  node: string,
+): RawBlock | undefined {
+  return node === "" ? undefined : blocks.find((b) => b.inserted?.["node-name"] === node);
+}
+
+function backingFormat({ graph }: MachineState, { image }: BlockChain, block: RawBlock): string {
+  const child = image.children.find(({ role }) => role === "backing");
+  const chain = child && chainOf(graph, child.node);
+  const raw = block.inserted!.image;
+  return chain
+    ? formatOf(chain)
+    : raw["backing-filename-format"] ?? raw["backing-image"]?.format ?? "raw";
+}
