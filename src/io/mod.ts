@@ -10,6 +10,7 @@ export * from "./deadline.ts";
 export { LineSplitter } from "./line_splitter.ts";
 export * from "./lines.ts";
 export * from "./log.ts";
+export * from "./size_words.ts";
 export * from "./states.ts";
 export * from "./task_group.ts";
 export * from "./text.ts";
