@@ -739,6 +739,36 @@ export const ERRORS = {
     meaning:
       "A disk's image cannot be created; the message has libvirt's own text. Nothing is left.",
   },
+  // A launch: `migrate --launch` and `receive --launch`.
+  "not-launchable": {
+    kinds: CAN.refused,
+    side: "source",
+    next: "retry",
+    meaning:
+      "Something of the source's QEMU cannot be started again at another host, such as an inherited " +
+      "file descriptor, or its command line cannot be read.",
+  },
+  "launch-not-served": {
+    kinds: CAN.refused,
+    side: "destination",
+    next: "retry",
+    meaning:
+      "The destination starts no QEMU for a source: it is older, or runs without `--launch`.",
+  },
+  "host-unfit": {
+    kinds: CAN.refused,
+    side: "destination",
+    next: "retry",
+    meaning:
+      "The destination lacks what the launch needs: the QEMU binary in this version or a later one, " +
+      "the machine type, the CPU architecture, qemu-img, systemd or the user.",
+  },
+  "file-changed": {
+    kinds: CAN.failed,
+    side: "source",
+    next: "retry",
+    meaning: "A file changed while it was sent to the destination.",
+  },
 } as const satisfies Record<string, ErrorRow>;
 
 /** A code of {@link ERRORS}. */

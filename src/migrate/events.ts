@@ -11,7 +11,7 @@ import type { WarningCode } from "./warning_table.ts";
 export const TOO_LATE = "Too late to cancel: the guest is being handed over";
 
 /** The steps of a migration as its user sees them. */
-export type Phase = "prepare" | "mirror" | "ram" | "switchover" | "handover" | "done";
+export type Phase = "launch" | "prepare" | "mirror" | "ram" | "switchover" | "handover" | "done";
 
 /** Which of the two ends. */
 export type Side = "source" | "destination";
@@ -73,6 +73,8 @@ export type MigrationEvent =
     readonly reusable?: true;
     /** For a domain of libvirt. */
     readonly libvirt?: true;
+    /** It builds the machine that a source describes. */
+    readonly launch?: true;
   }
   | { readonly event: "phase"; readonly phase: Phase }
   | {

@@ -21,6 +21,7 @@ export const WARNINGS = {
   "guest-stands": "The guest ran at the destination and is paused again for a reason of its own.",
   "guest-suspended":
     "The guest is paused until the rest is copied; it runs again at the destination.",
+  "launch": "The plan of a launch found something that does not prevent it.",
   "machines-not-compared":
     "The destination's vmferry is too old to describe its machine ([comparison.md](comparison.md)).",
   "mirror-not-converging": "The guest writes to a disk faster than the copy crosses.",

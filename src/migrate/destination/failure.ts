@@ -105,6 +105,7 @@ export class GivingUp {
       // The call that QEMU refused is answered with what this method was called for.
       "answer not-started": () => {},
     });
+    if (!isLost) this.#left = [...this.#left, ...await context.options.afterUndo?.() ?? []];
   }
 
   /** Gives the migration up and ends the owner's session with the reason. */

@@ -31,6 +31,14 @@ export interface DestinationOptions {
   readonly host: HostAccess;
   /** QEMU's log since the migration began. Default: it cannot be read. */
   readonly lastWords?: LastWords;
+  /**
+   * Undoes what the destination's owner made for this migration, such as QEMU itself. Called once when the
+   * migration was given up and the guest never runs here, after everything in QEMU was undone; the answer to a
+   * source's `abort` waits for it.
+   *
+   * @returns what could not be undone, as text.
+   */
+  readonly afterUndo?: () => Promise<readonly string[]>;
   /** `--disk` as given; none: every disk that can be mirrored, by the same names. */
   readonly disks: readonly DiskChoice[];
   /** Gets each event. */

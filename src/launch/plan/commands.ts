@@ -1,0 +1,67 @@
+/**
+ * A plan as the commands that do the same by hand, for `--dry-run`. Pure.
+ *
+ * @module
+ */
+import type { LaunchImage } from "../../rpc/mod.ts";
+import type { LaunchPlan } from "./plan.ts";
+import { shellCommand } from "./shell.ts";
+
+/** A command of a plan, as a shell reads it. */
+export interface PlannedCommand {
+  /** The host that it is for. */
+  readonly side: "source" | "destination";
+  /** The whole command. */
+  readonly command: string;
+}
+
+/** The commands, in their order. vmferry itself sends files through the tunnel. */
+export function commandsOf(plan: LaunchPlan): PlannedCommand[] {
+  const there = (argv: readonly string[]): PlannedCommand => ({
+    side: "destination",
+    command: shellCommand(argv),
+  });
+  return [
+    ...plan.newDirectories.map((path) => there(["mkdir", "-p", "--", path])),
+    ...plan.images.map((image) => there(createCommand(image))),
+    ...plan.copies.map(({ from, path }): PlannedCommand => ({
+      side: "source",
+      command: shellCommand(["scp", "-p", "--", from, `${plan.hostname}:${path}`]),
+    })),
+    there(startCommand(plan)),
+  ];
+}
+
+function createCommand({ path, format, sizeBytes, ...image }: LaunchImage): string[] {
+  const options = [
+    ...(image.clusterBytes === null ? [] : [`cluster_size=${image.clusterBytes}`]),
+    ...(image.compat === null ? [] : [`compat=${image.compat}`]),
+    ...(image.extendedL2 ? ["extended_l2=on"] : []),
+    ...(image.lazyRefcounts ? ["lazy_refcounts=on"] : []),
+    ...(image.allocated && format === "raw" ? ["preallocation=falloc"] : []),
+  ];
+  return [
+    ...["qemu-img", "create", "-f", format],
+    ...(options.length > 0 ? ["-o", options.join(",")] : []),
+    ...(image.backing ? ["-b", image.backing.path, "-F", image.backing.format] : []),
+    ...[path, String(sizeBytes)],
+  ];
+}
+
+function startCommand({ start }: LaunchPlan): string[] {
+  const { argv, cwd, environment, user, manager } = start;
+  const variables = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
+  if (manager === "systemd") {
+    return [
+      ...["systemd-run", "--collect", `--working-directory=${cwd}`],
+      ...(user ? [`--uid=${user.user}`, `--gid=${user.group}`] : []),
+      ...variables.map((variable) => `--setenv=${variable}`),
+      ...["--", ...argv],
+    ];
+  }
+  return [
+    ...["env", "-C", cwd, ...variables, "setsid"],
+    ...(user ? ["setpriv", `--reuid=${user.user}`, `--regid=${user.group}`, "--init-groups"] : []),
+    ...argv,
+  ];
+}

@@ -1,0 +1,87 @@
+/**
+ * Rules on the destination's host and its QEMU. Pure.
+ *
+ * @module
+ */
+import type { Collected } from "../../migrate/mod.ts";
+import type { Result } from "../../rpc/mod.ts";
+import type { MachineDescription } from "../description.ts";
+import type { LaunchWishes } from "./wishes.ts";
+
+/** The destination's answer to `describeLaunchHost`. */
+export type LaunchHostFacts = Result<"describeLaunchHost">;
+
+/** What the machine needs of its host. */
+export interface HostNeeds {
+  readonly description: MachineDescription;
+  /** As `uname -m` prints it at the source; empty where unknown. */
+  readonly architecture: string;
+  readonly wishes: LaunchWishes;
+  /** Images are created. */
+  readonly createsImages: boolean;
+}
+
+/** Judges the destination's host. */
+export function judgeHost(needs: HostNeeds, host: LaunchHostFacts, found: Collected): void {
+  const { description, architecture, wishes, createsImages } = needs;
+  const problem = (code: "launch-not-served" | "host-unfit", message: string) =>
+    found.problem("destination", code, message);
+  if (host.refusal !== null) problem("launch-not-served", host.refusal);
+  if (architecture !== "" && host.architecture !== architecture) {
+    problem(
+      "host-unfit",
+      `${host.hostname} is a ${host.architecture}, the source is a ${architecture}: expected a host of the same ` +
+        "CPU architecture",
+    );
+    return;
+  }
+  judgeQemu(needs, host, found);
+  if (createsImages && host.qemuImg === null) {
+    problem(
+      "host-unfit",
+      "there is no qemu-img, which creates the images. Install it (package qemu-utils)",
+    );
+  }
+  if (wishes.persist && !host.systemd) {
+    problem("host-unfit", "systemd does not run there, which --persist needs. Leave out --persist");
+  }
+  const { user } = description.process;
+  if (host.user.uid !== 0 && host.user.name !== user.name) {
+    problem(
+      "host-unfit",
+      `the guest's QEMU runs as ${user.name} at the source, and vmferry runs as ${host.user.name} at the ` +
+        `destination, expected ${user.name} or root. Log in as one of them`,
+    );
+  }
+}
+
+function judgeQemu({ description, wishes }: HostNeeds, host: LaunchHostFacts, found: Collected) {
+  const { process, facts } = description;
+  const name = process.binary.slice(process.binary.lastIndexOf("/") + 1);
+  const problem = (message: string) => found.problem("destination", "host-unfit", message);
+  if (host.qemu === null) {
+    problem(`there is no ${name}. Install QEMU ${facts.version} or later`);
+    return;
+  }
+  const { path, version, hasMachine } = host.qemu;
+  if (isOlder(version, facts.version) && !wishes.allow.includes("older-qemu")) {
+    problem(
+      `${path} is QEMU ${version}, older than the source's ${facts.version}: QEMU promises the other direction ` +
+        "only. Install a newer one, or add --allow older-qemu",
+    );
+  }
+  if (hasMachine === false) {
+    problem(
+      `${path} (QEMU ${version}) has no machine type ${facts.machineType}. Install QEMU ${facts.version} or ` +
+        "later",
+    );
+  }
+}
+
+/** Whether the first version is older by its first two numbers. */
+function isOlder(a: string, b: string): boolean {
+  const [x, y] = [a, b].map((version) => version.split(".").slice(0, 2).map(Number));
+  const [x0 = NaN, x1 = 0] = x!;
+  const [y0 = NaN, y1 = 0] = y!;
+  return x0 < y0 || (x0 === y0 && x1 < y1);
+}

@@ -1,0 +1,105 @@
+/**
+ * The machine's command line at the destination, and its files at both ends. Pure.
+ *
+ * @module
+ */
+import { forDestination, pathsOf, type QemuCommand, withPaths } from "../command/mod.ts";
+import { currentCommand } from "../describe/current_command.ts";
+import { Collected, type Findings } from "../../migrate/mod.ts";
+import type { MachineDescription } from "../description.ts";
+import { Places } from "./files.ts";
+import { mapPath } from "./path_map.ts";
+import type { PlannedFile } from "./planned_file.ts";
+import type { LaunchWishes } from "./wishes.ts";
+
+/** The machine as the destination is to start it. */
+export interface TranslatedMachine {
+  readonly command: QemuCommand;
+  readonly files: readonly PlannedFile[];
+  /** Working directory. */
+  readonly cwd: string;
+  /** The QMP socket that vmferry uses there; empty where the command line has none. */
+  readonly qmp: string;
+  readonly findings: Findings;
+}
+
+/**
+ * Translates the machine.
+ *
+ * @param copied names of the disks that are copied.
+ * @param qmp the source's QMP socket, as its command line names it, from the root.
+ */
+export function translate(
+  description: MachineDescription,
+  wishes: LaunchWishes,
+  copied: readonly string[],
+  qmp: string,
+): TranslatedMachine {
+  const { facts, process } = description;
+  const found = new Collected();
+  const problem = (message: string) => found.problem("source", "not-launchable", message);
+  if (isOfLibvirt(process.argv)) problem(OF_LIBVIRT);
+  facts.problems.forEach(problem);
+  found.warnings.push(...facts.warnings);
+  if (process.otherMounts !== null) {
+    found.warnings.push(
+      `QEMU's paths may not be those of the source's host: ${process.otherMounts}`,
+    );
+  }
+  const now = currentCommand(description.command, facts);
+  const arriving = forDestination(now, { removed: [], added: [] });
+  arriving.problems.forEach(problem);
+  found.warnings.push(...arriving.warnings);
+  const places = new Places(description, wishes, copied);
+  const files = places.files(pathsOf(arriving.command));
+  for (const { name, local, path } of facts.images) {
+    if (local || wishes.shared.includes(name)) continue;
+    problem(
+      `disk ${name} is at ${path}, where vmferry creates no image. If the destination reaches it too, add ` +
+        `--shared ${name}; else start the destination's QEMU yourself`,
+    );
+  }
+  for (const { name } of wishes.diskPaths) {
+    if (facts.images.some((image) => image.name === name)) continue;
+    const names = facts.images.map((image) => image.name).join(", ") || "none";
+    problem(`--disk ${name}: there is no such image. Images: ${names}`);
+  }
+  const socket = files.find(({ use, from }) => use === "socket" && from === qmp);
+  if (!socket) {
+    problem(
+      `the QMP socket ${qmp} is not in QEMU's command line, expected the path of its -qmp, -mon or -chardev. ` +
+        "Give --qmp that path",
+    );
+  }
+  const command = withPaths(arriving.command, (path, at) => places.to(path, at));
+  return {
+    ...{ command, cwd: places.cwd, qmp: socket?.to ?? "", findings: found },
+    files: [...files, ...basesOf(description, wishes, copied)],
+  };
+}
+
+/** The images below, which the destination must have where only the uppermost ones are copied. */
+function basesOf(
+  { facts }: MachineDescription,
+  { sync, maps }: LaunchWishes,
+  copied: readonly string[],
+): PlannedFile[] {
+  if (sync === "full") return [];
+  return facts.images.flatMap(({ name, backing }) =>
+    backing && copied.includes(name)
+      ? [{
+        ...{ name: `${name}-backing`, use: "base" as const, image: null },
+        ...{ from: backing.path, to: mapPath(backing.path, maps) },
+      }]
+      : []
+  );
+}
+
+/** libvirt starts its QEMUs with sockets and secrets in a directory of the domain's. */
+function isOfLibvirt(argv: readonly string[]): boolean {
+  return argv.some((argument) => /\/libvirt\/qemu\/(lib\/)?domain-/.test(argument));
+}
+
+const OF_LIBVIRT =
+  "libvirt started this QEMU and would lose it. Use 'vmferry domain NAME' in place " +
+  "of 'vmferry migrate --launch'";

@@ -1,0 +1,38 @@
+/**
+ * How the destination starts QEMU. Pure.
+ *
+ * @module
+ */
+import type { LaunchStart } from "../../rpc/mod.ts";
+import type { MachineDescription } from "../description.ts";
+import type { LaunchHostFacts } from "./host_rules.ts";
+import type { TranslatedMachine } from "./machine.ts";
+import type { LaunchWishes } from "./wishes.ts";
+
+/** What {@link startOf} is made from. */
+export interface StartInput {
+  readonly description: MachineDescription;
+  readonly machine: TranslatedMachine;
+  readonly wishes: LaunchWishes;
+  readonly host: LaunchHostFacts;
+}
+
+/** How QEMU is started, with this command line. */
+export function startOf(
+  { description, machine, wishes, host }: StartInput,
+  argv: readonly string[],
+): LaunchStart {
+  const { environment, user, unit } = description.process;
+  const isOther = host.user.uid === 0 && user.uid !== 0;
+  // The same kind of thing that it is at the source; a unit that starts at boot is systemd's.
+  const hasUnit = unit !== null && unit.name.endsWith(".service");
+  return {
+    argv: [...argv],
+    cwd: machine.cwd,
+    environment: { ...environment },
+    user: isOther ? { user: user.name, group: user.group } : null,
+    qmp: machine.qmp,
+    manager: host.systemd && (hasUnit || wishes.persist) ? "systemd" : "daemon",
+    persist: wishes.persist,
+  };
+}

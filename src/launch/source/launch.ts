@@ -1,0 +1,87 @@
+/**
+ * The source's side of a launch: has the destination build the machine and start its QEMU.
+ *
+ * @module
+ */
+import type { Clock } from "../../io/mod.ts";
+import {
+  type Arrange,
+  type DestinationPeer,
+  patience,
+  refusalOf,
+  type Report,
+} from "../../migrate/mod.ts";
+import type { Params } from "../../rpc/mod.ts";
+import type { LaunchPlan } from "../plan/plan.ts";
+import type { LaunchWishes } from "../plan/wishes.ts";
+import { describeSource, type MachineAccess } from "./machine.ts";
+import { makePlan, type PlanOptions } from "./plan.ts";
+import { type OpenFile, sendFiles } from "./send.ts";
+
+/** How long the destination may take to create everything, ms: preallocating a large image takes long. */
+const PREPARE_MS = 600_000;
+/** How long its QEMU may take to answer, ms. */
+const START_MS = 120_000;
+
+/** What the source of a launch needs. */
+export interface LaunchSourceOptions
+  extends MachineAccess, Pick<PlanOptions, "wishes" | "qmpPath" | "realPath" | "describeHost"> {
+  /** The options of the launch. */
+  readonly wishes: LaunchWishes;
+  /** Opens a file to send it. */
+  readonly open: (path: string) => Promise<OpenFile>;
+  /** Gets the events. */
+  readonly report: Report;
+  /** Time, injected. */
+  readonly clock: Clock;
+}
+
+/**
+ * Builds the destination for a migration.
+ *
+ * The function throws {MigrationError} kind `refused` with every problem of both sides before anything
+ * is created there; afterwards an error of the destination, which has undone everything or does so when the
+ * source aborts.
+ */
+export function launchBy(options: LaunchSourceOptions): Arrange {
+  return async (peer, { migration, guest, disks, signal }) => {
+    const { report } = options;
+    report({ event: "phase", phase: "launch" });
+    const description = await describeSource(options, guest);
+    const plan = await makePlan(peer, { ...options, description, disks, signal });
+    for (const message of plan.findings.warnings) {
+      report({ event: "warning", code: "launch", message });
+    }
+    if (plan.findings.problems.length > 0) throw refusalOf(plan.findings.problems);
+    await call(peer, "prepareLaunch", prepareParams(plan, migration, guest), PREPARE_MS, signal);
+    await sendFiles(plan.copies, { ...options, peer, signal });
+    await call(peer, "startLaunch", { migration }, START_MS, signal);
+  };
+}
+
+function prepareParams(
+  plan: LaunchPlan,
+  migration: string,
+  { name, uuid }: { readonly name: string | null; readonly uuid: string | null },
+): Params<"prepareLaunch"> {
+  return {
+    migration,
+    guest: { name, uuid },
+    directories: [...plan.directories],
+    images: [...plan.images],
+    copies: plan.copies.map(({ from: _, ...copy }) => copy),
+    reuse: [...plan.reuse],
+    start: plan.start,
+  };
+}
+
+async function call<P extends "prepareLaunch" | "startLaunch">(
+  peer: DestinationPeer,
+  name: P,
+  params: Params<P>,
+  ms: number,
+  signal: AbortSignal,
+) {
+  const { stallMs: timeoutMs, progress } = patience(ms, () => peer.session);
+  return await peer.rpc.call(name, params, { timeoutMs, progress, signal });
+}

@@ -1,0 +1,106 @@
+/**
+ * The plan of a launch, from what both hosts know. Changes nothing.
+ *
+ * @module
+ */
+import { MigrationError, patience } from "../../migrate/mod.ts";
+import type { DestinationPeer } from "../../migrate/mod.ts";
+import { type DiskDescription, type Params, RpcError } from "../../rpc/mod.ts";
+import type { MachineDescription } from "../description.ts";
+import { translate } from "../plan/machine.ts";
+import { fromRoot } from "../plan/path_map.ts";
+import { type LaunchPlan, planLaunch } from "../plan/plan.ts";
+import { asked } from "../plan/planned_file.ts";
+import type { LaunchWishes } from "../plan/wishes.ts";
+import { type FileAccess, lookAtFiles } from "./files.ts";
+
+/** How long the destination may take to describe its host, ms. */
+const HOST_MS = 30_000;
+/** The same for files: it reads those whose content is compared. */
+const FILES_MS = 900_000;
+/** How long a program that names the architecture may take, ms. */
+const UNAME_MS = 10_000;
+
+/** What a plan is made from. */
+export interface PlanOptions extends FileAccess {
+  /** The source's machine. */
+  readonly description: MachineDescription;
+  /** The options of the launch. */
+  readonly wishes: LaunchWishes;
+  /** The disks that are copied. */
+  readonly disks: readonly DiskDescription[];
+  /** The source's QMP socket, as the user gave it, from the root. */
+  readonly qmpPath: string;
+  /** The path without symbolic links where there is such a file. */
+  readonly realPath: (path: string) => Promise<string>;
+}
+
+/**
+ * Asks the destination and plans the launch.
+ *
+ * @throws {MigrationError} kind `refused`, code `launch-not-served`, when the destination takes no launch.
+ */
+export async function makePlan(peer: DestinationPeer, options: PlanOptions): Promise<LaunchPlan> {
+  const { description, wishes, disks, signal } = options;
+  const { process, facts } = description;
+  const copied = disks.map(({ name }) => name);
+  const machine = translate(description, wishes, copied, await qmpOf(options));
+  const binary = process.binary.slice(process.binary.lastIndexOf("/") + 1);
+  const host = await ask(
+    peer,
+    "describeLaunchHost",
+    {
+      ...{ binary, path: process.binary, machine: facts.machineType },
+    },
+    HOST_MS,
+    signal,
+  );
+  const here = await lookAtFiles(machine.files, options);
+  const files = machine.files.map((file, i) => asked(file, here[i]));
+  const there = files.length === 0
+    ? []
+    : (await ask(peer, "describeLaunchFiles", { files }, FILES_MS, signal)).files;
+  if (there.length !== files.length) {
+    throw new RpcError("bad-result", `Asked for ${files.length} files, got ${there.length}`);
+  }
+  const uname = await options.run(["uname", "-m"], { timeoutMs: UNAME_MS, signal });
+  const architecture = uname.code === 0 ? uname.stdout.trim() : "";
+  return planLaunch({ description, machine, wishes, disks, architecture, here, host, there });
+}
+
+/** The QMP socket by the path that the command line has for it: another link may lead to the same socket. */
+async function qmpOf({ description, qmpPath, realPath }: PlanOptions): Promise<string> {
+  const { process } = description;
+  const real = await realPath(qmpPath);
+  for (const argument of process.argv) {
+    for (const [, path] of argument.matchAll(/(?:unix:|path=)([^,]+)/g)) {
+      const from = fromRoot(path!, process.cwd);
+      if (from === qmpPath || await realPath(from) === real) return from;
+    }
+  }
+  return qmpPath;
+}
+
+type Asked = "describeLaunchHost" | "describeLaunchFiles";
+
+async function ask<P extends Asked>(
+  peer: DestinationPeer,
+  call: P,
+  params: Params<P>,
+  ms: number,
+  signal: AbortSignal,
+) {
+  const { stallMs: timeoutMs, progress } = patience(ms, () => peer.session);
+  try {
+    return await peer.rpc.call(call, params, { timeoutMs, progress, signal });
+  } catch (error) {
+    if (!(error instanceof RpcError) || error.code !== "unknown-procedure") throw error;
+    throw new MigrationError("refused", "launch-not-served", "destination", NOT_SERVED, {
+      cause: error,
+    });
+  }
+}
+
+const NOT_SERVED =
+  "it starts no QEMU, expected 'vmferry receive --launch' of version 1.1 or later. Start " +
+  "that there, or give an ssh:// destination";
