@@ -8,12 +8,14 @@ import { sshEnded } from "../transport/mod.ts";
 import { type Command, parseCommandLine } from "./args/mod.ts";
 import { check } from "./commands/check.ts";
 import { checkDomainCommand } from "./commands/check_domain.ts";
+import { checkLaunch } from "./commands/check_launch.ts";
 import { cancel, set, status } from "./commands/control.ts";
 import { domain } from "./commands/domain.ts";
 import { forward } from "./commands/forward.ts";
 import { migrate } from "./commands/migrate.ts";
 import { receive } from "./commands/receive.ts";
 import { receiveDomain } from "./commands/receive_domain.ts";
+import { receiveLaunch } from "./commands/receive_launch.ts";
 import { recover } from "./commands/recover.ts";
 import { EXIT, type ExitCode } from "./output/exit_code.ts";
 import { helpText } from "./help/help.ts";
@@ -65,16 +67,25 @@ async function carryOut(command: Command, output: Output): Promise<ExitCode> {
       return await receive(command, output);
     case "receive-domain":
       return await receiveDomain(command, output);
-    case "migrate":
+    case "receive-launch":
+      return await receiveLaunch(command, output);
+    case "migrate": {
+      const { launch, destination } = command;
+      if (launch?.dryRun) return await checkLaunch({ ...command, launch, destination }, output);
       return await migrate(command, output);
+    }
     case "domain":
       return await domain(command, output);
     case "check-domain":
       return await checkDomainCommand(command, output);
     case "forward":
       return await forward(command, output);
-    case "check":
-      return await check(command, output);
+    case "check": {
+      const { launch, destination } = command;
+      if (!launch || !destination) return await check(command, output);
+      const disks = command.disks.map(({ name }) => name);
+      return await checkLaunch({ ...command, launch, destination, disks }, output);
+    }
     case "status":
       return await status(command, output);
     case "cancel":

@@ -22,6 +22,7 @@ Deno.test("migrate accepts every flag at once", () => {
       disks: ["vda", "vdb"],
       shared: [],
       reuse: [],
+      launch: undefined,
       bandwidth: 1.5 * 1024 ** 3,
       maxDowntimeMs: 250,
       timeoutMs: 120_000,

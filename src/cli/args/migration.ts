@@ -12,6 +12,7 @@ import { UsageError } from "./usage_error.ts";
 import { common, type CommonOptions } from "./common.ts";
 import { type Destination, destinationOf, listenOf, noIdleTicketFile } from "./ends.ts";
 import { heldOf } from "./held.ts";
+import { diskChoices, type LaunchArguments, launchOf } from "./launch.ts";
 import { type Given, noPositional, required, seconds, unique } from "./given.ts";
 import { tunnel, type TunnelOptions } from "./tunnel.ts";
 
@@ -41,6 +42,8 @@ export interface MigrateCommand extends CommonOptions, TunnelOptions {
   readonly quitSource: boolean;
   readonly allow: readonly RuleName[];
   readonly resume: boolean;
+  /** The destination is built and its QEMU started. */
+  readonly launch: LaunchArguments | undefined;
   readonly runDir: string | undefined;
 }
 
@@ -53,6 +56,8 @@ export interface CheckCommand extends CommonOptions, TunnelOptions {
   readonly disks: readonly { readonly name: string; readonly local: string }[];
   readonly shared: readonly string[];
   readonly reuse: readonly string[];
+  /** The destination would be built and its QEMU started. */
+  readonly launch: LaunchArguments | undefined;
   readonly runDir: string | undefined;
 }
 
@@ -70,6 +75,7 @@ export interface RecoverCommand extends CommonOptions, TunnelOptions {
 /** Reads the options of `receive`. */
 export function parseReceive(given: Given): ReceiveCommand {
   noPositional(given);
+  if (given.has("launch-any")) given.fail("--launch-any goes with --launch only");
   const listen = ticketUnlessOther(given, listenOf(given));
   noIdleTicketFile(given, listen);
   return {
@@ -91,12 +97,17 @@ export function parseMigrate(given: Given): MigrateCommand {
   if (!destination) {
     given.fail("migrate needs a DESTINATION, such as the vmferry://... that receive shows");
   }
+  const launch = launchOf(given);
+  const disks = launch
+    ? diskChoices(given).map(({ name }) => name)
+    : unique(given, given.many("disk"), (d) => d);
   return {
     command: "migrate",
     qmp: qmpOf(given),
     destination,
-    disks: unique(given, given.many("disk"), (d) => d),
+    disks,
     ...heldOf(given),
+    launch,
     bandwidth: given.read("bandwidth", parseSize, BANDWIDTH) ?? null,
     maxDowntimeMs: given.read("max-downtime", parseDowntime, DOWNTIME) ?? 300,
     timeoutMs: seconds(given, "timeout", 0),
@@ -112,12 +123,19 @@ export function parseMigrate(given: Given): MigrateCommand {
 
 /** Reads the options of `check`. */
 export function parseCheck(given: Given): CheckCommand {
+  const launch = launchOf(given);
+  const destination = destinationOf(given);
+  if (launch && !destination) given.fail("check --launch needs a DESTINATION");
+  const disks = launch
+    ? diskChoices(given).map(({ name }) => ({ name, local: name }))
+    : unique(given, given.many("disk").map(diskChoice), (d) => d.name);
   return {
     command: "check",
     qmp: qmpOf(given),
     allow: allowed(given),
-    destination: destinationOf(given),
-    disks: unique(given, given.many("disk").map(diskChoice), (d) => d.name),
+    destination,
+    disks,
+    launch,
     ...heldOf(given),
     runDir: given.one("run-dir"),
     ...common(given),

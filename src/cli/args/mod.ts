@@ -19,6 +19,7 @@ import {
 } from "./domain.ts";
 import { type ForwardCommand, parseForward } from "./forward.ts";
 import { readFlags } from "./given.ts";
+import { parseReceiveLaunch, type ReceiveLaunchCommand } from "./launch.ts";
 import {
   type CheckCommand,
   type MigrateCommand,
@@ -40,6 +41,7 @@ export type Command =
   | { readonly command: "version" }
   | ReceiveCommand
   | ReceiveDomainCommand
+  | ReceiveLaunchCommand
   | MigrateCommand
   | DomainCommand
   | CheckDomainCommand
@@ -68,6 +70,7 @@ export function parseCommandLine(args: readonly string[]): Command {
   if (given === "help") return { command: "help", topic: command };
   switch (command) {
     case "receive":
+      if (given.has("launch")) return parseReceiveLaunch(given);
       return given.has("libvirt") ? parseReceiveDomain(given) : parseReceive(given);
     case "migrate":
       return parseMigrate(given);

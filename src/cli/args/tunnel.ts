@@ -90,15 +90,18 @@ function peerArgs(given: Given, inUse: InUse): readonly string[] {
     given.fail(`recover does not ask over ${STARTERS}; run 'vmferry recover' on that host`);
   }
   const forwards = given.command === "forward";
-  if (!forwards && qmp === undefined) {
-    given.fail(`${STARTERS} needs --remote-qmp PATH, the destination's QEMU on that host`);
+  const launches = given.has("launch");
+  if (!forwards && !launches && qmp === undefined) {
+    given.fail(
+      `${STARTERS} needs --remote-qmp PATH, the destination's QEMU on that host; or --launch, which starts it`,
+    );
   }
   if (qmp !== undefined) checkSocketPath(qmp, "--remote-qmp");
   return [
     ...(forwards ? ["forward"] : ["receive"]),
     "--stdio",
     ...(given.has("verbose") ? ["--verbose"] : given.rest.includes("--verbose") ? [] : ["--quiet"]),
-    ...(qmp === undefined ? [] : ["--qmp", qmp]),
+    ...(launches ? ["--launch"] : qmp === undefined ? [] : ["--qmp", qmp]),
     ...given.rest,
   ];
 }

@@ -5,6 +5,7 @@ import {
   SourceMigration,
   type SourceRecord,
 } from "../../migrate/mod.ts";
+import { launchBy } from "../../launch/mod.ts";
 import { formatDestination } from "../endpoint/ticket_file.ts";
 import type { Command } from "../args/mod.ts";
 import { identify } from "../control/controlled.ts";
@@ -12,6 +13,7 @@ import { CONTROL_SOCKET } from "../control/protocol.ts";
 import { SourceControl } from "../control/source_control.ts";
 import { connector } from "../endpoint/connecting_end.ts";
 import { EXIT, type ExitCode } from "../output/exit_code.ts";
+import { launchSource } from "../host/launch_source.ts";
 import { QemuLog } from "../host/qemu_log.ts";
 import { openQmp } from "../host/open_qmp.ts";
 import type { Output } from "../output/output.ts";
@@ -54,6 +56,9 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
     const identity = await identify("source", qmp, options.qmp, run.dir.directory);
     await control.serve(run.dir.own(CONTROL_SOCKET), identity);
     await qemuLog.ready();
+    const { launch } = options;
+    const arrange = launch &&
+      launchBy(await launchSource(options, launch, { qmp, report, log }));
     migration = new SourceMigration({
       qmp,
       qmpPath,
@@ -63,6 +68,7 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
       destination: formatDestination(options.destination),
       graceMs: options.graceMs,
       connect,
+      ...(arrange ? { arrange } : {}),
       listen: (path) => listenFor(path, socketOwner),
       disks: options.disks,
       shared: options.shared,

@@ -78,13 +78,69 @@ export const FLAGS: readonly Flag[] = [
     help: "Speak over standard input and output instead of listening.",
   },
   {
+    name: "launch",
+    commands: ["migrate", "check"],
+    help:
+      "Build the destination, too: create its disk images, copy firmware and media, and start its " +
+      "QEMU like this one. Everything that prevents it is reported before anything is created; a " +
+      "failure removes what was created.",
+  },
+  {
+    name: "launch",
+    commands: ["receive"],
+    help: "Create images and start QEMU as the source asks, in place of --qmp. The source gives " +
+      "--launch, too. It decides which QEMU runs here: see --launch-any.",
+  },
+  {
+    name: "launch-any",
+    commands: ["receive"],
+    help: "With --launch: start whatever the source asks for. Without it a source that is not at " +
+      "the other end of --stdio gets only a qemu-system-* from PATH, without options that run " +
+      "programs.",
+  },
+  {
+    name: "dry-run",
+    commands: ["migrate"],
+    help: "With --launch: print the plan as commands and change nothing. Exit 0 when nothing " +
+      "prevents it, else 3.",
+  },
+  {
+    name: "map",
+    value: "OLD=NEW",
+    many: true,
+    commands: ["migrate", "check"],
+    help: "With --launch: the source's directory or file OLD is NEW at the destination; absolute " +
+      "paths. The longest OLD counts. Also for sockets, logs and firmware. Repeatable. Default: " +
+      "the same paths.",
+  },
+  {
+    name: "sync",
+    value: "WHAT",
+    commands: ["migrate", "check"],
+    help:
+      "With --launch: full (each disk arrives as one image with everything), or top (only its " +
+      "uppermost image is copied, and the destination has the backing file). Default: full.",
+  },
+  {
+    name: "persist",
+    commands: ["migrate", "check"],
+    help: "With --launch: systemd starts the guest at boot from then on, at the destination.",
+  },
+  {
+    name: "qemu-command",
+    value: "FILE",
+    commands: ["migrate", "check"],
+    help: "With --launch: the command line of the source's QEMU, as a shell would read it, in " +
+      "place of the running one's.",
+  },
+  {
     name: "disk",
     value: "NAME",
     many: true,
     commands: ["receive", "migrate", "check"],
     help: "Take this disk only; may be repeated. Named by its qdev id, else its device name, " +
       "else its node name. At the destination (receive, check) also NAME=LOCAL where the two ends " +
-      "name it differently. Default: every writable disk.",
+      "name it differently; with --launch NAME=PATH, its image there. Default: every writable disk.",
   },
   {
     name: "allow",

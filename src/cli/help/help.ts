@@ -20,11 +20,13 @@ const ABOUT: Readonly<Record<CommandName, About>> = {
   receive: {
     usage: [
       "vmferry receive --qmp PATH (--listen ADDRESS | --stdio) [options]",
+      "vmferry receive --launch (--listen ADDRESS | --stdio) [options]",
       "vmferry receive --libvirt (--listen ADDRESS | --stdio) [options]",
     ],
     text:
       "The destination. Waits for one guest and ends when it runs here (exit 0). The QEMU behind " +
-      "--qmp was started with -incoming defer and with the same devices as the source's.",
+      "--qmp was started with -incoming defer and with the same devices as the source's. With " +
+      "--launch there is none yet: the source describes it, and vmferry starts it.",
     examples: [
       "vmferry receive --qmp /run/vm1.qmp --listen tcp://0.0.0.0:7450",
       "vmferry receive --qmp /run/vm1.qmp --listen tcp://0.0.0.0:7450 --ticket-file ticket",
@@ -33,8 +35,11 @@ const ABOUT: Readonly<Record<CommandName, About>> = {
   migrate: {
     usage: ["vmferry migrate --qmp PATH [options] DESTINATION"],
     text: "The source. Moves the running guest, RAM and disks, to the vmferry that receives at " +
-      "DESTINATION. The guest stays at the source until the destination runs it.",
+      "DESTINATION. The guest stays at the source until the destination runs it. With --launch " +
+      "and an ssh:// DESTINATION nothing has to be there before: neither images nor QEMU's process.",
     examples: [
+      "vmferry migrate --qmp /run/vm1.qmp --launch ssh://root@host2",
+      "vmferry migrate --qmp /run/vm1.qmp --launch --dry-run --map /vm=/srv/vm ssh://root@host2",
       "vmferry migrate --qmp /run/vm1.qmp vmferry://host2:7450/TICKET",
       "vmferry migrate --qmp /run/vm1.qmp --ticket-file ticket",
       "vmferry migrate --qmp /run/vm1.qmp --remote-qmp /run/vm1.qmp ssh://root@host2",
@@ -70,6 +75,7 @@ const ABOUT: Readonly<Record<CommandName, About>> = {
   check: {
     usage: [
       "vmferry check --qmp PATH [options] [DESTINATION]",
+      "vmferry check --qmp PATH --launch [options] DESTINATION",
       "vmferry check domain NAME [options] DESTINATION [-- OPTIONS OF VIRSH MIGRATE]",
     ],
     text:

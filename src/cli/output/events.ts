@@ -67,6 +67,12 @@ export type CliEvent =
       readonly message: string;
     }[];
   }
+  /** migrate --launch --dry-run: what would be done, in this order. */
+  | {
+    readonly event: "plan";
+    /** `command`: as a shell reads it, on the host of that side. */
+    readonly commands: readonly { readonly side: Side; readonly command: string }[];
+  }
   | StatusEvent
   /** status: a directory of a run whose process does not answer. */
   | {

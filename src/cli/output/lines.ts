@@ -51,6 +51,8 @@ function textOf(event: CliEvent, quiet: boolean): string | undefined {
       return resultLine(event);
     case "check":
       return checkLines(event);
+    case "plan":
+      return event.commands.map(({ side, command }) => `${side}: ${command}`).join("\n");
     case "status":
       return statusLines(event);
     case "silent":
@@ -90,13 +92,13 @@ function textOf(event: CliEvent, quiet: boolean): string | undefined {
 }
 
 function listeningLines(
-  { address, ticketFile, reusable, libvirt }: CliEvent & { event: "listening" },
+  { address, ticketFile, reusable, libvirt, launch }: CliEvent & { event: "listening" },
 ): string {
   const where = withoutTicket(address);
   const line = `vmferry: listening on ${where}`;
   const [goodFor, command] = reusable
     ? ["valid as long as this runs", "forward --from NAME=unix:///PATH"]
-    : ["single-use", libvirt ? "domain NAME" : "migrate --qmp PATH"];
+    : ["single-use", libvirt ? "domain NAME" : `migrate --qmp PATH${launch ? " --launch" : ""}`];
   if (ticketFile !== undefined) {
     return `${line}; the ticket is in ${ticketFile}, ${goodFor}. On the source:\n` +
       `  vmferry ${command} --ticket-file FILE`;

@@ -1,0 +1,113 @@
+import { systemClock, withDeadline } from "../../io/mod.ts";
+import { asMigrationError, type MigrationError } from "../../migrate/mod.ts";
+import type { ReceiveLaunchCommand } from "../args/launch.ts";
+import { UsageError } from "../args/usage_error.ts";
+import { DestinationControl } from "../control/destination_control.ts";
+import { CONTROL_SOCKET } from "../control/protocol.ts";
+import type { Identity } from "../control/status_board.ts";
+import { ListeningEnd } from "../endpoint/listening_end.ts";
+import { KEPT_TICKET, KeptTicket } from "../endpoint/ticket_use.ts";
+import { launchHost } from "../host/launch_host.ts";
+import { EXIT, type ExitCode } from "../output/exit_code.ts";
+import type { Output } from "../output/output.ts";
+import { exitCodeOf, resultEvent } from "../output/result.ts";
+import { removeAbandoned } from "../run/abandoned.ts";
+import { runBase } from "../run/base.ts";
+import { LaunchJournalFile, settleLaunches } from "../run/launch_journal.ts";
+import { LaunchedMigration } from "../run/launched_migration.ts";
+import { PrivateRunDir } from "../run/run_dir.ts";
+
+/** How long a source at the other end of a pipe may take to hear how it ended, ms. */
+const GONE_MS = 5_000;
+/** How long, at least, a source that lost its session may take to ask for its guest, ms. */
+const ASKED_AT_LEAST_MS = 10_000;
+
+/** The destination of a launch: builds a machine, starts its QEMU, and serves one migration. */
+export async function receiveLaunch(
+  options: ReceiveLaunchCommand,
+  output: Output,
+): Promise<ExitCode> {
+  const { log } = output;
+  const isStdio = options.listen === "stdio";
+  await using control = new DestinationControl({
+    report: (event) =>
+      output.report(event.event === "listening" ? { ...event, launch: true } : event),
+    log,
+  });
+  const { report } = control;
+  const startedAt = systemClock.now();
+  using end = await ListeningEnd.prepare(options.listen, options, {
+    ...{ report, log },
+    line: (text) => output.line(text),
+  });
+  let migration: LaunchedMigration | undefined;
+  control.begin();
+  try {
+    const base = runBase(options.runDir);
+    const host = await launchHost(log);
+    for (const message of await settleLaunches(base, host, log)) {
+      report({ event: "warning", code: "not-undone", message });
+    }
+    await removeAbandoned(base, log);
+    await using dir = await PrivateRunDir.make(options.runDir, "destination");
+    using journal = await LaunchJournalFile.open(dir.directory);
+    const kept = new KeptTicket(dir.own(KEPT_TICKET));
+    await end.open(undefined, kept);
+    const trust = isStdio ? "login" : options.any ? "any" : "network";
+    await using launched = new LaunchedMigration({
+      ...{ host, trust, journal, end, kept, report, log },
+      base: options.runDir,
+    });
+    migration = launched;
+    control.drive(launched);
+    await control.serve(dir.own(CONTROL_SOCKET), identityOf(launched, dir.directory));
+    const server = await end.serve((session) => {
+      control.sourceReports = isStdio;
+      launched.serve(session);
+    });
+    control.awaitSource(end.over, options.timeoutMs);
+    let failure: MigrationError | undefined;
+    try {
+      failure = await outcomeOf(launched);
+      const { bytes, guestStatus: guest } = launched;
+      report(resultEvent({ startedAt, bytes, guest, error: failure }));
+      const tellMs = isStdio ? GONE_MS : end.graceMs + Math.max(end.graceMs, ASKED_AT_LEAST_MS);
+      await withDeadline(systemClock, tellMs, "the source to hear of it", launched.told)
+        .catch((error) => log.log("warning", error.message));
+    } finally {
+      control.stopWaiting();
+      await launched.leave();
+      await server.close();
+      if (launched.mustStay) dir.keep();
+    }
+    return failure ? exitCodeOf(failure) : EXIT.done;
+  } catch (error) {
+    control.sourceReports = false;
+    if (error instanceof UsageError) throw error;
+    const failure = asMigrationError(error, "destination");
+    report(resultEvent({ startedAt, bytes: migration?.bytes ?? 0, error: failure }));
+    return exitCodeOf(failure);
+  }
+}
+
+async function outcomeOf(migration: LaunchedMigration): Promise<MigrationError | undefined> {
+  try {
+    await migration.outcome();
+    return undefined;
+  } catch (error) {
+    return asMigrationError(error, "destination");
+  }
+}
+
+/** The guest is known once its QEMU was started. */
+function identityOf(migration: LaunchedMigration, runDir: string): Identity {
+  return {
+    ...{ role: "destination", pid: Deno.pid, runDir },
+    get qmp() {
+      return migration.qmp;
+    },
+    get guest() {
+      return migration.guest;
+    },
+  };
+}
