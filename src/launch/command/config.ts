@@ -7,8 +7,8 @@
 import { CommandLineError, type QemuCommand, type QemuOption } from "./command.ts";
 import { OPTIONS } from "./option_table.ts";
 
-/** Groups whose option has another name. */
-const NAMES: Readonly<Record<string, string>> = {
+/** Groups of options whose option has another name. */
+export const GROUPS: Readonly<Record<string, string>> = {
   "memory": "m",
   "smp-opts": "smp",
   "boot-opts": "boot",
@@ -49,7 +49,7 @@ export function parseConfig(text: string, path: string): QemuOption[] {
     if (line === "" || line.startsWith("#")) continue;
     const group = /^\[([^\]\s"]+)(?:\s+"([^"]*)")?\]$/.exec(line);
     if (group !== null) {
-      const name = NAMES[group[1]!] ?? group[1]!;
+      const name = Object.hasOwn(GROUPS, group[1]!) ? GROUPS[group[1]!]! : group[1]!;
       if (!Object.hasOwn(OPTIONS, name) || OPTIONS[name]!.syntax !== "options") {
         throw new CommandLineError(
           `${path}, line ${i + 1}: vmferry does not know the group ${line}`,

@@ -19,5 +19,7 @@ export type { CommandPath, PathKind } from "./path.ts";
 export { pathsOf, withPaths } from "./paths.ts";
 export { expandConfig } from "./config.ts";
 export { labelOf } from "./label.ts";
-export { type Changes, forDestination, type Translation } from "./destination.ts";
+export { changesUser } from "./destination/machine.ts";
+export { isManagedByLibvirt } from "./destination/managers.ts";
+export { type Changes, forDestination, type Translation } from "./destination/translate.ts";
 export { type CommandProgram, programsIn } from "./programs.ts";

@@ -198,6 +198,7 @@ export const OPTIONS: Readonly<Record<string, OptionRule>> = {
   "d": text(),
   "D": text("keep", "the directory must exist at the destination"),
   "dfilter": text(),
+  "singlestep": flag("drop", "it slows TCG down for debugging", { majors: [0, 8] }),
   "seed": text(),
   "L": text("keep", "the directory must exist at the destination"),
   "enable-kvm": flag(),

@@ -47,7 +47,7 @@ export function parseOption(option: QemuOption): OptionValue {
   }
   const { prefix, first, rest, raw } = splitCharacterDevice(value);
   if (raw) return { option, prefix, fields: [{ key: first, value: rest, style: "raw" }] };
-  return { option, prefix, fields: parseFields(rest, first) };
+  return { option, prefix, fields: parsePlain(rest, first) };
 }
 
 /**
@@ -60,6 +60,10 @@ export function parseFields(text: string, first: string | null): OptionField[] {
   if (text.startsWith("{")) {
     return jsonFields(text).map(({ key, value }) => ({ key, value, style: "json" }));
   }
+  return parsePlain(text, first);
+}
+
+function parsePlain(text: string, first: string | null): OptionField[] {
   const fields: OptionField[] = [];
   for (let at = 0; at < text.length;) {
     const length = /^[^=,]*/.exec(text.slice(at))![0].length;
@@ -100,7 +104,7 @@ export function writeOption(value: OptionValue): string {
  * Writes fields. Those of JSON are put into `text`, from which they were parsed, by their positions.
  */
 export function writeFields(text: string, fields: readonly OptionField[]): string {
-  if (text.startsWith("{")) return writeJson(text, fields);
+  if (fields.some(({ style }) => style === "json")) return writeJson(text, fields);
   return fields.map(({ key, value, style }) => {
     const escaped = value.replaceAll(",", ",,");
     if (style === "raw") return value;

@@ -16,6 +16,7 @@ import {
   parseOption,
   withFields,
 } from "./option_value.ts";
+import { parseSet } from "./sets.ts";
 import { type PathUse, use, type VisitKey, type VisitPath } from "./path.ts";
 import { IMAGE_OPTIONS, PATH_RULES } from "./path_rules.ts";
 
@@ -155,12 +156,10 @@ function mapDrive(value: OptionValue, visit: VisitKey): OptionField[] {
 
 /** `group.id.key=value` sets a key of an option. */
 function mapSet(option: QemuOption, visit: VisitKey): QemuOption {
-  const found = /^(\w[\w-]*)\.([^.=]*)\.([^=]*)=(.*)$/s.exec(option.value ?? "");
-  if (found === null) return option;
-  const [, group, id, key, text] = found;
-  const name = { "boot-opts": "boot" }[group!] ?? group!;
-  if (!OPTIONS[name] || OPTIONS[name].syntax !== "options") return option;
-  const fields: OptionField[] = [{ key: key!, value: text!, style: "full" }];
+  const set = parseSet(option.value ?? "");
+  if (set === null) return option;
+  const { group, name, id, key } = set;
+  const fields: OptionField[] = [{ key, value: set.value, style: "full" }];
   const [mapped] = mapFields({ option: { name, value: "" }, prefix: "", fields }, visit);
   return { ...option, value: `${group}.${id}.${key}=${mapped!.value}` };
 }

@@ -1,32 +1,151 @@
 /**
  * Options that make QEMU run a program or load code. Pure.
  *
+ * A destination that does not trust the source's user decides with it, so that an unknown type or key
+ * counts as a program, and every value of a key that is given twice.
+ *
  * @module
  */
-import type { QemuCommand } from "./command.ts";
+import { backendOf, splitCharacterDevice } from "./character_device.ts";
+import type { QemuCommand, QemuOption } from "./command.ts";
 import { labelOf } from "./label.ts";
-import { fieldsOf, parseOption } from "./option_value.ts";
+import { OPTIONS } from "./option_table.ts";
+import { fieldOf, fieldsOf, isOn, type OptionValue, parseOption } from "./option_value.ts";
+import { networkPrograms } from "./programs_network.ts";
+import { inlineSets } from "./sets.ts";
 
 /** An option that makes QEMU run a program or load code. */
 export interface CommandProgram {
   /** The option, such as `-netdev tap,id=n0`. */
   readonly option: string;
-  /** What it runs, such as `runs the script /etc/qemu-ifup`. */
+  /** What it does, such as `runs /etc/qemu-ifup`. */
   readonly what: string;
 }
 
+/** Options that always count. */
+const ALWAYS: Readonly<Record<string, string>> = {
+  "readconfig": "adds options that vmferry has not read",
+  "set": "changes an option that vmferry does not see",
+  "semihosting": "lets the guest run programs of the host",
+  "semihosting-config": "lets the guest run programs of the host",
+  "s": "opens a debugger's port, which reaches QEMU's monitor",
+  "gdb": "opens a debugger's port, which reaches QEMU's monitor",
+};
+
+/** Backends by which only this host, or nobody, reaches a monitor. */
+const LOCAL = ["unix", "null", "none", "stdio", "pty", "chardev", "file", "ringbuf", "memory"];
+
+/** Types of -display that run no program. */
+const DISPLAYS = [
+  ...["default", "none", "gtk", "sdl", "cocoa", "curses", "egl-headless", "dbus", "vnc"],
+];
+
+/** Types of -object of QEMU 7.2 to 11.1 that run no program. */
+const OBJECTS =
+  /^(?:memory-backend-.*|rng-.*|secret|secret_keyring|tls-c.*|iothread|main-loop|throttle-group|thread-context|authz-(?:list|list-file|simple)|cryptodev-.*|filter-.*|colo-compare|can-.*|dbus-vmstate|event-loop-base|input-.*|iommufd|igvm-cfg|acpi-.*|pr-manager-helper|qtest|sev-.*|tdx-guest|s390-pv-guest|x-remote-object|x-vfio-user-server|arm-rme-guest)$/;
+
 /**
- * The options that run programs. Errs on the side of naming one: a type of device that vmferry does not
- * know counts. -readconfig files must have been expanded, otherwise they count.
+ * The options that run programs. -readconfig files must have been expanded, otherwise they count.
  *
  * @throws {CommandLineError} for a value that cannot be parsed.
  */
 export function programsIn(command: QemuCommand): readonly CommandProgram[] {
-  return command.options.flatMap((option) => {
-    const value = parseOption(option);
-    return ["script", "downscript", "helper"].flatMap((key) =>
-      fieldsOf(value, key).filter((path) => path !== "no" && path !== "")
-        .map((path) => ({ option: labelOf(option), what: `runs ${path}` }))
-    );
+  const chardevs = chardevsOf(command);
+  return inlineSets(command).options.flatMap((option) =>
+    programsOf(option, chardevs).map((what) => ({ option: labelOf(option), what }))
+  );
+}
+
+function programsOf(option: QemuOption, chardevs: ReadonlyMap<string, OptionValue[]>): string[] {
+  const { name } = option;
+  if (Object.hasOwn(ALWAYS, name)) return [ALWAYS[name]!];
+  const value = parseOption(option);
+  switch (name) {
+    case "netdev":
+    case "nic":
+    case "net":
+      return networkPrograms(value);
+    case "incoming":
+      return option.value!.includes("exec") ? ["runs a command that sends the guest"] : [];
+    case "plugin":
+      return [`loads the plugin ${fieldsOf(value, "file").join(", ")}`];
+    case "audio":
+    case "audiodev":
+      return soundPrograms(value);
+    case "display":
+      return fieldsOf(value, "type").flatMap((type) =>
+        type === "spice-app"
+          ? ["starts a viewer"]
+          : DISPLAYS.includes(type)
+          ? []
+          : [`is of the type ${type}, which vmferry does not know`]
+      );
+    case "object":
+      return objectPrograms(value);
+    case "monitor":
+    case "qmp":
+    case "qmp-pretty":
+      return monitorPrograms(option.value!, chardevs);
+    case "serial":
+    case "parallel":
+    case "debugcon":
+      return option.value!.startsWith("mon:") ? monitorPrograms(option.value!, chardevs) : [];
+    case "mon":
+      return fieldsOf(value, "chardev").flatMap((id) => monitorAt(id, chardevs));
+    default:
+      return OPTIONS[name] === undefined ? ["is an option that vmferry does not know"] : [];
+  }
+}
+
+function soundPrograms(value: OptionValue): string[] {
+  const starts = value.fields.some(({ key, value, style }) =>
+    /start-server$/.test(key) && (isOn(value) || style === "flag")
+  );
+  return starts ? ["starts a JACK server"] : [];
+}
+
+function objectPrograms(value: OptionValue): string[] {
+  const types = fieldsOf(value, "qom-type");
+  if (types.length === 0) return ["has no type"];
+  return types.flatMap((type) => {
+    if (type === "authz-pam") return [`loads the PAM modules of ${fieldOf(value, "service")}`];
+    return OBJECTS.test(type) ? [] : [`is of the type ${type}, which vmferry does not know`];
   });
+}
+
+const MONITOR = "opens a monitor to others, and a monitor's user can run programs";
+
+/** A monitor at the short form of a character device. */
+function monitorPrograms(text: string, chardevs: ReadonlyMap<string, OptionValue[]>): string[] {
+  const backend = backendOf(text);
+  if (!LOCAL.includes(backend)) return [MONITOR];
+  if (backend !== "chardev") return [];
+  return monitorAt(splitCharacterDevice(text).rest.replace(/^chardev:/, ""), chardevs);
+}
+
+/** A monitor at a -chardev: reached over a network, by the guest's screen or by SPICE, it counts. */
+function monitorAt(id: string, chardevs: ReadonlyMap<string, OptionValue[]>): string[] {
+  const found = chardevs.get(id) ?? [];
+  const local = found.length > 0 &&
+    found.every((value) =>
+      fieldsOf(value, "backend").every((backend) =>
+        LOCAL.includes(backend) || (backend === "socket" && isUnixSocket(value))
+      ) && fieldsOf(value, "backend").length > 0
+    );
+  return local ? [] : [MONITOR];
+}
+
+function isUnixSocket(value: OptionValue): boolean {
+  return fieldOf(value, "path") !== undefined && fieldOf(value, "host") === undefined &&
+    fieldOf(value, "port") === undefined;
+}
+
+function chardevsOf(command: QemuCommand): Map<string, OptionValue[]> {
+  const found = new Map<string, OptionValue[]>();
+  for (const option of inlineSets(command).options) {
+    if (option.name !== "chardev") continue;
+    const value = parseOption(option);
+    for (const id of fieldsOf(value, "id")) found.set(id, [...found.get(id) ?? [], value]);
+  }
+  return found;
 }
