@@ -119,7 +119,7 @@ async function counter(host: LibvirtHost): Promise<number> {
 }
 
 async function files(host: LibvirtHost): Promise<string[]> {
-  return (await sh(host, `find ${HOME} /tmp -maxdepth 5`)).trim().split("\n");
+  return (await sh(host, `find ${HOME} -maxdepth 5`)).trim().split("\n");
 }
 
 async function virsh(host: LibvirtHost, ...args: string[]): Promise<string> {
