@@ -20,6 +20,7 @@ import { DirectoryLock } from "../run/dir_lock.ts";
 import { type CutOff, findJournals } from "../run/journal_file.ts";
 import { openQmp } from "../host/open_qmp.ts";
 import type { Output } from "../output/output.ts";
+import { ownCommand } from "../own_command.ts";
 import { realPath } from "../paths.ts";
 import { runBase } from "../run/base.ts";
 import { PrivateRunDir } from "../run/run_dir.ts";
@@ -194,7 +195,7 @@ function nextSteps(
   verdict: Verdict,
   done: boolean,
 ): string[] {
-  const command = `vmferry recover --qmp ${qmp}`;
+  const command = `${ownCommand()} recover --qmp ${qmp}`;
   if (verdict === "ask" && record.side === "source") {
     const there = record.recoverThere || "vmferry recover --qmp PATH";
     return [

@@ -5,6 +5,7 @@
  */
 import { encodeHex } from "@std/encoding/hex";
 import { InputError, type OwnFile, type OwnProgram } from "../../transport/mod.ts";
+import { ownPath } from "../own_command.ts";
 import { buildKind, VERSION } from "../version.ts";
 
 /** What `uname -m` calls the processors that Deno runs on. */
@@ -23,7 +24,7 @@ async function readOwnFile(): Promise<OwnFile> {
     case "compiled":
       return await runningFile();
     case "packed":
-      return await packedFile(Deno.env.get("VMFERRY_FILE") ?? "", Deno.execPath());
+      return await packedFile(ownPath(), Deno.execPath());
     case "source":
       throw new InputError("it runs from its sources");
   }
@@ -33,7 +34,7 @@ async function readOwnFile(): Promise<OwnFile> {
  * A compiled program's file, also after another one took its place: /proc leads to the file that runs.
  * The program itself may not read there, but the shell that it starts may.
  */
-async function runningFile(): Promise<OwnFile> {
+export async function runningFile(): Promise<OwnFile> {
   const { success, stdout, stderr } = await new Deno.Command("sh", {
     args: ["-c", 'exec cat "/proc/$1/exe"', "sh", String(Deno.pid)],
     stdin: "null",

@@ -40,6 +40,7 @@ export class Output {
   readonly #options: Pick<CommonOptions, "json" | "quiet">;
   readonly #bars: Bars | undefined;
   #lastProgress = -Infinity;
+  #lastCarry = -Infinity;
   #lastLinkDown = -Infinity;
 
   constructor(
@@ -67,10 +68,11 @@ export class Output {
 
   /** Reports an event. Never waits. */
   readonly report = (event: CliEvent): void => {
-    if (event.event === "progress" && this.#options.quiet) return;
+    const isProgress = event.event === "progress" || event.event === "carry";
+    if (isProgress && this.#options.quiet) return;
     if (this.#options.json) {
       const line = JSON.stringify({ ...event, time: new Date().toISOString() });
-      this.#stdout.write(line + "\n", event.event === "progress");
+      this.#stdout.write(line + "\n", isProgress);
       return;
     }
     if (event.event === "progress") {
@@ -78,6 +80,10 @@ export class Output {
       const now = performance.now();
       if (now - this.#lastProgress < QUIET_MS) return;
       this.#lastProgress = now;
+    } else if (event.event === "carry") {
+      const now = performance.now();
+      if (event.sent < event.total && now - this.#lastCarry < QUIET_MS) return;
+      this.#lastCarry = now;
     } else if (event.event === "link") {
       const now = performance.now();
       if (event.state === "down" && now - this.#lastLinkDown < QUIET_MS) return;

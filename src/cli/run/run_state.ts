@@ -20,6 +20,7 @@ import {
   undoPreparing,
 } from "../../migrate/mod.ts";
 import type { QmpClient } from "../../qmp/mod.ts";
+import { ownCommand } from "../own_command.ts";
 import { removeAbandoned } from "./abandoned.ts";
 import { type CutOff, findJournals, JournalFile } from "./journal_file.ts";
 import { runBase } from "./base.ts";
@@ -147,7 +148,7 @@ async function finishLeft(options: RunStateOptions, { dir, record }: CutOff): Pr
 /** The command that looks after a migration that was cut off. */
 export function recoverCommand(qmpPath: string, base: string | undefined): string {
   const runDir = base === undefined ? "" : ` --run-dir ${runBase(base)}`;
-  return `vmferry recover --qmp ${qmpPath}${runDir}`;
+  return `${ownCommand()} recover --qmp ${qmpPath}${runDir}`;
 }
 
 function choices(record: JournalRecord, { side, base }: RunStateOptions): string {

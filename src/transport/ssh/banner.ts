@@ -7,6 +7,12 @@ export interface Preface {
   readonly maxBanner: number;
 }
 
+/** What {@link skipBanner} looks for. */
+export interface Expected extends Preface {
+  /** May come instead. */
+  readonly or?: Uint8Array;
+}
+
 /**
  * Reads past the text that a login shell prints before the program that it starts speaks.
  *
@@ -15,16 +21,20 @@ export interface Preface {
  */
 export async function skipBanner(
   pipe: Pick<BytePipe, "read">,
-  { bytes, maxBanner }: Preface,
+  { bytes, or, maxBanner }: Expected,
 ): Promise<Uint8Array> {
-  const seen = new Uint8Array(maxBanner + bytes.length);
+  const wanted = or ? [bytes, or] : [bytes];
+  const longest = Math.max(...wanted.map((bytes) => bytes.length));
+  const seen = new Uint8Array(maxBanner + longest);
   let length = 0;
   while (length < seen.length) {
     const n = await pipe.read(seen.subarray(length));
     if (n === null) throw new NoPrefaceError(seen.subarray(0, length));
-    const at = indexOf(seen.subarray(0, length + n), bytes, Math.max(0, length - bytes.length));
+    const from = Math.max(0, length - longest);
     length += n;
-    if (at >= 0) return seen.subarray(at, length);
+    const found = wanted.map((bytes) => indexOf(seen.subarray(0, length), bytes, from))
+      .filter((at) => at >= 0);
+    if (found.length > 0) return seen.subarray(Math.min(...found), length);
   }
   throw new NoPrefaceError(seen);
 }

@@ -7,21 +7,21 @@
 import { encodeHex } from "@std/encoding/hex";
 import { type BytePipe, messageOf, writeAll } from "../../io/mod.ts";
 import type { OwnFile, OwnProgram } from "../transport.ts";
-import { NoPrefaceError, skipBanner } from "./banner.ts";
+import { NoPrefaceError, type Preface, skipBanner } from "./banner.ts";
 import { ANSWER, startScript } from "./start_script.ts";
 
 export interface CarryOptions {
   readonly program: OwnProgram;
   /** The arguments of the peer's vmferry. */
   readonly args: readonly string[];
-  /** How much text a login may print before an answer, bytes. */
-  readonly maxBanner: number;
+  /** What a vmferry begins with that a forced command starts at once, without a start script. */
+  readonly preface: Preface;
   /** Called after each answer, and as the file is sent: bytes sent so far and in all. */
   readonly onProgress: (sent: number, total: number) => void;
 }
 
-/** How the peer's vmferry came about. */
-export type Origin = "installed" | "cached" | "carried";
+/** How the peer's vmferry came about; `forced`: the other host decides what a login runs. */
+export type Origin = "installed" | "cached" | "carried" | "forced";
 
 /** The other host can't take this program. `why` is the start script's word. */
 export class CannotCarryError extends Error {
@@ -54,16 +54,18 @@ const MAX_ANSWER = 4096;
  */
 export async function carry(
   pipe: Pick<BytePipe, "read" | "write">,
-  { program, args, maxBanner, onProgress }: CarryOptions,
+  { program, args, preface, onProgress }: CarryOptions,
 ): Promise<{ readonly origin: Origin; readonly rest: Uint8Array }> {
-  const { file, noFile } = await read(program);
+  const reading = read(program);
+  const answers = new Answers(pipe, preface);
+  if ((await answers.first()) === "preface") return { origin: "forced", rest: answers.rest };
+  const { file, noFile } = await reading;
   const sent = file && {
     ...{ size: file.bytes.length, room: file.roomBytes },
     sha256: encodeHex(new Uint8Array(await crypto.subtle.digest("SHA-256", file.bytes))),
   };
   const { version, machines } = program;
   await writeAll(pipe, startScript({ version, machines, file: sent, args }));
-  const answers = new Answers(pipe, maxBanner);
   let answer = await answers.next();
   const total = file?.bytes.length ?? 0;
   onProgress(0, total);
@@ -115,15 +117,17 @@ async function send(
   }
 }
 
+const ANSWER_BYTES = new TextEncoder().encode(ANSWER);
+
 /** The lines of the start script, past whatever a login prints. */
 class Answers {
   readonly #pipe: Pick<BytePipe, "read">;
-  readonly #maxBanner: number;
+  readonly #preface: Preface;
   #rest: Uint8Array = new Uint8Array();
 
-  constructor(pipe: Pick<BytePipe, "read">, maxBanner: number) {
+  constructor(pipe: Pick<BytePipe, "read">, preface: Preface) {
     this.#pipe = pipe;
-    this.#maxBanner = maxBanner;
+    this.#preface = preface;
   }
 
   /** What was read behind the last answer. */
@@ -131,12 +135,22 @@ class Answers {
     return this.#rest;
   }
 
+  /**
+   * Waits for the remote command, or for a vmferry that was started in its place.
+   *
+   * @throws {NoPrefaceError} when neither comes.
+   */
+  async first(): Promise<"preface" | "answer"> {
+    const seen = await this.#skip(this.#preface.bytes);
+    this.#rest = seen.slice();
+    if (ANSWER_BYTES.some((byte, i) => byte !== seen[i])) return "preface";
+    await this.next();
+    return "answer";
+  }
+
   /** @throws {NoPrefaceError} when none comes. */
   async next(): Promise<{ readonly word: string; readonly detail: string }> {
-    const bytes = new TextEncoder().encode(ANSWER);
-    let seen = await skipBanner({ read: (into) => this.#read(into) }, {
-      ...{ bytes, maxBanner: this.#maxBanner },
-    });
+    let seen = await this.#skip();
     let end: number;
     while ((end = seen.indexOf(0x0a)) < 0) {
       const more = new Uint8Array(MAX_ANSWER);
@@ -148,9 +162,15 @@ class Answers {
       seen = longer;
     }
     this.#rest = seen.slice(end + 1);
-    const line = new TextDecoder().decode(seen.subarray(bytes.length, end)).trim();
+    const line = new TextDecoder().decode(seen.subarray(ANSWER_BYTES.length, end)).trim();
     const [, word = "", detail = ""] = /^(\S*) ?(.*)$/.exec(line) ?? [];
     return { word, detail };
+  }
+
+  #skip(or?: Uint8Array): Promise<Uint8Array> {
+    const { maxBanner } = this.#preface;
+    const expected = { bytes: ANSWER_BYTES, maxBanner, ...(or ? { or } : {}) };
+    return skipBanner({ read: (into) => this.#read(into) }, expected);
   }
 
   async #read(into: Uint8Array): Promise<number | null> {

@@ -157,8 +157,7 @@ class SshPipe implements BytePipe {
       write: (from) => this.write(from),
     };
     try {
-      const { maxBanner } = preface;
-      const { rest } = await carry(pipe, { program, args, maxBanner, onProgress });
+      const { rest } = await carry(pipe, { program, args, preface, onProgress });
       this.#rest = rest;
     } catch (error) {
       if (error instanceof NoPrefaceError && !this.#closed) throw await this.#explained(error);

@@ -15,18 +15,19 @@ export interface StartOptions {
 }
 
 /**
- * The remote command. It reads the length of the start script, the script, and runs it.
+ * The remote command. It answers `ready`, reads the length of the start script, the script, and runs it.
  *
  * The user's login shell runs this text: sh, csh, fish and their relatives read it alike, because it has
  * no newline, no backslash and no exclamation mark. It takes the script from standard input, so that no
- * argument passes through that shell.
+ * argument passes through that shell. A shell that only repeats this text does not say `ready`.
  */
-export const START_COMMAND = `exec sh -c 'read -r n && eval "$(head -c "$n")"'`;
+export const START_COMMAND =
+  `exec sh -c 'echo vmferry-""start: ready; read -r n && eval "$(head -c "$n")"'`;
 
 /** What each line of the start script's answers begins with; a banner may come before it. */
 export const ANSWER = "vmferry-start: ";
 
-/** The bytes to write to {@link START_COMMAND}. Nothing else may follow before its first answer. */
+/** The bytes to write to {@link START_COMMAND} once it is ready, and no more before its next answer. */
 export function startScript({ version, machines, file, args }: StartOptions): Uint8Array {
   const text = [
     `set -- ${args.map(quoted).join(" ")}`,

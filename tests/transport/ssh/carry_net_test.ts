@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { encodeHex } from "@std/encoding/hex";
+import { NoPrefaceError } from "../../../src/transport/ssh/banner.ts";
 import { CannotCarryError } from "../../../src/transport/ssh/carry.ts";
 import { cannotWords } from "../../../src/transport/ssh/cannot_words.ts";
 import type { OwnProgram } from "../../../src/transport/mod.ts";
@@ -61,6 +62,24 @@ for (const [name, path, ...args] of SHELLS.filter(([, path]) => exists(path))) {
   });
 }
 
+Deno.test({
+  name: "a host whose tools are busybox's takes the program",
+  ignore: !exists("/bin/busybox"),
+  async fn() {
+    await onHost(async (host) => {
+      await Deno.mkdir(`${host.home}/bin`);
+      const install = { args: ["--install", "-s", `${host.home}/bin`] };
+      await new Deno.Command("/bin/busybox", install).output();
+      host.env = { PATH: `${host.home}/bin` };
+      const old = fakeVmferry(VERSION, "another build");
+      await host.carry(programOf(old));
+      assertEquals((await host.carry(OURS, [HARD])).said, `[${HARD}]input`);
+      assertEquals((await host.carry(OURS, [HARD])).origin, "cached");
+      assertEquals(host.files(), ["run.N", "vmferry"]);
+    });
+  },
+});
+
 for (const shell of ["/bin/bash", "/bin/tcsh", "/usr/bin/fish"].filter(exists)) {
   Deno.test(`${shell} as the login shell passes the start command on, and its banner is skipped`, async () => {
     await onHost(async (host) => {
@@ -72,6 +91,23 @@ for (const shell of ["/bin/bash", "/bin/tcsh", "/usr/bin/fish"].filter(exists)) 
     });
   });
 }
+
+Deno.test("a forced command that is a vmferry is used as it is, and gets no script", async () => {
+  await onHost(async (host) => {
+    await host.install("shell", "#!/bin/sh\nprintf '\\0preface\\n'; cat\n");
+    host.shell = `${host.home}/bin/shell`;
+    host.motd = "Welcome\n";
+    assertEquals(await host.carry(OURS), { origin: "forced", said: "\0preface\ninput" });
+  });
+});
+
+Deno.test("a login shell that only repeats its command is no start script", async () => {
+  await onHost(async (host) => {
+    await host.install("shell", '#!/bin/sh\necho "not allowed: $2"\n');
+    host.shell = `${host.home}/bin/shell`;
+    await assertRejects(() => host.carry(OURS), NoPrefaceError, "not allowed");
+  });
+});
 
 Deno.test("an installed vmferry of the same version is used, one of another version is not", async () => {
   await onHost(async (host) => {

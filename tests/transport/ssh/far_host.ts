@@ -24,6 +24,9 @@ export function programOf(bytes: Uint8Array<ArrayBuffer>, version = "1.0.0"): Ow
   };
 }
 
+/** What a real vmferry begins with. */
+export const PREFACE = { bytes: new TextEncoder().encode("\0preface\n"), maxBanner: 1024 };
+
 /** What a run of the start script came to. */
 export interface Carried {
   readonly origin: Origin;
@@ -105,7 +108,7 @@ export class FarHost {
     };
     try {
       const carried = await carry(pipe, {
-        ...{ program, args, maxBanner: 1024, onProgress: () => {}, ...options },
+        ...{ program, args, preface: PREFACE, onProgress: () => {}, ...options },
       });
       await writer.write(new TextEncoder().encode("input"));
       await writer.close();
