@@ -44,6 +44,7 @@ export class DomainMigration {
   #leftBehind = false;
   #early: EarlyLook | undefined;
   #settled: readonly DomainSourceRecord[] = [];
+  #unsettled: DomainSourceRecord | undefined;
 
   /** Begins nothing yet. */
   constructor(options: DomainMigrationOptions) {
@@ -64,9 +65,9 @@ export class DomainMigration {
     return this.#sessions.bytes;
   }
 
-  /** What was written last; `undefined` before anything was. */
+  /** What was written last, by this run or the earlier one that it could not settle. */
   get record(): DomainSourceRecord | undefined {
-    return this.#record;
+    return this.#record ?? this.#unsettled;
   }
 
   /** The domain, once libvirt has named it. */
@@ -157,7 +158,8 @@ export class DomainMigration {
       const downtimeMs = await downtime(this.#source, uuid);
       return { arrived: await this.#arrived({ ...settled, downtimeMs }, settled.left) };
     }
-    throw this.#notHere(settled, undefined, records.at(-1));
+    this.#unsettled = records.at(-1);
+    throw this.#notHere(settled);
   }
 
   async #migrate(peer: DomainPeer, { plan, destination }: Checked): Promise<DomainMigrated> {
@@ -267,16 +269,12 @@ export class DomainMigration {
       await this.#there.settle("failed");
       await this.#noteSettled();
     }
-    throw this.#notHere(settled, cause, this.#record);
+    throw this.#notHere(settled, cause);
   }
 
-  #notHere(
-    settled: Exclude<Settled, { outcome: "migrated" }>,
-    cause: MigrationError | undefined,
-    record: DomainSourceRecord | undefined,
-  ): MigrationError {
+  #notHere(settled: Exclude<Settled, { outcome: "migrated" }>, cause?: MigrationError) {
     if (settled.outcome === "unknown") this.#leftBehind = true;
-    return outcomeError(settled, cause, record?.name ?? this.#options.name, this.#source.uri);
+    return outcomeError(settled, cause, this.record?.name ?? this.#options.name, this.#source.uri);
   }
 
   async #arrived({ guest, downtimeMs }: Arrival, left: readonly string[]): Promise<DomainMigrated> {

@@ -68,11 +68,11 @@ export async function settle(options: SettleOptions): Promise<Settled> {
       source = await sourceFacts(options);
       postcopy = source.state === "paused" && isPostcopy(source.reason);
       verdict = settleVerdict(source, destination);
-      why = `the domain is ${source.state} (${source.reason}) here`;
+      why = `the domain is ${source.state} (${source.reason}) at the source`;
       if (verdict === "ask") {
         destination = await options.ask();
         verdict = settleVerdict(source, destination);
-        why = `the domain is ${source.state} (${source.reason}) here and ` +
+        why = `the domain is ${source.state} (${source.reason}) at the source and ` +
           `${destination.state} (${destination.reason}) at the destination`;
       }
     } catch (error) {
