@@ -91,6 +91,7 @@ const source = object({
       jobId: name,
       targetNode: name,
       noHoles: nullable(flag),
+      topOnly: nullable(flag),
     }),
     1024,
   ),

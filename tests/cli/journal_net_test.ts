@@ -16,7 +16,7 @@ const RECORD: SourceRecord = {
   },
   mirrors: [{
     ...{ name: "vd0", device: "d0", sizeBytes: 5, exportName: "e" },
-    ...{ jobId: "j", targetNode: "t", noHoles: null },
+    ...{ jobId: "j", targetNode: "t", noHoles: null, topOnly: null },
   }],
   settings: {
     capabilities: [{ capability: "events", state: false }],

@@ -57,7 +57,7 @@ export async function checkLaunch(options: CheckLaunchOptions, output: Output): 
       const problems = [...own.problems, ...plan.findings.problems];
       output.report({
         ...{ event: "check", role: "source", disks, differences: own.differences },
-        ends: own.ends,
+        ends: [...own.ends, { side: "destination", qemuVersion: plan.qemuVersion }],
         problems: problems.map(({ side, message }) => ({ side, message })),
         warnings: [...own.warnings, ...plan.findings.warnings],
         notes: plan.findings.notes,

@@ -69,6 +69,7 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
       graceMs: options.graceMs,
       connect,
       ...(arrange ? { arrange } : {}),
+      sync: launch?.sync ?? "full",
       listen: (path) => listenFor(path, socketOwner),
       disks: options.disks,
       shared: options.shared,

@@ -38,7 +38,7 @@ export async function launchSource(
 ): Promise<LaunchSourceOptions> {
   const wishes: LaunchWishes = { ...rest, reuse, shared, allow };
   return {
-    ...{ qmp, wishes, report, realPath, run: runProgram, clock: systemClock },
+    ...{ qmp, wishes, report, log, realPath, run: runProgram, clock: systemClock },
     argv: qemuCommand === undefined ? undefined : await readCommand(qemuCommand),
     qmpPath: absolutePath(qmpPath),
     describeHost: describeHost(log),

@@ -6,6 +6,7 @@
 import { exactSize } from "../../io/mod.ts";
 import { type Collected, isSame, type StorageKeys } from "../../migrate/mod.ts";
 import type { LaunchFileFacts } from "../../rpc/mod.ts";
+import type { LaunchWishes } from "./wishes.ts";
 import type { PlannedFile, SourceFile } from "./planned_file.ts";
 
 /** A file with what both ends know of it. */
@@ -20,7 +21,11 @@ export interface KnownFile {
 export const ELSEWHERE = "give another path with --map OLD=NEW";
 
 /** Judges a disk that is copied. */
-export function judgeCopied(known: KnownFile, reuse: readonly string[], found: Collected): void {
+export function judgeCopied(
+  known: KnownFile,
+  { reuse, sync }: Pick<LaunchWishes, "reuse" | "sync">,
+  found: Collected,
+): void {
   const { file, here, there } = known;
   const { name, to, image } = file;
   const other = `give another path with --disk ${name}=PATH or --map OLD=NEW`;
@@ -54,6 +59,12 @@ export function judgeCopied(known: KnownFile, reuse: readonly string[], found: C
         sizeOf(there)
       }, expected no image. If it may be overwritten, add ` +
         `--reuse ${name}; if both hosts share it, add --shared ${name}; else move it away, or ${other}`,
+    );
+  } else if (sync === "top" && image?.backing) {
+    problem(
+      "image-unfit",
+      `disk ${name}: ${to} exists, and --sync top needs a new image over ${image.backing.path}. Move it away, or ` +
+        "leave out --sync top",
     );
   } else if (!there.writable) {
     problem("image-unfit", `disk ${name}: ${to} cannot be written to. Change its permissions`);

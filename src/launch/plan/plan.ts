@@ -50,6 +50,8 @@ export interface PlannedCopy extends LaunchCopy {
 export interface LaunchPlan {
   /** What prevents it, and what is worth knowing. */
   readonly findings: Findings;
+  /** Version of the destination's QEMU; `null` where there is none. */
+  readonly qemuVersion: string | null;
   /** Name of the destination's host. */
   readonly hostname: string;
   /** Directories of `directories` that are missing. */
@@ -100,6 +102,7 @@ export function planLaunch(input: PlanInput): LaunchPlan {
   return {
     findings: found,
     hostname: host.hostname,
+    qemuVersion: host.qemu?.version ?? null,
     newDirectories: unique(newDirectories),
     directories: unique([...directories, ...newDirectories]),
     ...{ images, copies },
@@ -113,7 +116,7 @@ export function planLaunch(input: PlanInput): LaunchPlan {
 function judge(known: KnownFile, wishes: LaunchWishes, found: Collected): boolean {
   switch (known.file.use) {
     case "copied":
-      judgeCopied(known, wishes.reuse, found);
+      judgeCopied(known, wishes, found);
       return false;
     case "shared":
     case "kept":

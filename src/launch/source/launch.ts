@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Clock } from "../../io/mod.ts";
+import type { Clock, Logger } from "../../io/mod.ts";
 import {
   type Arrange,
   type DestinationPeer,
@@ -32,6 +32,8 @@ export interface LaunchSourceOptions
   readonly open: (path: string) => Promise<OpenFile>;
   /** Gets the events. */
   readonly report: Report;
+  /** The debug log. */
+  readonly log: Logger;
   /** Time, injected. */
   readonly clock: Clock;
 }
@@ -45,7 +47,7 @@ export interface LaunchSourceOptions
  */
 export function launchBy(options: LaunchSourceOptions): Arrange {
   return async (peer, { migration, guest, disks, signal }) => {
-    const { report } = options;
+    const { report, log } = options;
     report({ event: "phase", phase: "launch" });
     const description = await describeSource(options, guest);
     const plan = await makePlan(peer, { ...options, description, disks, signal });
@@ -55,7 +57,9 @@ export function launchBy(options: LaunchSourceOptions): Arrange {
     if (plan.findings.problems.length > 0) throw refusalOf(plan.findings.problems);
     await call(peer, "prepareLaunch", prepareParams(plan, migration, guest), PREPARE_MS, signal);
     await sendFiles(plan.copies, { ...options, peer, signal });
-    await call(peer, "startLaunch", { migration }, START_MS, signal);
+    const { started } = await call(peer, "startLaunch", { migration }, START_MS, signal);
+    log.log("info", `the destination's QEMU is ${started}`);
+    report({ event: "phase", phase: "prepare" });
   };
 }
 

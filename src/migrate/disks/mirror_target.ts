@@ -19,6 +19,8 @@ export interface Mirror {
    * or fill a thin one.
    */
   readonly noHoles: boolean | null;
+  /** Only what the uppermost image has is copied: the destination's disk has the same image below. */
+  readonly topOnly: boolean | null;
 }
 
 /**
@@ -106,7 +108,7 @@ export async function startMirror(
     "job-id": mirror.jobId,
     device: mirror.device,
     target: mirror.targetNode,
-    sync: "full",
+    sync: mirror.topOnly ? "top" : "full",
     "copy-mode": "background",
     "on-source-error": "report",
     "on-target-error": mayWait ? "stop" : "report",

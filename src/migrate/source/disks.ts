@@ -67,6 +67,7 @@ export function mirrorsOf(
   disks: readonly ChosenDisk[],
   exports: readonly { readonly disk: string; readonly exportName: string }[],
   images: readonly TargetImage[],
+  sync: SourceOptions["sync"] = "full",
 ): Mirror[] {
   const id = crypto.randomUUID().slice(0, 8);
   return disks.map(({ name, device, sizeBytes }, i) => {
@@ -77,14 +78,17 @@ export function mirrorsOf(
     }
     const jobId = `vmferry-${id}-${i}`;
     const noHoles = images.some(({ disk }) => disk === name);
-    return { name, device, sizeBytes, exportName, jobId, targetNode: `${jobId}-target`, noHoles };
+    return {
+      ...{ name, device, sizeBytes, exportName, jobId, targetNode: `${jobId}-target`, noHoles },
+      topOnly: sync === "top",
+    };
   });
 }
 
 export interface CompareOrRefuseOptions extends
   Pick<
     SourceOptions,
-    "qmp" | "host" | "compareSocket" | "reuse" | "report" | "clock" | "log" | "signal"
+    "qmp" | "host" | "compareSocket" | "reuse" | "sync" | "report" | "clock" | "log" | "signal"
   > {
   readonly peer: DestinationPeer;
   readonly chosen: Chosen;
@@ -100,8 +104,10 @@ export async function compareOrRefuse(options: CompareOrRefuseOptions): Promise<
     options;
   const access: StorageAccess = { ...host, qmp, clock, log, socketPath };
   const { disks: copied, shared, all: disks } = chosen;
+  // A disk with the same image below it reads the same before anything is copied.
+  const alike = options.sync === "top" ? copied.map(({ name }) => name) : [];
   const { problems, warnings } = await compareStorage({
-    ...{ access, peer, disks, copied, shared, reuse, signal },
+    ...{ access, peer, disks, copied, shared, reuse: [...reuse, ...alike], signal },
   });
   for (const message of warnings) report({ event: "warning", code: "storage", message });
   if (problems.length > 0) throw refusal("same-storage", "destination", problems);

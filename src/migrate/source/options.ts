@@ -52,6 +52,11 @@ export interface SourceOptions {
   readonly shared: readonly string[];
   /** Names of disks that the destination has old copies of, to be overwritten. */
   readonly reuse: readonly string[];
+  /**
+   * `top`: only the uppermost image of each disk is copied, and the destination's disks have the same
+   * images below. Default: `full`, everything.
+   */
+  readonly sync?: "full" | "top";
   /** What a look at the disks' storage needs from the host. */
   readonly host: HostAccess;
   /** Path of a socket by which vmferry reads QEMU's disks; QEMU makes it. */

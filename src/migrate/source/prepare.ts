@@ -56,7 +56,7 @@ export async function prepare(context: SourceContext): Promise<Prepared> {
   for (const message of thickened(qmp, images)) context.warn("not-thin", message);
   context.asleepCanGo &&= carriesAsleep(prepared.qemuVersion);
   watch.checkAsleep();
-  const mirrors = mirrorsOf(chosen.disks, prepared.exports, images);
+  const mirrors = mirrorsOf(chosen.disks, prepared.exports, images, context.options.sync);
   await probeExports(peer, mirrors, { awayMs: peer.session.patienceMs, signal });
   await activate(context, guest);
   await context.state.take("prepared", {

@@ -2,6 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { silentLogger } from "../../../src/io/mod.ts";
 import { MigrationError } from "../../../src/migrate/errors.ts";
 import { CONNECT_MS } from "../../../src/migrate/disks/mirror_retry.ts";
+import { startMirror } from "../../../src/migrate/disks/mirror_target.ts";
 import { MirrorSet } from "../../../src/migrate/disks/mirror_set.ts";
 import { QmpClient } from "../../../src/qmp/mod.ts";
 import { FakeQemu } from "../../support/fake_qemu.ts";
@@ -10,7 +11,7 @@ import { memoryPipe } from "../../support/memory_pipe.ts";
 
 const MIRROR = {
   ...{ name: "vd0", device: "d", sizeBytes: 1024, exportName: "e" },
-  ...{ jobId: "job", targetNode: "job-target", noHoles: null },
+  ...{ jobId: "job", targetNode: "job-target", noHoles: null, topOnly: null },
 };
 const READY = {
   ...{ id: "job", type: "mirror", status: "ready" },
@@ -239,6 +240,21 @@ Deno.test('a mirror that a full target paused fails with disk-full, not with QEM
       reason,
     );
     assertEquals(error.code, status === "ok" ? "disk-write-failed" : "disk-full");
+    qemu.close();
+  }
+});
+
+Deno.test("only a mirror of the uppermost image leaves out what lies below", async () => {
+  for (const [topOnly, sync] of [[true, "top"], [null, "full"]] as const) {
+    const [ours, theirs] = memoryPipe();
+    const qemu = new FakeQemu(theirs, { "blockdev-mirror": () => ({ return: {} }) });
+    const qmp = await QmpClient.open(ours);
+    await startMirror(qmp, { ...MIRROR, topOnly }, {
+      ...{ mayWait: true, bufferBytes: undefined },
+      signal: new AbortController().signal,
+    });
+    const { args } = qemu.received.find(({ command }) => command === "blockdev-mirror")!;
+    assertEquals(args["sync"], sync);
     qemu.close();
   }
 });

@@ -64,7 +64,9 @@ Deno.test("a target turns zeroes into holes unless it must have none", () => {
     ...{ name: "vd0", device: "n0", sizeBytes: SIZE, exportName: "e", jobId: "j" },
     targetNode: "j-target",
   };
-  const [thin, thick] = [null, true].map((noHoles) => targetOptions({ ...mirror, noHoles }, "/s"));
+  const [thin, thick] = [null, true].map((noHoles) =>
+    targetOptions({ ...mirror, noHoles, topOnly: null }, "/s")
+  );
   const server = { type: "unix", path: "/s" } as const;
   const client = { driver: "nbd", server, export: "e", "reconnect-delay": 0 } as const;
   const [unmap, ignore] = ["unmap", "ignore"] as const;

@@ -18,6 +18,7 @@ const GROUPS = [
   "endings",
   "libvirt",
   "libvirt_faults",
+  "launch",
 ];
 
 /** All scenarios, by name. */
