@@ -138,9 +138,13 @@ async function createGroup(
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  // Meanwhile: the volumes of a directory's pool are files.
+  const closing = pool === null ? directoryPool.close() : Promise.resolve();
+  closing.catch(() => {});
   const changes: Map<string, Partial<ImageRecord>> = await identitiesOf(host, created);
   for (const { path } of queue) changes.set(path, NOT_OURS);
   await recorded.writeImages(changes);
+  await closing;
   if (failures.length > 0) throw failures[0];
 }
 
