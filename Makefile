@@ -7,8 +7,8 @@ demo: ## migrate a running guest between two QEMUs, as a story
 	@$(RUN) run -A tools/build.ts && tools/deno.sh run -A tools/demo.ts
 test: ## everything: check, pure tests, net tests, build, scenarios
 	@$(RUN) run -A tools/test.ts $(TIERS)
-docs: ## write docs/errors.md from the tables of codes
-	@$(RUN) run -A tools/errors.ts && tools/deno.sh task prose
+docs: ## write docs/errors.md and docs/launch-options.md from the tables in src
+	@$(RUN) run -A tools/errors.ts && $(RUN) run -A tools/launch_options.ts && tools/deno.sh task prose
 check: ## format, words, spelling, scripts, lint, types
 	@$(RUN) task check
 build: ## dist/vmferry, one file

@@ -107,9 +107,10 @@ export function mapBlockFields(
       return driver === null || FILE_DRIVERS.includes(driver) ? see(value, image) : null;
     }
     if (last === "path") {
-      if (key.endsWith("server.path")) {
-        const above = valueOf(`${key.slice(0, -"server.path".length)}driver`);
-        return above === "nbd" ? see(value, connects) : null;
+      const server = /^(.*\.)?server\.(?:\d+\.)?path$/.exec(key);
+      if (server !== null) {
+        const above = valueOf(`${server[1] ?? ""}driver`);
+        return above === "nbd" || above === "gluster" ? see(value, connects) : null;
       }
       if (driver === "nbd" || driver === "virtio-blk-vhost-user") return see(value, connects);
       if (driver === "io_uring") return see(value, image);
@@ -122,6 +123,7 @@ export function mapBlockFields(
       return see(value, use("directory", { writable: valueOf("rw") === "on" }));
     }
     if (last === "config" && driver === "blkdebug") return see(value, use("read-only"));
+    if (last === "logfile" && driver === "gluster") return see(value, use("output"));
     if (last === "conf" && driver === "rbd") return see(value, use("config"));
     return null;
   }

@@ -69,7 +69,6 @@ const IMAGE = "the image's path is mapped";
 const FILE = "the file is compared, and copied when it is missing";
 const NETWORK = "interface names and scripts must exist at the destination; " +
   "inherited descriptors and vhost-vdpa are refused";
-const OLD = "QEMU 8.0 to 10.0 removed it";
 
 /** Every option by its name without dashes. */
 export const OPTIONS: Readonly<Record<string, OptionRule>> = {
@@ -77,7 +76,11 @@ export const OPTIONS: Readonly<Record<string, OptionRule>> = {
   "help": flag("refuse", PRINTS),
   "h": flag("refuse", PRINTS, { alias: "help" }),
   "version": flag("refuse", PRINTS),
-  "machine": options("type", "keep", "the type is made exact where the source's QEMU knows it"),
+  "machine": options(
+    "type",
+    "keep",
+    "the type becomes the exact one, such as `pc-q35-10.0` for `q35`",
+  ),
   "M": options("type", "keep", undefined, { alias: "machine" }),
   "cpu": text(),
   "accel": options("accel"),
@@ -132,11 +135,11 @@ export const OPTIONS: Readonly<Record<string, OptionRule>> = {
   // USB and displays.
   "usb": flag(),
   "usbdevice": text("depends", "`host:` is refused"),
-  "display": options("type", "replace", "a window or a terminal becomes a VNC server on localhost"),
+  "display": options("type", "depends", "a window or a terminal becomes a VNC server on localhost"),
   "nographic": flag("depends", "kept; its console becomes a pseudo-terminal"),
   "spice": options(null, "keep", "an address of the source host is reported"),
-  "portrait": flag("keep", OLD, { majors: [0, 9] }),
-  "rotate": text("keep", OLD, { majors: [0, 9] }),
+  "portrait": flag("keep", undefined, { majors: [0, 9] }),
+  "rotate": text("keep", undefined, { majors: [0, 9] }),
   "vga": text(),
   "full-screen": flag("drop", "the destination's QEMU has no window"),
   "g": text(),
@@ -150,7 +153,7 @@ export const OPTIONS: Readonly<Record<string, OptionRule>> = {
   "acpitable": options(null, "keep", FILE),
   "smbios": options(null, "keep", FILE),
   "prom-env": text(),
-  "old-param": flag("keep", "QEMU 11.0 removed it", { majors: [0, 10] }),
+  "old-param": flag("keep", undefined, { majors: [0, 10] }),
   "semihosting": flag(),
   "semihosting-config": options("enable"),
 
@@ -226,16 +229,18 @@ export const OPTIONS: Readonly<Record<string, OptionRule>> = {
   "run-with": options(
     null,
     "depends",
-    "`chroot` is refused, `exit-with-parent` is left out, `user` is kept",
-    { majors: [9, 99] },
+    "`chroot` is refused, `exit-with-parent` is left out, `user` stays",
+    { majors: [8, 99] },
   ),
-  "runas": text("keep", "QEMU is started as vmferry's user there; " + OLD, { majors: [0, 9] }),
+  "runas": text("keep", "QEMU must start there with the rights to change its user", {
+    majors: [0, 9],
+  }),
   "chroot": text(
     "refuse",
     "vmferry's sockets are outside of QEMU's root directory; start the guest without chroot",
     { majors: [0, 8] },
   ),
-  "async-teardown": flag("keep", OLD, { majors: [0, 8] }),
+  "async-teardown": flag("keep", undefined, { majors: [0, 8] }),
   "msg": options(null),
   "dump-vmstate": text("refuse", PRINTS),
   "enable-sync-profile": flag(),

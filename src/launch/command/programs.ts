@@ -42,7 +42,7 @@ const DISPLAYS = [
 
 /** Types of -object of QEMU 7.2 to 11.1 that run no program. */
 const OBJECTS =
-  /^(?:memory-backend-.*|rng-.*|secret|secret_keyring|tls-c.*|iothread|main-loop|throttle-group|thread-context|authz-(?:list|list-file|simple)|cryptodev-.*|filter-.*|colo-compare|can-.*|dbus-vmstate|event-loop-base|input-.*|iommufd|igvm-cfg|acpi-.*|pr-manager-helper|qtest|sev-.*|tdx-guest|s390-pv-guest|x-remote-object|x-vfio-user-server|arm-rme-guest)$/;
+  /^(?:memory-backend-.*|rng-.*|secret|secret_keyring|tls-c.*|iothread|main-loop|throttle-group|thread-context|authz-(?:list|list-?file|simple)|cryptodev-.*|filter-.*|colo-compare|can-.*|dbus-vmstate|event-loop-base|input-.*|iommufd|igvm-cfg|acpi-.*|pr-manager-helper|qtest|sev-.*|tdx-guest|s390-pv-guest|x-remote-object|x-vfio-user-server|pef-guest|arm-rme-guest)$/;
 
 /**
  * The options that run programs. -readconfig files must have been expanded, otherwise they count.
@@ -81,7 +81,7 @@ function programsOf(option: QemuOption, chardevs: ReadonlyMap<string, OptionValu
           : [`is of the type ${type}, which vmferry does not know`]
       );
     case "object":
-      return objectPrograms(value);
+      return objectPrograms(value, chardevs);
     case "monitor":
     case "qmp":
     case "qmp-pretty":
@@ -104,11 +104,17 @@ function soundPrograms(value: OptionValue): string[] {
   return starts ? ["starts a JACK server"] : [];
 }
 
-function objectPrograms(value: OptionValue): string[] {
+function objectPrograms(
+  value: OptionValue,
+  chardevs: ReadonlyMap<string, OptionValue[]>,
+): string[] {
   const types = fieldsOf(value, "qom-type");
   if (types.length === 0) return ["has no type"];
   return types.flatMap((type) => {
     if (type === "authz-pam") return [`loads the PAM modules of ${fieldOf(value, "service")}`];
+    if (type === "monitor-hmp" || type === "monitor-qmp") {
+      return fieldsOf(value, "chardev").flatMap((id) => monitorAt(id, chardevs));
+    }
     return OBJECTS.test(type) ? [] : [`is of the type ${type}, which vmferry does not know`];
   });
 }

@@ -29,7 +29,7 @@ const KEYS: Readonly<Record<string, string>> = {
 };
 /** Keys of nested addresses. */
 const ADDRESS =
-  /^(?:addr|local|remote)\.(?:type|host|port|path|str|to|numeric|ipv4|ipv6|abstract|tight|keep-alive|keep-alive-\w+|mptcp)$/;
+  /^(?:addr|local|remote)\.(?:type|host|port|path|str|cid|to|numeric|ipv4|ipv6|abstract|tight|keep-alive|keep-alive-\w+|mptcp)$/;
 
 /** What a network backend runs. */
 export function networkPrograms(value: OptionValue): string[] {

@@ -12,7 +12,7 @@ const PASSED = "it passes a device of the source host to the guest";
 /** Drivers of -device that pass a device of the host. */
 const DEVICES: readonly [pattern: RegExp, what: string][] = [
   [/^(?:x-)?vfio-|^xen-pci-passthrough$|^x-pci-proxy-dev$/, PASSED],
-  [/^usb-host$|^u2f-passthru$|^ccid-card-emulated$/, PASSED],
+  [/^usb-host$|^pvrdma$|^u2f-passthru$|^ccid-card-emulated$/, PASSED],
   [/^scsi-(?:generic|block)$/, `${PASSED}; scsi-hd on the same image can be migrated`],
   [/^virtio-input-host/, PASSED],
   [/^vhost-(?:scsi|vdpa)/, "it uses a target in the source host's kernel"],

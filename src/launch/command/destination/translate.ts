@@ -57,7 +57,7 @@ export function forDestination(command: QemuCommand, changes: Changes): Translat
   const notes = new Notes();
   if (isManagedByLibvirt(command)) {
     notes.problems.push(
-      "libvirt manages this guest. `vmferry domain migrate` moves it together with its definition.",
+      "libvirt manages this guest. `vmferry domain NAME DESTINATION` moves it with its definition.",
     );
   }
   let translated = remove(inlineSets(command), changes.removed, notes);
