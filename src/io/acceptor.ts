@@ -40,9 +40,13 @@ export class DialError extends Error {
   /** Why. */
   readonly failure: DialFailure;
 
+  /** With failure `refused`: a word for scripts, where the transport has one. */
+  readonly code: string | undefined;
+
   /** Makes the error; `message` is for people. */
-  constructor(failure: DialFailure, message: string, options?: ErrorOptions) {
+  constructor(failure: DialFailure, message: string, options?: ErrorOptions & { code?: string }) {
     super(message, options);
     this.failure = failure;
+    this.code = options?.code;
   }
 }

@@ -137,6 +137,14 @@ export const ERRORS = {
         "its port",
     },
   },
+  "not-carried": {
+    kinds: CAN.refused,
+    side: "destination",
+    next: "retry",
+    meaning:
+      "With `ssh://`: the destination's host has no vmferry of this version and can't take " +
+      "a copy of this one; the message says why.",
+  },
   "connection-lost": {
     kinds: CAN.failed,
     side: "either",

@@ -1,4 +1,4 @@
-import { messageOf, printable } from "../io/mod.ts";
+import { DialError, messageOf, printable } from "../io/mod.ts";
 import { QmpClosedError } from "../qmp/mod.ts";
 import { RpcError } from "../rpc/mod.ts";
 import { SessionError } from "../tunnel/mod.ts";
@@ -93,7 +93,8 @@ export function asMigrationError(error: unknown, side: Side | null): MigrationEr
   }
   if (error instanceof SessionError) {
     if (error.code === "refused") {
-      const code = error.refusal ?? "refused";
+      const dialCode = error.cause instanceof DialError ? error.cause.code ?? "" : "";
+      const code = error.refusal ?? (isErrorCode(dialCode) ? dialCode : "refused");
       return new MigrationError("refused", code, other, error.message, { cause: error });
     }
     const from = error.code === "ended-by-peer" ? other : side;

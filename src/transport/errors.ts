@@ -19,9 +19,10 @@ export class TransportError extends DialError {
    */
   constructor(
     message: string,
-    { cause, failure }: { cause?: unknown; failure?: DialFailure } = {},
+    { cause, failure, code }: { cause?: unknown; failure?: DialFailure; code?: string } = {},
   ) {
-    super(failure ?? (isUnanswered(cause) ? "unanswered" : "failed"), message, { cause });
+    const options = code === undefined ? { cause } : { cause, code };
+    super(failure ?? (isUnanswered(cause) ? "unanswered" : "failed"), message, options);
   }
 }
 
@@ -43,7 +44,7 @@ export class SshError extends TransportError {
   constructor(
     message: string,
     exitCode: number,
-    options: { cause?: unknown; failure: DialFailure },
+    options: { cause?: unknown; failure: DialFailure; code?: string },
   ) {
     super(message, options);
     this.exitCode = exitCode;

@@ -163,7 +163,8 @@ class SshPipe implements BytePipe {
       if (error instanceof NoPrefaceError && !this.#closed) throw await this.#explained(error);
       if (!(error instanceof CannotCarryError)) throw error;
       const words = cannotWords(error, host, program);
-      throw new SshError(words, REFUSED, { cause: error, failure: "refused" });
+      const code = "not-carried";
+      throw new SshError(words, REFUSED, { cause: error, failure: "refused", code });
     }
   }
 

@@ -105,12 +105,14 @@ parent() {
 # Hosts may share a home directory; a process id means something on one of them only.
 host=$(uname -n)
 host=carried-$(echo "$host" | tr -c "A-Za-z0-9._\n-" _)
+# Paths without links, as /proc has them.
+home=
+[ -n "$HOME" ] && home=$(cd -P "$HOME" 2>/dev/null && pwd -P)
 cache=$XDG_CACHE_HOME
-if [ -z "$cache" ] && [ -d "$HOME" ] && safe "$HOME"; then
-  cache=$HOME/.cache
+if [ -z "$cache" ] && [ -n "$home" ] && safe "$home"; then
+  cache=$home/.cache
   mkdir "$cache" 2>/dev/null
 fi
-# The path without links, as /proc has it.
 [ -n "$cache" ] && cache=$(cd -P "$cache" 2>/dev/null && pwd -P) &&
   safe "$cache" && parent "$cache/vmferry" && private "$cache/vmferry/$host" || {
   tmp=$TMPDIR
@@ -191,6 +193,7 @@ fi
 trap - EXIT HUP INT TERM PIPE
 : >"$dir/run.$$"
 say "$word"
-export VMFERRY_UNPACK="$dir"
+# A file that unpacks itself does so here.
+[ "$room" -le "$size" ] || export VMFERRY_UNPACK="$dir"
 exec "$file" "$@"
 `;

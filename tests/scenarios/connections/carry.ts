@@ -219,9 +219,9 @@ async function succeeds(check: Vmferry): Promise<void> {
 async function refused(check: Vmferry, reason: RegExp): Promise<void> {
   await assertExit(check, 3, 60_000);
   const { error } = await check.waitEvent("result");
-  const { side, message } = error as { side: string; message: string };
-  if (side !== "destination" || !reason.test(message)) {
-    throw new Error(`${check.name} said ${side}: ${message}, expected ${reason}`);
+  const { code, side, message } = error as { code: string; side: string; message: string };
+  if (code !== "not-carried" || side !== "destination" || !reason.test(message)) {
+    throw new Error(`${check.name} said ${code}, ${side}: ${message}, expected ${reason}`);
   }
 }
 

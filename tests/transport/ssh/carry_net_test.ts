@@ -248,6 +248,15 @@ Deno.test("a host without room, or whose directory can't execute programs, is re
   });
 });
 
+Deno.test("a home directory that is reached by a link has the copy", async () => {
+  await onHost(async (host) => {
+    await Deno.symlink("home", `${host.home}/../link`);
+    host.env = { HOME: `${host.home}/../link` };
+    assertEquals((await host.carry(OURS)).origin, "carried");
+    assertEquals(host.files(), ["run.N", "vmferry"]);
+  });
+});
+
 Deno.test("a directory that another user could have prepared is not used", async () => {
   await onHost(async (host) => {
     const tmp = `${host.home}/tmp`;
