@@ -38,6 +38,9 @@ const IDENTITY: ReadonlySet<string> = new Set([
   ...["xres", "yres", "xmax", "ymax", "refresh_rate", "edid", "max_unmap_size"],
 ]);
 
+/** QOM path of a device without an id. */
+const NUMBERED = /^\/machine\/(unattached|peripheral-anon)\/device\[\d+\]$/;
+
 /**
  * The rule that a difference violates.
  *
@@ -54,6 +57,8 @@ export function ruleOf(
 ): RuleName | undefined {
   if (source === destination) return undefined;
   if (HOSTS.has(name) || ADDRESS[name] === bus) return undefined;
+  // A link to another device: the number depends on how many QEMU has made before it.
+  if (NUMBERED.test(source) && NUMBERED.test(destination)) return undefined;
   if (IDENTITY.has(name)) return "device-identity";
   // QEMU resolves "auto" by its own rules when it creates the device.
   if (source === "auto" || destination === "auto") return undefined;

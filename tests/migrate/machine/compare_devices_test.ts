@@ -44,6 +44,12 @@ Deno.test("a property that names a part of the host is no difference", () => {
   assertEquals(told(onPci(disk), onPci(there)), []);
 });
 
+Deno.test("a link to a device without an id is no difference", () => {
+  const at = (n: number) =>
+    onPci(device("vmmouse", "", { i8042: `/machine/unattached/device[${n}]` }));
+  assertEquals(told(at(16), at(17)), []);
+});
+
 Deno.test("a property that only one of two QEMU versions has is no difference", () => {
   const there = virtio("blk", "vd0", "01.0", {
     drive: "d0",
