@@ -141,7 +141,7 @@ function wordsOf(coded: string): string[] {
     try {
       return utf8.decode(bytes);
     } catch (cause) {
-      const where = i === 0 ? "" : `, after "${utf8Lossy(words[i - 1]!)}"`;
+      const where = i === 0 ? "" : `, after "${utf8Lossy(words[i - 1]!)}",`;
       throw new ReportError(`argument ${i}${where} is not UTF-8`, { cause });
     }
   });

@@ -9,6 +9,7 @@ import {
   chardevOption,
   netdevOption,
   objectOption,
+  userNetdevs,
 } from "./backend_options.ts";
 import { chainOf } from "./block_chain.ts";
 import { blockOption } from "./block_options.ts";
@@ -27,6 +28,8 @@ export interface Additions {
 export function additionsOf(state: MachineState, given: GivenOptions, cwd: string): Additions {
   const maker = new Maker(state, given, cwd);
   for (const device of state.added) maker.add(device);
+  // Each has a section in the migration stream, even without a NIC.
+  for (const id of userNetdevs(state.network)) maker.netdev(id);
   return maker;
 }
 
@@ -55,7 +58,7 @@ class Maker implements Additions {
       if (Array.isArray(value)) this.#ioThreads(value);
       if (typeof value !== "string" || value === "") continue;
       if (name === "drive") this.#drive(device, value, drives);
-      else if (name === "netdev") this.#netdev(value);
+      else if (name === "netdev") this.netdev(value);
       else if (name === "chardev") this.#chardev(value);
       else if (type.startsWith("link<")) this.#object(value);
       else if (name === "audiodev" && !this.#isGiven("audiodev", value)) {
@@ -98,7 +101,8 @@ class Maker implements Additions {
       : [];
   }
 
-  #netdev(id: string): void {
+  /** A netdev that the command line does not have. */
+  netdev(id: string): void {
     if (!this.#given.netdevs.has(id)) this.#once("netdev", id, () => netdevOption(id, this.#state));
   }
 

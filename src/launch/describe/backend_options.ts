@@ -62,6 +62,12 @@ export function netdevOption(
   };
 }
 
+/** Ids of all user netdevs. */
+export function userNetdevs(network: string): string[] {
+  return network.split(/\r?\n/).map((line) => NETDEV.exec(line))
+    .flatMap((m) => m?.[3] === "user" && m[2] === "0" ? [m[1]!] : []);
+}
+
 function forwards(id: string, usernet: string): [string, string][] {
   const found: [string, string][] = [];
   let isOurs = false;

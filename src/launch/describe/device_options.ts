@@ -54,12 +54,28 @@ export function deviceOption(
     .map((property) => [property.name, typed(property, backends)] as const)
     .filter(([, value]) => value !== "");
   const values = [...addressOf(device), ...own, ...extra];
-  if (values.some(([, value]) => typeof value === "object")) {
-    const [, ...named] = head;
-    const all = [["driver", device.type] as const, ...named, ...values];
-    return { value: JSON.stringify(Object.fromEntries(all)) };
-  }
+  if (values.some(([, value]) => Array.isArray(value))) return { value: json(head, values) };
   return { value: keyValues([...head, ...values.map(([k, v]) => [k, textOf(v)] as const)]) };
+}
+
+/** For a value that `key=value` cannot hold, such as a list. */
+function json(
+  head: readonly (readonly [string, string])[],
+  values: readonly (readonly [string, unknown])[],
+) {
+  const named = head.map(([key, value]) => [key || "driver", value] as const);
+  const members = [...named, ...values].map(([key, value]) =>
+    `${JSON.stringify(key)}:${value instanceof Digits ? value.digits : JSON.stringify(value)}`
+  );
+  return `{${members.join(",")}}`;
+}
+
+/** A number with more digits than JavaScript's. */
+class Digits {
+  constructor(readonly digits: string) {}
+  toString(): string {
+    return this.digits;
+  }
 }
 
 /** A name for messages, such as `virtio-net-pci (id net1)`. */
@@ -69,11 +85,13 @@ export function namedDevice({ type, id, path }: Pick<AddedDevice, "type" | "id" 
 
 function addressOf(device: AddedDevice): [string, string][] {
   if (device.usbPort !== undefined) return [["port", device.usbPort]];
+  if (device.place["addr"] !== undefined && device.bus !== "") {
+    return [["addr", device.place["addr"]]];
+  }
   const addr = device.properties.find(({ name }) => name === "addr");
-  if (typeof addr?.value !== "number") return [];
-  // A DIMM's is an address in RAM, and not `int32`.
-  if (addr.type !== "int32") return [["addr", addr.digits ?? String(addr.value)]];
-  if (addr.value < 0) return [];
+  if (typeof addr?.value !== "number" || addr.value < 0) return [];
+  // A DIMM is on no bus, and its address is one in RAM.
+  if (device.bus === "") return [["addr", addr.digits ?? String(addr.value)]];
   return [["addr", `${(addr.value >> 3).toString(16).padStart(2, "0")}.${addr.value & 7}`]];
 }
 
@@ -81,6 +99,8 @@ function isWorthSetting(device: AddedDevice, { name, type, initial, value }: Pro
   if (DERIVED.has(name) || value === undefined || value === null) return false;
   // Its backend decides, and QEMU refuses to have it set.
   if (name === "size" && /dimm|virtio-mem/.test(device.type)) return false;
+  // A part that the device makes by itself.
+  if (type.startsWith("link<") && String(value).startsWith(`${device.path}/`)) return false;
   if (initial !== undefined) return !same(value, initial);
   if (typeof value === "string") {
     return type === "str" || type.startsWith("link<") ? value !== "" : false;
@@ -90,14 +110,14 @@ function isWorthSetting(device: AddedDevice, { name, type, initial, value }: Pro
 }
 
 function same(a: unknown, b: unknown): boolean {
-  if (a === b) return true;
+  if (a === b || JSON.stringify(a) === JSON.stringify(b)) return true;
   // An unsigned property may have -1 as its default.
   return typeof a === "number" && typeof b === "number" &&
     BigInt.asUintN(64, BigInt(a)) === BigInt.asUintN(64, BigInt(b));
 }
 
 function typed({ name, type, value, digits }: Property, backends: ReadonlyMap<string, string>) {
-  if (digits !== undefined) return digits;
+  if (digits !== undefined) return new Digits(digits);
   if (name === "drive") return backends.get(String(value)) ?? value;
   if (type.startsWith("link<")) {
     const path = String(value);

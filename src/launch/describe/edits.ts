@@ -17,6 +17,11 @@ export class Edits {
     return this.#now.get(index) === null;
   }
 
+  /** The option as it is now. */
+  optionAt(index: number): QemuOption | null {
+    return this.#now.has(index) ? this.#now.get(index)! : this.#options[index]!;
+  }
+
   /** Leaves an option out. */
   drop(index: number): void {
     this.#now.set(index, null);
@@ -29,8 +34,8 @@ export class Edits {
 
   /** Sets a key of the option, or removes it (`null`). Keys of JSON are those of its outermost object. */
   set(index: number, key: string, value: string | null): void {
-    const option = this.#now.has(index) ? this.#now.get(index) : this.#options[index];
-    if (!option || option.value === null) return;
+    const option = this.optionAt(index);
+    if (option === null || option.value === null) return;
     const changed = option.value.startsWith("{")
       ? inJson(option, key, value)
       : inFields(option, key, value);

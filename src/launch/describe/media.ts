@@ -62,12 +62,13 @@ export function changeMedia(
       edits.set(device.index, "drive", `medium-${disk.name}`);
       added.push(made.option);
     } else {
-      const value = driveOf(block.device, path!);
-      if (value === null) {
+      const drive = driveOf(block.device, path!);
+      if (drive) added.push(...drive);
+      else {
         problems.push(
           `vmferry does not know which option makes the drive ${disk.name}: eject its medium`,
         );
-      } else added.push(["drive", value]);
+      }
     }
   }
   return { added, problems };
@@ -113,18 +114,25 @@ function insert(
   }
 }
 
-/** The -drive of one of the machine's own drives, by its name in QEMU, such as `ide1-cd0`. */
-function driveOf(device: string, path: string): string | null {
-  const ide = /^ide(\d+)-cd(\d+)$/.exec(device);
-  const floppy = /^floppy(\d+)$/.exec(device);
-  if (ide) {
-    return keyValues([
-      ...[["if", "ide"], ["bus", ide[1]!], ["unit", ide[2]!], ["media", "cdrom"]] as const,
-      ...[["format", "raw"], ["file", path]] as const,
-    ]);
+/** Options for a medium in one of the machine's own drives, by its name in QEMU, such as `ide1-cd0`. */
+function driveOf(
+  device: string,
+  path: string,
+): (readonly [option: string, value: string])[] | null {
+  const [, kind = "", bus = "", unit = ""] = /^(ide)(\d+)-cd(\d+)$|^(floppy)([01])$/.exec(device)
+    ?.filter((part) => part !== undefined) ?? [];
+  const file = [["format", "raw"], ["file", path]] as const;
+  if (kind === "ide") {
+    const place = [["if", "ide"], ["bus", bus], ["unit", unit], ["media", "cdrom"]] as const;
+    return [["drive", keyValues([...place, ...file])]];
   }
-  if (floppy) {
-    return keyValues([["if", "floppy"], ["index", floppy[1]!], ["format", "raw"], ["file", path]]);
-  }
-  return null;
+  if (kind !== "floppy") return null;
+  return [
+    ["drive", keyValues([["if", "none"], ["id", device], ...file])],
+    // An empty drive is one for 2.88 MB; QEMU would take the type from the medium.
+    [
+      "device",
+      keyValues([["", "floppy"], ["unit", bus], ["drive", device], ["drive-type", "288"]]),
+    ],
+  ];
 }

@@ -5,6 +5,7 @@
  */
 import { fieldOf } from "../command/mod.ts";
 import { absolute, backingOf, chainOf } from "./block_chain.ts";
+import { autoNames } from "./auto_names.ts";
 import type { Given, GivenOptions } from "./given.ts";
 import type { MachineState } from "./machine_state.ts";
 
@@ -27,12 +28,15 @@ export interface Opening {
 
 /** The opening of each disk, by its name; those that no option seems to open are missing. */
 export function openingsOf(
-  state: Pick<MachineState, "blocks" | "disks" | "graph">,
+  state: Pick<MachineState, "blocks" | "disks" | "graph" | "machineType">,
   given: GivenOptions,
   cwd: string,
 ): Map<string, Opening> {
   const found = new Map<string, Opening>();
   const open = candidates(given, cwd);
+  const automatic = new Map(
+    [...autoNames(given.all, state.machineType)].map(([index, name]) => [name, index]),
+  );
   for (const disk of state.disks) {
     const drive = given.devices.get(disk.name);
     const block = state.blocks.find((b) =>
@@ -41,20 +45,11 @@ export function openingsOf(
         : b.device !== "" && b.device === disk.name
     );
     const names = [drive && fieldOf(drive.value, "drive"), block?.device, disk.name];
-    const named = names.map((name) => name && openingNamed(name, given, cwd)).find((o) => o);
+    const auto = open.find((o) => o.given.index === automatic.get(block?.device ?? ""));
+    const named = auto ??
+      names.map((name) => name && openingNamed(name, given, cwd)).find((o) => o);
     const opening = named || byPath(disk.nodeName, state, open, cwd);
     if (opening) found.set(disk.name, opening);
-  }
-  const used = new Set([...found.values()].map((o) => o.given.index));
-  const [left, ...others] = open.filter((o) => o.path !== null && !used.has(o.given.index));
-  const [lost, ...more] = state.disks.filter(({ name }) =>
-    !found.has(name) && !given.devices.has(name)
-  );
-  // A pair that is the only one left: a disk of `-hda`, whose image was replaced.
-  if (
-    left && lost && others.length + more.length === 0 && SHORT.test(left.given.value.option.name)
-  ) {
-    found.set(lost.name, left);
   }
   return found;
 }

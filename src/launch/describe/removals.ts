@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { fieldOf } from "../command/mod.ts";
+import { fieldOf, parseOption } from "../command/mod.ts";
 import { reachedFrom } from "./block_chain.ts";
 import type { Edits } from "./edits.ts";
 import type { Given, GivenOptions } from "./given.ts";
@@ -31,9 +31,10 @@ export function removalsOf(state: MachineState, given: GivenOptions, edits: Edit
     removed.push(id);
     edits.drop(device.index);
   }
-  const rest = given.all.filter(({ value, index }) =>
-    value.option.name === "device" && !edits.isDropped(index)
-  );
+  const rest = given.all.flatMap(({ value, index }): Given[] => {
+    const option = value.option.name === "device" ? edits.optionAt(index) : null;
+    return option === null ? [] : [{ index, value: parseOption(option) }];
+  });
   for (const device of gone) {
     const netdev = fieldOf(device.value, "netdev");
     const backend = netdev === undefined ? undefined : given.netdevs.get(netdev);
@@ -42,6 +43,8 @@ export function removalsOf(state: MachineState, given: GivenOptions, edits: Edit
         properties.some(({ name, value }) => name === "netdev" && value === netdev)
       );
     if (!backend || isUsed || backend.value.option.name !== "netdev") continue;
+    // A user netdev has a section in the stream, and those are numbered: a spare one does no harm.
+    if (fieldOf(backend.value, "type") === "user") continue;
     removed.push(netdev!);
     edits.drop(backend.index);
   }
@@ -88,6 +91,8 @@ function unusedDrives(
   const reached = reachedFrom(graph, used.map((b) => b.inserted?.["node-name"] ?? ""));
   const problems: string[] = [];
   const dropped = new Set<number>();
+  // A drive whose device was removed or whose medium was ejected is no surprise.
+  const before = given.all.filter(({ value }) => value.option.name === "device");
   const isNeeded = (id: string) => rest.some(({ value }) => fieldOf(value, "drive") === id);
   for (const [id, { index }] of given.drives) {
     const block = blocks.find(({ device }) => device === id);
@@ -113,7 +118,7 @@ function unusedDrives(
     // Its image was replaced by another one, or its medium by another; the option opens the new one.
     if (names.some(isNeeded)) continue;
     if (isBelow(names, given, rest)) continue;
-    if (graph.has(name)) warnings.push(unused(name));
+    if (graph.has(name) && !isBelow(names, given, before)) warnings.push(unused(name));
     else removed.push(name);
     dropped.add(index);
   }
