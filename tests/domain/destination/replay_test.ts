@@ -11,6 +11,8 @@ import { FakeHost, Killed } from "./fake_host.ts";
 const UUID = "11111111-1111-4111-8111-111111111111";
 const OTHER = "22222222-2222-4222-8222-222222222222";
 const [RUNNING, SHUT_OFF, INCOMING] = ["1 2", "5 1", "3 2"];
+/** Running (post-copy failed). */
+const POSTCOPY_FAILED = "1 11";
 
 function image(path: string, create = true): ImageToPrepare {
   return {
@@ -93,6 +95,17 @@ Deno.test("images of a domain that is active stay", async () => {
   fake.domains.set(UUID, { state: RUNNING!, disks: [] });
   const { forget } = await settleEarlier(fake.process().host, fake.record!, "source");
   assertEquals([forget, files.size], [true, 3]);
+});
+
+Deno.test("a guest whose post-copy was cut off is not taken for one that is here", async () => {
+  const fake = new FakeHost();
+  await prepare(fake);
+  fake.domains.set(UUID, { state: POSTCOPY_FAILED, disks: [] });
+  const record = { ...fake.record!, mayHaveRun: true };
+  for (const word of ["nobody", "source"] as const) {
+    const { forget } = await settleEarlier(fake.process().host, record, word);
+    assertEquals([forget, fake.files.size], [false, 3]);
+  }
 });
 
 Deno.test("images stay when libvirt was asked to start the guest, until its source speaks", async () => {

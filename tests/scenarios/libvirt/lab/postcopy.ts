@@ -22,10 +22,18 @@ export async function startBusy(lab: LibvirtLab): Promise<RingDomain> {
   });
 }
 
-/** Starts both ends, and waits until the guest runs at the destination while RAM crosses slowly. */
-export async function startPostcopy(trial: Trial, lab: LibvirtLab): Promise<Try> {
+/**
+ * Starts both ends, and waits until the guest runs at the destination while RAM crosses slowly.
+ *
+ * @param byHand virsh switches to post-copy, and not libvirt after the first pass over RAM.
+ */
+export async function startPostcopy(trial: Trial, lab: LibvirtLab, byHand = false): Promise<Try> {
   await lab.limitRate(24);
-  const ends = await trial.start(POSTCOPY_ARGS);
+  const ends = await trial.start(byHand ? POSTCOPY_ARGS.slice(0, -1) : POSTCOPY_ARGS);
+  if (byHand) {
+    await trial.waitRam(ends);
+    await lab.source.virsh("migrate-postcopy", "vm1");
+  }
   await ends.receive.waitEvent("phase", (e) => e.phase === "handover");
   await lab.limitRate(2);
   await poll("the guest to run in post-copy", async () => {
