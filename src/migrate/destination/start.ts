@@ -1,6 +1,7 @@
 import { delay, messageOf, withDeadline } from "../../io/mod.ts";
 import { QmpClosedError, QmpCommandError } from "../../qmp/mod.ts";
 import { type Result, RpcError } from "../../rpc/mod.ts";
+import { announce } from "../guest/announce.ts";
 import { guestStatus, runs, warnIfStands } from "../guest/run_states.ts";
 import type { DestinationContext } from "./context.ts";
 import { failed, type GivingUp, LOST } from "./failure.ts";
@@ -78,7 +79,11 @@ export class GuestStart {
       "qemu cont": async () => status = await this.#carryOut(run),
     }, { run });
     context.arrivedAs = status;
-    if (run) warnIfStands(status, report);
+    if (run) {
+      // The answer does not wait for it.
+      void announce(context.qmp, context.clock, context.log);
+      warnIfStands(status, report);
+    }
     let answer: Answer | undefined;
     await driver.take("runs", {
       undo: async () => {

@@ -1,5 +1,6 @@
-import { type Clock, delay, messageOf, withDeadline } from "../../io/mod.ts";
+import { type Clock, delay, messageOf, silentLogger, withDeadline } from "../../io/mod.ts";
 import type { QmpClient } from "../../qmp/mod.ts";
+import { announce } from "./announce.ts";
 import { runs } from "./run_states.ts";
 
 /** How long QEMU may take to run the guest again, ms. */
@@ -32,7 +33,8 @@ export async function runAgain(
       if (status === "postmigrate" && asleep) return ASLEEP_STUCK;
       if (status === "postmigrate" || (status === "paused" && pausedByUs)) {
         await qmp.execute("cont", {});
-        if (status === "postmigrate") await announce(qmp);
+        // The destination may have announced the NICs: switches send the guest's packets there.
+        if (status === "postmigrate") void announce(qmp, clock, silentLogger);
       } else if (status !== "finish-migrate") {
         return `The guest at the source is in state "${status}"`;
       }
@@ -45,17 +47,4 @@ export async function runAgain(
     return "vmferry cannot tell whether the guest runs at the source. " +
       `Ask its QEMU ('info status'): ${messageOf(error)}`;
   }
-}
-
-/** QEMU's own values for a guest that has arrived (migration parameters announce-*), ms. */
-const ROUNDS = { initial: 50, max: 550, rounds: 5, step: 100 } as const;
-
-/**
- * Has QEMU announce the guest's NICs (`announce-self`, QEMU 4.0). The destination's QEMU announced them
- * as soon as it had loaded the guest (7.2 to 11.1); since then switches send the guest's packets there.
- */
-async function announce(qmp: QmpClient): Promise<void> {
-  if (!qmp.hasCommand("announce-self")) return;
-  // An error is no failure: the guest runs, and its next packet teaches the switches too.
-  await qmp.execute("announce-self", ROUNDS).catch(() => {});
 }

@@ -4,7 +4,17 @@ import { MigrationError } from "../../../src/migrate/mod.ts";
 import { RpcError } from "../../../src/rpc/mod.ts";
 import { fakeDestination } from "../../support/fake_destination.ts";
 import { ManualClock, settle } from "../../support/manual_clock.ts";
-import { announced, cancelled, never, pass, say, STARTING, turns, until } from "./support.ts";
+import {
+  announced,
+  cancelled,
+  loaded,
+  never,
+  pass,
+  say,
+  STARTING,
+  turns,
+  until,
+} from "./support.ts";
 
 Deno.test("the outcome is unknown, and QEMU is not ended, if QEMU is silent for three minutes after a resume", async () => {
   const clock = new ManualClock();
@@ -119,3 +129,22 @@ Deno.test("a finish before load is refused and changes nothing, neither now nor 
   await source.close(100);
   destination.qemu.fake.close();
 });
+
+for (const answer of ["gives none", "refuses"] as const) {
+  Deno.test(`finish is answered when QEMU ${answer === "gives none" ? "does not answer" : "refuses"} announce-self`, async () => {
+    const { one, qemu, end } = await loaded({
+      commands: {
+        "query-commands": () => ({ return: [{ name: "announce-self" }] }),
+        // FakeQemu answers in order: a command without an answer does not block those behind it.
+        "announce-self": () =>
+          answer === "refuses" ? { error: { class: "GenericError", desc: "no" } } : undefined,
+      },
+    });
+    assertEquals(await one.finish(true), { status: "running" });
+    const commands = qemu.fake.received.map(({ command }) => command);
+    const [cont, announced] = [commands.indexOf("cont"), commands.indexOf("announce-self")];
+    assertEquals(cont >= 0 && announced > cont, true, "announced once the guest runs");
+    await one.close();
+    await end();
+  });
+}
