@@ -7,8 +7,9 @@ import { printable } from "../../io/mod.ts";
 import type { OwnProgram } from "../transport.ts";
 import type { CannotCarryError } from "./carry.ts";
 
-/** What every message ends with. */
-const BY_HAND = "install vmferry on that host, or give its path there with --remote-command PATH";
+const BY_HAND = "nstall vmferry there, or give its path with --remote-command PATH";
+const INSTALL = `I${BY_HAND}`;
+const OR_INSTALL = `or i${BY_HAND}`;
 
 /** The message for an error of the start script on `host`. */
 export function cannotWords(
@@ -17,43 +18,41 @@ export function cannotWords(
   { version, machines }: OwnProgram,
 ): string {
   const what = printable(detail);
-  const there = `There is no vmferry ${version} on ${host}, and`;
+  const words = what.split(" ");
+  const none = `${host} has no vmferry ${version}`;
   switch (why) {
     case "absent": {
-      const other = what === "" ? "" : ` (${what} is of another version)`;
-      return `There is no vmferry ${version} on ${host}${other}, and this one can't send itself: ` +
-        `${noFile}. Install vmferry ${version} on that host, or give the path of another one there ` +
-        "with --remote-command PATH";
+      const other = what === "" ? "" : ` (its ${what} is of another version)`;
+      return `${none}${other}, and this one can't be copied: ${noFile}. Install that version ` +
+        "there, or give the path of another one with --remote-command PATH";
     }
     case "machine":
-      return `${there} this one can't run there: the CPU architecture of ${host} is ${what}, this ` +
-        `host's is ${machines[0]}`;
+      return `This vmferry can't run on ${host}: the CPU architecture there is ${what}, here it is ` +
+        `${machines[0]}. Choose a host of the same architecture`;
     case "system":
-      return `${there} this one can't run there: ${host} has ${what}, expected Linux`;
+      return `This vmferry can't run on ${host}, whose system is ${what}, expected Linux`;
     case "tool":
-      return `${there} it can't check a copy: it has no ${what}. Install that, or ${BY_HAND}`;
+      return `${none}, and no ${what} to check a copy with. Install that, ${OR_INSTALL}`;
     case "private":
-      return `${there} it has no directory for a copy that no other user can write to (${what} is ` +
-        `not): set HOME to a directory of the user's own there, or ${BY_HAND}`;
+      return `${none}, and no private directory for a copy: another user can write to ${what}. Give ` +
+        `the user a home directory there, ${OR_INSTALL}`;
     case "write":
-      return `${there} a copy can't be written to ${what} on ${host}: is the disk full, or ` +
-        `read-only? Free some space, or ${BY_HAND}`;
+      return `${none}, and a copy can't be written to ${what}: the disk may be full or read-only. ` +
+        `Free some space, ${OR_INSTALL}`;
     case "noexec":
-      return `${there} programs can't be executed in ${what} on ${host}: it may be mounted ` +
-        `noexec. Otherwise ${BY_HAND}`;
+      return `${none}, and executes no program in ${what}, which may be mounted noexec. ${INSTALL}`;
     case "room": {
-      const [free, ...dir] = what.split(" ");
-      return `${there} there is not enough room for it in ${dir.join(" ")} on ${host}: only ` +
-        `${Math.floor(Number(free) / 1024)} MiB are free. Free some space, or ${BY_HAND}`;
+      const [free, needed] = words.map((kib) => `${Math.floor(Number(kib) / 1024)} MiB`);
+      return `${none}, and no room for a copy in ${
+        words.slice(2).join(" ")
+      }: ${needed} are needed, ` +
+        `${free} are free. Free some space, ${OR_INSTALL}`;
     }
     case "damaged":
-      return `${there} the copy in ${what} on ${host} was damaged on its way: its SHA-256 is not ` +
-        "that of this program. Try again";
+      return `The copy of vmferry was damaged on its way to ${host}: it has another SHA-256. Try again`;
     case "run":
-      return `${there} this one does not run there: ${
-        what || "it said nothing"
-      }. Otherwise ${BY_HAND}`;
+      return `${none}, and this one does not run there: "${what}". ${INSTALL}`;
     default:
-      return `${host} can't take this vmferry (${why} ${what}): ${BY_HAND}`;
+      return `${host} can't take this vmferry (${printable(why)} ${what}). ${INSTALL}`;
   }
 }

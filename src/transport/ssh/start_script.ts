@@ -182,7 +182,8 @@ else
   printf "#!/bin/sh\n" >"$new" && chmod 700 "$new" || cannot write "$dir"
   "$new" 2>/dev/null || cannot noexec "$base"
   free=$(df -Pk "$dir" 2>/dev/null | sed -n "2s/.* \([0-9][0-9]*\)  *[0-9-][0-9]*% .*/\1/p")
-  [ -z "$free" ] || [ "$free" -ge $((room / 1024 + 1024)) ] || cannot room "$free" "$base"
+  need=$((room / 1024 + 1024))
+  [ -z "$free" ] || [ "$free" -ge "$need" ] || cannot room "$free" "$need" "$base"
   say need
   head -c "$size" >"$new" || cannot write "$dir"
   good "$new" || cannot damaged "$dir"
