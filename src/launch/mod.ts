@@ -16,6 +16,7 @@ export type { LaunchHost, NewFile } from "./destination/host.ts";
 export { LaunchDestination } from "./destination/launch.ts";
 export type { LaunchDestinationOptions, LaunchTrust, StartedQemu } from "./destination/options.ts";
 export { type LaunchJournal, type LaunchRecord, parseLaunchRecord } from "./destination/record.ts";
+export { type GuestWord, type LaunchEnd, settleLaunch } from "./destination/settle.ts";
 export { commandsOf, type PlannedCommand } from "./plan/commands.ts";
 export { parsePathMap, type PathMap } from "./plan/path_map.ts";
 export type { LaunchPlan } from "./plan/plan.ts";

@@ -745,7 +745,7 @@ export const ERRORS = {
     side: "destination",
     next: "retry",
     meaning:
-      "A disk's image cannot be created; the message has libvirt's own text. Nothing is left.",
+      "A disk's image cannot be created; the message has the host's own text. Nothing is left.",
   },
   // A launch: `migrate --launch` and `receive --launch`.
   "not-launchable": {
@@ -770,6 +770,33 @@ export const ERRORS = {
     meaning:
       "The destination lacks what the launch needs: the QEMU binary in this version or a later one, " +
       "the machine type, the CPU architecture, qemu-img, systemd or the user.",
+  },
+  "launch-not-allowed": {
+    kinds: CAN.refused,
+    side: "destination",
+    next: "retry",
+    meaning:
+      "A source from the network asks for a program, file or socket that the destination keeps from it.",
+  },
+  "socket-in-use": {
+    kinds: CAN.refused,
+    side: "destination",
+    next: "retry",
+    meaning: "A socket of QEMU exists at the destination already.",
+  },
+  "file-not-copied": {
+    kinds: CAN.refused,
+    side: "destination",
+    next: "retry",
+    meaning:
+      "A file that the guest needs did not arrive whole at the destination. Nothing is left.",
+  },
+  "qemu-not-started": {
+    kinds: CAN.refused,
+    side: "destination",
+    next: "retry",
+    meaning:
+      "The QEMU that was started at the destination ended, or does not answer. Nothing is left.",
   },
   "file-changed": {
     kinds: CAN.failed,

@@ -13,7 +13,7 @@ import type { Output } from "../output/output.ts";
 import { exitCodeOf, resultEvent } from "../output/result.ts";
 import { removeAbandoned } from "../run/abandoned.ts";
 import { runBase } from "../run/base.ts";
-import { LaunchJournalFile, settleLaunches } from "../run/launch_journal.ts";
+import { openLaunchJournal, settleLaunches } from "../run/launch_journal.ts";
 import { LaunchedMigration } from "../run/launched_migration.ts";
 import { PrivateRunDir } from "../run/run_dir.ts";
 
@@ -50,7 +50,7 @@ export async function receiveLaunch(
     }
     await removeAbandoned(base, log);
     await using dir = await PrivateRunDir.make(options.runDir, "destination");
-    using journal = await LaunchJournalFile.open(dir.directory);
+    using journal = await openLaunchJournal(dir.directory);
     const kept = new KeptTicket(dir.own(KEPT_TICKET));
     await end.open(undefined, kept);
     const trust = isStdio ? "login" : options.any ? "any" : "network";

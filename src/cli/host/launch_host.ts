@@ -2,7 +2,7 @@ import { type Logger, systemClock } from "../../io/mod.ts";
 import type { LaunchHost, NewFile } from "../../launch/mod.ts";
 import { connectUnix } from "../../transport/mod.ts";
 import { describeHost } from "./describe_host.ts";
-import { runProgram } from "./run_program.ts";
+import { runProgram, startProgram } from "./run_program.ts";
 
 /** Prints this user's name, home directory and `$XDG_STATE_HOME`, a line each. */
 const WHO = 'id -un; printf "%s\\n%s\\n" "$HOME" "$XDG_STATE_HOME"';
@@ -15,6 +15,7 @@ export async function launchHost(log: Logger): Promise<LaunchHost> {
   const own = state.startsWith("/") ? state : `${home}/.local/state`;
   return {
     run: runProgram,
+    start: startProgram,
     describeHost: describeHost(log),
     connectUnix: (path) => connectUnix(path),
     createFile,
@@ -28,7 +29,8 @@ export async function launchHost(log: Logger): Promise<LaunchHost> {
   };
 }
 
-async function createFile(path: string): Promise<NewFile> {
+/** Creates a file as `LaunchHost.createFile` says. */
+export async function createFile(path: string): Promise<NewFile> {
   const file = await Deno.open(path, { write: true, createNew: true, mode: 0o600 });
   let isOpen = true;
   return {

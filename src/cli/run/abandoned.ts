@@ -1,11 +1,16 @@
 import type { Logger } from "../../io/mod.ts";
 import { DirectoryLock } from "./dir_lock.ts";
-import { DOMAIN_DESTINATION_JOURNAL, DOMAIN_SOURCE_JOURNAL, JOURNAL } from "./journal_file.ts";
+import {
+  DOMAIN_DESTINATION_JOURNAL,
+  DOMAIN_SOURCE_JOURNAL,
+  JOURNAL,
+  LAUNCH_JOURNAL,
+} from "./journal_file.ts";
 import { runFolders } from "./base.ts";
 import { COMPARE, PrivateRunDir, QEMU } from "./run_dir.ts";
 import { KEPT_TICKET } from "../endpoint/ticket_use.ts";
 
-const JOURNALS = [JOURNAL, DOMAIN_SOURCE_JOURNAL, DOMAIN_DESTINATION_JOURNAL];
+const JOURNALS = [JOURNAL, DOMAIN_SOURCE_JOURNAL, DOMAIN_DESTINATION_JOURNAL, LAUNCH_JOURNAL];
 
 /** A run's directory as it is called now, and as it was once. */
 const NAME = /\/run-([0-9a-f]{8}){1,2}$/;

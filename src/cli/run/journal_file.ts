@@ -8,6 +8,8 @@ export const JOURNAL = "journal";
 /** The same of a domain's migration, at the source and at the destination. */
 export const DOMAIN_SOURCE_JOURNAL = "domain-source";
 export const DOMAIN_DESTINATION_JOURNAL = "domain-destination";
+/** The same of a launch, at the destination. */
+export const LAUNCH_JOURNAL = "launch";
 /** Syncing that took less than this does not touch a disk, ms. */
 const QUICK_MS = 0.5;
 

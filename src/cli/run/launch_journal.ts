@@ -1,51 +1,34 @@
 /**
- * The journal of a launch in its run directory: JSON lines, mode 0600, each a whole `LaunchRecord`
- * (src/launch/destination/record.ts); the last whole line counts.
+ * The journals of `receive --launch` in the run directories: each line is a whole `LaunchRecord`
+ * (src/launch/destination/record.ts).
  *
  * @module
  */
-import type { Logger } from "../../io/mod.ts";
-import type { LaunchHost, LaunchJournal, LaunchRecord } from "../../launch/mod.ts";
+import { type Logger, messageOf } from "../../io/mod.ts";
+import {
+  type GuestWord,
+  type LaunchHost,
+  type LaunchRecord,
+  parseLaunchRecord,
+  settleLaunch,
+} from "../../launch/mod.ts";
+import { runFolders } from "./base.ts";
+import { DirectoryLock } from "./dir_lock.ts";
+import { JournalFile, LAUNCH_JOURNAL } from "./journal_file.ts";
+import { lastValue } from "./journal_lines.ts";
+import { PrivateRunDir } from "./run_dir.ts";
 
-/** What it is called. */
-export const LAUNCH_JOURNAL = "launch";
+/** Opens the journal of a launch in `dir`, or begins one. */
+export async function openLaunchJournal(dir: string): Promise<JournalFile<LaunchRecord>> {
+  return await JournalFile.open<LaunchRecord>(dir, LAUNCH_JOURNAL);
+}
 
-/** A journal as a file. */
-export class LaunchJournalFile implements LaunchJournal, Disposable {
-  readonly #file: Deno.FsFile;
-  #writing: Promise<void> = Promise.resolve();
-  #torn = false;
-
-  /** Begins or goes on with the journal in `dir`. */
-  static async open(dir: string): Promise<LaunchJournalFile> {
-    const path = `${dir}/${LAUNCH_JOURNAL}`;
-    return new LaunchJournalFile(
-      await Deno.open(path, { append: true, create: true, mode: 0o600 }),
-    );
-  }
-
-  private constructor(file: Deno.FsFile) {
-    this.#file = file;
-  }
-
-  /** {@inheritDoc LaunchJournal.write} */
-  write(record: LaunchRecord): Promise<void> {
-    const line = `${JSON.stringify(record)}\n`;
-    const written = this.#writing.then(async () => {
-      // A line that was not finished ends here.
-      const bytes = new TextEncoder().encode(this.#torn ? `\n${line}` : line);
-      this.#torn = true;
-      for (let at = 0; at < bytes.length;) at += await this.#file.write(bytes.subarray(at));
-      this.#torn = false;
-      await this.#file.sync();
-    });
-    this.#writing = written.catch(() => {});
-    return written;
-  }
-
-  [Symbol.dispose](): void {
-    this.#file.close();
-  }
+/** Which launches are settled, and what is known of their guests. */
+export interface Settling {
+  /** Only that of the QEMU with this QMP socket. */
+  readonly qmp?: string;
+  /** `unknown` by default. */
+  readonly word?: GuestWord;
 }
 
 /**
@@ -54,10 +37,61 @@ export class LaunchJournalFile implements LaunchJournal, Disposable {
  *
  * @returns what is left, as text.
  */
-export function settleLaunches(
-  _base: string,
-  _host: LaunchHost,
-  _log: Logger,
+export async function settleLaunches(
+  base: string,
+  host: LaunchHost,
+  log: Logger,
+  { qmp, word = "unknown" }: Settling = {},
 ): Promise<readonly string[]> {
-  return Promise.resolve([]);
+  const all: string[] = [];
+  try {
+    for await (const { dir, record } of cutOff(base, log)) {
+      if (qmp !== undefined && record.qmp !== qmp) continue;
+      const { forget, message, left } = await settleLaunch(host, record, word);
+      log.log(forget ? "info" : "warning", `${dir}: ${message}`);
+      all.push(...left);
+      if (forget) await PrivateRunDir.adopt(dir)[Symbol.asyncDispose]();
+    }
+  } catch (error) {
+    log.log("warning", `what earlier launches left: ${messageOf(error)}`);
+  }
+  return all;
+}
+
+/**
+ * Another process takes the QEMU of a launch that was cut off: from now on its guest may be here, and the
+ * launch is not undone any more.
+ */
+export async function adoptLaunches(base: string, qmp: string, log: Logger): Promise<void> {
+  for await (const { dir, record } of cutOff(base, log)) {
+    if (record.qmp !== qmp || record.mayHaveGuest) continue;
+    using journal = await openLaunchJournal(dir);
+    await journal.write({ ...record, mayHaveGuest: true });
+  }
+}
+
+interface FoundLaunch {
+  readonly dir: string;
+  readonly record: LaunchRecord;
+}
+
+/** The launches whose process is gone. No other process has the directory until the next is asked for. */
+async function* cutOff(base: string, log: Logger): AsyncGenerator<FoundLaunch> {
+  for (const dir of await runFolders(base)) {
+    const path = `${dir}/${LAUNCH_JOURNAL}`;
+    if (!await isFile(path)) continue;
+    using lock = await DirectoryLock.tryTake(dir);
+    if (!lock) continue;
+    let record: LaunchRecord | undefined;
+    try {
+      record = parseLaunchRecord(lastValue(await Deno.readTextFile(path)));
+    } catch (error) {
+      log.log("warning", `${path}: ${messageOf(error)}`);
+    }
+    if (record) yield { dir, record };
+  }
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return await Deno.lstat(path).then((info) => info.isFile, () => false);
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import type { BytePipe, Clock, Logger } from "../../io/mod.ts";
-import type { RunProgram } from "../../host/mod.ts";
+import type { RunProgram, StartProgram } from "../../host/mod.ts";
 import type { DescribeHost } from "../../migrate/mod.ts";
 
 /** A file that this process has created; nobody else writes to it. */
@@ -21,6 +21,8 @@ export interface NewFile {
 export interface LaunchHost {
   /** Runs a program of the host. */
   readonly run: RunProgram;
+  /** Starts a program that may outlive vmferry. */
+  readonly start: StartProgram;
   /** Reports what the host knows of paths. */
   readonly describeHost: DescribeHost;
   /** Connects to a UNIX socket. */

@@ -1,6 +1,39 @@
-import type { JournalRecord, JournalStore, MigrationError } from "../../migrate/mod.ts";
-import type { Session } from "../../tunnel/mod.ts";
+import { withDeadline } from "../../io/mod.ts";
+import {
+  asMigrationError,
+  type JournalRecord,
+  type JournalStore,
+  MigrationError,
+} from "../../migrate/mod.ts";
+import {
+  ChannelServer,
+  type Handlers,
+  type Params,
+  type Result,
+  RpcError,
+  RpcPeer,
+} from "../../rpc/mod.ts";
+import type { Session, SessionError } from "../../tunnel/mod.ts";
+import { answered } from "./answers.ts";
+import { describeLaunchFiles } from "./describe/describe_files.ts";
+import { describeLaunchHost } from "./describe/describe_host.ts";
+import { commitLaunch, guarded } from "./commit.ts";
+import { Making } from "./making.ts";
 import type { LaunchDestinationOptions, StartedQemu } from "./options.ts";
+import { removeLaunch } from "./remove.ts";
+
+/** Longest time for a source to leave after the end, ms. */
+const LEAVE_MS = 5_000;
+
+const BUSY = "This receive has a launch already. Start another receive";
+const GIVEN_UP = "The launch was given up at the destination";
+
+/** A session that is served. */
+interface Served {
+  readonly session: Session;
+  readonly channels: ChannelServer;
+  readonly rpc: RpcPeer;
+}
 
 /**
  * The destination's side of a launch. Its source describes a machine, has it built, and has its QEMU
@@ -15,20 +48,51 @@ import type { LaunchDestinationOptions, StartedQemu } from "./options.ts";
  * 5. removes the run directory, unless {@link mustStay}.
  */
 export class LaunchDestination {
+  readonly #options: LaunchDestinationOptions;
+  readonly #served = new Set<Served>();
+  readonly #outcome = Promise.withResolvers<void>();
+  readonly #giveUp = new AbortController();
+  /** What is made for the source that prepared. */
+  #making: Making | undefined;
+  #owner: Session | undefined;
+  /** The call under way; resolves when it changes nothing any more. */
+  #calling: Promise<unknown> = Promise.resolve();
+  #started: StartedQemu | undefined;
+  #undoing: Promise<readonly string[]> | undefined;
+  /** Why the source's last attempt was refused. */
+  #refusal: MigrationError | undefined;
+  #mustStay = false;
+
   /** Begins nothing yet. */
-  constructor(_options: LaunchDestinationOptions) {}
+  constructor(options: LaunchDestinationOptions) {
+    this.#options = options;
+    this.#outcome.promise.catch(() => {});
+  }
 
   /** Serves a session that a source has opened: answers the calls of a launch. */
-  serve(_session: Session): void {}
+  serve(session: Session): void {
+    const { clock, log } = this.#options.host;
+    const channels = new ChannelServer(session, (end) => {
+      if (end.error) log.log("debug", `channel ${end.channel}: ${end.error.message}`);
+    });
+    const rpc: RpcPeer = new RpcPeer(session.rpc, {
+      ...{ clock, log },
+      onFault: (error) => session.abort(error.message, "protocol-error"),
+      handlers: this.#handlers(() => served),
+    });
+    const served: Served = { session, channels, rpc };
+    this.#served.add(served);
+    session.ended.then((cause) => this.#onEnd(served, cause));
+  }
 
   /** The QEMU that it has started; `undefined` before it answered. */
   get started(): StartedQemu | undefined {
-    return undefined;
+    return this.#started;
   }
 
   /** The session that prepared the launch. */
   get source(): Session | undefined {
-    return undefined;
+    return this.#owner;
   }
 
   /**
@@ -37,7 +101,7 @@ export class LaunchDestination {
    * @throws {MigrationError} when the launch ended before; everything is undone by then.
    */
   outcome(): Promise<void> {
-    return Promise.reject(new Error("not yet"));
+    return this.#outcome.promise;
   }
 
   /**
@@ -45,7 +109,7 @@ export class LaunchDestination {
    * that the next run ends no QEMU that has the guest.
    */
   guard(journal: JournalStore<JournalRecord>): JournalStore<JournalRecord> {
-    return journal;
+    return guarded(journal, () => this.#making?.recorded);
   }
 
   /**
@@ -54,41 +118,178 @@ export class LaunchDestination {
    *
    * @returns what could not be done, as text; the guest runs all the same.
    */
-  commit(): Promise<readonly string[]> {
-    return Promise.resolve([]);
+  async commit(): Promise<readonly string[]> {
+    const making = this.#making;
+    if (!making) return [];
+    return await commitLaunch(this.#options.host, making.plan, making.recorded);
   }
 
   /**
    * The migration has failed or was cancelled, and the guest is at the source: ends the QEMU that was
-   * started here and removes everything that was created. Waits until nothing is created any more. Does nothing
-   * if the guest may be here. Never rejects.
+   * started here and removes everything that was created. Waits until nothing is created any more. Does
+   * nothing if the guest may be here. Never rejects.
    *
    * @returns what could not be undone, as text.
    */
-  undo(): Promise<readonly string[]> {
-    return Promise.resolve([]);
+  async undo(): Promise<readonly string[]> {
+    await this.#calling;
+    if (!this.#making || this.#making.recorded.current.mayHaveGuest) return [];
+    return await (this.#undoing ??= this.#undo(this.#making));
   }
 
   /** Nobody knows where the guest runs: ends nothing and removes nothing, here or later. */
-  keep(): Promise<void> {
-    return Promise.resolve();
+  async keep(): Promise<void> {
+    this.#mustStay = true;
+    await this.#making?.recorded.write({ mayHaveGuest: true }).catch((error) => {
+      this.#options.host.log.log("warning", `the journal: ${error.message}`);
+    });
   }
 
   /**
-   * Gives the launch up, unless QEMU was started and {@link outcome} has resolved. Resolves when everything is
-   * undone.
+   * Gives the launch up, unless QEMU was started and {@link outcome} has resolved. Resolves when
+   * everything is undone.
    */
-  cancel(_reason: MigrationError): Promise<void> {
-    return Promise.resolve();
+  async cancel(reason: MigrationError): Promise<void> {
+    if (this.#started) return;
+    this.#giveUp.abort(reason);
+    await this.#calling;
+    // `started` of the options has taken over meanwhile.
+    if (this.#started) return;
+    await this.undo();
+    this.#outcome.reject(reason.kind === "cancelled" ? reason : this.#refusal ?? reason);
   }
 
   /** The journal must stay: something is left, or it is not clear where the guest runs. */
   get mustStay(): boolean {
-    return false;
+    return this.#mustStay;
   }
 
   /** Waits until the sources of sessions that no migration serves have left, five seconds at most. */
-  leave(): Promise<void> {
-    return Promise.resolve();
+  async leave(): Promise<void> {
+    await Promise.all([...this.#served].map(async ({ session, channels }) => {
+      if (session === this.#owner && this.#started) return;
+      if (session.state === "down") session.abort("It is over", "stopped");
+      const { clock } = this.#options.host;
+      await withDeadline(clock, LEAVE_MS, "the source to leave", session.ended).catch(() => {
+        session.abort(this.#refusal?.message ?? "The launch is over", "stopped");
+      });
+      await channels.cut();
+      await session.close();
+    }));
+  }
+
+  #handlers(served: () => Served): Handlers {
+    const { host, trust } = this.#options;
+    return {
+      openTunnel: (params) => served().channels.open(params),
+      describeLaunchHost: (params) => answered(describeLaunchHost(host, trust, params)),
+      describeLaunchFiles: (params) => answered(describeLaunchFiles(host, trust, params)),
+      prepareLaunch: (params) => answered(this.#call(() => this.#prepare(served(), params))),
+      startLaunch: (params) => answered(this.#call(() => this.#start(served(), params))),
+    };
+  }
+
+  /** One call changes something at a time. */
+  async #call<T>(act: () => Promise<T>): Promise<T> {
+    const call = this.#calling.then(act);
+    this.#calling = call.catch(() => {});
+    return await call;
+  }
+
+  async #prepare(
+    served: Served,
+    params: Params<"prepareLaunch">,
+  ): Promise<Result<"prepareLaunch">> {
+    if (this.#owner) throw new RpcError("refused", BUSY);
+    this.#assertGoingOn();
+    const { host, trust, journal, claimed, report } = this.#options;
+    const { session, channels } = served;
+    this.#owner = session;
+    try {
+      await claimed(session);
+      const making = await Making.plan(host, trust, journal, params);
+      this.#assertGoingOn();
+      this.#making = making;
+      report({ event: "phase", phase: "prepare" });
+      await making.create(channels, this.#giveUp.signal);
+      return { created: making.created };
+    } catch (error) {
+      await this.#refused(error);
+      throw error;
+    }
+  }
+
+  async #start(
+    { session, channels, rpc }: Served,
+    { migration }: Params<"startLaunch">,
+  ): Promise<Result<"startLaunch">> {
+    const making = this.#making;
+    if (session !== this.#owner || making?.recorded.current.migration !== migration) {
+      throw new RpcError("failed", "This session has not prepared this launch");
+    }
+    if (this.#started) throw new RpcError("failed", "QEMU has been started already");
+    try {
+      const started = await making.start(this.#giveUp.signal);
+      this.#assertGoingOn();
+      const recover = await this.#options.started(started, session, rpc);
+      this.#started = started;
+      channels.stop();
+      this.#outcome.resolve();
+      return { started: started.what, log: started.log, recover };
+    } catch (error) {
+      await this.#refused(error);
+      throw error;
+    }
+  }
+
+  #assertGoingOn(): void {
+    if (!this.#giveUp.signal.aborted) return;
+    const reason = this.#giveUp.signal.reason;
+    throw reason instanceof MigrationError ? reason : new RpcError("failed", GIVEN_UP);
+  }
+
+  /** Undoes an attempt. The source may try again. */
+  async #refused(error: unknown): Promise<void> {
+    this.#refusal = asMigrationError(error, "destination");
+    const making = this.#making;
+    const left = making ? await (this.#undoing ??= this.#undo(making)) : [];
+    if (left.length > 0 || this.#giveUp.signal.aborted) return;
+    this.#making = undefined;
+    this.#undoing = undefined;
+    this.#owner = undefined;
+  }
+
+  async #undo(making: Making): Promise<readonly string[]> {
+    const { host, report } = this.#options;
+    making.release();
+    const left = await removeLaunch(host, making.recorded.current);
+    if (left.length > 0) {
+      this.#mustStay = true;
+      const message = `Not removed at the destination: ${left.join("; ")}. The next ` +
+        "'vmferry receive --launch' on this host tries again";
+      report({ event: "warning", code: "not-undone", message });
+    } else {
+      await making.recorded.write({ state: "undone" }).catch((error) => {
+        host.log.log("warning", `the journal: ${error.message}`);
+      });
+    }
+    return left;
+  }
+
+  async #onEnd(served: Served, cause: SessionError | undefined): Promise<void> {
+    const { session, channels, rpc } = served;
+    this.#served.delete(served);
+    // Before any wait: a launch that is under way has no source any more.
+    const gone = session === this.#owner && !this.#started
+      ? this.cancel(
+        cause
+          ? asMigrationError(cause, "destination")
+          : new MigrationError("failed", "source-gone", "source", "The source ended the session"),
+      )
+      : undefined;
+    await channels.cut();
+    await channels.join();
+    await gone;
+    if (!this.#started || session !== this.#owner) await rpc.join();
   }
 }

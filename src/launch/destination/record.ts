@@ -4,28 +4,40 @@
  * @module
  */
 
+/**
+ * `copy`: a file that the source sends, under a temporary name first. `log`: QEMU's output. `pid`: the
+ * file in which a QEMU without a unit writes down its process. `by-qemu`: a socket or file that QEMU makes.
+ */
+export type MadeKind = "directory" | "image" | "copy" | "log" | "pid" | "by-qemu";
+
 /** Something that the launch makes in the file system. */
 export interface MadeRecord {
-  /** `copy`: a file that the source sends, under a temporary name first. `state`: kept with the guest. */
-  readonly kind: "directory" | "image" | "copy" | "state" | "log" | "unit-file";
+  readonly kind: MadeKind;
   readonly path: string;
+  /** The name of a copy while it arrives; `null` for anything else. */
+  readonly temporary: string | null;
   /** When its creation began, ms since 1970; `null` before. */
   readonly begunAt: number | null;
   /**
    * Device, inode and birth, which another file with its path does not have; `null` before it was
-   * created, or where it was not.
+   * created.
    */
   readonly identity: string | null;
 }
 
-/** The QEMU that the launch has started. */
+/** A systemd unit. */
+export interface UnitRecord {
+  /** Such as `vmferry-vm1.service`. */
+  readonly name: string;
+  readonly scope: "system" | "user";
+}
+
+/** The QEMU that the launch starts. */
 export interface QemuRecord {
-  /** The transient unit; `null`: a process of its own. */
-  readonly unit: { readonly name: string; readonly scope: "system" | "user" } | null;
-  /** `null` before it is known. */
-  readonly pid: number | null;
-  /** Start time in clock ticks since boot, and the boot's id: another process with its pid differs. */
-  readonly startTime: string | null;
+  /** Its transient unit, whose description has the migration; `null`: a process of its own. */
+  readonly unit: UnitRecord | null;
+  /** The file in which a process of its own has written down its pid and start time; `null` with a unit. */
+  readonly pidFile: string | null;
 }
 
 /** A record: the whole state, so that the last one counts. */
@@ -49,8 +61,10 @@ export interface LaunchRecord {
   readonly qmp: string;
   /** What the launch makes, in the order of its creation. */
   readonly made: readonly MadeRecord[];
-  /** `null` before it is started. */
-  readonly qemu: QemuRecord | null;
+  /** File with QEMU's output; `null`: systemd's journal. */
+  readonly log: string | null;
+  /** The QEMU itself. */
+  readonly qemu: QemuRecord;
 }
 
 /** Where the records are kept. */
@@ -71,7 +85,7 @@ export function parseLaunchRecord(value: unknown): LaunchRecord | undefined {
     ["migration", "name", "state", "qmp"]
       .every((member) => typeof record[member as keyof LaunchRecord] === "string") &&
     typeof record.mayHaveGuest === "boolean" && Array.isArray(record.made) &&
-    (record.qemu === null || typeof record.qemu === "object");
+    typeof record.qemu === "object";
   if (!isWhole) throw new Error("it is from another version of vmferry");
   return record;
 }

@@ -1,0 +1,131 @@
+/**
+ * Creates the directories and images of a launch, each effect after a record in the journal.
+ *
+ * @module
+ */
+import { messageOf } from "../../../io/mod.ts";
+import { command, CommandError, lookAt } from "../../../host/mod.ts";
+import { asMigrationError, MigrationError } from "../../../migrate/mod.ts";
+import type { LaunchImage } from "../../../rpc/mod.ts";
+import type { LaunchHost } from "../host.ts";
+import type { Owner } from "../rules/owner.ts";
+import type { LaunchPlan } from "../plan.ts";
+import type { Recorded } from "../recorded.ts";
+
+/** How long qemu-img may take to create an image, ms; longer for one that is allocated as a whole. */
+const CREATE_MS = 60_000;
+const ALLOCATE_BYTES_PER_MS = 20_000;
+
+/**
+ * Makes an empty file that did not exist (`$1`), for vmferry's user alone, has qemu-img (`$4` and on) write the
+ * image to it, and gives it to its owner (`$2`, if any) with its mode (`$3`). Removes it where that fails.
+ */
+const CREATE = `
+umask 077
+file=$1 owner=$2 mode=$3
+shift 3
+set -C
+: >"$file" || exit 1
+set +C
+"$@" && { [ -z "$owner" ] || chown "$owner" -- "$file"; } && chmod "$mode" -- "$file" || { rm -f -- "$file"; exit 1; }
+if [ -e /sys/fs/selinux/enforce ] && command -v restorecon >/dev/null; then restorecon -- "$file"; fi
+`;
+
+/**
+ * Makes a directory (`$1`) that did not exist. Where QEMU makes its own files in it, it belongs to QEMU's user
+ * (`$2`).
+ */
+const MAKE_DIRECTORY = 'mkdir -m 0755 -- "$1" && { [ -z "$2" ] || chown "$2" -- "$1"; }';
+
+/**
+ * Creates them. What a failure leaves is in the record.
+ *
+ * @throws {MigrationError} kind `refused`.
+ * @throws the signal's reason when that is aborted.
+ */
+export async function createAll(
+  host: LaunchHost,
+  recorded: Recorded,
+  plan: LaunchPlan,
+  signal: AbortSignal,
+): Promise<void> {
+  const { params: { images, directories }, owner } = plan;
+  const own = new Set(directories);
+  try {
+    await recorded.write();
+    for (const { kind, path } of recorded.current.made) {
+      if (kind !== "directory" && kind !== "image") continue;
+      signal.throwIfAborted();
+      await recorded.writeMade(path, { begunAt: host.wallMs() });
+      if (kind === "directory") {
+        const user = own.has(path) ? ownerText(owner) : "";
+        await command(host.run, ["sh", "-c", MAKE_DIRECTORY, "sh", path, user]);
+      } else {
+        await createImage(host, images.find((image) => image.path === path)!, owner);
+      }
+      await recordIdentity(host, recorded, path);
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof MigrationError) throw error;
+    if (!(error instanceof CommandError)) throw asMigrationError(error, "destination");
+    throw notCreated(messageOf(error), error);
+  }
+}
+
+/** Writes down what distinguishes the new file from another one with its path. */
+export async function recordIdentity(
+  host: LaunchHost,
+  recorded: Recorded,
+  path: string,
+  at: string = path,
+): Promise<void> {
+  const [look] = await lookAt(host.run, [at]);
+  await recorded.writeMade(path, { identity: look!.identity });
+}
+
+async function createImage(
+  { run }: LaunchHost,
+  image: LaunchImage,
+  owner: Owner | null,
+): Promise<void> {
+  const { path, format, sizeBytes, backing, mode, allocated } = image;
+  const options = optionsOf(image);
+  const argv = ["qemu-img", "create", "-q", "-f", format];
+  if (options.length > 0) argv.push("-o", options.join(","));
+  if (backing) argv.push("-b", backing.path, "-F", backing.format);
+  const script = ["sh", "-c", CREATE, "sh", path, ownerText(owner), octal(mode)];
+  const ms = CREATE_MS + (allocated ? sizeBytes / ALLOCATE_BYTES_PER_MS : 0);
+  try {
+    await command(run, [...script, ...argv, "--", path, `${sizeBytes}`], ms);
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    throw notCreated(`${path} cannot be created: ${error.message}`, error);
+  }
+}
+
+function optionsOf(image: LaunchImage): string[] {
+  if (image.format === "raw") return image.allocated ? ["preallocation=falloc"] : [];
+  if (image.format !== "qcow2") return [];
+  const { clusterBytes, compat, extendedL2, lazyRefcounts } = image;
+  return [
+    ...(clusterBytes === null ? [] : [`cluster_size=${clusterBytes}`]),
+    ...(compat === null ? [] : [`compat=${compat.replaceAll(",", ",,")}`]),
+    ...(extendedL2 ? ["extended_l2=on"] : []),
+    ...(lazyRefcounts ? ["lazy_refcounts=on"] : []),
+  ];
+}
+
+/** As chown takes it; empty for vmferry's own user. */
+export function ownerText(owner: Owner | null): string {
+  return owner === null ? "" : `${owner.uid}:${owner.gid}`;
+}
+
+/** As chmod takes it. */
+export function octal(mode: number): string {
+  return mode.toString(8).padStart(4, "0");
+}
+
+function notCreated(message: string, cause: unknown): MigrationError {
+  return new MigrationError("refused", "image-not-created", "destination", message, { cause });
+}

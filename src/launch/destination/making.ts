@@ -1,0 +1,84 @@
+import type { ChannelServer, Params } from "../../rpc/mod.ts";
+import { Copies } from "./create/copies.ts";
+import { createAll } from "./create/create.ts";
+import type { LaunchHost } from "./host.ts";
+import type { LaunchTrust, StartedQemu } from "./options.ts";
+import { type LaunchPlan, planLaunch } from "./plan.ts";
+import type { LaunchJournal } from "./record.ts";
+import { Recorded } from "./recorded.ts";
+import { StartingQemu } from "./qemu/start.ts";
+
+/** What a launch makes: first its files, then its QEMU. */
+export class Making {
+  readonly #host: LaunchHost;
+  /** What is to be made. */
+  readonly plan: LaunchPlan;
+  /** What was made, in the journal. */
+  readonly recorded: Recorded;
+  #copies: Copies | undefined;
+  #qemu: StartingQemu | undefined;
+
+  /**
+   * Plans it. Changes nothing.
+   *
+   * @throws as `planLaunch`.
+   */
+  static async plan(
+    host: LaunchHost,
+    trust: LaunchTrust,
+    journal: LaunchJournal,
+    params: Params<"prepareLaunch">,
+  ): Promise<Making> {
+    const plan = await planLaunch(host, trust, params);
+    return new Making(host, plan, new Recorded(journal, plan.record));
+  }
+
+  private constructor(host: LaunchHost, plan: LaunchPlan, recorded: Recorded) {
+    this.#host = host;
+    this.plan = plan;
+    this.recorded = recorded;
+  }
+
+  /** Paths that are created, but for those that QEMU itself makes. */
+  get created(): string[] {
+    return this.recorded.current.made.filter(({ kind }) => kind !== "by-qemu")
+      .map(({ path }) => path);
+  }
+
+  /** Creates directories and images, and serves the channels of the copies. Rejects as `createAll`. */
+  async create(channels: ChannelServer, signal: AbortSignal): Promise<void> {
+    await createAll(this.#host, this.recorded, this.plan, signal);
+    this.#copies = new Copies(this.#host, this.recorded, this.plan, channels);
+  }
+
+  /**
+   * Waits for the copies, starts QEMU, and waits until it answers.
+   *
+   * @throws {MigrationError} kind `refused`.
+   * @throws the signal's reason when that is aborted.
+   */
+  async start(signal: AbortSignal): Promise<StartedQemu> {
+    await this.#copies?.join(signal);
+    const { recorded, plan } = this;
+    const begunAt = this.#host.wallMs();
+    const made = recorded.current.made.map((each) =>
+      each.begunAt === null ? { ...each, begunAt } : each
+    );
+    await recorded.write({ state: "starting", made });
+    this.#qemu = await StartingQemu.start(this.#host, { ...plan, record: recorded.current });
+    const { qmp, migration, log, qemu: { unit } } = recorded.current;
+    const { pid } = await this.#qemu.answers(qmp, signal);
+    await recorded.write({ state: "started" });
+    const journalctl = unit?.scope === "user" ? "journalctl --user" : "journalctl";
+    return {
+      ...{ qmp, migration },
+      what: unit === null ? `process ${pid}` : `unit ${unit.name}`,
+      log: log ?? `${journalctl} -u ${unit?.name}`,
+    };
+  }
+
+  /** Ends this process's part in QEMU's start. */
+  release(): void {
+    this.#qemu?.release();
+  }
+}

@@ -1,0 +1,151 @@
+/**
+ * What a launch makes on this host, with everything checked again: what `describeLaunchFiles` said may have
+ * changed, and the source may not have asked. Changes nothing.
+ *
+ * @module
+ */
+import { directoryOf } from "../../host/mod.ts";
+import { type ErrorCode, MigrationError } from "../../migrate/mod.ts";
+import type { LaunchStart, Params } from "../../rpc/mod.ts";
+import { isPlainPath, resolvePaths } from "./rules/allow.ts";
+import { readStart, type StartCommand, startRefusals } from "./rules/arguments.ts";
+import { findBinary, hostFacts } from "./describe/describe_host.ts";
+import { type Fault, fileFaults, missingDirectories } from "./rules/file_faults.ts";
+import type { LaunchHost } from "./host.ts";
+import { launchName } from "./names.ts";
+import type { LaunchTrust } from "./options.ts";
+import { findOwner, type Owner } from "./rules/owner.ts";
+import type { LaunchRecord, MadeKind, MadeRecord } from "./record.ts";
+import { chooseLog, chooseUnit } from "./rules/free_names.ts";
+import { madeByQemu, socketFaults } from "./rules/socket_faults.ts";
+
+/** A launch that can be carried out. */
+export interface LaunchPlan {
+  readonly params: Params<"prepareLaunch">;
+  /** The first record: nothing is made yet. */
+  readonly record: LaunchRecord;
+  readonly start: LaunchStart;
+  /** Path of the binary and its arguments. */
+  readonly argv: readonly string[];
+  /** The user and group of QEMU; `null`: this user's. */
+  readonly owner: Owner | null;
+}
+
+/**
+ * Plans it.
+ *
+ * @throws {MigrationError} kind `refused`, with every problem; code of the first.
+ */
+export async function planLaunch(
+  host: LaunchHost,
+  trust: LaunchTrust,
+  params: Params<"prepareLaunch">,
+): Promise<LaunchPlan> {
+  const { start, migration, guest } = params;
+  const faults: Fault[] = [...plainPathFaults(params)];
+  const read = readStart(start);
+  if ("problems" in read) faults.push(...coded("not-launchable", read.problems));
+  // The other checks take paths apart.
+  if (faults.length > 0 || "problems" in read) throw refusalOf(faults);
+
+  const binary = start.argv[0]!;
+  const [facts, found, places, owner] = await Promise.all([
+    hostFacts(host),
+    findBinary(host.run, trust, binary.slice(binary.lastIndexOf("/") + 1), binary),
+    resolvePaths(host, [...pathsIn(params), ...read.paths.map(({ path }) => path)]),
+    findOwner(host, start.user),
+  ]);
+  if ("problem" in owner) faults.push(...coded("host-unfit", [owner.problem]));
+  faults.push(...coded("launch-not-allowed", startRefusals(trust, read, start, places)));
+  if (found === undefined) {
+    const message = `${binary} is not there, or is no program. Install it at the destination`;
+    faults.push({ code: "host-unfit", message });
+  }
+  const unitsMatter = start.manager === "systemd" || start.persist;
+  if (start.persist && !facts.systemd) {
+    const message = "--persist needs systemd, which does not run at the destination, or does not " +
+      `start units of ${host.user.name} at boot. Leave --persist out`;
+    faults.push({ code: "host-unfit", message });
+  }
+  faults.push(...await fileFaults(host, trust, params, places));
+  faults.push(...await socketFaults(host, read, start));
+  if (faults.length > 0 || found === undefined || "problem" in owner) throw refusalOf(faults);
+
+  const name = launchName(guest.name, guest.uuid, migration);
+  const useUnit = unitsMatter && facts.systemd;
+  const unit = useUnit ? await chooseUnit(host, name) : null;
+  const files = useUnit ? null : await chooseLog(host, name);
+  return {
+    ...{ params, start, owner: owner.owner, argv: [found, ...start.argv.slice(1)] },
+    record: {
+      ...{ version: 1, side: "launch", state: "preparing", mayHaveGuest: false },
+      ...{ migration, name, qmp: start.qmp, log: files?.log ?? null },
+      qemu: { unit, pidFile: files?.pidFile ?? null },
+      made: await planMade(host, params, read, files),
+    },
+  };
+}
+
+async function planMade(
+  host: LaunchHost,
+  { directories, images, copies }: Params<"prepareLaunch">,
+  command: StartCommand,
+  files: { readonly log: string; readonly pidFile: string } | null,
+): Promise<MadeRecord[]> {
+  const needed = [
+    ...directories,
+    ...[...images, ...copies].map(({ path }) => directoryOf(path)),
+    ...(files === null ? [] : [directoryOf(files.log)]),
+  ];
+  return [
+    ...(await missingDirectories(host, needed)).map((path) => made("directory", path)),
+    ...images.map(({ path }) => made("image", path)),
+    ...copies.map(({ path }) => made("copy", path, temporaryOf(path))),
+    ...(files === null ? [] : [made("log", files.log), made("pid", files.pidFile)]),
+    ...await madeByQemu(host, command),
+  ];
+}
+
+function made(kind: MadeKind, path: string, temporary: string | null = null): MadeRecord {
+  return { kind, path, temporary, begunAt: null, identity: null };
+}
+
+/** A copy arrives under this name, in the same directory. */
+function temporaryOf(path: string): string {
+  return `${directoryOf(path).replace(/\/$/, "")}/.vmferry-${crypto.randomUUID()}`;
+}
+
+/** Every path of a call but those of its command line. */
+function pathsIn({ directories, images, copies, reuse, start }: Params<"prepareLaunch">): string[] {
+  return [
+    ...directories,
+    ...[...images, ...copies, ...reuse].map(({ path }) => path),
+    ...images.flatMap(({ backing }) => backing === null ? [] : [backing.path]),
+    ...[start.cwd, start.qmp],
+  ];
+}
+
+function* plainPathFaults(params: Params<"prepareLaunch">): Generator<Fault> {
+  const { images, copies, reuse, start } = params;
+  for (const path of pathsIn(params)) {
+    if (isPlainPath(path) || path === start.cwd && path === "/") continue;
+    yield { code: "host-unfit", message: `"${path}" is no absolute path without ".."` };
+  }
+  const seen = new Set<string>();
+  for (const { path } of [...images, ...copies, ...reuse]) {
+    if (seen.has(path)) {
+      yield { code: "image-in-use", message: `Two files of the guest have the path ${path}` };
+    }
+    seen.add(path);
+  }
+}
+
+function coded(code: ErrorCode, messages: readonly string[]): Fault[] {
+  return messages.map((message) => ({ code, message }));
+}
+
+function refusalOf(faults: readonly Fault[]): MigrationError {
+  const problems = faults.map(({ message }) => message);
+  const code = faults[0]?.code ?? "host-unfit";
+  return new MigrationError("refused", code, "destination", problems.join("; "), { problems });
+}

@@ -1,0 +1,33 @@
+import type { LaunchJournal, LaunchRecord, MadeRecord } from "./record.ts";
+
+/** The record of a launch that is under way, in memory and in the journal. */
+export class Recorded {
+  readonly #journal: LaunchJournal;
+  #record: LaunchRecord;
+
+  /** Writes nothing yet. */
+  constructor(journal: LaunchJournal, record: LaunchRecord) {
+    this.#journal = journal;
+    this.#record = record;
+  }
+
+  /** What was written last, or is about to be. */
+  get current(): LaunchRecord {
+    return this.#record;
+  }
+
+  /** Writes the record with a change. */
+  async write(change: Partial<LaunchRecord> = {}): Promise<void> {
+    // Kept even if the journal fails: this process undoes what may have been done.
+    this.#record = { ...this.#record, ...change };
+    await this.#journal.write(this.#record);
+  }
+
+  /** Writes the record with a change to what is made at a path. */
+  async writeMade(path: string, change: Partial<MadeRecord>): Promise<void> {
+    const made = this.#record.made.map((each) =>
+      each.path === path ? { ...each, ...change } : each
+    );
+    await this.write({ made });
+  }
+}

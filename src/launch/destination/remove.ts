@@ -1,0 +1,81 @@
+/**
+ * Undoes a launch, from its journal: in the process that wrote it, or in a later one. The guest must not
+ * be in the QEMU that was started.
+ *
+ * @module
+ */
+import { command, lookAt, type PathFacts } from "../../host/mod.ts";
+import { UndoList } from "../../migrate/mod.ts";
+import type { LaunchHost } from "./host.ts";
+import { endQemu } from "./qemu/qemu.ts";
+import type { LaunchRecord, MadeRecord } from "./record.ts";
+
+/** How long after a creation began a file may be born that it has made, ms. */
+const CREATION_MS = 600_000;
+/** File systems keep the time of birth in seconds. */
+const BIRTH_MS = 2_000;
+/** QEMU has 20 s to end. */
+const END_MS = 60_000;
+
+/** Another program may have put something into a directory that vmferry made; it stays then. */
+const REMOVE_DIRECTORY = 'rmdir --ignore-fail-on-non-empty -- "$1"';
+/** A file, or a socket that QEMU left. */
+const REMOVE_FILE = 'rm -f -- "$1"';
+
+/**
+ * Ends QEMU and removes everything that was made, the last first.
+ *
+ * @returns what could not be removed, or is not vmferry's to remove.
+ */
+export async function removeLaunch(host: LaunchHost, record: LaunchRecord): Promise<string[]> {
+  const undo = new UndoList(host.clock, host.log);
+  let qemuEnded = true;
+  for (const made of record.made) {
+    if (made.begunAt === null) continue;
+    undo.add(made.path, async () => {
+      // A QEMU that does not end may have them open.
+      if (!qemuEnded) throw new Error("QEMU still runs");
+      await remove(host, made, record);
+    });
+  }
+  if (record.state !== "preparing") {
+    undo.add("QEMU", async () => {
+      qemuEnded = false;
+      await endQemu(host, record);
+      qemuEnded = true;
+    }, { ms: END_MS });
+  }
+  return (await undo.run()).here;
+}
+
+async function remove(host: LaunchHost, made: MadeRecord, record: LaunchRecord): Promise<void> {
+  const { kind, path, temporary } = made;
+  for (const at of temporary === null ? [path] : [temporary, path]) {
+    const [look] = await lookAt(host.run, [at]);
+    if (look!.state === "missing" && !look!.hidden) continue;
+    if (!isOurs(made, at, look!, record)) throw new Error("another program has made this file");
+    const script = kind === "directory" ? REMOVE_DIRECTORY : REMOVE_FILE;
+    await command(host.run, ["sh", "-c", script, "sh", at]);
+  }
+}
+
+/** Whether the launch has made what lies at the path. */
+function isOurs(
+  { kind, identity, begunAt, temporary }: MadeRecord,
+  at: string,
+  look: PathFacts,
+  { state }: LaunchRecord,
+): boolean {
+  if (identity !== null) return look.identity === identity;
+  // Its name is random.
+  if (at === temporary) return true;
+  // Its content had not arrived: it has not got its name.
+  if (kind === "copy") return false;
+  // vmferry was killed between the creation and its record, or QEMU has made it.
+  if (begunAt === null) return false;
+  const isByQemu = kind === "by-qemu" || kind === "log" || kind === "pid";
+  // A file system that keeps no birth: its place was empty before QEMU was started.
+  if (look.bornAt === null) return isByQemu && state !== "preparing";
+  if (look.bornAt < begunAt - BIRTH_MS) return false;
+  return isByQemu || look.bornAt <= begunAt + CREATION_MS;
+}

@@ -1,0 +1,86 @@
+/**
+ * Ends a launch from its journal, once its process is gone.
+ *
+ * @module
+ */
+import { messageOf } from "../../io/mod.ts";
+import { QmpClient } from "../../qmp/mod.ts";
+import type { LaunchHost } from "./host.ts";
+import { lookAtQemu } from "./qemu/qemu.ts";
+import type { LaunchRecord } from "./record.ts";
+import { removeLaunch } from "./remove.ts";
+
+/** What is known of the guest: nothing but the journal, or that another host has it. */
+export type GuestWord = "unknown" | "elsewhere";
+
+/** How it ended. */
+export interface LaunchEnd {
+  /** Nothing is left that the journal is needed for. */
+  readonly forget: boolean;
+  /** What was done, for the log. */
+  readonly message: string;
+  /** What could not be undone. */
+  readonly left: readonly string[];
+}
+
+/**
+ * Settles it: finishes the undo, or leaves everything where the guest may be here. Never rejects.
+ *
+ * @param word `elsewhere` where a source has the guest for certain.
+ */
+export async function settleLaunch(
+  host: LaunchHost,
+  record: LaunchRecord,
+  word: GuestWord,
+): Promise<LaunchEnd> {
+  const what = `the launch of ${record.name} that was cut off`;
+  if (record.state === "committed" || record.state === "undone") {
+    return { forget: true, message: `${what} had ended`, left: [] };
+  }
+  try {
+    const { state } = await lookAtQemu(host, record);
+    const isRunning = state === "running";
+    if (record.mayHaveGuest && word !== "elsewhere") {
+      const stays = `${what} may have brought its guest here: its files stay`;
+      return { forget: !isRunning, message: stays, left: [] };
+    }
+    // Held until QEMU has ended: no other process can give it a guest meanwhile.
+    await using waiting = isRunning && word !== "elsewhere"
+      ? await waitingQemu(host, record.qmp)
+      : undefined;
+    if (waiting?.problem !== undefined) {
+      return { forget: false, message: `${what}: ${waiting.problem}`, left: [waiting.problem] };
+    }
+    const left = await removeLaunch(host, record);
+    return { forget: left.length === 0, message: `${what} is undone`, left };
+  } catch (error) {
+    const message = `${what}: ${messageOf(error)}`;
+    return { forget: false, message, left: [message] };
+  }
+}
+
+interface Waiting extends AsyncDisposable {
+  /** Why QEMU must not be ended. */
+  readonly problem?: string;
+}
+
+/** Makes sure that QEMU waits for a guest and has none. */
+async function waitingQemu(host: LaunchHost, path: string): Promise<Waiting> {
+  const nothing = { [Symbol.asyncDispose]: () => Promise.resolve() };
+  let qmp: QmpClient;
+  try {
+    qmp = await QmpClient.open(await host.connectUnix(path), { clock: host.clock, log: host.log });
+  } catch (error) {
+    const problem = `its QEMU runs and does not say whether it has the guest: ${messageOf(error)}`;
+    return { ...nothing, problem };
+  }
+  const dispose = { [Symbol.asyncDispose]: () => qmp[Symbol.asyncDispose]() };
+  try {
+    const { status } = await qmp.execute("query-status", {});
+    // Loaded, it is paused, as a guest is that has come here paused.
+    if (status === "inmigrate") return dispose;
+    return { ...dispose, problem: `its QEMU has a guest (${status}); see 'vmferry recover'` };
+  } catch (error) {
+    return { ...dispose, problem: messageOf(error) };
+  }
+}

@@ -1,0 +1,182 @@
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { runProgram } from "../../../src/cli/host/run_program.ts";
+import { MigrationError } from "../../../src/migrate/mod.ts";
+import { RpcError } from "../../../src/rpc/mod.ts";
+import { image, LaunchLab } from "./launch_lab.ts";
+
+const FAST = { timeoutMs: 5_000 };
+
+Deno.test("a launch starts QEMU in a session of its own, with its disk and its log", async () => {
+  await using lab = await LaunchLab.make();
+  const created = await lab.prepare();
+  assertEquals(created.map((path) => path.slice(lab.dir.length)), [
+    ...["/run", "/log", "/images", "/images/vd 0.qcow2", "/log/vm_1.log", "/log/vm_1.pid"],
+  ]);
+  const { started, log } = await lab.launch();
+  const pid = await lab.pid();
+  assertEquals([started, log], [`process ${pid}`, `${lab.dir}/log/vm_1.log`]);
+  assertEquals(lab.qemu?.qmp, `${lab.dir}/run/qmp.sock`);
+  const { stdout } = await runProgram(["ps", "-o", "sid=,ppid=,tty=", "-p", `${pid}`], FAST);
+  assertEquals(stdout.trim().split(/ +/), [`${pid}`, "1", "?"]);
+  assertEquals((await Deno.stat(`${lab.dir}/images/vd 0.qcow2`)).mode! & 0o777, 0o640);
+  await lab.destination.outcome();
+});
+
+Deno.test("the undo of a launch ends QEMU and leaves nothing", async () => {
+  await using lab = await LaunchLab.make();
+  const before = await lab.files();
+  await lab.prepare();
+  await lab.launch();
+  assert(await lab.pid());
+  assertEquals(await lab.destination.undo(), []);
+  assertEquals([await lab.pid(), await lab.files()], [undefined, before]);
+  assertEquals([lab.record.state, lab.destination.mustStay], ["undone", false]);
+});
+
+Deno.test("the end of the session before the start undoes the launch", async () => {
+  await using lab = await LaunchLab.make();
+  const before = await lab.files();
+  await lab.prepare();
+  lab.source.abort("cancelled", "stopped");
+  await assertRejects(() => lab.destination.outcome(), MigrationError);
+  assertEquals(await lab.files(), before);
+});
+
+Deno.test("a QEMU that dies is reported at once, with its exit code and last words", async () => {
+  await using lab = await LaunchLab.make();
+  const before = await lab.files();
+  await lab.prepare(lab.params({ start: lab.start(["-device", "no-such-device"]) }));
+  const error = await assertRejects(() => lab.launch(), RpcError);
+  assertEquals(error.code, "qemu-not-started");
+  assertStringIncludes(error.message, "exit code 1");
+  assertStringIncludes(error.message, "no-such-device");
+  assertEquals(await lab.files(), before);
+});
+
+Deno.test("a source whose launch was refused may prepare again", async () => {
+  await using lab = await LaunchLab.make();
+  await lab.prepare(lab.params({ start: lab.start(["-device", "no-such-device"]) }));
+  await assertRejects(() => lab.launch(), RpcError);
+  await lab.prepare();
+  await lab.launch();
+  assert(await lab.pid());
+});
+
+Deno.test("an image that exists is refused and stays as it was", async () => {
+  await using lab = await LaunchLab.make();
+  await Deno.mkdir(`${lab.dir}/images`);
+  await Deno.writeTextFile(`${lab.dir}/images/vd 0.qcow2`, "theirs");
+  const before = await lab.files();
+  const error = await assertRejects(() => lab.prepare(), RpcError);
+  assertEquals(error.code, "image-exists");
+  assertEquals(await lab.files(), before);
+});
+
+Deno.test("a socket where QEMU makes its own is refused, served or not", async () => {
+  await using lab = await LaunchLab.make();
+  await Deno.mkdir(`${lab.dir}/run`);
+  const path = `${lab.dir}/run/qmp.sock`;
+  const listener = Deno.listen({ transport: "unix", path });
+  const served = await assertRejects(() => lab.prepare(), RpcError);
+  // Deno would remove it.
+  await Deno.rename(path, `${path}.kept`);
+  listener.close();
+  await Deno.rename(`${path}.kept`, path);
+  const stale = await assertRejects(() => lab.prepare(), RpcError);
+  assertEquals([served.code, stale.code], ["socket-in-use", "socket-in-use"]);
+  assertStringIncludes(served.message, "A process serves");
+});
+
+Deno.test("a file arrives with its content and mode, and goes with the undo", async () => {
+  await using lab = await LaunchLab.make();
+  const before = await lab.files();
+  const bytes = crypto.getRandomValues(new Uint8Array(50_000));
+  await lab.prepare(lab.params({ copies: [await copyOf(`${lab.dir}/fw/code.fd`, bytes)] }));
+  await lab.send("file-0", bytes);
+  assertEquals(await Deno.readFile(`${lab.dir}/fw/code.fd`), bytes);
+  await lab.launch();
+  assert((await lab.files()).includes("fw/code.fd f 50000 644"));
+  await lab.destination.undo();
+  assertEquals(await lab.files(), before);
+});
+
+Deno.test("a file that arrives with another content is refused, and nothing is left", async () => {
+  await using lab = await LaunchLab.make();
+  const before = await lab.files();
+  const bytes = crypto.getRandomValues(new Uint8Array(1000));
+  await lab.prepare(lab.params({ copies: [await copyOf(`${lab.dir}/fw/code.fd`, bytes)] }));
+  await assertRejects(() => lab.send("file-0", bytes.toReversed()));
+  const error = await assertRejects(() => lab.launch(), RpcError);
+  assertEquals(error.code, "file-not-copied");
+  assertEquals(await lab.files(), before);
+});
+
+Deno.test("a file that is made while its copy arrives is not overwritten", async () => {
+  await using lab = await LaunchLab.make();
+  const bytes = new Uint8Array(1000);
+  await lab.prepare(lab.params({ copies: [await copyOf(`${lab.dir}/images/code.fd`, bytes)] }));
+  await Deno.writeTextFile(`${lab.dir}/images/code.fd`, "theirs");
+  await assertRejects(() => lab.send("file-0", bytes));
+  await assertRejects(() => lab.launch(), RpcError, "exists by now");
+  assertEquals((await lab.files()).map((line) => line.split(" ")[0]), [
+    "images",
+    "images/code.fd",
+  ]);
+});
+
+Deno.test("a rejected take-over ends QEMU and refuses the launch", async () => {
+  await using lab = await LaunchLab.make();
+  const before = await lab.files();
+  lab.onStarted = () => Promise.reject(new Error("QMP does not answer"));
+  await lab.prepare();
+  await assertRejects(() => lab.launch(), RpcError, "QMP does not answer");
+  assertEquals([await lab.pid(), await lab.files()], [undefined, before]);
+});
+
+Deno.test("a guest that may be here keeps QEMU and its images", async () => {
+  await using lab = await LaunchLab.make();
+  await lab.prepare();
+  await lab.launch();
+  const journal = lab.destination.guard({ write: () => Promise.resolve() });
+  // deno-lint-ignore no-explicit-any -- only its state counts
+  await journal.write({ state: "starting" } as any);
+  assertEquals(lab.record.mayHaveGuest, true);
+  assertEquals(await lab.destination.undo(), []);
+  assert(await lab.pid());
+});
+
+Deno.test("a guest that has come keeps its command line, without the wait", async () => {
+  await using lab = await LaunchLab.make();
+  await lab.prepare();
+  await lab.launch();
+  assertEquals(await lab.destination.commit(), []);
+  const script = await Deno.readTextFile(`${lab.dir}/lib/vm_1/start.sh`);
+  assertStringIncludes(script, `'driver=qcow2,node-name=vd0,file.driver=file`);
+  assert(!script.includes("incoming"), script);
+  assertEquals((await Deno.stat(`${lab.dir}/lib/vm_1`)).mode! & 0o777, 0o700);
+  const { argv } = JSON.parse(await Deno.readTextFile(`${lab.dir}/lib/vm_1/command.json`));
+  assertEquals(argv.slice(1, 3), ["-machine", "q35,accel=tcg"]);
+  const { code } = await runProgram(["sh", "-n", `${lab.dir}/lib/vm_1/start.sh`], FAST);
+  assertEquals(code, 0);
+});
+
+Deno.test("an image gets the source's options", async () => {
+  await using lab = await LaunchLab.make();
+  const path = `${lab.dir}/x.qcow2`;
+  const options = { clusterBytes: 131072, extendedL2: true, lazyRefcounts: true, compat: "1.1" };
+  const raw = { ...image("r", `${lab.dir}/r.raw`), format: "raw", allocated: true };
+  await lab.prepare(lab.params({ images: [{ ...image("x", path), ...options }, raw] }));
+  const { stdout } = await runProgram(["qemu-img", "info", "--output=json", path], FAST);
+  const info = JSON.parse(stdout);
+  assertEquals(info["cluster-size"], 131072);
+  const { "extended-l2": l2, "lazy-refcounts": lazy } = info["format-specific"].data;
+  assertEquals([l2, lazy], [true, true]);
+  assert((await Deno.stat(`${lab.dir}/r.raw`)).blocks! >= 2048);
+});
+
+async function copyOf(path: string, bytes: Uint8Array<ArrayBuffer>) {
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  const sha256 = [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  const sizeBytes = bytes.length;
+  return { name: "code", path, channel: "file-0", sizeBytes, sha256, mode: 0o644 };
+}
