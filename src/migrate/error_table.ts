@@ -150,7 +150,8 @@ export const ERRORS = {
     side: "either",
     next: "retry",
     meaning: "The connection was lost and did not come back within `--grace`.",
-    advice: "when the connection works, start vmferry at both ends again",
+    advice:
+      "when the connection works, start vmferry again, at the destination too unless ssh:// starts it there",
   },
   "ended-by-peer": {
     kinds: CAN.failed,
