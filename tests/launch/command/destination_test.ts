@@ -147,6 +147,9 @@ Deno.test("a process to which QEMU connects is named with its socket", () => {
     warning("-chardev", "socket,id=c,path=/v", "-device", "vhost-user-fs-pci,chardev=c,tag=t"),
     /another process must listen at \/v/,
   );
+  assertMatch(warning("-serial", "tcp:localhost:1"), /another process must listen at localhost/);
+  assertEquals(translate(["-vnc", ":1", "-serial", "tcp:h:1"]).warnings, []);
+  assertEquals(translate(["-vnc", ":1", "-serial", "tcp:localhost:1,reconnect=1"]).warnings, []);
 });
 
 Deno.test("a window becomes a VNC server on localhost", () => {
@@ -162,6 +165,11 @@ Deno.test("a window becomes a VNC server on localhost", () => {
 Deno.test("an address of the source host is reported", () => {
   assertMatch(warning("-vnc", "192.0.2.5:1"), /^-vnc 192\.0\.2\.5:1: .*192\.0\.2\.5/);
   assertMatch(warning("-spice", "port=1,addr=192.0.2.5"), /^-spice: .*192\.0\.2\.5/);
+  assertMatch(warning("-serial", "tcp:192.0.2.5:1,server=on,wait=off"), /listens at 192\.0\.2\.5/);
+  assertMatch(
+    warning("-chardev", "socket,id=c,host=192.0.2.5,port=1,server=on,wait=off"),
+    /listens at 192\.0\.2\.5/,
+  );
   for (const at of ["0.0.0.0:1", ":1", "127.0.0.1:1", "localhost:1", "[::]:1", "unix:/v", "none"]) {
     assertEquals(translate(["-vnc", at]).warnings, [], at);
   }

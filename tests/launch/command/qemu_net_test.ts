@@ -3,35 +3,10 @@ import { assert, assertEquals } from "@std/assert";
 import { parseCommand, pathsOf, programsIn } from "../../../src/launch/command/mod.ts";
 import { OPTIONS } from "../../../src/launch/command/option_table.ts";
 import { NOT_PATHS } from "./not_paths.ts";
+import { findQemus, output } from "./qemus.ts";
 import { readSchema, type StringKey, stringKeys } from "./schema.ts";
 
-interface Qemu {
-  readonly binary: string;
-  readonly version: string;
-  readonly major: number;
-}
-
 const qemus = await findQemus();
-
-async function output(binary: string, ...args: string[]): Promise<string> {
-  const { stdout, stderr } = await new Deno.Command(binary, { args }).output();
-  return new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
-}
-
-async function findQemus(): Promise<Qemu[]> {
-  const tools = new URL("../../../.tools/", import.meta.url).pathname;
-  const candidates = [
-    ...["qemu-system-x86_64", "qemu-system-ppc64", "qemu-system-arm", "qemu-system-s390x"],
-    ...["qemu-trixie", "qemu-sid"].map((name) => `${tools}${name}/qemu-system-x86_64`),
-  ];
-  const found: Qemu[] = [];
-  for (const binary of candidates) {
-    const text = await output(binary, "--version").catch(() => "");
-    const version = /version (\d+)\.[\d.]+/.exec(text);
-    if (version) found.push({ binary, version: version[0], major: Number(version[1]) });
-  }
-  return found;
-}
 
 /** Runs tasks two at a time. */
 async function inPairs<T>(items: readonly T[], task: (item: T) => Promise<void>): Promise<void> {
@@ -57,7 +32,7 @@ for (const qemu of qemus) {
     assertEquals(names.filter((name) => !Object.hasOwn(OPTIONS, name)), []);
   });
 
-  if (!qemu.binary.endsWith("x86_64")) continue;
+  if (!qemu.x86) continue;
 
   Deno.test(`${title}: an option takes a value exactly where the table says so`, async () => {
     const faults: string[] = [];

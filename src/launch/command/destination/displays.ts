@@ -4,7 +4,7 @@
  * @module
  */
 import type { QemuCommand, QemuOption } from "../command.ts";
-import { fieldOf, isOn, type OptionValue, withFields } from "../option_value.ts";
+import { fieldOf, type OptionValue, withFields } from "../option_value.ts";
 import { has, mapOptions, type Notes } from "./notes.ts";
 
 /** What QEMU itself uses where it finds no window system (system/vl.c, `qemu_setup_display`). */
@@ -16,7 +16,7 @@ const SILENT = ["none", "wav", "spice"];
 const SOUND_KEYS =
   /^(?:driver|id|model|timer-period|(?:in|out)\.(?:mixing-engine|fixed-settings|frequency|channels|format|voices|buffer-length))$/;
 
-/** Translates displays, remote displays and sound. */
+/** Translates displays and sound. */
 export function translateDisplays(command: QemuCommand, notes: Notes): QemuCommand {
   const remote = has(command, "vnc", "spice");
   let shown = remote || has(command, "nographic", "display");
@@ -40,17 +40,6 @@ export function translateDisplays(command: QemuCommand, notes: Notes): QemuComma
         notes.warning(option, windowless());
         return VNC;
       }
-      case "vnc":
-        warnAddress(option, /^(.*):\d+$/s.exec(fieldOf(value, "vnc") ?? "")?.[1], notes);
-        return option;
-      case "spice":
-        if (!isOn(fieldOf(value, "unix"))) warnAddress(option, fieldOf(value, "addr"), notes);
-        return option;
-      case "chardev":
-        if (fieldOf(value, "backend") === "socket" && isOn(fieldOf(value, "server"))) {
-          warnAddress(option, fieldOf(value, "host"), notes);
-        }
-        return option;
       case "audiodev":
       case "audio":
         return translateSound(option, value, notes);
@@ -66,16 +55,6 @@ export function translateDisplays(command: QemuCommand, notes: Notes): QemuComma
 function windowless(): string {
   return "the destination's QEMU has no window; it shows the screen by VNC on localhost, " +
     "at the first free port from 5900";
-}
-
-const ANYWHERE = /^(?:|0\.0\.0\.0|\[?::\]?|\*|localhost|127\..*|\[?::1\]?|unix:.*)$/s;
-
-function warnAddress(option: QemuOption, address: string | undefined, notes: Notes): void {
-  if (address === undefined || ANYWHERE.test(address)) return;
-  notes.warning(
-    option,
-    `QEMU listens at ${address}; the destination must have this address, too`,
-  );
 }
 
 function translateSound(option: QemuOption, value: OptionValue, notes: Notes): QemuOption {
