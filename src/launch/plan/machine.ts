@@ -38,7 +38,6 @@ export function translate(
   const { facts, process } = description;
   const found = new Collected();
   const problem = (message: string) => found.problem("source", "not-launchable", message);
-  if (isOfLibvirt(process.argv)) problem(OF_LIBVIRT);
   facts.problems.forEach(problem);
   found.warnings.push(...facts.warnings);
   if (process.otherMounts !== null) {
@@ -47,9 +46,9 @@ export function translate(
     );
   }
   const now = currentCommand(description.command, facts);
-  const arriving = forDestination(now, { removed: [], added: [] });
+  const changes = { removed: [], added: [], machineType: facts.machineType };
+  const arriving = forDestination(now, changes);
   arriving.problems.forEach(problem);
-  found.warnings.push(...arriving.warnings);
   const places = new Places(description, wishes, copied);
   const files = places.files(pathsOf(arriving.command));
   for (const { name, local, path } of facts.images) {
@@ -71,7 +70,10 @@ export function translate(
         "Give --qmp that path",
     );
   }
-  const command = withPaths(arriving.command, (path, at) => places.to(path, at));
+  const moved = withPaths(now, (path, at) => places.to(path, at));
+  // Its warnings name paths: those of the destination.
+  const { command, warnings } = forDestination(moved, changes);
+  found.warnings.push(...warnings);
   return {
     ...{ command, cwd: places.cwd, qmp: socket?.to ?? "", findings: found },
     files: [...files, ...basesOf(description, wishes, copied)],
@@ -94,12 +96,3 @@ function basesOf(
       : []
   );
 }
-
-/** libvirt starts its QEMUs with sockets and secrets in a directory of the domain's. */
-function isOfLibvirt(argv: readonly string[]): boolean {
-  return argv.some((argument) => /\/libvirt\/qemu\/(lib\/)?domain-/.test(argument));
-}
-
-const OF_LIBVIRT =
-  "libvirt started this QEMU and would lose it. Use 'vmferry domain NAME' in place " +
-  "of 'vmferry migrate --launch'";

@@ -28,7 +28,9 @@ export const scenario: Scenario = {
   timeoutMs: 180_000,
   async run(context) {
     const [here, there] = [`${context.dir}/here`, `${context.dir}/there`];
-    for (const path of [here, `${context.dir}/ssh`, `${context.dir}/var`]) await Deno.mkdir(path);
+    for (const name of ["here", "ssh", "var", "run-here", "run-there"]) {
+      await Deno.mkdir(`${context.dir}/${name}`);
+    }
     const sshd = context.use(await Sshd.start(`${context.dir}/ssh`));
     const from = { path: `${here}/a b,c.qcow2`, format: "qcow2" as const };
     const guest = { ring: RING, disks: 1, waitUs: 1000, ramPages: 2048, ramStep: 2 };
@@ -90,7 +92,9 @@ export const scenario: Scenario = {
     if (report.highest < last - 2) throw new Error(`The disk ends at ${report.highest} of ${last}`);
     const difference = await differenceOutsideRing(from, to, RING);
     if (difference) throw new Error(difference);
-    assertNone((await filesIn(`${context.dir}/run-there`)).map((file) => `left: ${file}`));
+    for (const name of ["run-here", "run-there"]) {
+      assertNone((await filesIn(`${context.dir}/${name}`)).map((file) => `left: ${name}/${file}`));
+    }
     return `QEMU there after ${(launched / 1000).toFixed(1)} s`;
   },
 };
