@@ -46,6 +46,11 @@ export interface MachineFacts {
   readonly removed: readonly string[];
   /** Options of the command line that no longer say what QEMU has, such as the medium of a CD drive. */
   readonly changed: readonly ChangedOption[];
+  /**
+   * Further changes for an image that arrives without those below it, by its name: the command line names
+   * them (`backing=`).
+   */
+  readonly flat: Readonly<Record<string, readonly ChangedOption[]>>;
   /** What cannot be brought back, a sentence each. */
   readonly problems: readonly string[];
   /** What the new QEMU has otherwise and no guest notices, a sentence each. */

@@ -5,6 +5,8 @@ import type { MachineFacts } from "../description.ts";
  * The command line that starts the machine as it is now: without the options of what was removed, with
  * those that changed in their new form, and with the options of what was added at the end. Pure.
  *
+ * @param flat names of the images that arrive without those below them.
+ *
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
@@ -21,9 +23,13 @@ import type { MachineFacts } from "../description.ts";
  */
 export function currentCommand(
   command: QemuCommand,
-  { added, changed }: Pick<MachineFacts, "added" | "changed">,
+  { added, changed, flat: below = {} }:
+    & Pick<MachineFacts, "added" | "changed">
+    & Partial<MachineFacts>,
+  flat: readonly string[] = [],
 ): QemuCommand {
-  const changes = new Map(changed.map(({ index, option }) => [index, option]));
+  const all = [...flat.flatMap((name) => below[name] ?? []), ...changed];
+  const changes = new Map(all.map(({ index, option }) => [index, option]));
   const options = command.options.flatMap((option, i) => {
     const now = changes.has(i) ? changes.get(i)! : option;
     return now === null ? [] : [now];

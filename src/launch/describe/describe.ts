@@ -9,6 +9,7 @@ import type { QemuCommand } from "../command/mod.ts";
 import type { GuestImage, MachineFacts, QemuProcess } from "../description.ts";
 import { additionsOf } from "./additions.ts";
 import { Edits } from "./edits.ts";
+import { flatChanges } from "./flat.ts";
 import { givenBy } from "./given.ts";
 import { imagesOf } from "./images.ts";
 import { readMachine } from "./machine_state.ts";
@@ -55,6 +56,7 @@ export async function describeMachine(options: DescribeOptions): Promise<Machine
     added: [...media.added, ...additions.added],
     removed: removals.removed,
     changed: edits.result(),
+    flat: flatChanges(command, given, openings),
     problems: [...additions.problems, ...media.problems, ...removals.problems],
     warnings: [
       ...additions.warnings,

@@ -16,6 +16,8 @@ const PATHS = /^(file\.)*filename$|^file$/;
 
 /** An image in the command line. */
 export interface Opening {
+  /** Index of the option that the device names: the one with the image's format. */
+  readonly root: number;
   /** The option that has the path, or would have it. */
   readonly given: Given;
   /** The key of the path; empty for `-cdrom PATH`. */
@@ -71,12 +73,21 @@ function openingIn(at: Given, given: GivenOptions, cwd: string): Opening {
       PATHS.test(key) &&
       !(holder.value.option.name === "blockdev" && key === "file" && given.nodes.has(value))
     );
-    if (field) return { given: holder, key: field.key, path: absolute(cwd, field.value), format };
+    if (field) {
+      return {
+        root: at.index,
+        given: holder,
+        key: field.key,
+        path: absolute(cwd, field.value),
+        format,
+      };
+    }
     const below = given.nodes.get(fieldOf(holder.value, "file") ?? "");
     if (!below || below === holder) break;
     holder = below;
   }
   return {
+    root: at.index,
     given: at,
     key: SHORT.test(option.name) ? fields[0]?.key ?? "" : "file",
     path: null,
@@ -88,7 +99,7 @@ function candidates(given: GivenOptions, cwd: string): Opening[] {
   return given.all.flatMap((at) => {
     const { name, value } = at.value.option;
     if (SHORT.test(name) && value !== null) {
-      return [{ given: at, key: "", path: absolute(cwd, value), format: null }];
+      return [{ root: at.index, given: at, key: "", path: absolute(cwd, value), format: null }];
     }
     return name === "drive" || name === "blockdev" ? [openingIn(at, given, cwd)] : [];
   });

@@ -45,7 +45,7 @@ export function translate(
       `QEMU's paths may not be those of the source's host: ${process.otherMounts}`,
     );
   }
-  const now = currentCommand(description.command, facts);
+  const now = currentCommand(description.command, facts, wishes.sync === "full" ? copied : []);
   const changes = { removed: [], added: [], machineType: facts.machineType };
   const arriving = forDestination(now, changes);
   arriving.problems.forEach(problem);

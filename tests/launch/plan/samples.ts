@@ -39,7 +39,7 @@ export function description(
     command: parseCommand(argv),
     facts: {
       ...{ version: "10.0.2", machineType: "pc-q35-10.0", images },
-      ...{ added: [], removed: [], changed: [], problems: [], warnings: [] },
+      ...{ added: [], removed: [], changed: [], flat: {}, problems: [], warnings: [] },
     },
   };
 }

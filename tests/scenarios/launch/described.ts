@@ -120,14 +120,26 @@ const STORIES: Readonly<Record<string, Story>> = {
   },
 
   async replaced(context, here, there) {
-    for (const name of ["d0", "d1", "d2", "d3"]) {
+    for (const name of ["d0", "d1", "d2", "d3", "base"]) {
       await run(["qemu-img", "create", "-q", "-f", "qcow2", `${here}/${name}.qcow2`, "16M"]);
     }
     await run(["qemu-img", "create", "-q", "-f", "raw", `${here}/old.iso`, "1M"]);
     await run(["qemu-img", "create", "-q", "-f", "raw", `${here}/new.iso`, "2M"]);
+    const over = ["-b", "base.qcow2", "-F", "qcow2", `${here}/over.qcow2`];
+    await run(["qemu-img", "create", "-q", "-f", "qcow2", ...over]);
     const source = context.use(
       await Machine.start("source", here, [
         ...base(),
+        ...[
+          "-blockdev",
+          '{"driver":"file","filename":"base.qcow2","node-name":"bf","read-only":true}',
+        ],
+        ...["-blockdev", "driver=qcow2,node-name=base,file=bf,read-only=on"],
+        ...[
+          "-blockdev",
+          "driver=qcow2,node-name=over,file.driver=file,file.filename=over.qcow2,backing=base",
+        ],
+        ...["-device", "scsi-hd,drive=over,id=sd4"],
         ...[
           "-drive",
           "file=d0.qcow2,if=none,id=d0,format=qcow2",
@@ -188,6 +200,8 @@ const STORIES: Readonly<Record<string, Story>> = {
     const media = ["changed", "filled", "loaded", "ide2-cd0"].map((name) => image(name)?.path);
     assertEquals(media, media.map(() => `${here}/new.iso`));
     assertEquals(image("ejected"), undefined);
+    assertEquals(image("sd4")?.backing, { path: `${here}/base.qcow2`, format: "qcow2" });
+    assertEquals(argv.filter((word) => /base/.test(word)), [], "it arrives flat");
   },
 
   async unplugged(context, here, there) {

@@ -130,11 +130,13 @@ export async function roundTrip(source: Machine, dir: string): Promise<RoundTrip
       String(image.virtualSize),
     ]);
   }
-  const moved = withPaths(currentCommand(command, facts), (path) => {
+  const moved = withPaths(currentCommand(command, facts, Object.keys(facts.flat)), (path) => {
     const absolute = path.startsWith("/") ? path : `${cwd}/${path}`;
     return paths.get(absolute) ?? (path.endsWith("qmp.sock") ? `${dir}/qmp.sock` : path);
   });
-  const { command: there } = forDestination(moved, { added: [], removed: [] });
+  const { command: there } = forDestination(moved, {
+    ...{ added: [], removed: [], machineType: facts.machineType },
+  });
   // Both machines run on this host, which has each port only once.
   const argv = writeCommand(there).map((word) => word.replace(/:\d+(?=-10\.9\.0\.15:22)/, ":0"));
   await using destination = await Machine.start("dest", dir, argv.slice(1));
