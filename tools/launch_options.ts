@@ -55,7 +55,8 @@ A destination that does not trust the source's user refuses these, unless
   server;
 - monitors that a network, a SPICE client or the guest's screen reaches (\`-monitor\`,
   \`-qmp\`, \`-mon\`), and \`-gdb\`: a monitor can run programs by \`migrate exec:\`;
-- network backends, keys of them, objects and displays that vmferry does not know.
+- network backends, keys of them, objects and displays that vmferry does not know,
+  and paths in keys that it does not know.
 `;
 
 const SECTIONS: readonly [effect: Effect, title: string, text: string][] = [

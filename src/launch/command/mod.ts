@@ -16,7 +16,6 @@ export {
   writeOption,
 } from "./option_value.ts";
 export type { CommandPath, PathKind } from "./path.ts";
-export { type PathOutside, pathsOutside } from "./paths_outside.ts";
 export { pathsOf, withPaths } from "./paths.ts";
 export { expandConfig } from "./config.ts";
 export { labelOf } from "./label.ts";

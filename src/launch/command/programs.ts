@@ -13,6 +13,7 @@ import { OPTIONS } from "./option_table.ts";
 import { fieldOf, fieldsOf, isOn, type OptionValue, parseOption } from "./option_value.ts";
 import { networkPrograms } from "./programs_network.ts";
 import { inlineSets } from "./sets.ts";
+import { unknownPaths } from "./unknown_paths.ts";
 
 /** An option that makes QEMU run a program or load code. */
 export interface CommandProgram {
@@ -45,15 +46,21 @@ const OBJECTS =
   /^(?:memory-backend-.*|rng-.*|secret|secret_keyring|tls-c.*|iothread|main-loop|throttle-group|thread-context|authz-(?:list|list-?file|simple)|cryptodev-.*|filter-.*|colo-compare|can-.*|dbus-vmstate|event-loop-base|input-.*|iommufd|igvm-cfg|acpi-.*|pr-manager-helper|qtest|sev-.*|tdx-guest|s390-pv-guest|x-remote-object|x-vfio-user-server|pef-guest|arm-rme-guest)$/;
 
 /**
- * The options that run programs. -readconfig files must have been expanded, otherwise they count.
+ * The options that run programs, and values that look like a path in a key that vmferry does not know. -readconfig files must have been expanded, otherwise they count.
  *
  * @throws {CommandLineError} for a value that cannot be parsed.
  */
 export function programsIn(command: QemuCommand): readonly CommandProgram[] {
-  const chardevs = chardevsOf(command);
-  return inlineSets(command).options.flatMap((option) =>
+  const inlined = inlineSets(command);
+  const chardevs = chardevsOf(inlined);
+  const programs = inlined.options.flatMap((option) =>
     programsOf(option, chardevs).map((what) => ({ option: labelOf(option), what }))
   );
+  const paths = unknownPaths(inlined).map(({ option, key, path }) => ({
+    option: labelOf(option),
+    what: `gets ${path}${key === "" ? "" : ` in the key ${key}`}, which vmferry does not know`,
+  }));
+  return [...programs, ...paths];
 }
 
 function programsOf(option: QemuOption, chardevs: ReadonlyMap<string, OptionValue[]>): string[] {
@@ -148,7 +155,7 @@ function isUnixSocket(value: OptionValue): boolean {
 
 function chardevsOf(command: QemuCommand): Map<string, OptionValue[]> {
   const found = new Map<string, OptionValue[]>();
-  for (const option of inlineSets(command).options) {
+  for (const option of command.options) {
     if (option.name !== "chardev") continue;
     const value = parseOption(option);
     for (const id of fieldsOf(value, "id")) found.set(id, [...found.get(id) ?? [], value]);

@@ -33,7 +33,7 @@ Deno.test("every option that runs a program is named", () => {
     ],
     [["-netdev", "passt,id=n,path=/x"], ["runs /x with arguments of its choice"]],
     [["-netdev", "new,id=n"], ["is of the type new, which vmferry does not know"]],
-    [["-netdev", "user,id=n,run=/x"], ["has the key run, which vmferry does not know"]],
+    [["-netdev", "user,id=n,run=x"], ["has the key run, which vmferry does not know"]],
     [["-netdev", "tap,id=n,fd=3,noscript"], ["has the key noscript, which vmferry does not know"]],
     [["-netdev", "id=n"], ["has no type"]],
     [["-netdev", "user,id=n", "-set", "netdev.n.smb=/s"], ["runs smbd for /s"]],
@@ -46,6 +46,11 @@ Deno.test("every option that runs a program is named", () => {
     [["-display", "new"], ["is of the type new, which vmferry does not know"]],
     [["-object", "authz-pam,id=a,service=s"], ["loads the PAM modules of s"]],
     [["-object", "new,id=a"], ["is of the type new, which vmferry does not know"]],
+    [["-device", "new,id=n,x=/x"], ["gets /x in the key x, which vmferry does not know"]],
+    [["-device", '{"driver":"new","x":{"y":["../x"]}}'], [
+      "gets ../x in the key x.y.0, which vmferry does not know",
+    ]],
+    [["-global", "new.x=/x"], ["gets /x, which vmferry does not know"]],
     [["-semihosting"], ["lets the guest run programs of the host"]],
     [["-semihosting-config", "enable=on"], ["lets the guest run programs of the host"]],
     [["-s"], ["opens a debugger's port, which reaches QEMU's monitor"]],
@@ -101,6 +106,9 @@ Deno.test("options that run no program are not named", () => {
     ["-object", '{"qom-type":"tls-creds-x509","id":"t","dir":"/d","endpoint":"server"}'],
     ["-display", "egl-headless,rendernode=/dev/dri/renderD128", "-audiodev", "pa,id=a"],
     ["-incoming", "defer"],
+    ["-smbios", "type=1,serial=/a", "-fw_cfg", "opt/x,string=/b", "-acpitable", "file=/a:/b"],
+    ["-device", "virtio-blk,drive=d,serial=/a", "-drive", "file=/v/a,if=none,id=d"],
+    ["-global", "driver.prop=value", "-blockdev", "driver=ssh,path=x,server.host=h"],
   ];
   for (const argv of none) assertEquals(programs(argv), [], argv.join(" "));
 });
