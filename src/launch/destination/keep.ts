@@ -9,8 +9,8 @@ import type { LaunchHost } from "./host.ts";
 import type { LaunchPlan } from "./plan.ts";
 import { scopeOf } from "./qemu/qemu.ts";
 import type { LaunchRecord, UnitRecord } from "./record.ts";
-import { bootTarget, unitFile } from "./qemu/unit.ts";
-import { unitName } from "./names.ts";
+import { unitFile } from "./qemu/unit.ts";
+import { bootUnitName } from "./names.ts";
 
 /** Longest wait for systemd to read its units again, ms. */
 const RELOAD_MS = 60_000;
@@ -25,19 +25,15 @@ mkdir -p -- "\${1%/*}" && chmod 0700 -- "\${1%/*}" && cat >"$1.new" && chmod "$2
   sync -- "$1.new" && mv -fT -- "$1.new" "$1"
 `;
 
-/**
- * Writes standard input to the unit file `$1`, which must be missing or begin with `$3`, and has the target `$2` want it.
- * Not by `systemctl enable`: it refuses a unit whose transient one runs.
- */
-const ENABLE = `
+/** Writes standard input to the unit file `$1`, which must be missing or begin with `$2`. */
+const WRITE_UNIT = `
 umask 022
-dir=\${1%/*} name=\${1##*/}
-if [ -e "$1" ] && [ "$(head -n 1 -- "$1")" != "$3" ]; then
+if [ -e "$1" ] && [ "$(head -n 1 -- "$1")" != "$2" ]; then
   echo "$1 exists, and vmferry has not written it" >&2
   exit 1
 fi
-mkdir -p -- "$dir/$2.wants" && cat >"$1.new" && chmod 0644 -- "$1.new" && sync -- "$1.new" &&
-  mv -fT -- "$1.new" "$1" && ln -sfn -- "../$name" "$dir/$2.wants/$name"
+mkdir -p -- "\${1%/*}" && cat >"$1.new" && chmod 0644 -- "$1.new" && sync -- "$1.new" &&
+  mv -fT -- "$1.new" "$1"
 `;
 
 /** The directory of a guest's command line. */
@@ -110,15 +106,16 @@ export async function startAtBoot(
 ): Promise<string> {
   const { record, start } = plan;
   const scope = host.user.uid === 0 ? "system" : "user";
-  const unit: UnitRecord = { name: unitName(record.name), scope };
+  const unit: UnitRecord = { name: bootUnitName(record.name), scope };
   const description = `QEMU guest ${record.name} (vmferry)`;
   const text = `${MARK}\n${unitFile({ unit, description, argv: forBoot(plan.argv), start })}`;
   const directory = scope === "system"
     ? "/etc/systemd/system"
     : `${host.home ?? ""}/.config/systemd/user`;
-  const argv = ["sh", "-c", ENABLE, "sh", `${directory}/${unit.name}`, bootTarget(unit), MARK];
+  const argv = ["sh", "-c", WRITE_UNIT, "sh", `${directory}/${unit.name}`, MARK];
   const result = await host.run(argv, { timeoutMs: RELOAD_MS, input: text });
   if (result.code !== 0) throw new Error(result.stderr.trim());
   await command(host.run, ["systemctl", scopeOf(unit), "daemon-reload"], RELOAD_MS);
+  await command(host.run, ["systemctl", scopeOf(unit), "enable", "--", unit.name], RELOAD_MS);
   return unit.name;
 }

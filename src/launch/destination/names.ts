@@ -33,7 +33,15 @@ export function launchName(
   return `guest-${migration.replace(/[^A-Za-z0-9]/g, "").slice(0, 8)}`;
 }
 
-/** The unit of a guest. */
+/** The transient unit of a guest. */
 export function unitName(name: string): string {
   return `vmferry-${name}.service`;
+}
+
+/**
+ * The unit that starts a guest at boot. Not the transient one's name: systemd would go on with that one's
+ * definition, which waits for a migration, until the next boot.
+ */
+export function bootUnitName(name: string): string {
+  return `vmferry-${name}-boot.service`;
 }

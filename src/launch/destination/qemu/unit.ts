@@ -67,14 +67,9 @@ export function unitFile({ unit, description, argv, start }: UnitCommand): strin
     ...(isSystem ? ["LimitMEMLOCK=infinity"] : []),
     "",
     "[Install]",
-    `WantedBy=${bootTarget(unit)}`,
+    `WantedBy=${isSystem ? "multi-user.target" : "default.target"}`,
     "",
   ].join("\n");
-}
-
-/** The target that starts the unit at boot, or when the user's manager starts. */
-export function bootTarget({ scope }: UnitRecord): string {
-  return scope === "system" ? "multi-user.target" : "default.target";
 }
 
 /** A whole value: `%` begins a specifier. */
