@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { changesUser } from "../command/mod.ts";
 import type { LaunchStart } from "../../rpc/mod.ts";
 import type { MachineDescription } from "../description.ts";
 import type { LaunchHostFacts } from "./host_rules.ts";
@@ -23,7 +24,8 @@ export function startOf(
   argv: readonly string[],
 ): LaunchStart {
   const { environment, user, unit } = description.process;
-  const isOther = host.user.uid === 0 && user.uid !== 0;
+  // With -runas QEMU opens everything as root first and changes its user by itself.
+  const isOther = host.user.uid === 0 && user.uid !== 0 && changesUser(machine.command) === null;
   // The same kind of thing that it is at the source; a unit that starts at boot is systemd's.
   const hasUnit = unit !== null && unit.name.endsWith(".service");
   return {

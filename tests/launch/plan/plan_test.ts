@@ -148,6 +148,11 @@ Deno.test("a destination's user can be another one only where vmferry is root", 
   const user = { uid: 107, name: "qemu", group: "kvm" };
   const other = { ...machine, process: { ...machine.process, user } };
   assertEquals(plan({ machine: other }).start.user, { user: "qemu", group: "kvm" });
+  for (const option of [["-runas", "qemu"], ["-run-with", "user=qemu"]]) {
+    const changing = description([...ARGV, ...option]);
+    const process = { ...changing.process, user };
+    assertEquals(plan({ machine: { ...changing, process } }).start.user, null);
+  }
   refuses({ machine: other, host: { user: { uid: 1000, name: "joe" } } }, "expected qemu or root");
 });
 
