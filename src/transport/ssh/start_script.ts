@@ -54,7 +54,8 @@ export function startScript({ version, machines, file, args }: StartOptions): Ui
  * Each version has a directory that is named after its SHA-256. Its `run.PID` are the processes that were
  * started from there, `new.PID` is a copy that is not complete. `exec` keeps the process id.
  */
-const SCRIPT = String.raw`umask 077
+const SCRIPT = String.raw`mask=$(umask)
+umask 077
 say() { echo "vmferry-""start: $*"; }
 cannot() {
   say cannot "$@"
@@ -63,6 +64,7 @@ cannot() {
 found=$(command -v vmferry) && case $("$found" --version </dev/null 2>/dev/null) in
 "vmferry $version "*)
   say installed
+  umask "$mask"
   exec "$found" "$@"
   ;;
 esac
@@ -196,5 +198,6 @@ trap - EXIT HUP INT TERM PIPE
 say "$word"
 # A file that unpacks itself does so here.
 [ "$room" -le "$size" ] || export VMFERRY_UNPACK="$dir"
+umask "$mask"
 exec "$file" "$@"
 `;

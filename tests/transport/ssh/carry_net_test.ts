@@ -117,6 +117,18 @@ Deno.test("an installed vmferry of the same version is used, one of another vers
   });
 });
 
+Deno.test("the program runs with the umask of the login", async () => {
+  await onHost(async (host) => {
+    await host.install("shell", '#!/bin/sh\numask 0027\nexec sh "$@"\n');
+    host.shell = `${host.home}/bin/shell`;
+    const text = `#!/bin/sh\n[ "$1" = --version ] && echo "vmferry ${VERSION} (test)" || umask\n`;
+    const program = programOf(new TextEncoder().encode(text));
+    assertEquals(await host.carry(program), { origin: "carried", said: "0027\n" });
+    await host.install("vmferry", text);
+    assertEquals(await host.carry(program), { origin: "installed", said: "0027\n" });
+  });
+});
+
 Deno.test("without a file to send, an installed vmferry is used and its absence is refused", async () => {
   await onHost(async (host) => {
     const noFile = { ...OURS, read: () => Promise.reject(new Error("it runs from its sources")) };
