@@ -24,6 +24,8 @@ tables=/proc/net/unix
 seen=" $(readlink /proc/self/ns/net) "
 for dir in $(grep -lEa 'qemu|kvm' /proc/[0-9]*/cmdline 2>/dev/null | sed 's/cmdline$//'); do
   if ! [ -r "$dir"fd ]; then
+    # A process that has ended meanwhile, such as a part of this script, hides nothing.
+    [ -d "$dir" ] || continue
     pid=$(basename "$dir")
     hidden="$hidden $pid"
     continue

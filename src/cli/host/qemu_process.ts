@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { RunProgram } from "../../host/mod.ts";
+import { nameOf, type RunProgram } from "../../host/mod.ts";
 import { messageOf } from "../../io/mod.ts";
 import type { QemuProcess } from "../../launch/mod.ts";
 import { DESCRIBE_QEMU } from "./describe_qemu.ts";
@@ -32,6 +32,9 @@ export class QemuProcessError extends Error {
   }
 }
 
+/** Names of QEMU's programs. */
+const QEMU = /qemu|kvm/;
+
 const GIVE = "give its command line with --qemu-command FILE";
 
 /**
@@ -45,6 +48,12 @@ export async function describeProcess(run: RunProgram, qmpPath: string): Promise
   const { stdout } = await run(["sh", "-c", DESCRIBE_QEMU, "sh", qmpPath], { timeoutMs: LOOK_MS });
   const found = onlyOne(reportOf(stdout, qmpPath), qmpPath);
   const { parent, mounts, ...process } = found;
+  if (![found.binary, found.argv[0] ?? ""].some((path) => QEMU.test(nameOf(path)))) {
+    const message =
+      `${nameOf(found.binary)} (pid ${found.pid}) listens on ${qmpPath}, expected QEMU. ` +
+      `Give the socket that QEMU itself listens on, or ${GIVE}`;
+    throw new QemuProcessError("not-found", message);
+  }
   if (mounts === "foreign") {
     const message =
       `QEMU (pid ${found.pid}) has another root directory than this vmferry, as in a ` +

@@ -36,6 +36,14 @@ Deno.test("a socket without a QEMU is refused", async () => {
   await refused(["hidden\t"], "not-found", "no QEMU of this host listens on /run/vm1.qmp");
 });
 
+Deno.test("another program that listens on the socket is refused by its name", async () => {
+  const proxy = PROCESS.map((line) =>
+    line.replace(/^argv.*/, `argv\t${coded("socat\0/run/qemu.sock\0")}`)
+      .replace(/^exe.*/, `exe\t${coded("/usr/bin/socat1\n")}`)
+  );
+  await refused(proxy, "not-found", "socat1 (pid 4711) listens on /run/vm1.qmp, expected QEMU");
+});
+
 Deno.test("two processes with one socket are refused by their ids", async () => {
   await refused(["hidden\t", "pid\t1", "pid\t2"], "several", "processes 1, 2 share");
 });

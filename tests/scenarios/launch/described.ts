@@ -2,7 +2,8 @@ import { assertEquals, assertMatch } from "@std/assert";
 import type { Scenario, ScenarioContext } from "../support/scenario.ts";
 import { accelerator } from "../support/qemu_arguments.ts";
 import { machineType } from "../pair/versions.ts";
-import { Machine, roundTrip, run } from "./described/machine.ts";
+import { run } from "../support/run_checked.ts";
+import { Machine, roundTrip } from "./described/machine.ts";
 
 /** Options of every machine here: q35 with room for more. */
 function base(): string[] {

@@ -13,6 +13,7 @@ import { compareMachines } from "../../../../src/migrate/machine/compare.ts";
 import { takeInventory } from "../../../../src/migrate/machine/inventory.ts";
 import type { QmpClient } from "../../../../src/qmp/mod.ts";
 import { qemuBinary } from "../../pair/versions.ts";
+import { run } from "../../support/run_checked.ts";
 import { poll } from "../../support/waiting.ts";
 
 /** A QEMU that a scenario starts by its whole command line. */
@@ -167,10 +168,4 @@ async function migrate(source: Machine, destination: Machine, path: string): Pro
       }) as { status: string };
     return status === "inmigrate" ? undefined : true;
   });
-}
-
-/** Runs a program that must succeed. */
-export async function run(argv: readonly string[]): Promise<void> {
-  const { code, stderr } = await runProgram(argv, { timeoutMs: 30_000 });
-  if (code !== 0) throw new Error(`${argv.join(" ")}: ${stderr}`);
 }
