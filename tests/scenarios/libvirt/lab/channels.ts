@@ -4,8 +4,9 @@
  * @module
  */
 import { poll } from "../../support/waiting.ts";
-import type { HostVmferry } from "./host_vmferry.ts";
-import type { LibvirtHost, Ran } from "./host.ts";
+import type { HostVmferry } from "../../support/host_vmferry.ts";
+import type { LibvirtHost } from "./host.ts";
+import type { Ran } from "../../support/lab_host.ts";
 import type { LibvirtLab } from "./lab.ts";
 
 /** Where QEMU may make sockets and connect to them, under libvirt's confinement. */

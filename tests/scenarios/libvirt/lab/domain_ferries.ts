@@ -6,7 +6,7 @@
 import { assertExit, assertNone, type ScenarioContext } from "../../support/scenario.ts";
 import type { JsonEvent } from "../../support/vmferry.ts";
 import { assertAsBefore, type HostState, hostState } from "./host_state.ts";
-import type { HostVmferry } from "./host_vmferry.ts";
+import type { HostVmferry } from "../../support/host_vmferry.ts";
 import type { LibvirtHost } from "./host.ts";
 import type { LibvirtLab } from "./lab.ts";
 

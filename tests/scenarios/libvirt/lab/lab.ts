@@ -1,7 +1,7 @@
 import { Network } from "../../support/network.ts";
 import { assertNone, type ScenarioContext } from "../../support/scenario.ts";
 import { LibvirtHost } from "./host.ts";
-import { WireCount } from "./wire_count.ts";
+import { WireCount } from "../../support/wire_count.ts";
 
 /** How a lab is made. */
 export interface LabOptions {

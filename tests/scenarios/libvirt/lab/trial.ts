@@ -10,7 +10,7 @@ import { allMove } from "../../support/vmferry.ts";
 import { poll } from "../../support/waiting.ts";
 import type { RingDomain } from "./domain.ts";
 import { assertAsBefore, type HostState, hostState } from "./host_state.ts";
-import type { HostVmferry } from "./host_vmferry.ts";
+import type { HostVmferry } from "../../support/host_vmferry.ts";
 import type { LibvirtHost } from "./host.ts";
 import type { LibvirtLab } from "./lab.ts";
 import { Witness } from "./witness.ts";

@@ -1,4 +1,4 @@
-import type { Network } from "../../support/network.ts";
+import type { Network } from "./network.ts";
 
 const RULES = `
 table inet wire {

@@ -1,5 +1,5 @@
-import { delay, systemClock } from "../../../../src/io/mod.ts";
-import { Vmferry } from "../../support/vmferry.ts";
+import { delay, systemClock } from "../../../src/io/mod.ts";
+import { Vmferry } from "./vmferry.ts";
 
 /**
  * A vmferry on a host of the lab. nsenter is its parent, as a process enters a PID namespace only by
