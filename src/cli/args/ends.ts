@@ -54,3 +54,10 @@ export function noIdleTicketFile(given: Given, listen: Address | "stdio"): void 
     : "";
   given.fail(`--ticket-file needs a ticket, which is made with --listen vmferry://${orTcp}`);
 }
+
+/** Where nothing else is asked for, a source proves itself by a ticket, over TLS. */
+export function ticketUnlessOther(given: Given, listen: Address | "stdio"): Address | "stdio" {
+  const plain = given.has("secret-file") || given.has("insecure");
+  if (listen === "stdio" || listen.transport !== "tcp" || plain) return listen;
+  return { ...listen, transport: "ticket", ticket: undefined };
+}

@@ -6,9 +6,8 @@
 import { type LaunchWishes, parsePathMap } from "../../launch/mod.ts";
 import type { Address } from "../endpoint/address.ts";
 import { common, type CommonOptions } from "./common.ts";
-import { listenOf, noIdleTicketFile } from "./ends.ts";
+import { listenOf, noIdleTicketFile, ticketUnlessOther } from "./ends.ts";
 import { type Given, noPositional, seconds, unique } from "./given.ts";
-import { ticketUnlessOther } from "./migration.ts";
 import { tunnel, type TunnelOptions } from "./tunnel.ts";
 import { UsageError } from "./usage_error.ts";
 

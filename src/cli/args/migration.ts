@@ -10,7 +10,13 @@ import { parseSize } from "./size.ts";
 import { parseTimeoutAction, TIMEOUT_ACTION, type TimeoutAction } from "./timeout.ts";
 import { UsageError } from "./usage_error.ts";
 import { common, type CommonOptions } from "./common.ts";
-import { type Destination, destinationOf, listenOf, noIdleTicketFile } from "./ends.ts";
+import {
+  type Destination,
+  destinationOf,
+  listenOf,
+  noIdleTicketFile,
+  ticketUnlessOther,
+} from "./ends.ts";
 import { heldOf } from "./held.ts";
 import { diskChoices, type LaunchArguments, launchOf } from "./launch.ts";
 import { type Given, noPositional, required, seconds, unique } from "./given.ts";
@@ -159,13 +165,6 @@ export function parseRecover(given: Given): RecoverCommand {
 
 function qmpOf(given: Given): string {
   return checkSocketPath(required(given, "qmp"), "--qmp");
-}
-
-/** Where nothing else is asked for, a source proves itself by a ticket, over TLS. */
-export function ticketUnlessOther(given: Given, listen: Address | "stdio"): Address | "stdio" {
-  const plain = given.has("secret-file") || given.has("insecure");
-  if (listen === "stdio" || listen.transport !== "tcp" || plain) return listen;
-  return { ...listen, transport: "ticket", ticket: undefined };
 }
 
 function allowed(given: Given): RuleName[] {

@@ -2,9 +2,8 @@ import { LibvirtUriError, parseLibvirtUri } from "../../libvirt/mod.ts";
 import type { Address } from "../endpoint/address.ts";
 import { common, type CommonOptions } from "./common.ts";
 import { SYSTEM_URI } from "./domain.ts";
-import { listenOf, noIdleTicketFile } from "./ends.ts";
+import { listenOf, noIdleTicketFile, ticketUnlessOther } from "./ends.ts";
 import { type Given, noPositional, seconds } from "./given.ts";
-import { ticketUnlessOther } from "./migration.ts";
 import { tunnel, type TunnelOptions } from "./tunnel.ts";
 import { UsageError } from "./usage_error.ts";
 
