@@ -1,20 +1,8 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import type { Scenario, ScenarioContext } from "../support/scenario.ts";
-import { accelerator } from "../support/qemu_arguments.ts";
-import { machineType } from "../pair/versions.ts";
+import type { Scenario } from "../support/scenario.ts";
 import { run } from "../support/run_checked.ts";
 import { Machine, roundTrip } from "./described/machine.ts";
-
-/** Options of every machine here: q35 with room for more. */
-function base(): string[] {
-  return [
-    ...["-name", "guest=described", "-machine", machineType(), "-accel", accelerator()],
-    ...["-m", "128M,slots=4,maxmem=1G", "-smp", "1,maxcpus=3", "-nodefaults", "-display", "none"],
-    ...["-qmp", "unix:qmp.sock,server=on,wait=off"],
-    ...[1, 2, 3, 4, 5].flatMap((n) => ["-device", `pcie-root-port,id=rp${n},chassis=${n}`]),
-    ...["-device", "qemu-xhci,id=xhci", "-device", "virtio-scsi-pci,id=scsi0"],
-  ];
-}
+import { base, type Story, tellAll } from "./described/stories.ts";
 
 /** A machine that is described after it has changed is made again with the same devices. */
 export const scenario: Scenario = {
@@ -23,17 +11,9 @@ export const scenario: Scenario = {
     "a description makes the same machine again after hotplug, unplug, snapshots and new media",
   timeoutMs: 180_000,
   async run(context) {
-    for (const [name, story] of Object.entries(STORIES)) {
-      context.note(name);
-      const [here, there] = [`${context.dir}/${name}-a`, `${context.dir}/${name}-b`];
-      await Deno.mkdir(here);
-      await Deno.mkdir(there);
-      await story(context, here, there);
-    }
+    await tellAll(context, STORIES);
   },
 };
-
-type Story = (context: ScenarioContext, here: string, there: string) => Promise<void>;
 
 const STORIES: Readonly<Record<string, Story>> = {
   async plugged(context, here, there) {
@@ -233,31 +213,6 @@ const STORIES: Readonly<Record<string, Story>> = {
       "tablet",
     ]);
     assertEquals(argv.filter((word) => /d[01]\.qcow2|usb-net|usb-tablet/.test(word)), []);
-  },
-
-  async defaults(context, here, there) {
-    await run(["qemu-img", "create", "-q", "-f", "qcow2", `${here}/d0.qcow2`, "16M"]);
-    await run(["qemu-img", "create", "-q", "-f", "raw", `${here}/new.iso`, "2M"]);
-    await run(["qemu-img", "create", "-q", "-f", "raw", `${here}/floppy.img`, "1440k"]);
-    const source = context.use(
-      await Machine.start("source", here, [
-        ...["-machine", "pc", "-accel", accelerator(), "-display", "none", "-hda", "d0.qcow2"],
-        ...["-qmp", "unix:qmp.sock,server=on,wait=off", "-vga", "std"],
-      ]),
-    );
-    await source.execute("blockdev-snapshot-sync", {
-      ...{ device: "ide0-hd0", "snapshot-file": `${here}/overlay.qcow2`, format: "qcow2" },
-    });
-    await source.hmp("change ide1-cd0 new.iso raw");
-    await source.hmp("change floppy0 floppy.img raw");
-    await source.execute("device_add", { driver: "virtio-balloon-pci", id: "b0", addr: "0x1d" });
-    const { facts, argv, differences } = await roundTrip(source, there);
-    assertEquals([facts.problems, facts.warnings, differences], [[], [], []], argv.join(" "));
-    assertEquals(facts.images.map(({ name, path }) => [name, path.split("/").at(-1)]), [
-      ["ide0-hd0", "d0.qcow2"],
-      ["ide1-cd0", "new.iso"],
-      ["floppy0", "floppy.img"],
-    ]);
   },
 };
 

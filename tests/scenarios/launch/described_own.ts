@@ -1,0 +1,100 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import { accelerator } from "../support/qemu_arguments.ts";
+import { run } from "../support/run_checked.ts";
+import type { Scenario } from "../support/scenario.ts";
+import { poll } from "../support/waiting.ts";
+import { Machine, roundTrip } from "./described/machine.ts";
+import { base, type Story, tellAll } from "./described/stories.ts";
+
+/** Drives, firmware and addresses that QEMU chooses by itself are described, too. */
+export const scenario: Scenario = {
+  name: "described_own",
+  about: "a description makes the same machine again with the drives and addresses that QEMU chose",
+  timeoutMs: 180_000,
+  async run(context) {
+    await tellAll(context, STORIES);
+  },
+};
+
+const STORIES: Readonly<Record<string, Story>> = {
+  async defaults(context, here, there) {
+    await run(["qemu-img", "create", "-q", "-f", "qcow2", `${here}/d0.qcow2`, "16M"]);
+    await run(["qemu-img", "create", "-q", "-f", "raw", `${here}/new.iso`, "2M"]);
+    await run(["qemu-img", "create", "-q", "-f", "raw", `${here}/floppy.img`, "1440k"]);
+    const source = context.use(
+      await Machine.start("source", here, [
+        ...["-machine", "pc", "-accel", accelerator(), "-display", "none", "-hda", "d0.qcow2"],
+        ...["-qmp", "unix:qmp.sock,server=on,wait=off", "-vga", "std"],
+      ]),
+    );
+    await source.execute("blockdev-snapshot-sync", {
+      ...{ device: "ide0-hd0", "snapshot-file": `${here}/overlay.qcow2`, format: "qcow2" },
+    });
+    await source.hmp("change ide1-cd0 new.iso raw");
+    await source.hmp("change floppy0 floppy.img raw");
+    await source.execute("device_add", { driver: "virtio-balloon-pci", id: "b0", addr: "0x1d" });
+    const { facts, argv, differences } = await roundTrip(source, there);
+    assertEquals([facts.problems, facts.warnings, differences], [[], [], []], argv.join(" "));
+    assertEquals(facts.images.map(({ name, path }) => [name, path.split("/").at(-1)]), [
+      ["ide0-hd0", "d0.qcow2"],
+      ["ide1-cd0", "new.iso"],
+      ["floppy0", "floppy.img"],
+    ]);
+  },
+
+  async firmware(_context, here, there) {
+    for (const name of ["code", "vars"]) {
+      await run(["qemu-img", "create", "-q", "-f", "raw", `${here}/${name}.fd`, "256k"]);
+    }
+    await run(["chmod", "440", `${here}/code.fd`]);
+    const flash = "if=pflash,format=raw,file=";
+    const node = (name: string) =>
+      `driver=raw,node-name=${name},file.driver=file,file.filename=${name}.fd`;
+    const ways = [
+      ["-drive", `${flash}code.fd,readonly=on`, "-drive", `${flash}vars.fd`],
+      [
+        ...["-machine", "pflash0=code,pflash1=vars"],
+        ...["-blockdev", `${node("code")},read-only=on`, "-blockdev", node("vars")],
+      ],
+    ];
+    for (const [i, way] of ways.entries()) {
+      const dir = `${there}/${i}`;
+      await Deno.mkdir(dir);
+      const source = await Machine.start("source", here, [...base(), "-S", ...way]);
+      await using _source = source;
+      const { facts, argv, differences } = await roundTrip(source, dir);
+      assertEquals([facts.problems, facts.warnings, differences], [[], [], []], argv.join(" "));
+      const images = facts.images.map((
+        { path, readOnly, mode, virtualSize },
+      ) => [path, readOnly, mode, virtualSize]);
+      assertEquals(images, [
+        [`${here}/code.fd`, true, 0o440, 256 << 10],
+        [`${here}/vars.fd`, false, 0o644, 256 << 10],
+      ]);
+    }
+  },
+
+  async addresses(context, here, there) {
+    const source = context.use(
+      await Machine.start("source", here, [
+        ...["-machine", "pc", "-accel", accelerator(), "-nodefaults", "-display", "none"],
+        ...["-m", "128M,slots=3,maxmem=1G", "-qmp", "unix:qmp.sock,server=on,wait=off"],
+        ...["-device", "virtio-rng-pci,id=a", "-device", "virtio-balloon-pci,id=b"],
+        ...["-device", '{"driver":"virtio-rng-pci","id":"c"}'],
+        ...["-object", "memory-backend-ram,id=m1,size=128M", "-device", "pc-dimm,id=d1,memdev=m1"],
+      ]),
+    );
+    await source.execute("device_del", { id: "a" });
+    // Without an operating system a PCI device leaves at a reset.
+    await source.execute("system_reset");
+    await poll("the device's removal", async () => {
+      const devices = await source.execute("qom-list", { path: "/machine/peripheral" });
+      return (devices as { name: string }[]).some(({ name }) => name === "a") ? undefined : true;
+    });
+    const { facts, argv, differences } = await roundTrip(source, there);
+    assertEquals([facts.problems, differences, facts.removed], [[], [], ["a"]], argv.join(" "));
+    assertMatch(argv.join(" "), /virtio-balloon-pci,id=b,addr=03\.0/);
+    assertMatch(argv.join(" "), /"id":"c","addr":"04\.0"/);
+    assertMatch(argv.join(" "), /pc-dimm,id=d1,memdev=m1,(slot=0,addr=\d+|addr=\d+,slot=0)/);
+  },
+};
