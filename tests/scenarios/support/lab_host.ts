@@ -119,7 +119,8 @@ export class LabHost implements AsyncDisposable {
     };
     const took = ((performance.now() - start) / 1000).toFixed(1);
     if (!argv.includes("qemu-monitor-command")) {
-      this.#log.push(`${argv.join(" ")}: ${code} after ${took} s ${ran.stderr.trim()}`);
+      const line = argv.map((word) => word.includes("\n") ? "SCRIPT" : word).join(" ");
+      this.#log.push(`${line}: ${code} after ${took} s ${ran.stderr.trim()}`);
     }
     return ran;
   }

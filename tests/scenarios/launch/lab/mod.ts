@@ -1,0 +1,9 @@
+/**
+ * Two hosts in namespaces, ssh from one to the other, and a guest that counts on its disks.
+ *
+ * @module
+ */
+export * from "./guest.ts";
+export * from "./host_state.ts";
+export { DESTINATION, LaunchLab } from "./lab.ts";
+export * from "./run.ts";
