@@ -17,6 +17,15 @@ import { sessionPair } from "../../tunnel/session_pair.ts";
 /** Name of the QEMU that the tests start. */
 export const QEMU = "qemu-system-x86_64";
 
+/** vmferry was killed: nothing more happens in that process. */
+export class Killed extends Error {}
+
+/** A process that ends at its Nth record, counted from 0: `half` says whether it is still written. */
+export interface Kill {
+  readonly at: number;
+  readonly half: "before" | "after";
+}
+
 /** A launch on this host, in a directory of its own, and its source. */
 export class LaunchLab implements AsyncDisposable {
   readonly dir: string;
@@ -29,6 +38,9 @@ export class LaunchLab implements AsyncDisposable {
   qemu: StartedQemu | undefined;
   /** Takes over. */
   onStarted: () => Promise<string> = () => Promise.resolve("vmferry recover");
+  /** The process is to be killed there. */
+  kill: Kill | undefined;
+  isDead = false;
   readonly #sessions: readonly Session[];
 
   static async make(
@@ -48,14 +60,30 @@ export class LaunchLab implements AsyncDisposable {
   ) {
     this.dir = dir;
     this.host = host;
+    const alive = () => {
+      if (this.isDead) throw new Killed();
+    };
+    const mortal: LaunchHost = {
+      ...host,
+      run: (...call) => Promise.resolve().then(alive).then(() => host.run(...call)),
+      start: (argv) => {
+        alive();
+        return host.start(argv);
+      },
+      createFile: (path) => Promise.resolve().then(alive).then(() => host.createFile(path)),
+    };
     this.source = sessions[0];
     this.#sessions = sessions;
     this.destination = new LaunchDestination({
-      ...{ host, trust },
+      ...{ host: mortal, trust },
       journal: {
-        write: (record) => {
+        write: async (record) => {
+          await Promise.resolve().then(alive);
+          const isLast = this.records.length === this.kill?.at;
+          if (isLast) this.isDead = true;
+          if (isLast && this.kill?.half === "before") throw new Killed();
           this.records.push(record);
-          return Promise.resolve();
+          if (isLast) throw new Killed();
         },
       },
       claimed: () => Promise.resolve(),
@@ -135,6 +163,13 @@ export class LaunchLab implements AsyncDisposable {
     return stdout.split("\n").filter((line) => line !== "").sort();
   }
 
+  /** A client that QEMU's QMP socket serves. */
+  async greeted(): Promise<Disposable> {
+    const client = await Deno.connect({ transport: "unix", path: this.qemu!.qmp });
+    await client.read(new Uint8Array(4096));
+    return client;
+  }
+
   /** The pid of the QEMU of this directory. */
   async pid(): Promise<number | undefined> {
     const argv = ["pgrep", "-f", `^[^ ]*${QEMU} .*${this.dir}/`];
@@ -175,4 +210,15 @@ export function labHost(dir: string): LaunchHost {
     clock: systemClock,
     log: silentLogger,
   };
+}
+
+/** A file with this content that the source sends over the channel `file-0`. */
+export async function copyOf(
+  path: string,
+  bytes: Uint8Array<ArrayBuffer>,
+): Promise<Params<"prepareLaunch">["copies"][number]> {
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  const sha256 = [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  const sizeBytes = bytes.length;
+  return { name: "code", path, channel: "file-0", sizeBytes, sha256, mode: 0o644 };
 }

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { runProgram } from "../../../src/cli/host/run_program.ts";
 import { MigrationError } from "../../../src/migrate/mod.ts";
 import { RpcError } from "../../../src/rpc/mod.ts";
-import { image, LaunchLab } from "./launch_lab.ts";
+import { copyOf, image, LaunchLab } from "./launch_lab.ts";
 
 const FAST = { timeoutMs: 5_000 };
 
@@ -173,10 +173,3 @@ Deno.test("an image gets the source's options", async () => {
   assertEquals([l2, lazy], [true, true]);
   assert((await Deno.stat(`${lab.dir}/r.raw`)).blocks! >= 2048);
 });
-
-async function copyOf(path: string, bytes: Uint8Array<ArrayBuffer>) {
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  const sha256 = [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  const sizeBytes = bytes.length;
-  return { name: "code", path, channel: "file-0", sizeBytes, sha256, mode: 0o644 };
-}

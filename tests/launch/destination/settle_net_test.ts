@@ -1,0 +1,87 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { settleLaunch } from "../../../src/launch/mod.ts";
+import { copyOf, type Kill, LaunchLab } from "./launch_lab.ts";
+
+const BYTES = new Uint8Array(1000);
+
+/** Runs the launch until it is killed. @returns whether it was. */
+async function launchUntil(lab: LaunchLab, kill: Kill | undefined): Promise<boolean> {
+  lab.kill = kill;
+  const copies = [await copyOf(`${lab.dir}/fw/code.fd`, BYTES)];
+  try {
+    await lab.prepare(lab.params({ copies }));
+    await lab.send("file-0", BYTES);
+    await lab.launch();
+    return false;
+  } catch {
+    return lab.isDead;
+  }
+}
+
+Deno.test("the next run undoes a launch that was killed at any record", async () => {
+  let count = 0;
+  for (const half of ["before", "after"] as const) {
+    for (let at = 0;; at++) {
+      await using lab = await LaunchLab.make();
+      const before = await lab.files();
+      if (!await launchUntil(lab, { at, half })) break;
+      count++;
+      const what = `killed ${half} record ${at}, ${lab.records.at(-1)?.state}`;
+      // Killed before its first record, it has changed nothing.
+      if (lab.records.length > 0) {
+        const { forget, left } = await settleLaunch(lab.host, lab.record, "unknown");
+        assertEquals([forget, left], [true, []], what);
+      }
+      assertEquals([await lab.pid(), await lab.files()], [undefined, before], what);
+    }
+  }
+  assert(count > 20, `${count} kills`);
+});
+
+Deno.test("a killed launch whose guest may be here keeps its QEMU and its files", async () => {
+  await using lab = await LaunchLab.make();
+  await launchUntil(lab, undefined);
+  const before = await lab.files();
+  const record = { ...lab.record, mayHaveGuest: true };
+  const { forget, message } = await settleLaunch(lab.host, record, "unknown");
+  assertEquals(forget, false);
+  assertStringIncludes(message, "its files stay");
+  assert(await lab.pid());
+  assertEquals(await lab.files(), before);
+  const { left } = await settleLaunch(lab.host, record, "elsewhere");
+  assertEquals([left, await lab.pid()], [[], undefined]);
+});
+
+Deno.test("a QEMU whose QMP another client has is not ended", async () => {
+  await using lab = await LaunchLab.make();
+  await launchUntil(lab, undefined);
+  using _client = await lab.greeted();
+  const { forget, left } = await settleLaunch(lab.host, lab.record, "unknown");
+  assertEquals([forget, left.length], [false, 1]);
+  assertStringIncludes(left[0]!, "does not say whether it has the guest");
+  assert(await lab.pid());
+});
+
+Deno.test("an image that another program has put in the place of a launch's stays", async () => {
+  await using lab = await LaunchLab.make();
+  await launchUntil(lab, undefined);
+  const path = `${lab.dir}/images/vd 0.qcow2`;
+  await Deno.remove(path);
+  await Deno.writeTextFile(path, "theirs");
+  const left = await lab.destination.undo();
+  assertEquals(left, [`${path} (another program has made this file)`]);
+  assertEquals(await Deno.readTextFile(path), "theirs");
+  assertEquals(lab.destination.mustStay, true);
+});
+
+Deno.test("a process with the number of a launch's QEMU is not ended", async () => {
+  await using lab = await LaunchLab.make();
+  await launchUntil(lab, undefined);
+  const pidFile = `${lab.dir}/log/vm_1.pid`;
+  const pid = await lab.pid();
+  const text = await Deno.readTextFile(pidFile);
+  const [, start] = text.split(" ");
+  await Deno.writeTextFile(pidFile, text.replace(start!, "1"));
+  await lab.destination.undo();
+  assertEquals(await lab.pid(), pid);
+});
