@@ -19,6 +19,8 @@ import { openQmp } from "../host/open_qmp.ts";
 import type { Output } from "../output/output.ts";
 import { realPath } from "../paths.ts";
 import { exitCodeOf, resultEvent } from "../output/result.ts";
+import { runBase } from "../run/base.ts";
+import { adoptLaunches } from "../run/launch_journal.ts";
 import { recoverCommand, RunState } from "../run/run_state.ts";
 import { ownerFrom } from "../run/socket_owner.ts";
 import { KEPT_TICKET, KeptTicket } from "../endpoint/ticket_use.ts";
@@ -51,6 +53,7 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
     await using qmp = await openQmp(options.qmp, "destination", log);
     await using qemuLog = new QemuLog(options.qmp, log);
     const qmpPath = await realPath(options.qmp);
+    await adoptLaunches(runBase(options.runDir), qmpPath, log);
     await using run = await RunState.open<DestinationRecord>({
       base: options.runDir,
       qmp,

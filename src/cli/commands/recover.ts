@@ -18,11 +18,13 @@ import { connector } from "../endpoint/connecting_end.ts";
 import { EXIT, type ExitCode } from "../output/exit_code.ts";
 import { DirectoryLock } from "../run/dir_lock.ts";
 import { type CutOff, findJournals } from "../run/journal_file.ts";
+import { launchHost } from "../host/launch_host.ts";
 import { openQmp } from "../host/open_qmp.ts";
 import type { Output } from "../output/output.ts";
 import { ownCommand } from "../own_command.ts";
 import { realPath } from "../paths.ts";
 import { runBase } from "../run/base.ts";
+import { settleLaunches } from "../run/launch_journal.ts";
 import { PrivateRunDir } from "../run/run_dir.ts";
 import { recoverCommand } from "../run/run_state.ts";
 import { KEPT_TICKET, KeptTicket } from "../endpoint/ticket_use.ts";
@@ -32,6 +34,20 @@ type Options = Command & { readonly command: "recover" };
 /** Reports on a migration whose vmferry was killed; with `--yes` completes or undoes it. */
 export async function recover(options: Options, output: Output): Promise<ExitCode> {
   const qmpPath = await realPath(options.qmp);
+  const code = await recoverMigrations(options, qmpPath, output);
+  if (options.yes) {
+    const host = await launchHost(output.log);
+    // After the migration's connection to QEMU is closed: QEMU serves one client at a time.
+    await settleLaunches(runBase(options.runDir), host, output.log, { qmp: qmpPath });
+  }
+  return code;
+}
+
+async function recoverMigrations(
+  options: Options,
+  qmpPath: string,
+  output: Output,
+): Promise<ExitCode> {
   if (options.yes) await removeAbandoned(runBase(options.runDir), output.log);
   const findAll = () => findJournals(runBase(options.runDir));
   const findLeft = async () => (await findAll()).filter(({ record }) => record.qmp === qmpPath);

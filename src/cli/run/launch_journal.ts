@@ -12,6 +12,7 @@ import {
   parseLaunchRecord,
   settleLaunch,
 } from "../../launch/mod.ts";
+import { realPath } from "../paths.ts";
 import { runFolders } from "./base.ts";
 import { DirectoryLock } from "./dir_lock.ts";
 import { JournalFile, LAUNCH_JOURNAL } from "./journal_file.ts";
@@ -25,7 +26,7 @@ export async function openLaunchJournal(dir: string): Promise<JournalFile<Launch
 
 /** Which launches are settled, and what is known of their guests. */
 export interface Settling {
-  /** Only that of the QEMU with this QMP socket. */
+  /** Only that of the QEMU with this QMP socket, without links. */
   readonly qmp?: string;
   /** `unknown` by default. */
   readonly word?: GuestWord;
@@ -46,7 +47,7 @@ export async function settleLaunches(
   const all: string[] = [];
   try {
     for await (const { dir, record } of cutOff(base, log)) {
-      if (qmp !== undefined && record.qmp !== qmp) continue;
+      if (qmp !== undefined && await realPath(record.qmp) !== qmp) continue;
       const { forget, message, left } = await settleLaunch(host, record, word);
       log.log(forget ? "info" : "warning", `${dir}: ${message}`);
       all.push(...left);
@@ -61,10 +62,12 @@ export async function settleLaunches(
 /**
  * Another process takes the QEMU of a launch that was cut off: from now on its guest may be here, and the
  * launch is not undone any more.
+ *
+ * @param qmp path of its QMP socket, without links.
  */
 export async function adoptLaunches(base: string, qmp: string, log: Logger): Promise<void> {
   for await (const { dir, record } of cutOff(base, log)) {
-    if (record.qmp !== qmp || record.mayHaveGuest) continue;
+    if (record.mayHaveGuest || await realPath(record.qmp) !== qmp) continue;
     using journal = await openLaunchJournal(dir);
     await journal.write({ ...record, mayHaveGuest: true });
   }

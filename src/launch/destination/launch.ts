@@ -261,8 +261,9 @@ export class LaunchDestination {
 
   async #undo(making: Making): Promise<readonly string[]> {
     const { host, report } = this.#options;
-    making.release();
     const left = await removeLaunch(host, making.recorded.current);
+    // Its starter, QEMU's parent, has seen the end.
+    making.release();
     if (left.length > 0) {
       this.#mustStay = true;
       const message = `Not removed at the destination: ${left.join("; ")}. The next ` +
