@@ -139,6 +139,7 @@ export async function checkMigration(options: CheckOptions): Promise<CheckResult
 
   const peer = new DestinationPeer(await connect(options.signal), options);
   try {
+    await peer.untilReady("prepare", options.signal);
     const found = inventory && await compareWith(peer, inventory, qmp, options.signal);
     if (found) differences.push(...found);
     else warnings.push(NOT_COMPARED);

@@ -117,6 +117,21 @@ export const ERRORS = {
     next: "retry",
     meaning: "`--resume` was given, and no migration of this QEMU was cut off on this host.",
   },
+  "hook-failed": {
+    kinds: CAN.failed,
+    side: "either",
+    next: "retry",
+    meaning:
+      "`--hook-before-switchover` failed or took longer than `--hook-timeout` on that side; " +
+      "the message quotes its standard error. Everything is undone.",
+  },
+  "start-failed": {
+    kinds: CAN.failed,
+    side: "destination",
+    next: "retry",
+    meaning: "`--start` failed, took longer than `--hook-timeout`, or QEMU did not answer on its " +
+      "QMP socket in that time; `--stop` has run.",
+  },
   "not-undone": {
     kinds: CAN.refused,
     side: "either",

@@ -21,6 +21,7 @@ export const WARNINGS = {
   "guest-stands": "The guest ran at the destination and is paused again for a reason of its own.",
   "guest-suspended":
     "The guest is paused until the rest is copied; it runs again at the destination.",
+  "hook-failed": "`--hook-after` failed or took too long; the outcome stays as it is.",
   "launch": "The plan of a launch found something that does not prevent it.",
   "machines-not-compared":
     "The destination's vmferry is too old to describe its machine ([comparison.md](comparison.md)).",

@@ -132,6 +132,16 @@ export const procedures = {
     }),
   },
   /**
+   * Source to destination: asks whether the destination's owner is done with what comes before this step:
+   * QEMU is being started before `prepare`, its first call of all; a hook runs before `switchover`, asked for
+   * when every mirror is ready and RAM has not begun to cross. Answered within ten seconds; `ready` false: ask
+   * again. Since vmferry 1.1; an older end answers `unknown-procedure`, and has nothing to wait for.
+   */
+  ready: {
+    params: object({ step: word("prepare", "switchover") }),
+    result: object({ ready: flag }),
+  },
+  /**
    * Source to destination, before `prepare`: asks for the destination's machine. Changes nothing. Page 0
    * takes a new inventory; the following pages have the rest of its devices. Since vmferry 1.1; an older
    * end answers `unknown-procedure`.

@@ -104,6 +104,7 @@ export class SessionServer {
         role: "listening",
         identity: result.identity,
         peer: result.peer,
+        ...(pipe.peer === undefined ? {} : { from: pipe.peer }),
         graceMs: local.graceMs,
         clock,
         log,

@@ -57,6 +57,8 @@ export class Session implements Resumable {
   readonly identity: SessionIdentity;
   /** The other end's HELLO. */
   readonly peer: Hello;
+  /** Address of the other end of the first connection, as `HOST:PORT`, if it is known. */
+  readonly from: string | undefined;
   /** How long the session lives without a connection, ms; the lower value of the two ends. */
   readonly graceMs: number;
   /** Stream 0: carries the RPC. */
@@ -70,6 +72,7 @@ export class Session implements Resumable {
     this.role = options.role;
     this.identity = options.identity;
     this.peer = options.peer;
+    this.from = options.from;
     this.#clock = options.clock;
     this.#parts = joinParts(options);
     this.graceMs = this.#parts.graceMs;

@@ -24,6 +24,8 @@ export interface SessionOptions {
   readonly identity: SessionIdentity;
   /** The other end's HELLO. */
   readonly peer: Hello;
+  /** Address of the other end of the first connection, as `HOST:PORT`, if it is known. */
+  readonly from?: string;
   /** How long to wait for another connection, ms; the lower value of the two ends counts. */
   readonly graceMs: number;
   /** The time. */

@@ -115,13 +115,15 @@ export interface FakeDestinationOptions {
   readonly report?: Report;
   /** Called before a record counts as written; a rejection is a journal that cannot be written. */
   readonly onWrite?: (record: DestinationRecord) => Promise<void>;
+  /** What its owner does before RAM crosses. */
+  readonly beforeSwitchover?: (signal: AbortSignal) => Promise<void>;
 }
 
 /** A destination over a QEMU that is not real, and the means for sources to connect. */
 export async function fakeDestination(
   clock: Clock,
   more: Commands = {},
-  { resume, report = () => {}, onWrite }: FakeDestinationOptions = {},
+  { resume, report = () => {}, onWrite, beforeSwitchover }: FakeDestinationOptions = {},
 ) {
   const [ours, theirs] = memoryPipe();
   const qemu = new WaitingQemu(theirs, more);
@@ -132,6 +134,7 @@ export async function fakeDestination(
   const migration = new DestinationMigration({
     ...{ qmp, qmpPath: "/qmp", listen: "tcp://x:1", recoverCommand: "recover", resume },
     ...{ graceMs: 0, disks: [], report, clock, log: silentLogger },
+    ...(beforeSwitchover ? { beforeSwitchover } : {}),
     runDir: { path: (name: string) => `/run/${name}` },
     journal: {
       write: (record) => {

@@ -8,6 +8,7 @@ import type { Address } from "../endpoint/address.ts";
 import { common, type CommonOptions } from "./common.ts";
 import { listenOf, noIdleTicketFile, ticketUnlessOther } from "./ends.ts";
 import { type Given, noPositional, seconds, unique } from "./given.ts";
+import { type HookArguments, hooksOf } from "./hooks.ts";
 import { tunnel, type TunnelOptions } from "./tunnel.ts";
 import { UsageError } from "./usage_error.ts";
 
@@ -27,6 +28,7 @@ export interface ReceiveLaunchCommand extends CommonOptions, TunnelOptions {
   /** A source may ask for any program and option. */
   readonly any: boolean;
   readonly timeoutMs: number;
+  readonly hooks: HookArguments;
   readonly runDir: string | undefined;
 }
 
@@ -99,6 +101,7 @@ export function parseReceiveLaunch(given: Given): ReceiveLaunchCommand {
     listen,
     any: given.has("launch-any"),
     timeoutMs: seconds(given, "timeout", 0),
+    hooks: hooksOf(given),
     runDir: given.one("run-dir"),
     ...common(given),
     ...tunnel(given),

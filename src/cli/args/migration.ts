@@ -18,6 +18,7 @@ import {
   ticketUnlessOther,
 } from "./ends.ts";
 import { heldOf } from "./held.ts";
+import { type HookArguments, hooksOf } from "./hooks.ts";
 import { diskChoices, type LaunchArguments, launchOf } from "./launch.ts";
 import { type Given, noPositional, required, seconds, unique } from "./given.ts";
 import { tunnel, type TunnelOptions } from "./tunnel.ts";
@@ -29,6 +30,7 @@ export interface ReceiveCommand extends CommonOptions, TunnelOptions {
   readonly listen: Address | "stdio";
   readonly disks: readonly { readonly name: string; readonly local: string }[];
   readonly timeoutMs: number;
+  readonly hooks: HookArguments;
   readonly resume: boolean;
   readonly runDir: string | undefined;
 }
@@ -48,6 +50,7 @@ export interface MigrateCommand extends CommonOptions, TunnelOptions {
   readonly quitSource: boolean;
   readonly allow: readonly RuleName[];
   readonly resume: boolean;
+  readonly hooks: HookArguments;
   /** The destination is built and its QEMU started. */
   readonly launch: LaunchArguments | undefined;
   readonly runDir: string | undefined;
@@ -90,6 +93,7 @@ export function parseReceive(given: Given): ReceiveCommand {
     listen,
     disks: unique(given, given.many("disk").map(diskChoice), (d) => d.name),
     timeoutMs: seconds(given, "timeout", 0),
+    hooks: hooksOf(given),
     resume: given.has("resume"),
     runDir: given.one("run-dir"),
     ...common(given),
@@ -120,6 +124,7 @@ export function parseMigrate(given: Given): MigrateCommand {
     timeoutAction: timeoutAction(given),
     quitSource: given.has("quit-source"),
     allow: allowed(given),
+    hooks: hooksOf(given),
     resume: given.has("resume"),
     runDir: given.one("run-dir"),
     ...common(given),

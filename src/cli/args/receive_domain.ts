@@ -18,7 +18,11 @@ export interface ReceiveDomainCommand extends CommonOptions, TunnelOptions {
 }
 
 /** Flags that speak of a QEMU, which libvirt starts by itself. */
-const FOR_QEMU = ["qmp", "disk", "resume", "socket-owner"];
+const FOR_QEMU = [
+  ...["qmp", "disk", "resume", "socket-owner"],
+  // libvirt has hooks of its own.
+  ...["hook-before-switchover", "hook-after", "hook-timeout"],
+];
 
 /** Reads the options of `receive --libvirt`. Pure. */
 export function parseReceiveDomain(given: Given): ReceiveDomainCommand {

@@ -11,8 +11,10 @@ import type { Command } from "../args/mod.ts";
 import { identify } from "../control/controlled.ts";
 import { CONTROL_SOCKET } from "../control/protocol.ts";
 import { SourceControl } from "../control/source_control.ts";
+import type { Identity } from "../control/status_board.ts";
 import { connector } from "../endpoint/connecting_end.ts";
 import { EXIT, type ExitCode } from "../output/exit_code.ts";
+import { Hooks } from "../host/hooks.ts";
 import { launchSource } from "../host/launch_source.ts";
 import { QemuLog } from "../host/qemu_log.ts";
 import { openQmp } from "../host/open_qmp.ts";
@@ -39,6 +41,11 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
   const connect = await connector(options.destination, options, told, { kept: () => kept });
   control.begin();
   let migration: SourceMigration | undefined;
+  let guest: Identity["guest"] | undefined;
+  const hooks = new Hooks({
+    ...{ given: options.hooks, role: "source", guest: () => guest, report, log },
+    ...{ qmp: () => options.qmp, peer: () => formatDestination(options.destination) },
+  });
   try {
     const qmpPath = await realPath(options.qmp);
     await using qmp = await openQmp(options.qmp, "source", log);
@@ -54,6 +61,7 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
     });
     kept = new KeptTicket(run.dir.own(KEPT_TICKET));
     const identity = await identify("source", qmp, options.qmp, run.dir.directory);
+    guest = identity.guest;
     await control.serve(run.dir.own(CONTROL_SOCKET), identity);
     await qemuLog.ready();
     const { launch } = options;
@@ -70,6 +78,7 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
       connect,
       ...(arrange ? { arrange } : {}),
       sync: launch?.sync ?? "full",
+      ...hooks.beforeSwitchover,
       listen: (path) => listenFor(path, socketOwner),
       disks: options.disks,
       shared: options.shared,
@@ -90,7 +99,7 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
     try {
       const migrated = await migration.run();
       if (migration.leftBehind) run.dir.keep();
-      report(resultEvent({ startedAt: start, ...migrated }));
+      await hooks.end(resultEvent({ startedAt: start, ...migrated }));
       return EXIT.done;
     } catch (error) {
       if (migration.leftBehind) run.dir.keep();
@@ -101,14 +110,14 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
       const next = failure.code === "guest-asleep-stuck"
         ? adviceOn(failure)
         : whereIsIt(options, qmpPath, migration.record);
-      report(resultEvent({ startedAt: start, bytes, error: failure, next }));
+      await hooks.end(resultEvent({ startedAt: start, bytes, error: failure, next }));
       return exitCodeOf(failure);
     }
   } catch (error) {
     if (error instanceof UsageError) throw error;
     const failure = asMigrationError(error, "source");
     const { bytes = 0, memoryBegan } = migration ?? {};
-    report(resultEvent({ startedAt: start, bytes, memoryBegan, error: failure }));
+    await hooks.end(resultEvent({ startedAt: start, bytes, memoryBegan, error: failure }));
     return exitCodeOf(failure);
   }
 }

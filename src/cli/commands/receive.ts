@@ -13,7 +13,9 @@ import { DestinationControl } from "../control/destination_control.ts";
 import { CONTROL_SOCKET } from "../control/protocol.ts";
 import { EXIT, type ExitCode } from "../output/exit_code.ts";
 import { hostAccess } from "../host/access.ts";
+import { Hooks } from "../host/hooks.ts";
 import { QemuLog } from "../host/qemu_log.ts";
+import type { Identity } from "../control/status_board.ts";
 import { ListeningEnd } from "../endpoint/listening_end.ts";
 import { openQmp } from "../host/open_qmp.ts";
 import type { Output } from "../output/output.ts";
@@ -48,6 +50,11 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
   });
   const socketOwner = await ownerFrom(options);
   let migration: DestinationMigration | undefined;
+  let guest: Identity["guest"] | undefined;
+  const hooks = new Hooks({
+    ...{ given: options.hooks, role: "destination", guest: () => guest, report, log },
+    ...{ qmp: () => options.qmp, peer: () => migration?.source?.from ?? "" },
+  });
   control.begin();
   try {
     await using qmp = await openQmp(options.qmp, "destination", log);
@@ -65,6 +72,8 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
     });
     if (!run.record) await checkDestination(qmp, options.disks);
     await qemuLog.ready();
+    const identity = await identify("destination", qmp, options.qmp, run.dir.directory);
+    guest = identity.guest;
     await end.open(
       listenAddress(options.listen, run.record),
       new KeptTicket(run.dir.own(KEPT_TICKET)),
@@ -82,6 +91,7 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
       lastWords: qemuLog.read,
       host: hostAccess(log),
       disks: options.disks,
+      ...hooks.beforeSwitchover,
       report,
       clock: systemClock,
       log,
@@ -89,7 +99,6 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
     control.drive(migration);
     if (run.record) await migration.resume();
     const destination = migration;
-    const identity = await identify("destination", qmp, options.qmp, run.dir.directory);
     await control.serve(run.dir.own(CONTROL_SOCKET), identity);
     const server = await end.serve((session) => {
       control.sourceReports = options.listen === "stdio";
@@ -97,13 +106,17 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
     });
     control.awaitSource(end.over, options.timeoutMs);
     let failure: MigrationError | undefined;
+    let reported: Promise<void> | undefined;
     try {
       failure = await outcomeOf(migration);
       // A search for the guest needs the journal.
       const isUnseen = failure?.kind === "unknown" && failure.code === "not-seen-running";
       if (isUnseen || migration.leftBehind) run.dir.keep();
       const { bytes, memoryBegan, guestStatus: guest } = migration;
-      report(resultEvent({ startedAt: start, bytes, memoryBegan, guest, error: failure }));
+      // The source hears the outcome while the hook runs.
+      reported = hooks.end(
+        resultEvent({ startedAt: start, bytes, memoryBegan, guest, error: failure }),
+      );
       await withDeadline(
         systemClock,
         tellMs(options, end.graceMs),
@@ -114,6 +127,7 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
       control.stopWaiting();
       await migration.leave();
       await server.close();
+      await reported;
     }
     return failure ? exitCodeOf(failure) : EXIT.done;
   } catch (error) {
@@ -121,7 +135,7 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
     if (error instanceof UsageError) throw error;
     const failure = asMigrationError(error, "destination");
     const { bytes = 0, memoryBegan } = migration ?? {};
-    report(resultEvent({ startedAt: start, bytes, memoryBegan, error: failure }));
+    await hooks.end(resultEvent({ startedAt: start, bytes, memoryBegan, error: failure }));
     return exitCodeOf(failure);
   }
 }

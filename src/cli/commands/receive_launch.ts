@@ -7,6 +7,7 @@ import { CONTROL_SOCKET } from "../control/protocol.ts";
 import type { Identity } from "../control/status_board.ts";
 import { ListeningEnd } from "../endpoint/listening_end.ts";
 import { KEPT_TICKET, KeptTicket } from "../endpoint/ticket_use.ts";
+import { Hooks } from "../host/hooks.ts";
 import { launchHost } from "../host/launch_host.ts";
 import { EXIT, type ExitCode } from "../output/exit_code.ts";
 import type { Output } from "../output/output.ts";
@@ -41,6 +42,10 @@ export async function receiveLaunch(
     line: (text) => output.line(text),
   });
   let migration: LaunchedMigration | undefined;
+  const hooks = new Hooks({
+    ...{ given: options.hooks, role: "destination", guest: () => migration?.guest, report, log },
+    ...{ qmp: () => migration?.qmp ?? "", peer: () => migration?.source?.from ?? "" },
+  });
   control.begin();
   try {
     const base = runBase(options.runDir);
@@ -56,6 +61,7 @@ export async function receiveLaunch(
     const trust = isStdio ? "login" : options.any ? "any" : "network";
     await using launched = new LaunchedMigration({
       ...{ host, trust, journal, end, kept, report, log },
+      ...hooks.beforeSwitchover,
       base: options.runDir,
     });
     migration = launched;
@@ -67,10 +73,12 @@ export async function receiveLaunch(
     });
     control.awaitSource(end.over, options.timeoutMs);
     let failure: MigrationError | undefined;
+    let reported: Promise<void> | undefined;
     try {
       failure = await outcomeOf(launched);
       const { bytes, guestStatus: guest } = launched;
-      report(resultEvent({ startedAt, bytes, guest, error: failure }));
+      // The source hears the outcome while the hook runs.
+      reported = hooks.end(resultEvent({ startedAt, bytes, guest, error: failure }));
       const tellMs = isStdio ? GONE_MS : end.graceMs + Math.max(end.graceMs, ASKED_AT_LEAST_MS);
       await withDeadline(systemClock, tellMs, "the source to hear of it", launched.told)
         .catch((error) => log.log("warning", error.message));
@@ -78,6 +86,7 @@ export async function receiveLaunch(
       control.stopWaiting();
       await launched.leave();
       await server.close();
+      await reported;
       if (launched.mustStay) dir.keep();
     }
     return failure ? exitCodeOf(failure) : EXIT.done;
@@ -85,7 +94,7 @@ export async function receiveLaunch(
     control.sourceReports = false;
     if (error instanceof UsageError) throw error;
     const failure = asMigrationError(error, "destination");
-    report(resultEvent({ startedAt, bytes: migration?.bytes ?? 0, error: failure }));
+    await hooks.end(resultEvent({ startedAt, bytes: migration?.bytes ?? 0, error: failure }));
     return exitCodeOf(failure);
   }
 }

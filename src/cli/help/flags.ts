@@ -191,6 +191,28 @@ export const FLAGS: readonly Flag[] = [
       "in time. Default: 0 (no limit).",
   },
   {
+    name: "hook-before-switchover",
+    value: "COMMAND",
+    commands: ["receive", "migrate"],
+    help:
+      "Run this by sh once the disks are copied and before RAM crosses: the guest runs at the " +
+      "source. If it fails, the migration fails and the guest stays there. Its environment has " +
+      "VMFERRY_GUEST, _UUID, _ROLE, _PEER and _QMP.",
+  },
+  {
+    name: "hook-after",
+    value: "COMMAND",
+    commands: ["receive", "migrate"],
+    help: "Run this once at the end, whatever the outcome: VMFERRY_OUTCOME is done, failed, " +
+      "cancelled or unknown, VMFERRY_ERROR the error code. Its failure is a warning.",
+  },
+  {
+    name: "hook-timeout",
+    value: "SECONDS",
+    commands: ["receive", "migrate"],
+    help: "How long each hook may take; then its processes are killed. Default: 30.",
+  },
+  {
     name: "timeout-action",
     value: "ACTION",
     commands: ["migrate", "domain"],

@@ -35,6 +35,8 @@ import type { SocketOwner } from "./socket_owner.ts";
 export interface LaunchedOptions
   extends Pick<LaunchDestinationOptions, "host" | "trust" | "journal"> {
   readonly end: ListeningEnd;
+  /** Of the migration, see `DestinationOptions`. */
+  readonly beforeSwitchover?: (signal: AbortSignal) => Promise<void>;
   /** Where the ticket is kept until there is a migration. */
   readonly kept: KeptTicket;
   /** `--run-dir`, if it was given. */
@@ -142,7 +144,7 @@ export class LaunchedMigration implements AsyncDisposable {
 
   /** QEMU answers: from now on the source's calls are those of a migration. */
   async #started(started: StartedQemu, session: Session, rpc: RpcPeer): Promise<string> {
-    const { base, end, report, log, kept } = this.#options;
+    const { base, end, report, log, kept, beforeSwitchover } = this.#options;
     const stack = this.#stack;
     const qmp = stack.use(await openQmp(started.qmp, "destination", log));
     const qemuLog = stack.use(new QemuLog(started.qmp, log));
@@ -167,6 +169,7 @@ export class LaunchedMigration implements AsyncDisposable {
       journal: this.#launch.guard(run.journal),
       lastWords: qemuLog.read,
       host: hostAccess(log),
+      ...(beforeSwitchover ? { beforeSwitchover } : {}),
       afterUndo: () => this.#launch.undo(),
     });
     this.#run = run;

@@ -4,6 +4,7 @@ import { type Result, RpcError } from "../../rpc/mod.ts";
 import { stopNbdServer } from "../disks/nbd_exports.ts";
 import { patience } from "../timeouts.ts";
 import type { DestinationContext } from "./context.ts";
+import type { BeforeSwitchover } from "./before_switchover.ts";
 import { type GivingUp, isLoadOver, notLoaded } from "./failure.ts";
 
 /** Longest time for QEMU to load what has crossed, without progress while connected, ms. */
@@ -15,11 +16,13 @@ const CAUSE_MS = 1_000;
 export class Loading {
   readonly #context: DestinationContext;
   readonly #givingUp: GivingUp;
+  readonly #before: BeforeSwitchover;
   #answer: Promise<Result<"load">> | undefined;
 
-  constructor(context: DestinationContext, givingUp: GivingUp) {
+  constructor(context: DestinationContext, givingUp: GivingUp, before: BeforeSwitchover) {
     this.#context = context;
     this.#givingUp = givingUp;
+    this.#before = before;
   }
 
   /**
@@ -31,6 +34,8 @@ export class Loading {
     if (record!.incomingStarted) {
       throw new RpcError("failed", "The RAM of this migration has crossed before");
     }
+    // A source before 1.1 has not asked for it.
+    await this.#before.done();
     await driver.take("incoming", {
       "note incoming": () => driver.note({ incomingStarted: true }),
       "qemu migrate-incoming": async () => {

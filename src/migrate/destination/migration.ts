@@ -1,6 +1,7 @@
 import type { RpcPeer } from "../../rpc/mod.ts";
 import type { Session } from "../../tunnel/mod.ts";
 import { type MigrationError, qemuGone } from "../errors.ts";
+import { BeforeSwitchover } from "./before_switchover.ts";
 import { DestinationContext } from "./context.ts";
 import { GivingUp } from "./failure.ts";
 import { Loading } from "./load.ts";
@@ -15,6 +16,7 @@ import { GuestStart } from "./start.ts";
  *
  * | call | file | what happens |
  * | --- | --- | --- |
+ * | `ready` of `switchover` | `before_switchover.ts` | the owner's hook has run |
  * | `prepare` | `prepare.ts` | the guest is compared with this QEMU, its disks are exported |
  * | `openTunnel` of `ram` | `load.ts` | QEMU is given its one incoming migration |
  * | `load` | `load.ts` | answered when QEMU has loaded the guest |
@@ -38,14 +40,17 @@ export class DestinationMigration {
   constructor(options: DestinationOptions) {
     const context = new DestinationContext(options);
     const givingUp = new GivingUp(context);
-    const loading = new Loading(context, givingUp);
+    const before = new BeforeSwitchover(context, givingUp);
+    const loading = new Loading(context, givingUp, before);
     const preparation = new Preparation(context, givingUp, loading);
     const start = new GuestStart(context, givingUp);
     const resumption = new Resumption(context, givingUp, preparation, start);
     this.#context = context;
     this.#givingUp = givingUp;
     this.#resumption = resumption;
-    this.#sessions = new Sessions(context, { preparation, loading, start, givingUp, resumption });
+    this.#sessions = new Sessions(context, {
+      ...{ preparation, before, loading, start, givingUp, resumption },
+    });
     options.qmp.closed.then((cause) => {
       const quoted = options.lastWords?.().then((log) => qemuGone("destination", cause, log));
       return givingUp.giveAndTell("gone", qemuGone("destination", cause), quoted);

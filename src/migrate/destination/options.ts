@@ -39,6 +39,11 @@ export interface DestinationOptions {
    * @returns what could not be undone, as text.
    */
   readonly afterUndo?: () => Promise<readonly string[]>;
+  /**
+   * Called once before RAM crosses: the disks are copied and the guest runs at the source. A rejection gives the
+   * migration up, with QEMU as it was. `signal` is aborted once the outcome is known. Default: nothing to do.
+   */
+  readonly beforeSwitchover?: (signal: AbortSignal) => Promise<void>;
   /** `--disk` as given; none: every disk that can be mirrored, by the same names. */
   readonly disks: readonly DiskChoice[];
   /** Gets each event. */

@@ -13,6 +13,7 @@ import { sourceLeft } from "../events.ts";
 import { guestStatus } from "../guest/run_states.ts";
 import type { DestinationState } from "../handover/states.ts";
 import { cpuFeatures, MachineDescriber } from "../machine/mod.ts";
+import type { BeforeSwitchover } from "./before_switchover.ts";
 import type { DestinationContext } from "./context.ts";
 import type { GivingUp } from "./failure.ts";
 import type { Loading } from "./load.ts";
@@ -33,6 +34,7 @@ const HANDED_OVER: readonly DestinationState[] = ["starting", "finished", "lost"
 /** The phases that answer a source's calls. */
 export interface Phases {
   readonly preparation: Preparation;
+  readonly before: BeforeSwitchover;
   readonly loading: Loading;
   readonly start: GuestStart;
   readonly givingUp: GivingUp;
@@ -106,7 +108,7 @@ export class Sessions {
 
   #handlers(served: Served): Handlers {
     const { session, channels } = served;
-    const { preparation, loading, start, resumption } = this.#phases;
+    const { preparation, before, loading, start, resumption } = this.#phases;
     const { qmp } = this.#context;
     const describer = new MachineDescriber(qmp);
     return {
@@ -117,6 +119,12 @@ export class Sessions {
         return preparation.idleStorage.describe(params);
       },
       compareBlocks: (params) => preparation.idleStorage.compare(params),
+      ready: async ({ step }) => {
+        // QEMU is there.
+        if (step === "prepare") return { ready: true };
+        this.#assertOwner(session);
+        return await before.ready();
+      },
       prepare: (params) => this.#prepare(served, params),
       attach: (params) => Promise.resolve(resumption.attach(session, channels, params)),
       openTunnel: (params) => channels.open(params),

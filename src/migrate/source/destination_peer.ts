@@ -67,6 +67,21 @@ export class DestinationPeer {
     return result;
   }
 
+  /**
+   * Resolves when the destination's owner is done with what comes before `step`: it starts QEMU, or runs a
+   * hook. That takes as long as the owner allows.
+   */
+  async untilReady(step: Params<"ready">["step"], signal: AbortSignal): Promise<void> {
+    const patient = this.#patience(ANSWER_MS);
+    try {
+      let ready = false;
+      while (!ready) ({ ready } = await this.rpc.call("ready", { step }, { ...patient, signal }));
+    } catch (error) {
+      // An older destination, or one that builds a machine first.
+      if (!(error instanceof RpcError) || error.code !== "unknown-procedure") throw error;
+    }
+  }
+
   /** The destination's machine. A vmferry before 1.1 answers `unknown-procedure`. */
   async describe(signal: AbortSignal): Promise<Inventory> {
     const patient = this.#patience(ANSWER_MS);

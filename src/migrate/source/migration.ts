@@ -2,6 +2,7 @@ import { MAY_HAVE_PAUSED } from "../handover/states.ts";
 import type { SourceRecord } from "../journal.ts";
 import { TOO_LATE } from "../events.ts";
 import { SourceContext } from "./context.ts";
+import { beforeSwitchover } from "./before_switchover.ts";
 import { copy } from "./copy.ts";
 import { Failure } from "./failure.ts";
 import { finish, handOver } from "./hand_over.ts";
@@ -91,8 +92,10 @@ export class SourceMigration {
   }
 
   async #cross(prepared: Prepared): Promise<Crossed> {
-    const copied = await copy(this.#context, prepared);
-    const paused = await sendRam(this.#context, copied);
-    return await switchOver(this.#context, paused);
+    const context = this.#context;
+    const copied = await copy(context, prepared);
+    await beforeSwitchover(context);
+    const paused = await sendRam(context, copied);
+    return await switchOver(context, paused);
   }
 }

@@ -71,6 +71,11 @@ export interface SourceOptions {
   readonly quitSource: boolean;
   /** Rules of the comparison of both machines whose refusals the user overrides. */
   readonly allow: readonly RuleName[];
+  /**
+   * Called once every disk is copied and before RAM crosses, while the guest runs. A rejection fails the
+   * migration. `signal` is aborted when it fails otherwise. Default: nothing to do.
+   */
+  readonly beforeSwitchover?: (signal: AbortSignal) => Promise<void>;
   /** Gets each event. */
   readonly report: Report;
   /** Time, injected. */

@@ -42,6 +42,7 @@ export async function prepare(context: SourceContext): Promise<Prepared> {
   await context.state.note({ wasRunning: watch.shouldRun, guest: name ?? uuid ?? "", qemu });
   const peer = await context.connect(signal);
   linkDestination(context, peer);
+  await peer.untilReady("prepare", signal);
   const announced = announce(context, guest, chosen);
   const { arrange, resume } = context.options;
   if (arrange && !resume) {
