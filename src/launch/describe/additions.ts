@@ -4,11 +4,13 @@
  *
  * @module
  */
+import { fieldOf, isOn } from "../command/mod.ts";
 import {
   type BackendOption,
   chardevOption,
   netdevOption,
   objectOption,
+  tapQueues,
   userNetdevs,
 } from "./backend_options.ts";
 import { chainOf } from "./block_chain.ts";
@@ -24,13 +26,42 @@ export interface Additions {
   readonly warnings: readonly string[];
 }
 
-/** The options, backends before the devices that use them. */
-export function additionsOf(state: MachineState, given: GivenOptions, cwd: string): Additions {
-  const maker = new Maker(state, given, cwd);
+/**
+ * The options, backends before the devices that use them.
+ *
+ * @param vhostNets queues of NICs that vhost-net serves; `null` where that is not known.
+ */
+export function additionsOf(
+  state: MachineState,
+  given: GivenOptions,
+  cwd: string,
+  vhostNets: number | null,
+): Additions {
+  const maker = new Maker(state, given, cwd, vhostOf(state, given, vhostNets));
   for (const device of state.added) maker.add(device);
   // Each has a section in the migration stream, even without a NIC.
   for (const id of userNetdevs(state.network)) maker.netdev(id);
   return maker;
+}
+
+/**
+ * Whether the taps that were added have vhost: QEMU does not report it, but it has a descriptor for each
+ * queue that has. `null` where some have it and others not.
+ */
+function vhostOf(
+  { network }: MachineState,
+  given: GivenOptions,
+  vhostNets: number | null,
+): boolean | null {
+  if (vhostNets === null) return null;
+  let [here, added] = [vhostNets, 0];
+  for (const [id, queues] of tapQueues(network)) {
+    const netdev = given.netdevs.get(id)?.value;
+    if (!netdev) added += queues;
+    else if (["vhost", "vhostforce"].some((key) => isOn(fieldOf(netdev, key)))) here -= queues;
+  }
+  if (here <= 0) return false;
+  return here >= added ? true : null;
 }
 
 class Maker implements Additions {
@@ -40,10 +71,12 @@ class Maker implements Additions {
   readonly #state: MachineState;
   readonly #given: GivenOptions;
   readonly #cwd: string;
+  readonly #vhost: boolean | null;
   /** Kind and id of each backend that was looked at. */
   readonly #seen = new Set<string>();
 
-  constructor(state: MachineState, given: GivenOptions, cwd: string) {
+  constructor(state: MachineState, given: GivenOptions, cwd: string, vhost: boolean | null) {
+    this.#vhost = vhost;
     this.#state = state;
     this.#given = given;
     this.#cwd = cwd;
@@ -103,7 +136,8 @@ class Maker implements Additions {
 
   /** A netdev that the command line does not have. */
   netdev(id: string): void {
-    if (!this.#given.netdevs.has(id)) this.#once("netdev", id, () => netdevOption(id, this.#state));
+    if (this.#given.netdevs.has(id)) return;
+    this.#once("netdev", id, () => netdevOption(id, this.#state, this.#vhost));
   }
 
   #chardev(id: string): void {

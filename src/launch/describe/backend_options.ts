@@ -15,10 +15,15 @@ export type BackendOption =
 const NETDEV = /^(?: \\ )?(\S+): index=(\d+),type=([\w-]+),(.*)$/;
 const FORWARD = /^\s+(TCP|UDP)\[HOST_FORWARD\]\s+\S+\s+(\S+)\s+(\d+)\s+(\S+)\s+(\d+)/;
 
-/** The -netdev option of a netdev, from the texts of `info network` and `info usernet`. */
+/**
+ * The -netdev option of a netdev, from the texts of `info network` and `info usernet`.
+ *
+ * @param vhost a tap has it; `null`: not known.
+ */
 export function netdevOption(
   id: string,
   { network, usernet }: Pick<MachineState, "network" | "usernet">,
+  vhost: boolean | null,
 ): BackendOption {
   const queues = network.split(/\r?\n/).map((line) => NETDEV.exec(line))
     .filter((m) => m !== null && m[1] === id && m[3] !== "nic");
@@ -41,10 +46,13 @@ export function netdevOption(
       if (facts[key] !== undefined) fields.push([key, facts[key] || "no"]);
     }
     if (queues.length > 1) fields.push(["queues", String(queues.length)]);
+    if (vhost) fields.push(["vhost", "on"]);
+    const option = ["netdev", keyValues(fields)] as const;
+    if (vhost !== null) return { option };
     const warning =
-      `netdev ${id} was added while the guest ran; at the destination it has no vhost ` +
-      "acceleration, because QEMU does not report whether it has it here";
-    return { option: ["netdev", keyValues(fields)], warning };
+      `netdev ${id} was added while the guest ran: QEMU does not report whether it has ` +
+      "vhost, and at the destination it has none";
+    return { option, warning };
   }
   if (type === "tap" && facts["br"]) {
     const helper: [string, string][] = /(^|\/)qemu-bridge-helper$/.test(facts["helper"] ?? "")
@@ -60,6 +68,16 @@ export function netdevOption(
       `netdev ${id}${what} was added while the guest ran, and QEMU does not report its options: ` +
       "remove its NIC before the migration and add it at the destination",
   };
+}
+
+/** Queues of each tap, by its id. */
+export function tapQueues(network: string): Map<string, number> {
+  const queues = new Map<string, number>();
+  for (const line of network.split(/\r?\n/)) {
+    const [, id, , type] = NETDEV.exec(line) ?? [];
+    if (id !== undefined && type === "tap") queues.set(id, (queues.get(id) ?? 0) + 1);
+  }
+  return queues;
 }
 
 /** Ids of all user netdevs. */

@@ -3,15 +3,16 @@
  *
  * @module
  */
-import { command as runCommand, type RunProgram } from "../../host/mod.ts";
+import type { RunProgram } from "../../host/mod.ts";
 import type { QmpClient } from "../../qmp/mod.ts";
 import type { QemuCommand } from "../command/mod.ts";
-import type { GuestImage, MachineFacts, QemuProcess } from "../description.ts";
+import type { MachineFacts, QemuProcess } from "../description.ts";
 import { additionsOf } from "./additions.ts";
 import { Edits } from "./edits.ts";
 import { flatChanges } from "./flat.ts";
 import { givenBy } from "./given.ts";
 import { imagesOf } from "./images.ts";
+import { lookAtFiles } from "./look.ts";
 import { readMachine } from "./machine_state.ts";
 import { changeMedia } from "./media.ts";
 import { openingsOf } from "./openings.ts";
@@ -45,10 +46,10 @@ export async function describeMachine(options: DescribeOptions): Promise<Machine
   const state = await readMachine(options.qmp);
   const openings = openingsOf(state, given, cwd);
   const edits = new Edits(command);
-  const additions = additionsOf(state, given, cwd);
+  const files = await lookAtFiles(options.run, options.process, imagesOf(state, openings, cwd));
+  const additions = additionsOf(state, given, cwd, files.vhostNets);
   const media = changeMedia(state, command, given, openings, cwd, edits);
   const removals = removalsOf(state, given, edits);
-  const files = await lookAtFiles(options, imagesOf(state, openings, cwd));
   return {
     version: state.version,
     machineType: state.machineType,
@@ -65,48 +66,4 @@ export async function describeMachine(options: DescribeOptions): Promise<Machine
       ...files.warnings,
     ],
   };
-}
-
-/**
- * A line a path: its mode, or `-` where it is missing; and whether QEMU has this very file open: 1, 0, or
- * `-` where that is not known.
- */
-const LOOK = `
-pid=$1
-shift
-for path do
-  mode=$(stat -L -c %a -- "$path" 2>/dev/null) || mode=-
-  open=-
-  if [ -n "$pid" ] && [ -r "/proc/$pid/fd" ]; then
-    open=0
-    for fd in "/proc/$pid/fd"/*; do
-      if [ "$path" -ef "$fd" ]; then open=1; break; fi
-    done
-  fi
-  printf '%s %s\\n' "$mode" "$open"
-done
-`;
-
-async function lookAtFiles(
-  { run, process }: DescribeOptions,
-  images: readonly GuestImage[],
-): Promise<{ images: GuestImage[]; warnings: string[] }> {
-  const local = images.filter((image) => image.local);
-  if (local.length === 0) return { images: [...images], warnings: [] };
-  const paths = local.map((image) => image.active ?? image.path);
-  const argv = ["sh", "-c", LOOK, "sh", process ? String(process.pid) : "", ...paths];
-  const lines = (await runCommand(run, argv)).split("\n");
-  const warnings: string[] = [];
-  const looked = new Map(local.map((image, i) => {
-    const [mode = "-", open = "-"] = (lines[i] ?? "").split(" ");
-    if (open === "0") {
-      warnings.push(
-        `disk ${image.name}: ${paths[i]} is not the file that QEMU has open. It was removed or ` +
-          "replaced, or QEMU has other mounts than this vmferry",
-      );
-    }
-    const bits = mode === "-" ? image.mode : parseInt(mode, 8) & 0o777;
-    return [image, { ...image, mode: bits }];
-  }));
-  return { images: images.map((image) => looked.get(image) ?? image), warnings };
 }

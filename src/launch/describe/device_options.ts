@@ -112,8 +112,9 @@ function isWorthSetting(device: AddedDevice, { name, type, initial, value }: Pro
 function same(a: unknown, b: unknown): boolean {
   if (a === b || JSON.stringify(a) === JSON.stringify(b)) return true;
   // An unsigned property may have -1 as its default.
-  return typeof a === "number" && typeof b === "number" &&
-    BigInt.asUintN(64, BigInt(a)) === BigInt.asUintN(64, BigInt(b));
+  if (typeof a !== "number" || typeof b !== "number") return false;
+  const [low, high] = a < b ? [a, b] : [b, a];
+  return low < 0 && (low + 2 ** 32 === high || low + 2 ** 64 === high);
 }
 
 function typed({ name, type, value, digits }: Property, backends: ReadonlyMap<string, string>) {

@@ -71,6 +71,10 @@ const STORIES: Readonly<Record<string, Story>> = {
       },
       ...{ host_mtu: 1400 },
     });
+    await source.execute("netdev_add", {
+      ...{ type: "tap", id: "n2", ifname: "vmferry-d%d", script: "no", downscript: "no" },
+    });
+    await source.execute("device_add", { driver: "e1000e", id: "net2", netdev: "n2", bus: "rp6" });
     await source.execute("object-add", {
       "qom-type": "memory-backend-ram",
       id: "m1",

@@ -138,8 +138,13 @@ export async function roundTrip(source: Machine, dir: string): Promise<RoundTrip
   const { command: there } = forDestination(moved, {
     ...{ added: [], removed: [], machineType: facts.machineType },
   });
-  // Both machines run on this host, which has each port only once.
-  const argv = writeCommand(there).map((word) => word.replace(/:\d+(?=-10\.9\.0\.15:22)/, ":0"));
+  // Both machines run on this host, which has each port and interface only once.
+  const argv = writeCommand(there).map((word) =>
+    word.replace(/:\d+(?=-10\.9\.0\.15:22)/, ":0").replace(
+      /ifname=vmferry-d\d+/,
+      "ifname=vmferry-e%d",
+    )
+  );
   await using destination = await Machine.start("dest", dir, argv.slice(1));
   const [a, b] = [await takeInventory(qmp), await takeInventory(destination.qmp)];
   const differences = compareMachines(a, b).map(({ message }) => message);

@@ -25,7 +25,7 @@ export function base(): string[] {
     ...["-name", "guest=described", "-machine", machineType(), "-accel", accelerator()],
     ...["-m", "128M,slots=4,maxmem=1G", "-smp", "1,maxcpus=3", "-nodefaults", "-display", "none"],
     ...["-qmp", "unix:qmp.sock,server=on,wait=off"],
-    ...[1, 2, 3, 4, 5].flatMap((n) => ["-device", `pcie-root-port,id=rp${n},chassis=${n}`]),
+    ...[1, 2, 3, 4, 5, 6].flatMap((n) => ["-device", `pcie-root-port,id=rp${n},chassis=${n}`]),
     ...["-device", "qemu-xhci,id=xhci", "-device", "virtio-scsi-pci,id=scsi0"],
   ];
 }
