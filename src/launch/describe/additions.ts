@@ -84,9 +84,14 @@ class Maker implements Additions {
 
   add(device: AddedDevice): void {
     const drives = new Map<string, string>();
-    const cache = this.#cacheOf(device);
-    const made = deviceOption(device, drives, cache);
+    const made = deviceOption(device);
     if (made.problem !== undefined) return void this.problems.push(made.problem);
+    const extra = this.#cacheOf(device);
+    const moved = this.#movedDrive(device);
+    if (moved !== undefined) {
+      this.#drive(device, moved, drives);
+      extra.push(["drive", drives.get(moved) ?? moved]);
+    }
     for (const { name, type, value } of device.properties) {
       if (Array.isArray(value)) this.#ioThreads(value);
       if (typeof value !== "string" || value === "") continue;
@@ -103,7 +108,7 @@ class Maker implements Additions {
         );
       }
     }
-    this.added.push(["device", deviceOption(device, drives, cache).value ?? made.value]);
+    this.added.push(["device", deviceOption(device, drives, extra).value ?? made.value]);
   }
 
   #drive(device: AddedDevice, name: string, drives: Map<string, string>): void {
@@ -122,12 +127,19 @@ class Maker implements Additions {
     else this.added.push(made.option);
   }
 
+  /** A usb-storage gives its drive to a SCSI disk of its own. */
+  #movedDrive({ path, properties }: AddedDevice): string | undefined {
+    if (!properties.some(({ name, value }) => name === "drive" && value === "")) return undefined;
+    const block = this.#state.blocks.find(({ qdev }) => qdev?.startsWith(`${path}/`));
+    return block && (block.device || block.inserted?.["node-name"]);
+  }
+
   /** The device's write cache is off, as it was set on its drive. */
-  #cacheOf(device: AddedDevice): readonly (readonly [string, string])[] {
+  #cacheOf(device: AddedDevice): [string, string][] {
     const drive = device.properties.find(({ name }) => name === "drive")?.value;
-    const block = this.#state.blocks.find((b) =>
-      b.device === drive || b.inserted?.["node-name"] === drive
-    );
+    const block = drive === ""
+      ? undefined
+      : this.#state.blocks.find((b) => b.device === drive || b.inserted?.["node-name"] === drive);
     const own = device.properties.find(({ name }) => name === "write-cache")?.value;
     return block?.inserted?.cache?.writeback === false && own === "auto"
       ? [["write-cache", "off"]]

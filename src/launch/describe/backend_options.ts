@@ -80,10 +80,10 @@ export function tapQueues(network: string): Map<string, number> {
   return queues;
 }
 
-/** Ids of all user netdevs. */
+/** Ids of all user netdevs but those that QEMU has named itself, as for `-net user`. */
 export function userNetdevs(network: string): string[] {
   return network.split(/\r?\n/).map((line) => NETDEV.exec(line))
-    .flatMap((m) => m?.[3] === "user" && m[2] === "0" ? [m[1]!] : []);
+    .flatMap((m) => m?.[3] === "user" && m[2] === "0" && /^[A-Za-z]/.test(m[1]!) ? [m[1]!] : []);
 }
 
 function forwards(id: string, usernet: string): [string, string][] {

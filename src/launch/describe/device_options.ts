@@ -16,7 +16,9 @@ const DERIVED: ReadonlySet<string> = new Set([
   ...["bus", "id", "addr", "romfile", "port", "attached"],
 ]);
 /** Properties without a known default that are worth setting when they are numbers. */
-const NUMBERS: ReadonlySet<string> = new Set(["bootindex", "requested-size", "block-size"]);
+const NUMBERS: ReadonlySet<string> = new Set([
+  ...["bootindex", "requested-size", "block-size", "label-size"],
+]);
 
 /** A -device option, or the reason why there is none. */
 export type DeviceOption =

@@ -42,6 +42,68 @@ const STORIES: Readonly<Record<string, Story>> = {
     ]);
   },
 
+  async plugged(context, here, there) {
+    for (const name of ["d1", "d2", "d3", "d4"]) {
+      await run(["qemu-img", "create", "-q", "-f", "raw", `${here}/${name}`, "8M"]);
+    }
+    const source = context.use(
+      await Machine.start("source", here, [
+        ...base(),
+        ...["-machine", "nvdimm=on"],
+        ...["-nic", "user,model=virtio-net-pci", "-net", "nic", "-net", "user"],
+      ]),
+    );
+    const drive = (name: string, more: Record<string, unknown> = {}) =>
+      source.execute("blockdev-add", {
+        ...{ driver: "raw", "node-name": name, file: { driver: "file", filename: name }, ...more },
+      });
+    for (const name of ["d1", "d2", "d3"]) await drive(name);
+    await drive("d4", { "read-only": true });
+    const plug = (driver: string, more: Record<string, unknown>) =>
+      source.execute("device_add", { driver, ...more });
+    await plug("usb-storage", { id: "stick", drive: "d1", bus: "xhci.0", removable: true });
+    await plug("pcie-pci-bridge", { id: "bridge", bus: "rp1" });
+    await plug("virtio-blk-pci", { id: "below", drive: "d2", bus: "bridge", addr: "0x3" });
+    await plug("ahci", { id: "ahci", bus: "bridge", addr: "0x4" });
+    await plug("lsi53c895a", { id: "lsi", bus: "bridge", addr: "0x5" });
+    await plug("scsi-hd", { id: "old", drive: "d3", bus: "lsi.0", "scsi-id": 4 });
+    await plug("scsi-cd", { id: "cd", drive: "d4", bus: "scsi0.0" });
+    await source.execute("object-add", {
+      "qom-type": "memory-backend-memfd",
+      id: "m1",
+      size: 128 << 20,
+      share: true,
+    });
+    await plug("virtio-mem-pci", {
+      id: "vm0",
+      memdev: "m1",
+      bus: "rp3",
+      "requested-size": 64 << 20,
+    });
+    await source.execute("object-add", {
+      "qom-type": "memory-backend-ram",
+      id: "m2",
+      size: 128 << 20,
+    });
+    await plug("nvdimm", { id: "nv", memdev: "m2", "label-size": 128 << 10 });
+    await source.execute("chardev-add", {
+      ...{ id: "c1" },
+      backend: {
+        type: "socket",
+        data: {
+          addr: { type: "unix", data: { path: `${here}/c1.sock` } },
+          server: true,
+          wait: false,
+        },
+      },
+    });
+    await plug("virtio-serial-pci", { id: "vs", bus: "rp4", max_ports: 4 });
+    await plug("virtconsole", { id: "con", chardev: "c1", nr: 2 });
+    const { facts, argv, differences } = await roundTrip(source, there);
+    assertEquals([facts.problems, facts.warnings, differences], [[], [], []], argv.join(" "));
+    assertEquals(facts.images.map(({ name }) => name).sort(), ["below", "cd", "old", "stick"]);
+  },
+
   async firmware(_context, here, there) {
     for (const name of ["code", "vars"]) {
       await run(["qemu-img", "create", "-q", "-f", "raw", `${here}/${name}.fd`, "256k"]);
