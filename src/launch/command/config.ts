@@ -61,7 +61,7 @@ export function parseConfig(text: string, path: string): QemuOption[] {
     const field = /^([\w.-]+)\s*=\s*"([^"]*)"$/.exec(line);
     const last = groups.at(-1);
     if (field === null || last === undefined) {
-      throw new CommandLineError(`${path}, line ${i + 1}: QEMU would not read this: ${line}`);
+      throw new CommandLineError(`${path}, line ${i + 1}: QEMU would not read this line`);
     }
     last.fields.push(`${field[1]}=${escape(field[2]!)}`);
   }

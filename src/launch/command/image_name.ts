@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type OptionField, parseFields, writeFields } from "./option_value.ts";
+import { type OptionField, parseJson, writeFields } from "./option_value.ts";
 import { type PathUse, use, type VisitKey, type VisitPath } from "./path.ts";
 
 /** Drivers whose `filename` is a path. */
@@ -25,7 +25,7 @@ export function mapImageName(name: string, image: PathUse, visit: VisitPath): st
   if (PATH_PREFIXES.includes(protocol)) return `${protocol}:${visit(rest, image)}`;
   switch (protocol) {
     case "json": {
-      const fields = parseFields(rest, null);
+      const fields = parseJson(rest);
       return `json:${writeFields(rest, mapBlockFields(fields, image, visit))}`;
     }
     case "fat": {
@@ -84,7 +84,8 @@ export function mapBlockFields(
   image: PathUse,
   visit: VisitKey,
 ): OptionField[] {
-  const valueOf = (key: string) => fields.findLast((f) => f.key === key)?.value;
+  const values = new Map(fields.map(({ key, value }) => [key, value]));
+  const valueOf = (key: string) => values.get(key);
   return fields.map((field) => {
     const at = field.key.lastIndexOf(".") + 1;
     const node = field.key.slice(0, at);

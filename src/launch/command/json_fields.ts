@@ -130,9 +130,8 @@ class Reader {
   }
 
   #fail(): never {
-    throw new CommandLineError(
-      `This JSON is broken at character ${this.#at + 1}: ${this.#text.slice(0, 200)}`,
-    );
+    // Without the text, which may hold a secret.
+    throw new CommandLineError(`JSON is broken at character ${this.#at + 1}`);
   }
 }
 

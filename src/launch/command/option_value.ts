@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { QemuOption } from "./command.ts";
+import { CommandLineError, type QemuOption } from "./command.ts";
 import { splitCharacterDevice } from "./character_device.ts";
 import { jsonFields, jsonString } from "./json_fields.ts";
 import { OPTIONS } from "./option_table.ts";
@@ -36,6 +36,15 @@ export interface OptionValue {
  * @throws {CommandLineError} for broken JSON.
  */
 export function parseOption(option: QemuOption): OptionValue {
+  try {
+    return parseValue(option);
+  } catch (error) {
+    if (!(error instanceof CommandLineError)) throw error;
+    throw new CommandLineError(`-${option.name}: ${error.message}`);
+  }
+}
+
+function parseValue(option: QemuOption): OptionValue {
   const { name, value } = option;
   const rule = OPTIONS[name];
   if (value === null) return { option, prefix: "", fields: [] };
@@ -57,15 +66,24 @@ export function parseOption(option: QemuOption): OptionValue {
  * @throws {CommandLineError} for broken JSON.
  */
 export function parseFields(text: string, first: string | null): OptionField[] {
-  if (text.startsWith("{")) {
-    return jsonFields(text).map(({ key, value }) => ({ key, value, style: "json" }));
-  }
-  return parsePlain(text, first);
+  return text.startsWith("{") ? parseJson(text) : parsePlain(text, first);
+}
+
+/**
+ * Parses JSON, as behind `json:` in an image's name.
+ *
+ * @throws {CommandLineError} for broken JSON.
+ */
+export function parseJson(text: string): OptionField[] {
+  const scalars = jsonFields(text);
+  checkCount(scalars.length);
+  return scalars.map(({ key, value }) => ({ key, value, style: "json" }));
 }
 
 function parsePlain(text: string, first: string | null): OptionField[] {
   const fields: OptionField[] = [];
   for (let at = 0; at < text.length;) {
+    checkCount(fields.length);
     const length = /^[^=,]*/.exec(text.slice(at))![0].length;
     const key = text.slice(at, at + length);
     if (text[at + length] === "=") {
@@ -77,11 +95,20 @@ function parsePlain(text: string, first: string | null): OptionField[] {
       fields.push({ key: first, value, style: "implied" });
       at = next;
     } else {
+      if (key === "") throw new CommandLineError("it has a key without a name");
       fields.push({ key, value: "on", style: "flag" });
       at += length + 1;
     }
   }
   return fields;
+}
+
+/** More keys than any option has; a destination parses what a source sends. */
+const MAX_FIELDS = 4096;
+
+function checkCount(count: number): void {
+  if (count <= MAX_FIELDS) return;
+  throw new CommandLineError(`it has more than ${MAX_FIELDS} keys`);
 }
 
 /** The value from `at` to the next single comma, and where the next key begins. */
@@ -108,7 +135,7 @@ export function writeFields(text: string, fields: readonly OptionField[]): strin
   return fields.map(({ key, value, style }) => {
     const escaped = value.replaceAll(",", ",,");
     if (style === "raw") return value;
-    if (style === "flag") return key;
+    if (style === "flag" && value === "on") return key;
     // A "=" before any comma would make the beginning a key.
     if (style === "implied" && !/^[^,]*=/.test(value)) return escaped;
     return `${key}=${escaped}`;

@@ -34,15 +34,21 @@ export interface UnknownPath {
 export function unknownPaths(command: QemuCommand): UnknownPath[] {
   const known = pathsOf(command);
   return command.options.flatMap((option, index) => {
-    const paths = known.filter((path) => path.index === index).map(({ path }) => path);
+    const paths = new Set(
+      known.filter((path) => path.index === index).map(({ path }) => path),
+    );
     return fieldsIn(option)
       .filter(({ key, value }) =>
-        /^\.{0,2}\//.test(value) && !paths.includes(value) &&
-        !paths.some((path) => value.split(":").includes(path)) &&
+        /^\.{0,2}\//.test(value) && !paths.has(value) && !isListOf(value, paths) &&
         !(Object.hasOwn(TEXTS, option.name) && TEXTS[option.name]!.test(key))
       )
       .map(({ key, value }) => ({ option, key, path: value }));
   });
+}
+
+/** Several paths in one value, as -acpitable takes them. */
+function isListOf(value: string, paths: ReadonlySet<string>): boolean {
+  return value.includes(":") && value.split(":").every((path) => paths.has(path));
 }
 
 function fieldsIn(option: QemuOption): readonly { readonly key: string; readonly value: string }[] {
