@@ -17,7 +17,7 @@ export { DestinationPeer } from "./source/destination_peer.ts";
 export { adviceOn } from "./advice.ts";
 export { type CodedProblem, Collected, type Findings, refusalOf } from "./findings.ts";
 export { type ErrorCode, ERRORS, type FailureKind, isErrorCode } from "./error_table.ts";
-export { asMigrationError, MigrationError } from "./errors.ts";
+export { asMigrationError, codeFromPeer, MigrationError } from "./errors.ts";
 export { type WarningCode, WARNINGS } from "./warning_table.ts";
 export { sourceLeft, TOO_LATE } from "./events.ts";
 export type {

@@ -1,6 +1,7 @@
 import { withDeadline } from "../../io/mod.ts";
 import {
   asMigrationError,
+  codeFromPeer,
   type JournalRecord,
   type JournalStore,
   MigrationError,
@@ -20,7 +21,7 @@ import { describeLaunchHost } from "./describe/describe_host.ts";
 import { commitLaunch, guarded } from "./commit.ts";
 import { Making } from "./making.ts";
 import type { LaunchDestinationOptions, StartedQemu } from "./options.ts";
-import { removeLaunch } from "./remove.ts";
+import { undoMaking } from "./undo.ts";
 
 /** Longest time for a source to leave after the end, ms. */
 const LEAVE_MS = 5_000;
@@ -182,6 +183,7 @@ export class LaunchDestination {
     const { host, trust } = this.#options;
     return {
       openTunnel: (params) => served().channels.open(params),
+      abort: (params) => answered(this.#abort(served(), params)),
       describeLaunchHost: (params) => answered(describeLaunchHost(host, trust, params)),
       describeLaunchFiles: (params) => answered(describeLaunchFiles(host, trust, params)),
       prepareLaunch: (params) => answered(this.#call(() => this.#prepare(served(), params))),
@@ -242,6 +244,18 @@ export class LaunchDestination {
     }
   }
 
+  /** The source gives up; answered when everything is undone. */
+  async #abort(
+    { session }: Served,
+    { reason, cancelled, code, side }: Params<"abort">,
+  ): Promise<Result<"abort">> {
+    if (session !== this.#owner) return { left: null };
+    const { code: word, peerCode } = codeFromPeer(code ?? "aborted-by-source");
+    const kind = cancelled ? "cancelled" : "failed";
+    await this.cancel(new MigrationError(kind, word, side ?? "source", reason, { peerCode }));
+    return { left: [...await this.undo()] };
+  }
+
   #assertGoingOn(): void {
     if (!this.#giveUp.signal.aborted) return;
     const reason = this.#giveUp.signal.reason;
@@ -260,20 +274,8 @@ export class LaunchDestination {
   }
 
   async #undo(making: Making): Promise<readonly string[]> {
-    const { host, report } = this.#options;
-    const left = await removeLaunch(host, making.recorded.current);
-    // Its starter, QEMU's parent, has seen the end.
-    making.release();
-    if (left.length > 0) {
-      this.#mustStay = true;
-      const message = `Not removed at the destination: ${left.join("; ")}. The next ` +
-        "'vmferry receive --launch' on this host tries again";
-      report({ event: "warning", code: "not-undone", message });
-    } else {
-      await making.recorded.write({ state: "undone" }).catch((error) => {
-        host.log.log("warning", `the journal: ${error.message}`);
-      });
-    }
+    const left = await undoMaking(making, this.#options);
+    if (left.length > 0) this.#mustStay = true;
     return left;
   }
 

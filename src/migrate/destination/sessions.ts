@@ -60,6 +60,8 @@ export class Sessions {
   readonly #context: DestinationContext;
   readonly #phases: Phases;
   readonly #served = new Set<Session>();
+  /** The session whose source had QEMU started for this migration. */
+  #launched: Session | undefined;
 
   constructor(context: DestinationContext, phases: Phases) {
     this.#context = context;
@@ -69,7 +71,8 @@ export class Sessions {
   /**
    * Serves a session that a source has opened.
    *
-   * @param before answered the source's calls until now; its handlers are replaced.
+   * @param before answered the source's calls until now; its handlers are replaced. The end of this source
+   * gives the migration up, also before it has prepared.
    */
   serve(session: Session, before?: RpcPeer): void {
     const { clock, log } = this.#context;
@@ -80,6 +83,7 @@ export class Sessions {
     const served: Served = { session, channels, heardEnd: false, hasCompared: false };
     const handlers = this.#handlers(served);
     before?.serve(handlers);
+    if (before) this.#launched = session;
     const rpc = before ?? new RpcPeer(session.rpc, {
       clock,
       log,
@@ -170,7 +174,7 @@ export class Sessions {
   ): Promise<Result<"abort">> {
     const { givingUp, start } = this.#phases;
     const { owner, failure, options } = this.#context;
-    if (session !== owner) {
+    if (session !== owner && (owner || session !== this.#launched)) {
       if (!owner && !failure) options.report(sourceLeft(reason));
       return { left: null };
     }
@@ -216,7 +220,9 @@ export class Sessions {
     // A source ends its session only after it has the answers to its calls.
     const left = !cause || cause.code === "ended-by-peer";
     if (left && (served.heardEnd || isFinished)) context.told.resolve();
-    if (session !== context.owner) return;
+    // QEMU was started for this source alone.
+    const isLaunch = !context.owner && session === this.#launched;
+    if (session !== context.owner && !isLaunch) return;
     const error = cause
       ? asMigrationError(cause, "destination")
       : new MigrationError("failed", "source-gone", "source", "The source ended the session");

@@ -88,7 +88,7 @@ export function mirrorsOf(
 export interface CompareOrRefuseOptions extends
   Pick<
     SourceOptions,
-    "qmp" | "host" | "compareSocket" | "reuse" | "sync" | "report" | "clock" | "log" | "signal"
+    "qmp" | "host" | "compareSocket" | "reuse" | "arrange" | "report" | "clock" | "log" | "signal"
   > {
   readonly peer: DestinationPeer;
   readonly chosen: Chosen;
@@ -104,8 +104,9 @@ export async function compareOrRefuse(options: CompareOrRefuseOptions): Promise<
     options;
   const access: StorageAccess = { ...host, qmp, clock, log, socketPath };
   const { disks: copied, shared, all: disks } = chosen;
-  // A disk with the same image below it reads the same before anything is copied.
-  const alike = options.sync === "top" ? copied.map(({ name }) => name) : [];
+  // What this migration has just created, or the user gave for reuse, is no storage of the source. Its data
+  // can be alike all the same: empty images of one format, or the same image below.
+  const alike = options.arrange ? copied.map(({ name }) => name) : [];
   const { problems, warnings } = await compareStorage({
     ...{ access, peer, disks, copied, shared, reuse: [...reuse, ...alike], signal },
   });
