@@ -99,6 +99,8 @@ export interface GuestImage {
   readonly allocated: boolean;
   /** The image below, if any. */
   readonly backing: { readonly path: string; readonly format: string } | null;
+  /** Why an image like it needs more than its format and size, such as `it is encrypted`. */
+  readonly obstacle?: string;
   /** Permission bits of the file. */
   readonly mode: number;
 }

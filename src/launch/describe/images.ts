@@ -46,9 +46,20 @@ export function imagesOf(
       backing: backing === undefined
         ? null
         : { path: absolute(cwd, backing), format: backingFormat(state, chain, block) },
+      ...obstacleOf(format, image.encrypted === true, data["data-file"]),
       mode: UNKNOWN_MODE,
     }];
   });
+}
+
+/** Why qemu-img needs more to create such an image. */
+function obstacleOf(
+  format: string,
+  encrypted: boolean,
+  dataFile: string | undefined,
+): { obstacle?: string } {
+  if (encrypted || format === "luks") return { obstacle: "it is encrypted" };
+  return dataFile === undefined ? {} : { obstacle: "its data lies in a second file" };
 }
 
 /** The entry of `query-block` with this root node. */

@@ -41,6 +41,7 @@ export function changeMedia(
     const isAdded = state.added.some(({ id }) => id === disk.name);
     if (!block?.removable || isAdded) continue;
     const opening = openings.get(disk.name);
+    if (opening?.opaque) continue;
     const device = given.devices.get(disk.name);
     if (disk.empty) {
       if (opening?.path === undefined || opening.path === null) continue;

@@ -22,8 +22,10 @@ export interface Opening {
   readonly given: Given;
   /** The key of the path; empty for `-cdrom PATH`. */
   readonly key: string;
-  /** Absolute; `null` for a drive without a medium. */
+  /** Absolute; `null` for a drive without a medium, and where {@link opaque}. */
   readonly path: string | null;
+  /** The image is given by a protocol or in JSON. */
+  readonly opaque: boolean;
   /** As given; `null` where QEMU probes it. */
   readonly format: string | null;
 }
@@ -78,7 +80,7 @@ function openingIn(at: Given, given: GivenOptions, cwd: string): Opening {
         root: at.index,
         given: holder,
         key: field.key,
-        path: absolute(cwd, field.value),
+        ...placeOf(field.value, cwd),
         format,
       };
     }
@@ -90,16 +92,22 @@ function openingIn(at: Given, given: GivenOptions, cwd: string): Opening {
     root: at.index,
     given: at,
     key: SHORT.test(option.name) ? fields[0]?.key ?? "" : "file",
-    path: null,
+    ...{ path: null, opaque: false },
     format,
   };
+}
+
+/** `file:` is a prefix of plain paths; any other one, before a slash, is a protocol. */
+function placeOf(value: string, cwd: string): Pick<Opening, "path" | "opaque"> {
+  const opaque = /^(?!file:)[^/]*:/.test(value);
+  return { path: opaque ? null : absolute(cwd, value), opaque };
 }
 
 function candidates(given: GivenOptions, cwd: string): Opening[] {
   return given.all.flatMap((at) => {
     const { name, value } = at.value.option;
     if (SHORT.test(name) && value !== null) {
-      return [{ root: at.index, given: at, key: "", path: absolute(cwd, value), format: null }];
+      return [{ root: at.index, given: at, key: "", ...placeOf(value, cwd), format: null }];
     }
     return name === "drive" || name === "blockdev" ? [openingIn(at, given, cwd)] : [];
   });

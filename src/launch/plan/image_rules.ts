@@ -37,6 +37,12 @@ export function judgeCopied(
       `disk ${name}: ${to} is the storage that the source's guest runs from, expected storage of the ` +
         `destination. If both hosts share it on purpose, add --shared ${name}; else ${other}`,
     );
+  } else if (sync === "top" && image?.active) {
+    problem(
+      "image-unfit",
+      `disk ${name}: ${image.active} has replaced ${image.path} since QEMU was started, and with --sync top ` +
+        "the destination's QEMU would open another chain of images. Leave out --sync top",
+    );
   } else if (there.problem !== null) {
     problem("image-unfit", `disk ${name}: ${to}: ${there.problem}. Mend that, or ${other}`);
   } else if (there.state === "missing") {
@@ -82,6 +88,12 @@ function judgeMissing(
       "image-missing",
       `disk ${name}: there is no block device ${to}, expected one of at least ${size}. Create it and add ` +
         `--reuse ${name}, or ${other}`,
+    );
+  } else if (image?.obstacle !== undefined) {
+    problem(
+      "image-missing",
+      `disk ${name}: vmferry cannot create an image like ${image.path}, because ${image.obstacle}. Create ${to} ` +
+        `with a size of ${size} and add --reuse ${name}`,
     );
   } else if (!there.writable) {
     problem(

@@ -63,7 +63,9 @@ function flattened(...words: readonly string[]): string[] {
   const command = commandOf(...words);
   const given = givenBy(command);
   const root = given.nodes.get("top")?.index ?? given.drives.get("top")!.index;
-  const opening: Opening = { root, given: given.all[root]!, key: "file", path: null, format: null };
+  const opening: Opening = {
+    ...{ root, given: given.all[root]!, key: "file", path: null, opaque: false, format: null },
+  };
   const flat = flatChanges(command, given, new Map([["vd0", opening]]));
   return writeCommand(currentCommand(command, { added: [], changed: [], flat }, ["vd0"])).slice(1);
 }

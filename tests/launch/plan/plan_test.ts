@@ -171,3 +171,18 @@ Deno.test("the plan is printed as commands that a shell reads", () => {
   assertStringIncludes(lines[4]!, "destination: env -C '/my vm' TZ=UTC setsid ");
   assertStringIncludes(lines[4]!, "-incoming defer");
 });
+
+Deno.test("an encrypted image must be created by its owner", () => {
+  const machine = description(ARGV, [{ ...IMAGE, obstacle: "it is encrypted" }]);
+  refuses({ machine }, "vmferry cannot create an image like /vm/a.qcow2, because it is encrypted");
+});
+
+Deno.test("--sync top is refused for an image that was replaced since the start", () => {
+  const machine = description(ARGV, [{ ...IMAGE, active: "/vm/snapshot.qcow2" }]);
+  const wishes = { ...WISHES, sync: "top" as const };
+  refuses(
+    { machine, wishes },
+    "/vm/snapshot.qcow2 has replaced /vm/a.qcow2",
+    "Leave out --sync top",
+  );
+});
