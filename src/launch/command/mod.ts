@@ -22,4 +22,5 @@ export { labelOf } from "./label.ts";
 export { changesUser } from "./destination/machine.ts";
 export { isManagedByLibvirt } from "./destination/managers.ts";
 export { type Changes, forDestination, type Translation } from "./destination/translate.ts";
+export { type MissingOption, optionsMissingIn } from "./versions.ts";
 export { type CommandProgram, programsIn } from "./programs.ts";

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { optionsMissingIn, type QemuCommand } from "../command/mod.ts";
 import type { Collected } from "../../migrate/mod.ts";
 import type { Result } from "../../rpc/mod.ts";
 import type { MachineDescription } from "../description.ts";
@@ -14,6 +15,8 @@ export type LaunchHostFacts = Result<"describeLaunchHost">;
 /** What the machine needs of its host. */
 export interface HostNeeds {
   readonly description: MachineDescription;
+  /** The command line for the destination. */
+  readonly command: QemuCommand;
   /** As `uname -m` prints it at the source; empty where unknown. */
   readonly architecture: string;
   readonly wishes: LaunchWishes;
@@ -55,7 +58,11 @@ export function judgeHost(needs: HostNeeds, host: LaunchHostFacts, found: Collec
   }
 }
 
-function judgeQemu({ description, wishes }: HostNeeds, host: LaunchHostFacts, found: Collected) {
+function judgeQemu(
+  { description, command, wishes }: HostNeeds,
+  host: LaunchHostFacts,
+  found: Collected,
+): void {
   const { process, facts } = description;
   const name = process.binary.slice(process.binary.lastIndexOf("/") + 1);
   const problem = (message: string) => found.problem("destination", "host-unfit", message);
@@ -68,6 +75,12 @@ function judgeQemu({ description, wishes }: HostNeeds, host: LaunchHostFacts, fo
     problem(
       `${path} is QEMU ${version}, older than the source's ${facts.version}: QEMU promises the other direction ` +
         "only. Install a newer one, or add --allow older-qemu",
+    );
+  }
+  for (const { option, instead } of optionsMissingIn(command, version)) {
+    problem(
+      `${path} is QEMU ${version}, which does not have ${option}. Give --qemu-command a command line without it` +
+        (instead === null ? "" : `, with ${instead} in its place`),
     );
   }
   if (hasMachine === false) {

@@ -83,7 +83,10 @@ export function planLaunch(input: PlanInput): LaunchPlan {
     .flatMap((one) => imageOf(one, input));
   const copies = sent.map(copyOf);
   judgeHost(
-    { description, wishes, architecture: input.architecture, createsImages: images.length > 0 },
+    {
+      ...{ description, wishes, architecture: input.architecture },
+      ...{ command: machine.command, createsImages: images.length > 0 },
+    },
     host,
     found,
   );
