@@ -11,7 +11,7 @@ import { additionsOf } from "./additions.ts";
 import { Edits } from "./edits.ts";
 import { flatChanges } from "./flat.ts";
 import { givenBy } from "./given.ts";
-import { imagesOf } from "./images.ts";
+import { imagesOf, unopened } from "./images.ts";
 import { lookAtFiles } from "./look.ts";
 import { readMachine } from "./machine_state.ts";
 import { changeMedia } from "./media.ts";
@@ -58,7 +58,12 @@ export async function describeMachine(options: DescribeOptions): Promise<Machine
     removed: removals.removed,
     changed: edits.result(),
     flat: flatChanges(command, given, openings),
-    problems: [...additions.problems, ...media.problems, ...removals.problems],
+    problems: [
+      ...additions.problems,
+      ...media.problems,
+      ...removals.problems,
+      ...unopened(state, openings),
+    ],
     warnings: [
       ...additions.warnings,
       ...removals.warnings,

@@ -52,6 +52,28 @@ export function imagesOf(
   });
 }
 
+/** Problems with images that no option opens: their paths at the destination cannot be set. */
+export function unopened(
+  { disks, blocks, graph, added }: MachineState,
+  openings: ReadonlyMap<string, Opening>,
+): string[] {
+  return disks.flatMap(({ name, nodeName, empty }) => {
+    const block = blockOf({ blocks }, nodeName);
+    const chain = chainOf(graph, nodeName);
+    const isAdded = added.some(({ id, path }) =>
+      id !== "" && id === name || block?.qdev?.startsWith(path)
+    );
+    // A drive whose medium can be changed is compared with the command line anyway.
+    if (empty || !block || block.removable || !chain?.local || isAdded || openings.has(name)) {
+      return [];
+    }
+    return [
+      `disk ${name}: no option of the command line opens ${chain.storage.filename}. Give a command line ` +
+      "that does with --qemu-command FILE",
+    ];
+  });
+}
+
 /** Why qemu-img needs more to create such an image. */
 function obstacleOf(
   format: string,

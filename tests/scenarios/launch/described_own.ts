@@ -104,6 +104,33 @@ const STORIES: Readonly<Record<string, Story>> = {
     assertEquals(facts.images.map(({ name }) => name).sort(), ["below", "cd", "old", "stick"]);
   },
 
+  async spelled(context, here, there) {
+    for (const name of ["d1", "d2", "d3", "d4", "d,5"]) {
+      await run(["qemu-img", "create", "-q", "-f", "qcow2", `${here}/${name}`, "8M"]);
+    }
+    const json = JSON.stringify({ driver: "qcow2", file: { driver: "file", filename: "d3" } });
+    const source = context.use(
+      await Machine.start("source", here, [
+        ...base(),
+        ...["-drive", `file=${here}/../${here.split("/").at(-1)}/d1,if=none,id=a`],
+        ...["-device", "scsi-hd,drive=a", "-drive", "file=file:./d2,if=virtio"],
+        ...["-drive", `file=json:${json.replaceAll(",", ",,")},if=none,id=c`],
+        ...["-device", '{"driver":"scsi-hd","drive":"c","id":"sc"}', "d4"],
+        ...[
+          "-drive",
+          "if=none,id=e,driver=qcow2,file.filename=d,,5",
+          "-device",
+          "scsi-hd,drive=e,id=se",
+        ],
+      ]),
+    );
+    const { facts, argv, differences } = await roundTrip(source, there);
+    assertEquals([facts.problems, facts.warnings, differences], [[], [], []], argv.join(" "));
+    assertEquals(facts.changed, []);
+    assertEquals(facts.images.map(({ active }) => active), [null, null, null, null, null]);
+    assertEquals(argv.filter((word) => word.includes(here)), [], "each image has another path");
+  },
+
   async firmware(_context, here, there) {
     for (const name of ["code", "vars"]) {
       await run(["qemu-img", "create", "-q", "-f", "raw", `${here}/${name}.fd`, "256k"]);

@@ -9,6 +9,7 @@ import {
   writeCommand,
 } from "../../../../src/launch/command/mod.ts";
 import { currentCommand, describeMachine, type MachineFacts } from "../../../../src/launch/mod.ts";
+import { fromRoot } from "../../../../src/launch/plan/path_map.ts";
 import { compareMachines } from "../../../../src/migrate/machine/compare.ts";
 import { takeInventory } from "../../../../src/migrate/machine/inventory.ts";
 import type { QmpClient } from "../../../../src/qmp/mod.ts";
@@ -118,7 +119,7 @@ export async function roundTrip(source: Machine, dir: string): Promise<RoundTrip
   const paths = new Map<string, string>();
   for (const [i, image] of facts.images.entries()) {
     const path = `${dir}/${i}, ${image.path.split("/").at(-1)}`;
-    paths.set(image.path, path);
+    paths.set(fromRoot(image.path, cwd), path);
     const options = [
       ...(image.clusterSize === null ? [] : [`cluster_size=${image.clusterSize}`]),
       ...(image.compat === null ? [] : [`compat=${image.compat}`]),
@@ -132,8 +133,7 @@ export async function roundTrip(source: Machine, dir: string): Promise<RoundTrip
     ]);
   }
   const moved = withPaths(currentCommand(command, facts, Object.keys(facts.flat)), (path) => {
-    const absolute = path.startsWith("/") ? path : `${cwd}/${path}`;
-    return paths.get(absolute) ?? (path.endsWith("qmp.sock") ? `${dir}/qmp.sock` : path);
+    return paths.get(fromRoot(path, cwd)) ?? (path.endsWith("qmp.sock") ? `${dir}/qmp.sock` : path);
   });
   const { command: there } = forDestination(moved, {
     ...{ added: [], removed: [], machineType: facts.machineType },
