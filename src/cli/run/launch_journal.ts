@@ -15,7 +15,7 @@ import {
 import { realPath } from "../paths.ts";
 import { runFolders } from "./base.ts";
 import { DirectoryLock } from "./dir_lock.ts";
-import { JournalFile, LAUNCH_JOURNAL } from "./journal_file.ts";
+import { findJournals, JournalFile, LAUNCH_JOURNAL } from "./journal_file.ts";
 import { lastValue } from "./journal_lines.ts";
 import { PrivateRunDir } from "./run_dir.ts";
 
@@ -48,7 +48,8 @@ export async function settleLaunches(
   try {
     for await (const { dir, record } of cutOff(base, log)) {
       if (qmp !== undefined && await realPath(record.qmp) !== qmp) continue;
-      const { forget, message, left } = await settleLaunch(host, record, word);
+      const { forget, undone, message, left } = await settleLaunch(host, record, word);
+      if (undone) await forgetMigration(base, record);
       log.log(forget ? "info" : "warning", `${dir}: ${message}`);
       all.push(...left);
       if (forget) await PrivateRunDir.adopt(dir)[Symbol.asyncDispose]();
@@ -57,6 +58,15 @@ export async function settleLaunches(
     log.log("warning", `what earlier launches left: ${messageOf(error)}`);
   }
   return all;
+}
+
+/** Removes the directory of the migration that the launch was for: its QEMU has ended. */
+async function forgetMigration(base: string, { migration }: LaunchRecord): Promise<void> {
+  for (const { dir, record } of await findJournals(base)) {
+    if (record.side !== "destination" || record.migration !== migration) continue;
+    using lock = await DirectoryLock.tryTake(dir);
+    if (lock) await PrivateRunDir.adopt(dir)[Symbol.asyncDispose]();
+  }
 }
 
 /**

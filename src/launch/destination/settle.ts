@@ -17,6 +17,8 @@ export type GuestWord = "unknown" | "elsewhere";
 export interface LaunchEnd {
   /** Nothing is left that the journal is needed for. */
   readonly forget: boolean;
+  /** It never had the guest, and its QEMU has ended: nothing is left of its migration either. */
+  readonly undone: boolean;
   /** What was done, for the log. */
   readonly message: string;
   /** What could not be undone. */
@@ -35,27 +37,30 @@ export async function settleLaunch(
 ): Promise<LaunchEnd> {
   const what = `the launch of ${record.name} that was cut off`;
   if (record.state === "committed" || record.state === "undone") {
-    return { forget: true, message: `${what} had ended`, left: [] };
+    const undone = record.state === "undone";
+    return { forget: true, undone, message: `${what} had ended`, left: [] };
   }
   try {
     const { state } = await lookAtQemu(host, record);
     const isRunning = state === "running";
     if (record.mayHaveGuest && word !== "elsewhere") {
       const stays = `${what} may have brought its guest here: its files stay`;
-      return { forget: !isRunning, message: stays, left: [] };
+      return { forget: !isRunning, undone: false, message: stays, left: [] };
     }
     // Held until QEMU has ended: no other process can give it a guest meanwhile.
     await using waiting = isRunning && word !== "elsewhere"
       ? await waitingQemu(host, record.qmp)
       : undefined;
     if (waiting?.problem !== undefined) {
-      return { forget: false, message: `${what}: ${waiting.problem}`, left: [waiting.problem] };
+      const { problem } = waiting;
+      return { forget: false, undone: false, message: `${what}: ${problem}`, left: [problem] };
     }
     const left = await removeLaunch(host, record);
-    return { forget: left.length === 0, message: `${what} is undone`, left };
+    const undone = left.length === 0;
+    return { forget: undone, undone, message: `${what} is undone`, left };
   } catch (error) {
     const message = `${what}: ${messageOf(error)}`;
-    return { forget: false, message, left: [message] };
+    return { forget: false, undone: false, message, left: [message] };
   }
 }
 
