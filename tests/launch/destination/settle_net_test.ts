@@ -1,5 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { settleLaunch } from "../../../src/launch/mod.ts";
+import { FakeQemu } from "../../support/fake_qemu.ts";
+import { memoryPipe } from "../../support/memory_pipe.ts";
 import { copyOf, type Kill, LaunchLab } from "./launch_lab.ts";
 
 const BYTES = new Uint8Array(1000);
@@ -60,6 +62,21 @@ Deno.test("a QEMU whose QMP another client has is not ended", async () => {
   assertEquals([forget, left.length], [false, 1]);
   assertStringIncludes(left[0]!, "does not say whether it has the guest");
   assert(await lab.pid());
+});
+
+Deno.test("a QEMU that has a guest is not ended, running or paused", async () => {
+  await using lab = await LaunchLab.make();
+  await launchUntil(lab, undefined);
+  for (const status of ["running", "paused"] as const) {
+    const [ours, theirs] = memoryPipe();
+    const running = status === "running";
+    const _qemu = new FakeQemu(theirs, { "query-status": () => ({ return: { status, running } }) });
+    const host = { ...lab.host, connectUnix: () => Promise.resolve(ours) };
+    const { forget, left } = await settleLaunch(host, lab.record, "unknown");
+    assertEquals([forget, left.length], [false, 1]);
+    assertStringIncludes(left[0]!, `has a guest (${status})`);
+    assert(await lab.pid());
+  }
 });
 
 Deno.test("an image that another program has put in the place of a launch's stays", async () => {
