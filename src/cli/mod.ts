@@ -14,6 +14,7 @@ import { domain } from "./commands/domain.ts";
 import { forward } from "./commands/forward.ts";
 import { migrate } from "./commands/migrate.ts";
 import { receive } from "./commands/receive.ts";
+import { receiveStarted } from "./commands/receive_started.ts";
 import { receiveDomain } from "./commands/receive_domain.ts";
 import { receiveLaunch } from "./commands/receive_launch.ts";
 import { recover } from "./commands/recover.ts";
@@ -64,7 +65,9 @@ async function carryOut(command: Command, output: Output): Promise<ExitCode> {
       output.answer(`vmferry ${VERSION} (${buildKind()}, Deno ${Deno.version.deno})`);
       return EXIT.done;
     case "receive":
-      return await receive(command, output);
+      return command.started
+        ? await receiveStarted({ ...command, started: command.started }, output)
+        : await receive(command, output);
     case "receive-domain":
       return await receiveDomain(command, output);
     case "receive-launch":

@@ -125,6 +125,12 @@ export const ERRORS = {
       "`--hook-before-switchover` failed or took longer than `--hook-timeout` on that side; " +
       "the message quotes its standard error. Everything is undone.",
   },
+  "already-started": {
+    kinds: CAN.refused,
+    side: "destination",
+    next: "retry",
+    meaning: "A QEMU answers on the QMP socket of `--qmp` before `--start` has started one.",
+  },
   "start-failed": {
     kinds: CAN.failed,
     side: "destination",

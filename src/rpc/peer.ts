@@ -52,6 +52,8 @@ export interface RpcOptions {
   readonly log: Logger;
   /** A call without a handler is answered with `unknown-procedure`. */
   readonly handlers: Handlers;
+  /** A call without a handler waits for {@link RpcPeer.serve} instead. Default: it does not. */
+  readonly holds?: boolean;
   /** Called when the other end sent an invalid message, or the pipe failed; end the session. */
   readonly onFault: (error: Error) => void;
 }
@@ -104,6 +106,8 @@ export class RpcPeer {
   readonly #pipe: BytePipe;
   readonly #options: RpcOptions;
   #handlers: Handlers;
+  /** Resolves when calls without a handler no longer wait. */
+  readonly #served = Promise.withResolvers<void>();
   readonly #pending = new Map<number, Pending>();
   readonly #tasks = new TaskGroup();
   #lastId = 0;
@@ -117,12 +121,14 @@ export class RpcPeer {
     this.#pipe = pipe;
     this.#options = options;
     this.#handlers = options.handlers;
+    if (!options.holds) this.#served.resolve();
     this.#tasks.spawn(() => this.#readLoop());
   }
 
-  /** Answers the calls that come from now on with these handlers instead. */
+  /** Answers the calls that come from now on, and those that wait, with these handlers instead. */
   serve(handlers: Handlers): void {
     this.#handlers = handlers;
+    this.#served.resolve();
   }
 
   /**
@@ -207,6 +213,7 @@ export class RpcPeer {
       this.#options.onFault(this.#closed);
     }
     for (const pending of this.#pending.values()) pending.fail(this.#closed);
+    this.#served.resolve();
   }
 
   #dispatch(message: Request | Reply): void {
@@ -247,6 +254,7 @@ export class RpcPeer {
 
   async #handle(method: string, params: unknown): Promise<unknown> {
     const known = Object.hasOwn(procedures, method) ? method as ProcedureName : undefined;
+    if (known && !this.#handlers[known]) await this.#served.promise;
     const handler = known && this.#handlers[known];
     if (!known || !handler) {
       throw new RpcError(

@@ -86,7 +86,16 @@ function parseSync(text: string): "full" | "top" | undefined {
 }
 
 /** Flags of `receive` that speak of a QEMU which runs already, or of libvirt. */
-const NOT_WITH_LAUNCH = ["qmp", "disk", "resume", "socket-owner", "libvirt", "connect"];
+const NOT_WITH_LAUNCH = [
+  "qmp",
+  "disk",
+  "resume",
+  "socket-owner",
+  "libvirt",
+  "connect",
+  "start",
+  "stop",
+];
 
 /** Reads the options of `receive --launch`. */
 export function parseReceiveLaunch(given: Given): ReceiveLaunchCommand {

@@ -18,7 +18,7 @@ import {
   ticketUnlessOther,
 } from "./ends.ts";
 import { heldOf } from "./held.ts";
-import { type HookArguments, hooksOf } from "./hooks.ts";
+import { type HookArguments, hooksOf, type StartArguments, startOf } from "./hooks.ts";
 import { diskChoices, type LaunchArguments, launchOf } from "./launch.ts";
 import { type Given, noPositional, required, seconds, unique } from "./given.ts";
 import { tunnel, type TunnelOptions } from "./tunnel.ts";
@@ -31,6 +31,8 @@ export interface ReceiveCommand extends CommonOptions, TunnelOptions {
   readonly disks: readonly { readonly name: string; readonly local: string }[];
   readonly timeoutMs: number;
   readonly hooks: HookArguments;
+  /** QEMU is started when a source comes. */
+  readonly started: StartArguments | undefined;
   readonly resume: boolean;
   readonly runDir: string | undefined;
 }
@@ -87,6 +89,10 @@ export function parseReceive(given: Given): ReceiveCommand {
   if (given.has("launch-any")) given.fail("--launch-any goes with --launch only");
   const listen = ticketUnlessOther(given, listenOf(given));
   noIdleTicketFile(given, listen);
+  const started = startOf(given);
+  if (started && given.has("resume")) {
+    given.fail("--resume continues with a QEMU that runs: it does not go with --start and --stop");
+  }
   return {
     command: "receive",
     qmp: qmpOf(given),
@@ -94,6 +100,7 @@ export function parseReceive(given: Given): ReceiveCommand {
     disks: unique(given, given.many("disk").map(diskChoice), (d) => d.name),
     timeoutMs: seconds(given, "timeout", 0),
     hooks: hooksOf(given),
+    started,
     resume: given.has("resume"),
     runDir: given.one("run-dir"),
     ...common(given),

@@ -21,7 +21,7 @@ export interface ReceiveDomainCommand extends CommonOptions, TunnelOptions {
 const FOR_QEMU = [
   ...["qmp", "disk", "resume", "socket-owner"],
   // libvirt has hooks of its own.
-  ...["hook-before-switchover", "hook-after", "hook-timeout"],
+  ...["hook-before-switchover", "hook-after", "hook-timeout", "start", "stop"],
 ];
 
 /** Reads the options of `receive --libvirt`. Pure. */

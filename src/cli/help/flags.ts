@@ -210,7 +210,21 @@ export const FLAGS: readonly Flag[] = [
     name: "hook-timeout",
     value: "SECONDS",
     commands: ["receive", "migrate"],
-    help: "How long each hook may take; then its processes are killed. Default: 30.",
+    help: "How long each hook may take, and each of --start and --stop; then its processes are " +
+      "killed. Default: 30.",
+  },
+  {
+    name: "start",
+    value: "COMMAND",
+    commands: ["receive"],
+    help: "Start QEMU by this command of sh once a source has come, and not before: for example " +
+      "'systemctl start qemu-incoming@vm1'. Needs --stop.",
+  },
+  {
+    name: "stop",
+    value: "COMMAND",
+    commands: ["receive"],
+    help: "Stop by this command the QEMU that --start has started, if the guest did not come.",
   },
   {
     name: "timeout-action",

@@ -43,3 +43,14 @@ async function connect(path: string): Promise<BytePipe> {
     throw new Error(`QEMU takes no connection on ${path}: ${ONE_CLIENT}`, { cause: error });
   }
 }
+
+/** Whether somebody listens on the UNIX socket at `path`, with a full backlog, too. */
+export async function isListenedOn(path: string): Promise<boolean> {
+  try {
+    (await connect(path)).close();
+    return true;
+  } catch (error) {
+    const root = rootOf(error);
+    return !(root instanceof Deno.errors.NotFound || root instanceof Deno.errors.ConnectionRefused);
+  }
+}

@@ -30,3 +30,16 @@ Deno.test("a receive of a domain takes no hooks: libvirt has its own", () => {
     "--hook-after does not go with --libvirt",
   );
 });
+
+Deno.test("--start and --stop need each other, and do not go with a QEMU that vmferry or libvirt starts, or that runs", () => {
+  const both = parseCommandLine([...RECEIVE, "--start", "a b", "--stop", "c"]);
+  assert(both.command === "receive");
+  assertEquals(both.started, { start: "a b", stop: "c" });
+  const fails = (...args: string[]) => assertThrows(() => parseCommandLine(args), UsageError);
+  fails(...RECEIVE, "--start", "a");
+  fails(...RECEIVE, "--stop", "a");
+  const start = ["--start", "a", "--stop", "b"];
+  fails(...RECEIVE, "--resume", ...start);
+  fails("receive", "--libvirt", "--stdio", ...start);
+  fails("receive", "--launch", "--stdio", ...start);
+});
