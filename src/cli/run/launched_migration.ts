@@ -129,8 +129,10 @@ export class LaunchedMigration implements AsyncDisposable {
 
   /** Gives up, unless the guest may be here. */
   async cancel(reason: MigrationError): Promise<void> {
+    if (!this.#migration) await this.#launch.cancel(reason);
+    // QEMU may have been started meanwhile.
     if (this.#migration) await this.#migration.cancel(reason);
-    else await this.#launch.cancel(reason);
+    else this.#launch.source?.abort(reason.message, "stopped");
   }
 
   /** Waits until the sources have left. */
