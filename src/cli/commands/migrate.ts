@@ -117,7 +117,10 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
     if (error instanceof UsageError) throw error;
     const failure = asMigrationError(error, "source");
     const { bytes = 0, memoryBegan } = migration ?? {};
-    await hooks.end(resultEvent({ startedAt: start, bytes, memoryBegan, error: failure }));
+    const isLaunch = options.launch !== undefined;
+    await hooks.end(
+      resultEvent({ startedAt: start, bytes, memoryBegan, isLaunch, error: failure }),
+    );
     return exitCodeOf(failure);
   }
 }

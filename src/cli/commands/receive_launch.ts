@@ -78,7 +78,9 @@ export async function receiveLaunch(
       failure = await outcomeOf(launched);
       const { bytes, guestStatus: guest } = launched;
       // The source hears the outcome while the hook runs.
-      reported = hooks.end(resultEvent({ startedAt, bytes, guest, error: failure }));
+      reported = hooks.end(
+        resultEvent({ isLaunch: true, startedAt, bytes, guest, error: failure }),
+      );
       const tellMs = isStdio ? GONE_MS : end.graceMs + Math.max(end.graceMs, ASKED_AT_LEAST_MS);
       await withDeadline(systemClock, tellMs, "the source to hear of it", launched.told)
         .catch((error) => log.log("warning", error.message));
@@ -94,7 +96,9 @@ export async function receiveLaunch(
     control.sourceReports = false;
     if (error instanceof UsageError) throw error;
     const failure = asMigrationError(error, "destination");
-    await hooks.end(resultEvent({ startedAt, bytes: migration?.bytes ?? 0, error: failure }));
+    await hooks.end(
+      resultEvent({ isLaunch: true, startedAt, bytes: migration?.bytes ?? 0, error: failure }),
+    );
     return exitCodeOf(failure);
   }
 }

@@ -1,6 +1,7 @@
 import { systemClock } from "../../io/mod.ts";
 import {
   adviceOn,
+  ERRORS,
   type FailureKind,
   type MigrationError,
   type MigrationEvent,
@@ -48,6 +49,8 @@ export function resultEvent(end: {
   readonly next?: readonly string[];
   /** libvirt drives the migration. */
   readonly isDomain?: boolean;
+  /** The destination's QEMU was started for this migration, and is ended with it. */
+  readonly isLaunch?: boolean;
   /** It is the end of a check: no guest was to be moved. */
   readonly check?: boolean;
 }): MigrationEvent {
@@ -62,10 +65,20 @@ export function resultEvent(end: {
     guest: end.error ? null : end.guest ?? null,
     next: end.next ??
       (end.error
-        ? nextAfter(end.error, end.memoryBegan ?? false, end.isDomain ?? false)
+        ? end.isLaunch
+          ? nextAfterLaunch(end.error)
+          : nextAfter(end.error, end.memoryBegan ?? false, end.isDomain ?? false)
         : [...(end.guest === "paused" ? [CONTINUE] : []), ...trim(end.discarded ?? [])]),
     ...(end.check ? { check: true as const } : {}),
   };
+}
+
+/** No QEMU waits, and no copy is left. */
+function nextAfterLaunch(error: MigrationError): string[] {
+  if (error.kind === "unknown" || !("restartsQemu" in ERRORS[error.code])) return adviceOn(error);
+  return [
+    "mend what the message names, then give the same command again: what was created is removed",
+  ];
 }
 
 function nextAfter(error: MigrationError, memoryBegan: boolean, isDomain: boolean): string[] {
