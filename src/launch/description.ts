@@ -22,7 +22,7 @@ export interface QemuProcess {
    * `PrivateTmp=` of its unit; `null`: they are.
    */
   readonly otherMounts: string | null;
-  /** The variables of its start that matter to QEMU (src/cli/host/qemu_environment.ts). */
+  /** The variables of its start that matter to QEMU (src/cli/host/qemu_report.ts). */
   readonly environment: Readonly<Record<string, string>>;
   /** The user that it runs as; names where the host has them, else numbers. */
   readonly user: { readonly uid: number; readonly name: string; readonly group: string };

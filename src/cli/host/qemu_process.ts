@@ -93,8 +93,8 @@ function onlyOne({ pids, hidden, process }: QemuReport, qmpPath: string): FoundP
   }
   if (hidden.length > 0) {
     const message =
-      `the QEMU behind ${qmpPath} belongs to another user, and this one may not look ` +
-      `at it (pid ${hidden.join(", ")}). Run vmferry as that user or as root, or ${GIVE}`;
+      `no QEMU of this user listens on ${qmpPath}, and this user may not look at those of ` +
+      `others (pid ${hidden.join(", ")}). Run vmferry as QEMU's user or as root, or ${GIVE}`;
     throw new QemuProcessError("denied", message);
   }
   const message =

@@ -17,7 +17,7 @@ import { readMachine } from "./machine_state.ts";
 import { changeMedia } from "./media.ts";
 import { openingsOf } from "./openings.ts";
 import { removalsOf } from "./removals.ts";
-import { limitsOf } from "./io_limits.ts";
+import { limitsOf, passwordsOf } from "./settings.ts";
 
 /** A QEMU to describe. */
 export interface DescribeOptions {
@@ -68,6 +68,7 @@ export async function describeMachine(options: DescribeOptions): Promise<Machine
       ...additions.warnings,
       ...removals.warnings,
       ...limitsOf(state, given),
+      ...passwordsOf(given),
       ...files.warnings,
     ],
   };

@@ -29,7 +29,11 @@ async function refused(
 }
 
 Deno.test("a QEMU of another user is refused with whom to be", async () => {
-  await refused(["hidden\t 12 13"], "denied", "as that user or as root, or give its command line");
+  await refused(
+    ["hidden\t 12 13"],
+    "denied",
+    "as QEMU's user or as root, or give its command line",
+  );
 });
 
 Deno.test("a socket without a QEMU is refused", async () => {

@@ -104,7 +104,7 @@ const STORIES: Readonly<Record<string, Story>> = {
     await assertRefused(
       denied,
       "denied",
-      /belongs to another user.* as root, or give its command/s,
+      /may not look at those of others .* as root, or give its command/,
     );
   },
 
