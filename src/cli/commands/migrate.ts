@@ -5,7 +5,7 @@ import {
   SourceMigration,
   type SourceRecord,
 } from "../../migrate/mod.ts";
-import { launchBy } from "../../launch/mod.ts";
+import { launchBy, type QemuProcess } from "../../launch/mod.ts";
 import { formatDestination } from "../endpoint/ticket_file.ts";
 import type { Command } from "../args/mod.ts";
 import { identify } from "../control/controlled.ts";
@@ -15,6 +15,8 @@ import type { Identity } from "../control/status_board.ts";
 import { connector } from "../endpoint/connecting_end.ts";
 import { EXIT, type ExitCode } from "../output/exit_code.ts";
 import { Hooks } from "../host/hooks.ts";
+import { disableUnit } from "../host/disable_unit.ts";
+import { runProgram } from "../host/run_program.ts";
 import { launchSource } from "../host/launch_source.ts";
 import { QemuLog } from "../host/qemu_log.ts";
 import { openQmp } from "../host/open_qmp.ts";
@@ -65,8 +67,11 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
     await control.serve(run.dir.own(CONTROL_SOCKET), identity);
     await qemuLog.ready();
     const { launch } = options;
-    const arrange = launch &&
-      launchBy(await launchSource(options, launch, { qmp, report, log }));
+    let unit: QemuProcess["unit"] = null;
+    const arrange = launch && launchBy({
+      ...await launchSource(options, launch, { qmp, report, log }),
+      described: ({ process }) => unit = process.unit,
+    });
     migration = new SourceMigration({
       qmp,
       qmpPath,
@@ -99,6 +104,8 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
     try {
       const migrated = await migration.run();
       if (migration.leftBehind) run.dir.keep();
+      const disabled = launch?.persist ? await disableUnit(runProgram, unit) : undefined;
+      if (disabled) report({ event: "warning", code: "launch", message: disabled });
       await hooks.end(resultEvent({ startedAt: start, ...migrated }));
       return EXIT.done;
     } catch (error) {

@@ -12,6 +12,7 @@ import {
   type Report,
 } from "../../migrate/mod.ts";
 import type { Params } from "../../rpc/mod.ts";
+import type { MachineDescription } from "../description.ts";
 import type { LaunchPlan } from "../plan/plan.ts";
 import type { LaunchWishes } from "../plan/wishes.ts";
 import { describeSource, type MachineAccess } from "./machine.ts";
@@ -32,6 +33,8 @@ export interface LaunchSourceOptions
   readonly open: (path: string) => Promise<OpenFile>;
   /** Gets the events. */
   readonly report: Report;
+  /** Called with the description of the source's machine, before the plan. */
+  readonly described?: (description: MachineDescription) => void;
   /** The debug log. */
   readonly log: Logger;
   /** Time, injected. */
@@ -50,6 +53,7 @@ export function launchBy(options: LaunchSourceOptions): Arrange {
     const { report, log } = options;
     report({ event: "phase", phase: "launch" });
     const description = await describeSource(options, guest);
+    options.described?.(description);
     const plan = await makePlan(peer, { ...options, description, disks, signal });
     for (const message of plan.findings.warnings) {
       report({ event: "warning", code: "launch", message });
