@@ -173,3 +173,45 @@ Deno.test("an image gets the source's options", async () => {
   assertEquals([l2, lazy], [true, true]);
   assert((await Deno.stat(`${lab.dir}/r.raw`)).blocks! >= 2048);
 });
+
+Deno.test("an image that is overwritten is no part of the undo", async () => {
+  await using lab = await LaunchLab.make();
+  const path = `${lab.dir}/images/vd 0.qcow2`;
+  await Deno.mkdir(`${lab.dir}/images`);
+  await runProgram(["qemu-img", "create", "-q", "-f", "qcow2", path, "1M"], FAST);
+  const before = await lab.files();
+  const params = lab.params({ images: [], reuse: [{ name: "vd0", path }] });
+  await lab.prepare(params);
+  await lab.launch();
+  await lab.destination.undo();
+  assertEquals(await lab.files(), before);
+});
+
+Deno.test("an image that a process has open is not overwritten", async () => {
+  await using lab = await LaunchLab.make();
+  const path = `${lab.dir}/vd0.qcow2`;
+  await runProgram(["qemu-img", "create", "-q", "-f", "qcow2", path, "1M"], FAST);
+  using _user = await Deno.open(path);
+  const params = lab.params({ images: [], reuse: [{ name: "vd0", path }] });
+  const error = await assertRejects(() => lab.prepare(params), RpcError);
+  assertEquals(error.code, "image-in-use");
+  assertStringIncludes(error.message, `(pid ${Deno.pid})`);
+});
+
+Deno.test("QEMU has no file of vmferry open but its log", async () => {
+  const linksOf = async (pid: number | string) => {
+    const names = [...Deno.readDirSync(`/proc/${pid}/fd`)].map(({ name }) => name);
+    const path = (fd: string) => Deno.readLink(`/proc/${pid}/fd/${fd}`).catch(() => "");
+    return await Promise.all(names.map(path));
+  };
+  const inherited = await linksOf(Deno.pid);
+  await using lab = await LaunchLab.make();
+  await lab.prepare();
+  await lab.launch();
+  const pid = await lab.pid();
+  const own = (await Promise.all([0, 1, 2].map((fd) => Deno.readLink(`/proc/${pid}/fd/${fd}`))))
+    .map((path) => path.replace(lab.dir, ""));
+  assertEquals(own, ["/dev/null", "/log/vm_1.log", "/log/vm_1.log"]);
+  const pipes = (await linksOf(pid!)).filter((path) => path.startsWith("pipe:"));
+  assertEquals(pipes.filter((path) => !inherited.includes(path)), []);
+});

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { DeadlineError, delay, messageOf, printable, withDeadline } from "../../../io/mod.ts";
+import { delay, messageOf, printable } from "../../../io/mod.ts";
 import {
   command,
   CommandError,
@@ -12,6 +12,7 @@ import {
   type RunningProgram,
 } from "../../../host/mod.ts";
 import { MigrationError } from "../../../migrate/mod.ts";
+import { QmpClient } from "../../../qmp/mod.ts";
 import type { LaunchStart } from "../../../rpc/mod.ts";
 import type { LaunchHost } from "../host.ts";
 import type { LaunchPlan } from "../plan.ts";
@@ -27,12 +28,10 @@ const MOST_MS = 600_000;
 const LOOK_MS = 100;
 /** The same while the process is not written down yet, ms. */
 const SEEN_MS = 10;
-/** How long one attempt to read QMP's greeting may take, ms. */
-const GREETING_MS = 2_000;
+/** How long QEMU may take to greet and to answer one command, each, ms. */
+const ANSWER_MS = 2_000;
 /** How long systemd-run may take, ms. */
 const UNIT_MS = 30_000;
-/** Longest greeting, bytes. */
-const MAX_GREETING = 64 * 1024;
 
 /**
  * Starts QEMU in directory `$1` with its output to the log `$2`, as a session of its own that has written
@@ -121,7 +120,7 @@ export class StartingQemu {
       const ended = this.#ended;
       const state = await lookAtQemu(this.#host, this.#record);
       if (ended !== undefined || state.state === "ended") throw await this.#died(state);
-      if (state.state === "running" && await this.#greets(qmp)) {
+      if (state.state === "running" && await this.#answersOnce(qmp)) {
         // Without it, QEMU goes on; its next owner is init.
         this.#starter?.kill();
         return state;
@@ -171,25 +170,21 @@ export class StartingQemu {
     return words === "" ? "" : `. Its last words: "${printable(words, 1000)}"`;
   }
 
-  /** Whether a process serves QMP there: QEMU listens before it is ready, and greets when it is. */
-  async #greets(path: string): Promise<boolean> {
-    const { clock, connectUnix } = this.#host;
-    let pipe;
+  /**
+   * Whether QEMU answers there. Its greeting is not enough: a thread of its own sends that while the main
+   * one may still fail to create a device.
+   */
+  async #answersOnce(path: string): Promise<boolean> {
+    const { clock, connectUnix, log } = this.#host;
     try {
-      pipe = await connectUnix(path);
-    } catch {
-      return false;
-    }
-    try {
-      const read = pipe.read(new Uint8Array(MAX_GREETING));
-      const n = await withDeadline(clock, GREETING_MS, "QMP's greeting", read);
-      return n !== null;
+      await using qmp = await QmpClient.open(await connectUnix(path), {
+        ...{ clock, log, greetingTimeoutMs: ANSWER_MS, commandTimeoutMs: ANSWER_MS },
+      });
+      await qmp.execute("query-status", {});
+      return true;
     } catch (error) {
-      if (error instanceof DeadlineError) return false;
-      this.#host.log.log("debug", `${path}: ${messageOf(error)}`);
+      if (log.debugEnabled) log.log("debug", `${path}: ${messageOf(error)}`);
       return false;
-    } finally {
-      pipe.close();
     }
   }
 }
