@@ -43,8 +43,9 @@ export function launchOf(given: Given): LaunchArguments | undefined {
     }
     return undefined;
   }
-  for (const flag of ["resume", "remote-qmp"]) {
-    if (given.has(flag)) given.fail(`--${flag} does not go with --launch`);
+  if (given.has("remote-qmp")) given.fail("--remote-qmp does not go with --launch");
+  if (given.has("resume")) {
+    given.fail("--resume does not go with --launch: it continues a launched migration without it");
   }
   const maps = given.many("map").map((text) => {
     const map = parsePathMap(text);

@@ -4,6 +4,7 @@
  * @module
  */
 import type { LaunchImage } from "../../rpc/mod.ts";
+import { systemdRun } from "../destination/qemu/unit.ts";
 import type { LaunchPlan } from "./plan.ts";
 import { shellCommand } from "./shell.ts";
 
@@ -48,16 +49,11 @@ function createCommand({ path, format, sizeBytes, ...image }: LaunchImage): stri
   ];
 }
 
-function startCommand({ start }: LaunchPlan): string[] {
+function startCommand({ start, unit }: LaunchPlan): string[] {
   const { argv, cwd, environment, user, manager } = start;
   const variables = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
   if (manager === "systemd") {
-    return [
-      ...["systemd-run", "--collect", `--working-directory=${cwd}`],
-      ...(user ? [`--uid=${user.user}`, `--gid=${user.group}`] : []),
-      ...variables.map((variable) => `--setenv=${variable}`),
-      ...["--", ...argv],
-    ];
+    return systemdRun({ unit, description: `QEMU guest ${unit.name}`, argv, start });
   }
   return [
     ...["env", "-C", cwd, ...variables, "setsid"],

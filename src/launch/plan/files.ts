@@ -91,6 +91,6 @@ export class Places {
 }
 
 /** QEMU finds a bare name in its own directories, and a program in PATH: each host has its own. */
-function isFound({ path, searched, kind }: CommandPath): boolean {
+export function isFound({ path, searched, kind }: CommandPath): boolean {
   return !path.includes("/") && (searched || kind === "program");
 }

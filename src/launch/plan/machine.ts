@@ -7,7 +7,7 @@ import { forDestination, pathsOf, type QemuCommand, withPaths } from "../command
 import { currentCommand } from "../describe/current_command.ts";
 import { Collected, type Findings } from "../../migrate/mod.ts";
 import type { MachineDescription } from "../description.ts";
-import { Places } from "./files.ts";
+import { isFound, Places } from "./files.ts";
 import { mapPath } from "./path_map.ts";
 import type { PlannedFile } from "./planned_file.ts";
 import type { LaunchWishes } from "./wishes.ts";
@@ -49,6 +49,7 @@ export function translate(
   const changes = { removed: [], added: [], machineType: facts.machineType };
   const arriving = forDestination(now, changes);
   arriving.problems.forEach(problem);
+  lostPaths(description, now).forEach(problem);
   const places = new Places(description, wishes, copied);
   const files = places.files(pathsOf(arriving.command));
   for (const { name, local, path } of facts.images) {
@@ -78,6 +79,17 @@ export function translate(
     ...{ command, cwd: places.cwd, qmp: socket?.to ?? "", findings: found },
     files: [...files, ...basesOf(description, wishes, copied)],
   };
+}
+
+/** QEMU changes to `/` when it becomes a daemon, after it has opened its files. */
+function lostPaths({ command }: MachineDescription, now: QemuCommand): string[] {
+  if (!command.options.some(({ name }) => name === "daemonize")) return [];
+  return pathsOf(now).filter((at) => !at.path.startsWith("/") && !isFound(at)).map((
+    { option, path },
+  ) =>
+    `-${option}: the path ${path} began at the directory in which QEMU was started, which -daemonize has left. ` +
+    "Give the command line with absolute paths by --qemu-command FILE"
+  );
 }
 
 /** The images below, which the destination must have where only the uppermost ones are copied. */

@@ -14,6 +14,7 @@ import type {
   Params,
 } from "../../rpc/mod.ts";
 import type { MachineDescription } from "../description.ts";
+import { launchName, unitName } from "../destination/names.ts";
 import { judgeBase, judgeContent, judgeMade, judgeNeeded } from "./file_rules.ts";
 import { judgeHost, type LaunchHostFacts } from "./host_rules.ts";
 import { judgeCopied, judgeStaying, type KnownFile } from "./image_rules.ts";
@@ -66,6 +67,8 @@ export interface LaunchPlan {
   readonly reuse: Params<"prepareLaunch">["reuse"];
   /** How QEMU is started. */
   readonly start: LaunchStart;
+  /** The unit that it becomes where systemd starts it; the destination adds a number where it is taken. */
+  readonly unit: { readonly name: string; readonly scope: "system" | "user" };
 }
 
 /** Judges everything and plans the launch. */
@@ -112,6 +115,10 @@ export function planLaunch(input: PlanInput): LaunchPlan {
     reuse: known.filter(({ file, there }) => file.use === "copied" && !isNew(there))
       .map(({ file: { name, to: path } }) => ({ name, path })),
     start: startOf({ description, machine, wishes, host }, argv),
+    unit: {
+      name: unitName(launchName(description.guest.name, description.guest.uuid, "")),
+      scope: host.user.uid === 0 ? "system" : "user",
+    },
   };
 }
 

@@ -126,6 +126,21 @@ Deno.test("a disk that is reached by a protocol is not created", () => {
   );
 });
 
+Deno.test("a relative path of a daemon is not guessed", () => {
+  refuses({ machine: description([...ARGV, "-daemonize"]) }, "-kernel: the path boot/vmlinuz");
+});
+
+Deno.test("a QEMU of a service becomes a transient unit, as it will be started", () => {
+  const machine = description();
+  const unit = { name: "vm1.service", scope: "system" as const };
+  const service = { ...machine, process: { ...machine.process, unit } };
+  const { command } = commandsOf(plan({ machine: service })).at(-1)!;
+  assertStringIncludes(
+    command,
+    "systemd-run --quiet --no-ask-password --unit=vmferry-vm_1.service ",
+  );
+});
+
 Deno.test("two files cannot have one path at the destination", () => {
   refuses(
     { wishes: { diskPaths: [{ name: "vd0", path: "/vm/boot/vmlinuz" }] } },
