@@ -10,8 +10,8 @@ const FILTERS: ReadonlySet<string> = new Set([
   ...["throttle", "copy-on-read", "mirror_top", "commit_top", "backup-top", "copy-before-write"],
   ...["preallocate", "compress", "blkdebug", "snapshot-access"],
 ]);
-/** Nodes that are a file or device of this host. */
-const LOCAL: ReadonlySet<string> = new Set(["file", "host_device", "host_cdrom"]);
+/** Drivers of a file or device of this host. */
+export const LOCAL: ReadonlySet<string> = new Set(["file", "host_device", "host_cdrom"]);
 
 /** A medium. */
 export interface BlockChain {

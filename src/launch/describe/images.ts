@@ -23,30 +23,34 @@ export function imagesOf(
     const chain = chainOf(state.graph, disk.nodeName);
     if (!block?.inserted || !chain) return [];
     const { image } = block.inserted;
-    const data = image["format-specific"]?.data ?? {};
     const now = chain.local ? absolute(cwd, chain.storage.filename) : chain.storage.filename;
     const opening = openings.get(disk.name);
     // A medium that was changed is given by its new path; an image that was replaced by the old one.
     const given = block.removable ? now : opening?.path ?? now;
-    const format = formatOf(chain);
+    const current = formatOf(chain);
+    const format = given === now ? current : opening?.format ?? current;
+    // A raw image has nothing of the qcow2 that replaced it.
+    const qcow2 = format === "qcow2" && current === "qcow2" ? image : undefined;
+    const data = qcow2?.["format-specific"]?.data ?? {};
     const backing = image["full-backing-filename"] ?? image["backing-filename"];
     return [{
       name: disk.name,
       path: given,
       active: given === now ? null : now,
       local: chain.local,
-      format: given === now ? format : opening?.format ?? format,
+      format,
       virtualSize: disk.sizeBytes,
       readOnly: disk.readOnly,
-      clusterSize: format === "qcow2" ? image["cluster-size"] ?? null : null,
+      clusterSize: qcow2?.["cluster-size"] ?? null,
       compat: data.compat ?? null,
       extendedL2: data["extended-l2"] === true,
       lazyRefcounts: data["lazy-refcounts"] === true,
-      allocated: format === "raw" && (image["actual-size"] ?? 0) >= disk.sizeBytes,
+      allocated: format === "raw" && current === "raw" &&
+        (image["actual-size"] ?? 0) >= disk.sizeBytes,
       backing: backing === undefined
         ? null
         : { path: absolute(cwd, backing), format: backingFormat(state, chain, block) },
-      ...obstacleOf(format, image.encrypted === true, data["data-file"]),
+      ...obstacleOf(current, image.encrypted === true, data["data-file"]),
       mode: UNKNOWN_MODE,
     }];
   });

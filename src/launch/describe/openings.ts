@@ -4,7 +4,7 @@
  * @module
  */
 import { fieldOf } from "../command/mod.ts";
-import { absolute, backingOf, chainOf } from "./block_chain.ts";
+import { absolute, backingOf, chainOf, LOCAL } from "./block_chain.ts";
 import { autoNames } from "./auto_names.ts";
 import type { Given, GivenOptions } from "./given.ts";
 import type { MachineState } from "./machine_state.ts";
@@ -68,7 +68,8 @@ function openingNamed(name: string, given: GivenOptions, cwd: string): Opening |
 /** Follows `file=NODE` to the -blockdev with the path. */
 function openingIn(at: Given, given: GivenOptions, cwd: string): Opening {
   const { option, fields } = at.value;
-  const format = fieldOf(at.value, option.name === "drive" ? "format" : "driver") ?? null;
+  const driver = fieldOf(at.value, option.name === "drive" ? "format" : "driver") ?? null;
+  const format = driver !== null && LOCAL.has(driver) ? "raw" : driver;
   let holder = at;
   for (let depth = 0; depth < 8; depth++) {
     const field = holder.value.fields.find(({ key, value }) =>

@@ -1,6 +1,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import type { Scenario } from "../support/scenario.ts";
 import { run } from "../support/run_checked.ts";
+import { poll } from "../support/waiting.ts";
 import { Machine, roundTrip } from "./described/machine.ts";
 import { base, type Story, tellAll } from "./described/stories.ts";
 
@@ -110,6 +111,7 @@ const STORIES: Readonly<Record<string, Story>> = {
     }
     await run(["qemu-img", "create", "-q", "-f", "raw", `${here}/old.iso`, "1M"]);
     await run(["qemu-img", "create", "-q", "-f", "raw", `${here}/new.iso`, "2M"]);
+    await run(["qemu-img", "create", "-q", "-f", "raw", `${here}/r0.raw`, "8M"]);
     const over = ["-b", "base.qcow2", "-F", "qcow2", `${here}/over.qcow2`];
     await run(["qemu-img", "create", "-q", "-f", "qcow2", ...over]);
     const source = context.use(
@@ -125,6 +127,7 @@ const STORIES: Readonly<Record<string, Story>> = {
           "driver=qcow2,node-name=over,file.driver=file,file.filename=over.qcow2,backing=base",
         ],
         ...["-device", "scsi-hd,drive=over,id=sd4"],
+        ...["-drive", "file=r0.raw,if=none,id=r0,format=raw", "-device", "scsi-hd,drive=r0,id=sd5"],
         ...[
           "-drive",
           "file=d0.qcow2,if=none,id=d0,format=qcow2",
@@ -147,6 +150,9 @@ const STORIES: Readonly<Record<string, Story>> = {
     );
     await source.execute("blockdev-snapshot-sync", {
       ...{ device: "d0", "snapshot-file": `${here}/overlay.qcow2`, format: "qcow2" },
+    });
+    await source.execute("blockdev-snapshot-sync", {
+      ...{ device: "r0", "snapshot-file": `${here}/overlay2.qcow2`, format: "qcow2" },
     });
     await source.execute("block_resize", { device: "virtio0", size: 24 << 20 });
     await source.execute("blockdev-snapshot-sync", {
@@ -185,6 +191,7 @@ const STORIES: Readonly<Record<string, Story>> = {
     const media = ["changed", "filled", "loaded", "ide2-cd0"].map((name) => image(name)?.path);
     assertEquals(media, media.map(() => `${here}/new.iso`));
     assertEquals(image("ejected"), undefined);
+    assertEquals([image("sd5")?.format, image("sd5")?.clusterSize], ["raw", null]);
     assertEquals(image("sd4")?.backing, { path: `${here}/base.qcow2`, format: "qcow2" });
     assertEquals(argv.filter((word) => /base/.test(word)), [], "it arrives flat");
   },
@@ -204,6 +211,11 @@ const STORIES: Readonly<Record<string, Story>> = {
       ]),
     );
     for (const id of ["sd0", "sd1", "tablet", "net1"]) await source.execute("device_del", { id });
+    await poll("the devices' removal", async () => {
+      const devices = await source.execute("qom-list", { path: "/machine/peripheral" });
+      const drives = await source.execute("query-block");
+      return /"(sd[01]|tablet|net1|d0)"/.test(JSON.stringify([devices, drives])) ? undefined : true;
+    });
     const { facts, argv, differences } = await roundTrip(source, there);
     assertEquals([facts.problems, facts.warnings, differences], [[], [], []], argv.join(" "));
     assertEquals(facts.images, []);
