@@ -15,7 +15,7 @@ import {
   checkDestination,
   DestinationMigration,
   type DestinationRecord,
-  MigrationError,
+  type MigrationError,
   type Report,
 } from "../../migrate/mod.ts";
 import type { RpcPeer } from "../../rpc/mod.ts";
@@ -177,10 +177,6 @@ export class LaunchedMigration implements AsyncDisposable {
     this.#run = run;
     this.#migration = migration;
     migration.serve(session, rpc);
-    session.ended.then(() => {
-      // Another source cannot come: this QEMU is its own.
-      if (!migration.source) migration.cancel(LEFT);
-    });
     return recover;
   }
 
@@ -188,11 +184,6 @@ export class LaunchedMigration implements AsyncDisposable {
     for (const message of left) this.#options.report({ event: "warning", code, message });
   }
 }
-
-const LEFT = new MigrationError(
-  ...["failed", "source-gone", "source"] as const,
-  "The source left before its migration began",
-);
 
 /** The user that the QEMU behind a QMP socket runs as, where it is another one than this process's. */
 async function ownerOf(qmpPath: string): Promise<SocketOwner | undefined> {

@@ -77,6 +77,11 @@ export class Making {
     };
   }
 
+  /** Creates nothing any more, whatever still arrives. Resolves when that is so. */
+  async stop(): Promise<void> {
+    await this.#copies?.stop();
+  }
+
   /** Ends this process's part in QEMU's start. */
   release(): void {
     this.#qemu?.release();

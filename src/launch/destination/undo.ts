@@ -11,6 +11,7 @@ export async function undoMaking(
   making: Making,
   { host, report }: Pick<LaunchDestinationOptions, "host" | "report">,
 ): Promise<readonly string[]> {
+  await making.stop();
   const left = await removeLaunch(host, making.recorded.current);
   // Its starter, QEMU's parent, has seen the end.
   making.release();

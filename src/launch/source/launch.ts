@@ -64,7 +64,6 @@ export function launchBy(options: LaunchSourceOptions): Arrange {
     const { started } = await call(peer, "startLaunch", { migration }, START_MS, signal);
     log.log("info", `the destination's QEMU is ${started}`);
     report({ event: "phase", phase: "prepare" });
-    return plan.images.map(({ name }) => name);
   };
 }
 

@@ -10,11 +10,7 @@ import type { RuleName } from "../machine/mod.ts";
 import type { HostAccess, RunDir } from "../storage/access.ts";
 import type { DestinationPeer } from "./destination_peer.ts";
 
-/**
- * Builds the destination by calls to it, for these disks, which are to be copied.
- *
- * @returns names of the disks whose images were created for this migration.
- */
+/** Builds the destination by calls to it, for these disks, which are to be copied. */
 export type Arrange = (
   peer: DestinationPeer,
   given: {
@@ -23,7 +19,7 @@ export type Arrange = (
     readonly disks: readonly DiskDescription[];
     readonly signal: AbortSignal;
   },
-) => Promise<readonly string[]>;
+) => Promise<void>;
 
 /** The parts and settings of a source's migration. */
 export interface SourceOptions {

@@ -45,16 +45,12 @@ export async function prepare(context: SourceContext): Promise<Prepared> {
   await peer.untilReady("prepare", signal);
   const announced = announce(context, guest, chosen);
   const { arrange, resume } = context.options;
-  let created: readonly string[] = [];
   if (arrange && !resume) {
-    const { migration } = context;
     const { disks } = announced;
-    created = await arrange(peer, { migration, guest: guest.description, disks, signal });
+    await arrange(peer, { migration: context.migration, guest: guest.description, disks, signal });
   }
   // A destination that has prepared this migration was compared by the process that was killed.
-  if (!await isPrepared(context, peer)) {
-    await compareEnds(context, peer, { announced, chosen, created });
-  }
+  if (!await isPrepared(context, peer)) await compareEnds(context, peer, announced, chosen);
   const prepared = await peer.prepare({ ...announced, checkOnly: false }, signal);
   for (const message of prepared.warnings) context.warn("destination", message);
   const images = prepared.images ?? [];
@@ -90,18 +86,12 @@ async function isPrepared(context: SourceContext, peer: DestinationPeer): Promis
 async function compareEnds(
   context: SourceContext,
   peer: DestinationPeer,
-  { announced, chosen, created }: {
-    readonly announced: Announced;
-    readonly chosen: Chosen;
-    /** Disks whose images at the destination are new. */
-    readonly created: readonly string[];
-  },
+  announced: Announced,
+  chosen: Chosen,
 ): Promise<void> {
-  const { signal, options } = context;
+  const { signal } = context;
   await context.machine.compare(peer, signal, () => problemsThere(peer, announced, signal));
-  // A new qcow2 image has the same metadata as the source's, if that one is empty.
-  const reuse = [...options.reuse, ...created];
-  await compareOrRefuse({ ...options, reuse, peer, chosen, signal });
+  await compareOrRefuse({ ...context.options, peer, chosen, signal });
 }
 
 async function activate({ qmp, options, log }: SourceContext, { status }: Guest): Promise<void> {

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { runProgram } from "../../../src/cli/host/run_program.ts";
 import { MigrationError } from "../../../src/migrate/mod.ts";
-import { RpcError } from "../../../src/rpc/mod.ts";
+import { writeAll } from "../../../src/io/mod.ts";
+import { openChannel, RpcError } from "../../../src/rpc/mod.ts";
 import { copyOf, image, LaunchLab } from "./launch_lab.ts";
 
 const FAST = { timeoutMs: 5_000 };
@@ -108,6 +109,29 @@ Deno.test("a file that arrives with another content is refused, and nothing is l
   await assertRejects(() => lab.send("file-0", bytes.toReversed()));
   const error = await assertRejects(() => lab.launch(), RpcError);
   assertEquals(error.code, "file-not-copied");
+  assertEquals(await lab.files(), before);
+});
+
+Deno.test("a source that leaves while it sends a file leaves nothing", async () => {
+  await using lab = await LaunchLab.make();
+  const before = await lab.files();
+  const bytes = new Uint8Array(1000);
+  await lab.prepare(lab.params({ copies: [await copyOf(`${lab.dir}/fw/code.fd`, bytes)] }));
+  const stream = await openChannel(lab.source, lab.rpc, "file-0");
+  await writeAll(stream, bytes.subarray(500));
+  while (!(await lab.files()).some((line) => line.includes(" 500 "))) await stream.reserve();
+  lab.source.abort("cancelled", "stopped");
+  await assertRejects(() => lab.destination.outcome(), MigrationError);
+  assertEquals(await lab.files(), before);
+});
+
+Deno.test("a copy that begins after the launch was given up creates nothing", async () => {
+  await using lab = await LaunchLab.make();
+  const before = await lab.files();
+  const bytes = new Uint8Array(1000);
+  await lab.prepare(lab.params({ copies: [await copyOf(`${lab.dir}/fw/code.fd`, bytes)] }));
+  await lab.destination.undo();
+  await assertRejects(() => lab.send("file-0", bytes), RpcError, "given up");
   assertEquals(await lab.files(), before);
 });
 

@@ -38,6 +38,9 @@ export class Copies {
   readonly #recorded: Recorded;
   readonly #plan: LaunchPlan;
   readonly #arrived: Promise<unknown>;
+  /** What is being created or renamed. */
+  readonly #busy = new Set<Promise<unknown>>();
+  #isStopped = false;
   #bytes = 0;
 
   /** Serves the channels. */
@@ -73,6 +76,23 @@ export class Copies {
     }
   }
 
+  /** Creates and renames nothing any more. Resolves when that is so. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await Promise.allSettled(this.#busy);
+  }
+
+  async #work<T>(act: () => Promise<T>): Promise<T> {
+    if (this.#isStopped) throw new Error("the launch was given up");
+    const working = act();
+    this.#busy.add(working);
+    try {
+      return await working;
+    } finally {
+      this.#busy.delete(working);
+    }
+  }
+
   /** Resolves when the copy has its name; rejects when it failed. */
   #serve(copy: LaunchCopy, channels: ChannelServer): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -81,10 +101,10 @@ export class Copies {
       if (isTaken) throw new Error(`${copy.path} is being copied already`);
       isTaken = true;
       try {
-        const file = await this.#create(copy);
+        const file = await this.#work(() => this.#create(copy));
         const onBytes = (n: number) => this.#bytes += n;
         return new CopyPipe(file, copy, onBytes, async () => {
-          await this.#finish(copy);
+          await this.#work(() => this.#finish(copy));
           resolve();
         }, (error) => reject(failedCopy(copy, error)));
       } catch (error) {
