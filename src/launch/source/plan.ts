@@ -6,6 +6,7 @@
 import { MigrationError, patience } from "../../migrate/mod.ts";
 import type { DestinationPeer } from "../../migrate/mod.ts";
 import { type DiskDescription, type Params, RpcError } from "../../rpc/mod.ts";
+import { pathsOf } from "../command/mod.ts";
 import type { MachineDescription } from "../description.ts";
 import { translate } from "../plan/machine.ts";
 import { fromRoot } from "../plan/path_map.ts";
@@ -40,7 +41,7 @@ export interface PlanOptions extends FileAccess {
  *
  * @throws {MigrationError} kind `refused`, code `launch-not-served`, when the destination takes no launch.
  */
-export async function makePlan(peer: DestinationPeer, options: PlanOptions): Promise<LaunchPlan> {
+export async function makePlan(peer: LaunchPeer, options: PlanOptions): Promise<LaunchPlan> {
   const { description, wishes, disks, signal } = options;
   const { process, facts } = description;
   const copied = disks.map(({ name }) => name);
@@ -70,21 +71,28 @@ export async function makePlan(peer: DestinationPeer, options: PlanOptions): Pro
 
 /** The QMP socket by the path that the command line has for it: another link may lead to the same socket. */
 async function qmpOf({ description, qmpPath, realPath }: PlanOptions): Promise<string> {
-  const { process } = description;
+  const { command, process } = description;
   const real = await realPath(qmpPath);
-  for (const argument of process.argv) {
-    for (const [, path] of argument.matchAll(/(?:unix:|path=)([^,]+)/g)) {
-      const from = fromRoot(path!, process.cwd);
-      if (from === qmpPath || await realPath(from) === real) return from;
-    }
+  for (const { kind, path } of pathsOf(command)) {
+    if (kind !== "socket") continue;
+    const from = fromRoot(path, process.cwd);
+    if (from === qmpPath || await realPath(from) === real) return from;
   }
   return qmpPath;
+}
+
+/** The destination as a plan needs it. */
+export interface LaunchPeer {
+  /** Makes the calls. */
+  readonly rpc: Pick<DestinationPeer["rpc"], "call">;
+  /** Renews their deadlines. */
+  readonly session: Pick<DestinationPeer["session"], "progress" | "patienceMs">;
 }
 
 type Asked = "describeLaunchHost" | "describeLaunchFiles";
 
 async function ask<P extends Asked>(
-  peer: DestinationPeer,
+  peer: LaunchPeer,
   call: P,
   params: Params<P>,
   ms: number,

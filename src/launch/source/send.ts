@@ -3,12 +3,15 @@
  *
  * @module
  */
-import { type Clock, messageOf } from "../../io/mod.ts";
-import { type DestinationPeer, MigrationError, type Report } from "../../migrate/mod.ts";
+import { afterStall, type Clock, DeadlineError, messageOf } from "../../io/mod.ts";
+import { MigrationError, type Report } from "../../migrate/mod.ts";
+import type { Session, TunnelStream } from "../../tunnel/mod.ts";
 import type { PlannedCopy } from "../plan/plan.ts";
 
 /** Bytes that are read at a time; no more of a file is in memory, beside the session's own buffers. */
 const CHUNK = 256 * 1024;
+/** How long the destination may take none of a file, or sync it once it has all, ms. */
+const STALL_MS = 300_000;
 /** Shortest time between two events of progress, ms. */
 const EVERY_MS = 500;
 
@@ -22,9 +25,18 @@ export interface OpenFile extends Disposable {
   read(into: Uint8Array): Promise<number | null>;
 }
 
+/** A stream to the destination. */
+export type SendStream = Pick<
+  TunnelStream,
+  "write" | "closeWrite" | "read" | "widenWindow" | "reset" | "close"
+>;
+
 /** What sending takes. */
 export interface SendAccess {
-  readonly peer: DestinationPeer;
+  readonly peer: {
+    readonly session: Pick<Session, "patienceMs">;
+    readonly openChannel: (channel: string, signal: AbortSignal) => Promise<SendStream>;
+  };
   readonly open: (path: string) => Promise<OpenFile>;
   readonly report: Report;
   readonly clock: Clock;
@@ -46,17 +58,24 @@ export async function sendFiles(
 
 async function sendFile(
   copy: PlannedCopy,
-  { peer, open, signal }: SendAccess,
+  { peer, open, clock, signal }: SendAccess,
   progress: Progress,
 ): Promise<void> {
   using file = await open(copy.from);
   const stream = await peer.openChannel(copy.channel, signal);
   const onAbort = () => stream.reset("cancelled", messageOf(signal.reason));
   signal.addEventListener("abort", onAbort, { once: true });
+  let sent = 0;
+  let stalled: Error | undefined;
+  const stopTimer = afterStall(clock, STALL_MS + peer.session.patienceMs, () => sent, () => {
+    stalled = new DeadlineError(
+      `Waited ${STALL_MS / 1000} s for the destination to take ${copy.from}`,
+    );
+    stream.reset("cancelled", stalled.message);
+  });
   try {
     stream.widenWindow();
     const buffer = new Uint8Array(CHUNK);
-    let sent = 0;
     for (let n = await file.read(buffer); n !== null; n = await file.read(buffer)) {
       signal.throwIfAborted();
       let rest = buffer.subarray(0, n);
@@ -72,8 +91,9 @@ async function sendFile(
   } catch (error) {
     signal.throwIfAborted();
     stream.reset("cancelled", messageOf(error));
-    throw error;
+    throw stalled ?? error;
   } finally {
+    stopTimer();
     signal.removeEventListener("abort", onAbort);
     stream.close();
   }
