@@ -60,6 +60,7 @@ install_packages() {
   need libvirtd libvirt-daemon-system
   need virsh libvirt-clients
   need setfacl acl
+  [ -e /usr/share/OVMF/OVMF_CODE.fd ] || missing="$missing ovmf"
   [ -n "$missing" ] || return 0
   if [ "$(id -u)" = 0 ]; then
     root=

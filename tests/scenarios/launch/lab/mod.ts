@@ -7,3 +7,6 @@ export * from "./guest.ts";
 export * from "./host_state.ts";
 export { DESTINATION, LaunchLab } from "./lab.ts";
 export * from "./run.ts";
+export { frontQemu, restoreQemu } from "./slow_qemu.ts";
+export * from "./steps.ts";
+export { LaunchTrial } from "./trial.ts";

@@ -21,7 +21,7 @@ export function migrate(
   });
 }
 
-/** Waits for the end, and returns the error that it reports. Throws when the exit code is another one. */
+/** Waits for the end, and returns the error that it reports. Throws when the exit code is another one, or something was not undone. */
 export async function assertFails(
   ferry: HostVmferry,
   code: number,
@@ -33,5 +33,6 @@ export async function assertFails(
   if (!reason.test(`${error?.code}: ${error?.message}`)) {
     throw new Error(`${ferry.name}: got ${JSON.stringify(error)}, expected ${reason}`);
   }
+  if (/not undone/i.test(error.message)) throw new Error(`${ferry.name}: ${error.message}`);
   return error;
 }
