@@ -13,7 +13,7 @@ export async function cancelIn(
   const guest = await startGuest(lab, names.includes("files"));
   await warmUp(lab);
   for (const name of names) {
-    context.note(`Ctrl-C in step ${name}`);
+    context.note(`Ctrl-C: ${name}`);
     const step = STEPS[name];
     await step.prepare(lab);
     const trial = await LaunchTrial.begin(lab, guest);

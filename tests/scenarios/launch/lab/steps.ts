@@ -29,7 +29,7 @@ const slowly = {
 const nothing = async () => {};
 
 /** All steps, in their order. */
-export const STEPS: { readonly [name in Step["name"]]: Step } = {
+export const STEPS: Readonly<Record<Step["name"], Step>> = {
   plan: {
     ...{ name: "plan", prepare: nothing, restore: nothing },
     reached: (_, ferry) => ferry.waitEvent("phase", (e) => e.phase === "launch"),
