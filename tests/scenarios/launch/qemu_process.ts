@@ -98,8 +98,6 @@ const STORIES: Readonly<Record<string, Story>> = {
   async stranger(context, dir) {
     await start(context, dir, `${dir}/vm.sock`, {});
     await Deno.chmod(context.dir, 0o755);
-    const asNobody: RunProgram = (argv, options) =>
-      runProgram(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", ...argv], options);
     const denied = describeProcess(asNobody, `${dir}/vm.sock`);
     await assertRefused(
       denied,
@@ -108,12 +106,26 @@ const STORIES: Readonly<Record<string, Story>> = {
     );
   },
 
+  async user(context, dir) {
+    await Deno.chmod(dir, 0o777);
+    await start(context, dir, `${dir}/vm.sock`, { script: `exec ${AS_NOBODY.join(" ")} "$@"` });
+    for (const run of [runProgram, asNobody]) {
+      const { user, argv } = await describeProcess(run, `${dir}/vm.sock`);
+      assertEquals(user, { uid: 65534, name: "nobody", group: "nogroup" });
+      assertEquals(argv.includes("-nodefaults"), true);
+    }
+  },
+
   async other(_context, dir) {
     using _listener = Deno.listen({ transport: "unix", path: `${dir}/vm.sock` });
     const found = describeProcess(runProgram, `${dir}/vm.sock`);
     await assertRefused(found, "not-found", /^deno .* listens on .*, expected QEMU/);
   },
 };
+
+const AS_NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+
+const asNobody: RunProgram = (argv, options) => runProgram([...AS_NOBODY, ...argv], options);
 
 interface How {
   /** For sh: starts `"$@"`, and has the socket's path as `$0`. */
