@@ -73,8 +73,8 @@ export async function planLaunch(
 
   const name = launchName(guest.name, guest.uuid, migration);
   const useUnit = unitsMatter && facts.systemd;
-  const unit = useUnit ? await chooseUnit(host, name) : null;
-  const files = useUnit ? null : await chooseLog(host, name);
+  const unit = useUnit ? await chooseUnit(host, name, migration) : null;
+  const files = useUnit ? null : await chooseLog(host, name, migration);
   return {
     ...{ params, start, owner: owner.owner, argv: [found, ...start.argv.slice(1)] },
     record: {

@@ -184,6 +184,17 @@ Deno.test("a guest that has come keeps its command line, without the wait", asyn
   assertEquals(code, 0);
 });
 
+Deno.test("a log of an earlier launch of the guest stays", async () => {
+  await using lab = await LaunchLab.make();
+  await Deno.mkdir(`${lab.dir}/log`);
+  await Deno.writeTextFile(`${lab.dir}/log/vm_1.log`, "earlier");
+  await lab.prepare();
+  const { log } = await lab.launch();
+  assertEquals(log, `${lab.dir}/log/vm_1-m1.log`);
+  await lab.destination.undo();
+  assertEquals((await lab.files()).map((line) => line.split(" ")[0]), ["log", "log/vm_1.log"]);
+});
+
 Deno.test("an image gets the source's options", async () => {
   await using lab = await LaunchLab.make();
   const path = `${lab.dir}/x.qcow2`;

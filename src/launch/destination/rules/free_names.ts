@@ -10,15 +10,13 @@ import { unitName } from "../names.ts";
 import { showUnit } from "../qemu/qemu.ts";
 import type { UnitRecord } from "../record.ts";
 
-/** Most names that are tried. */
-const TRIES = 100;
-
 /** A log file and the file beside it that names the process. */
 export async function chooseLog(
   { run, logDir }: LaunchHost,
   name: string,
+  migration: string,
 ): Promise<{ readonly log: string; readonly pidFile: string }> {
-  for (const each of candidates(name)) {
+  for (const each of candidates(name, migration)) {
     const paths = [`${logDir}/${each}.log`, `${logDir}/${each}.pid`];
     const looks = await lookAt(run, paths);
     if (looks.every(({ state }) => state === "missing")) {
@@ -29,21 +27,25 @@ export async function chooseLog(
 }
 
 /** A unit that systemd does not know. */
-export async function chooseUnit({ run, user }: LaunchHost, name: string): Promise<UnitRecord> {
+export async function chooseUnit(
+  { run, user }: LaunchHost,
+  name: string,
+  migration: string,
+): Promise<UnitRecord> {
   const scope = user.uid === 0 ? "system" : "user";
-  for (const each of candidates(name)) {
+  for (const each of candidates(name, migration)) {
     const unit = { name: unitName(each), scope } as const;
     if ((await showUnit(run, unit))["LoadState"] === "not-found") return unit;
   }
   throw full(`Remove old units vmferry-${name}-*`);
 }
 
-function* candidates(name: string): Generator<string> {
-  yield name;
-  for (let n = 2; n <= TRIES; n++) yield `${name}-${n}`;
+/** The second one is this migration's own. */
+function candidates(name: string, migration: string): string[] {
+  return [name, `${name}-${migration.replace(/[^A-Za-z0-9]/g, "").slice(0, 8)}`];
 }
 
 function full(advice: string): MigrationError {
-  const message = `${TRIES} names for this guest are taken. ${advice} at the destination`;
+  const message = `The names for this guest are taken. ${advice} at the destination`;
   return new MigrationError("refused", "host-unfit", "destination", message);
 }
