@@ -131,6 +131,8 @@ export const launchProcedures = {
       path,
       /** Machine type, such as `pc-q35-7.2`; empty where unknown. */
       machine: text(128),
+      /** The user and group that QEMU runs as, by name; `null`: not asked. */
+      user: nullable(object({ user: text(256), group: text(256) })),
     }),
     result: object({
       hostname: text(256),
@@ -149,6 +151,8 @@ export const launchProcedures = {
       /** systemd is this host's init, and this user may start units. */
       systemd: flag,
       user: object({ uid: integer(0, 2 ** 32), name: text(256) }),
+      /** Why QEMU cannot run as the user in the request; `null`: it can. */
+      userProblem: nullable(message),
       /** Why this end starts no QEMU that a source describes; `null`: it does. */
       refusal: nullable(message),
     }),

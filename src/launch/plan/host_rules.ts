@@ -26,7 +26,7 @@ export interface HostNeeds {
 
 /** Judges the destination's host. */
 export function judgeHost(needs: HostNeeds, host: LaunchHostFacts, found: Collected): void {
-  const { description, architecture, wishes, createsImages } = needs;
+  const { architecture, wishes, createsImages } = needs;
   const problem = (code: "launch-not-served" | "host-unfit", message: string) =>
     found.problem("destination", code, message);
   if (host.refusal !== null) problem("launch-not-served", host.refusal);
@@ -48,14 +48,7 @@ export function judgeHost(needs: HostNeeds, host: LaunchHostFacts, found: Collec
   if (wishes.persist && !host.systemd) {
     problem("host-unfit", "systemd does not run there, which --persist needs. Leave out --persist");
   }
-  const { user } = description.process;
-  if (host.user.uid !== 0 && host.user.name !== user.name) {
-    problem(
-      "host-unfit",
-      `the guest's QEMU runs as ${user.name} at the source, and vmferry runs as ${host.user.name} at the ` +
-        `destination, expected ${user.name} or root. Log in as one of them`,
-    );
-  }
+  if (host.userProblem !== null) problem("host-unfit", host.userProblem);
 }
 
 function judgeQemu(

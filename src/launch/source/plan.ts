@@ -52,6 +52,7 @@ export async function makePlan(peer: LaunchPeer, options: PlanOptions): Promise<
     "describeLaunchHost",
     {
       ...{ binary, path: process.binary, machine: facts.machineType },
+      user: { user: process.user.name, group: process.user.group },
     },
     HOST_MS,
     signal,

@@ -19,7 +19,7 @@ async function create(path: string, format: string, ...more: string[]): Promise<
 Deno.test("the destination describes its host and the QEMU that would run", async () => {
   await using lab = await LaunchLab.make();
   const ask = (binary: string, path: string, machine: string) =>
-    lab.rpc.call("describeLaunchHost", { binary, path, machine }, FAST);
+    lab.rpc.call("describeLaunchHost", { binary, path, machine, user: null }, FAST);
   const facts = await ask(QEMU, "/opt/none/qemu", "pc-q35-7.2");
   assertEquals(facts.qemu?.path, `/usr/bin/${QEMU}`);
   assert(/^\d+\.\d+\.\d+/.test(facts.qemu!.version));
@@ -36,7 +36,7 @@ Deno.test("the source's path of the binary counts, unless it comes from the netw
     await Deno.symlink(`/usr/bin/${QEMU}`, path);
     const { qemu } = await lab.rpc.call(
       "describeLaunchHost",
-      { binary: QEMU, path, machine: "" },
+      { binary: QEMU, path, machine: "", user: null },
       FAST,
     );
     assertEquals(qemu?.path === path, expected);
@@ -45,10 +45,20 @@ Deno.test("the source's path of the binary counts, unless it comes from the netw
 
 Deno.test("over the network no program is run only because a source names it", async () => {
   await using lab = await LaunchLab.make("network");
-  const params = { binary: "sh", path: "/bin/sh", machine: "" };
+  const params = { binary: "sh", path: "/bin/sh", machine: "", user: null };
   const { qemu, refusal } = await lab.rpc.call("describeLaunchHost", params, FAST);
   assertEquals(qemu, null);
   assertStringIncludes(refusal!, "--launch-any");
+});
+
+Deno.test("a user that QEMU would run as must be there", async () => {
+  await using lab = await LaunchLab.make();
+  const ask = async (user: string) => {
+    const params = { binary: QEMU, path: "", machine: "", user: { user, group: "root" } };
+    return (await lab.rpc.call("describeLaunchHost", params, FAST)).userProblem;
+  };
+  assertEquals(await ask("root"), null);
+  assertStringIncludes(await ask("nobody-of-this-host") ?? "", "no user nobody-of-this-host");
 });
 
 Deno.test("a missing file has room, and a directory or none", async () => {

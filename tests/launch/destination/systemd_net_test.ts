@@ -25,7 +25,7 @@ Deno.test({ name: "under systemd QEMU is a transient unit", ignore }, async () =
     const before = await lab.files();
     const facts = await lab.rpc.call(
       "describeLaunchHost",
-      { binary: "qemu-system-x86_64", path: "", machine: "q35" },
+      { binary: "qemu-system-x86_64", path: "", machine: "q35", user: null },
       FAST,
     );
     assertEquals([facts.systemd, facts.qemu?.hasMachine], [true, true]);

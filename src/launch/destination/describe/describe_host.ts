@@ -5,6 +5,7 @@
  */
 import { command, type RunProgram } from "../../../host/mod.ts";
 import type { Params, Result } from "../../../rpc/mod.ts";
+import { findOwner } from "../rules/owner.ts";
 import { binaryRefusal } from "../rules/allow.ts";
 import type { LaunchHost } from "../host.ts";
 import type { LaunchTrust } from "../options.ts";
@@ -46,17 +47,18 @@ echo "units=$units"
 export async function describeLaunchHost(
   host: LaunchHost,
   trust: LaunchTrust,
-  { binary, path, machine }: Params<"describeLaunchHost">,
+  { binary, path, machine, user: wanted }: Params<"describeLaunchHost">,
 ): Promise<Result<"describeLaunchHost">> {
   const { run, user } = host;
   const refusal = binaryRefusal(trust, binary) ?? null;
-  const [facts, found] = await Promise.all([
+  const [facts, owner, found] = await Promise.all([
     hostFacts(host),
+    findOwner(host, wanted),
     // Over the network no program is run only because a source names it.
     refusal === null ? findBinary(run, trust, binary, path) : undefined,
   ]);
   const qemu = found === undefined ? null : await describeQemu(run, found, machine);
-  return { ...facts, qemu, user, refusal };
+  return { ...facts, qemu, user, userProblem: "problem" in owner ? owner.problem : null, refusal };
 }
 
 /** This host without its QEMU. */
