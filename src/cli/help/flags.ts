@@ -166,7 +166,8 @@ export const FLAGS: readonly Flag[] = [
     commands: ["migrate", "domain", "check"],
     help:
       "The destination has an old copy of this disk, which may be overwritten. Without it vmferry " +
-      "refuses a destination disk with the contents of the source's. Repeatable.",
+      "refuses a destination disk with the contents of the source's, and with --launch every image " +
+      "that exists. Repeatable.",
   },
   {
     name: "bandwidth",

@@ -27,13 +27,9 @@ export function judgeContent({ file, here, there }: KnownFile, found: Collected)
   switch (there.state) {
     case "missing":
       if (here?.isFile !== true || here.sha256 === null) {
-        const why = here?.isFile ? "vmferry cannot read" : "is no file, but";
         return problem(
           "image-missing",
-          `${to} is missing, and ${
-            here?.isFile ? `${why} ${from}` : `${from} ${why} a device or directory`
-          }. ` +
-            `Put it there, or ${ELSEWHERE}`,
+          `${to} is missing, and ${from} is no file that vmferry can read and send. Put it there, or ${ELSEWHERE}`,
         );
       }
       if (there.writable) return true;
