@@ -25,7 +25,7 @@ import { realPath } from "../paths.ts";
 import { exitCodeOf, resultEvent } from "../output/result.ts";
 import { recoverCommand, RunState } from "../run/run_state.ts";
 import { hostAccess } from "../host/access.ts";
-import { listenFor, ownerFrom } from "../run/socket_owner.ts";
+import { listenFor, ownerFrom, ownerOfSocket } from "../run/socket_owner.ts";
 import { KEPT_TICKET, KeptTicket } from "../endpoint/ticket_use.ts";
 import { UsageError } from "../args/usage_error.ts";
 
@@ -37,7 +37,7 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
   await using control = new SourceControl(options, output);
   const { report, limits, signal } = control;
   const start = systemClock.now();
-  const socketOwner = await ownerFrom(options);
+  const owner = await ownerFrom(options);
   let kept: KeptTicket | undefined;
   const told = { report, log, line: (text: string) => output.line(text) };
   const connect = await connector(options.destination, options, told, { kept: () => kept });
@@ -52,6 +52,7 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
     const qmpPath = await realPath(options.qmp);
     await using qmp = await openQmp(options.qmp, "source", log);
     await using qemuLog = new QemuLog(options.qmp, log);
+    const socketOwner = owner ?? (options.launch && await ownerOfSocket(qmpPath));
     await using run = await RunState.open<SourceRecord>({
       base: options.runDir,
       qmp,

@@ -301,7 +301,8 @@ export const FLAGS: readonly Flag[] = [
     name: "socket-owner",
     value: "USER[:GROUP]",
     commands: ["receive", "migrate", "check", "forward"],
-    help: "The user that QEMU runs as, if not you; vmferry gives them its sockets. Needs root.",
+    help: "The user that QEMU runs as, if not you; vmferry gives them its sockets. Needs root. " +
+      "Default with --launch: the owner of the QMP socket.",
   },
   ...TRANSPORTS.flatMap(({ flags }) => flags.map(transportFlag)),
   {

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type Logger, messageOf, systemClock } from "../../io/mod.ts";
+import { type Logger, systemClock } from "../../io/mod.ts";
 import {
   LaunchDestination,
   type LaunchDestinationOptions,
@@ -29,7 +29,7 @@ import { openQmp } from "../host/open_qmp.ts";
 import { QemuLog } from "../host/qemu_log.ts";
 import { realPath } from "../paths.ts";
 import { recoverCommand, RunState } from "./run_state.ts";
-import type { SocketOwner } from "./socket_owner.ts";
+import { ownerOfSocket } from "./socket_owner.ts";
 
 /** What it is made from. */
 export interface LaunchedOptions
@@ -154,7 +154,7 @@ export class LaunchedMigration implements AsyncDisposable {
     const run = stack.use(
       await RunState.open<DestinationRecord>({
         ...{ base, qmp, qmpPath, log, side: "destination", resume: false },
-        socketOwner: await ownerOf(qmpPath),
+        socketOwner: await ownerOfSocket(qmpPath),
       }),
     );
     await checkDestination(qmp, []);
@@ -182,16 +182,5 @@ export class LaunchedMigration implements AsyncDisposable {
 
   #warn(code: "not-undone" | "launch", left: readonly string[]): void {
     for (const message of left) this.#options.report({ event: "warning", code, message });
-  }
-}
-
-/** The user that the QEMU behind a QMP socket runs as, where it is another one than this process's. */
-async function ownerOf(qmpPath: string): Promise<SocketOwner | undefined> {
-  try {
-    const { uid, gid } = await Deno.stat(qmpPath);
-    if (uid === null || gid === null || uid === Deno.uid()) return undefined;
-    return { uid, gid };
-  } catch (error) {
-    throw new Error(`The QMP socket ${qmpPath}: ${messageOf(error)}`, { cause: error });
   }
 }

@@ -1,5 +1,5 @@
 import { lchown } from "node:fs/promises";
-import type { Acceptor } from "../../io/mod.ts";
+import { type Acceptor, messageOf } from "../../io/mod.ts";
 import { listenUnix } from "../../transport/mod.ts";
 import { UsageError } from "../args/usage_error.ts";
 
@@ -18,6 +18,22 @@ export async function ownerFrom(
   { socketOwner: text }: { readonly socketOwner: string | undefined },
 ): Promise<SocketOwner | undefined> {
   return text === undefined ? undefined : await findOwner(text, lookUp);
+}
+
+/**
+ * The user that the QEMU behind a socket runs as, where it is another one than this process's and this
+ * one is root; QEMU has made the socket.
+ *
+ * @throws {Error} when there is no such socket.
+ */
+export async function ownerOfSocket(path: string): Promise<SocketOwner | undefined> {
+  try {
+    const { uid, gid } = await Deno.stat(path);
+    if (Deno.uid() !== 0 || uid === null || gid === null || uid === 0) return undefined;
+    return { uid, gid };
+  } catch (error) {
+    throw new Error(`The QMP socket ${path}: ${messageOf(error)}`, { cause: error });
+  }
 }
 
 /** What the host answers when it is asked for a number; `undefined` where it knows none. */
