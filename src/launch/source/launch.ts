@@ -21,8 +21,11 @@ import { type OpenFile, sendFiles } from "./send.ts";
 
 /** How long the destination may take to create everything, ms: preallocating a large image takes long. */
 const PREPARE_MS = 600_000;
-/** How long its QEMU may take to answer, ms. */
-const START_MS = 120_000;
+/**
+ * How long its QEMU may take to answer, ms. The destination decides that (`destination/qemu/start.ts`), and
+ * answers at once when QEMU ends; this only has to be longer.
+ */
+const START_MS = 660_000;
 
 /** What the source of a launch needs. */
 export interface LaunchSourceOptions
