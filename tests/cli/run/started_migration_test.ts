@@ -40,9 +40,10 @@ function started(make: () => unknown = () => new FakeMigration()) {
         signal.addEventListener("abort", () => start.reject(signal.reason));
         return start.promise;
       },
-      stop: () => {
+      stop: async () => {
+        await turns();
         order.push("stop");
-        return Promise.resolve(undefined);
+        return undefined;
       },
     },
     open: () => {

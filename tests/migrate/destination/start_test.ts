@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { systemClock } from "../../../src/io/mod.ts";
+import { systemClock, withDeadline } from "../../../src/io/mod.ts";
 import { MigrationError } from "../../../src/migrate/mod.ts";
 import { RpcError } from "../../../src/rpc/mod.ts";
 import { fakeDestination } from "../../support/fake_destination.ts";
@@ -140,7 +140,9 @@ for (const answer of ["gives none", "refuses"] as const) {
           answer === "refuses" ? { error: { class: "GenericError", desc: "no" } } : undefined,
       },
     });
-    assertEquals(await one.finish(true), { status: "running" });
+    // QEMU has five seconds to answer announce-self.
+    const finishing = withDeadline(systemClock, 3_000, "finish", one.finish(true));
+    assertEquals(await finishing, { status: "running" });
     const commands = qemu.fake.received.map(({ command }) => command);
     const [cont, announced] = [commands.indexOf("cont"), commands.indexOf("announce-self")];
     assertEquals(cont >= 0 && announced > cont, true, "announced once the guest runs");
