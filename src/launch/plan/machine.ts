@@ -16,8 +16,6 @@ import type { LaunchWishes } from "./wishes.ts";
 export interface TranslatedMachine {
   readonly command: QemuCommand;
   readonly files: readonly PlannedFile[];
-  /** Working directory. */
-  readonly cwd: string;
   /** The QMP socket that vmferry uses there; empty where the command line has none. */
   readonly qmp: string;
   readonly findings: Findings;
@@ -76,8 +74,12 @@ export function translate(
   const { command, warnings } = forDestination(moved, changes);
   found.warnings.push(...warnings);
   return {
-    ...{ command, cwd: places.cwd, qmp: socket?.to ?? "", findings: found },
-    files: [...files, ...basesOf(description, wishes, copied)],
+    ...{ command, qmp: socket?.to ?? "", findings: found },
+    files: [
+      ...files,
+      ...basesOf(description, wishes, copied),
+      { name: "cwd", use: "cwd", from: process.cwd, to: places.cwd, image: null },
+    ],
   };
 }
 

@@ -114,7 +114,7 @@ export function planLaunch(input: PlanInput): LaunchPlan {
     ...{ images, copies },
     reuse: known.filter(({ file, there }) => file.use === "copied" && !isNew(there))
       .map(({ file: { name, to: path } }) => ({ name, path })),
-    start: startOf({ description, machine, wishes, host }, argv),
+    start: startOf({ description, machine, wishes, host, cwd: cwdOf(known) }, argv),
     unit: {
       name: unitName(launchName(description.guest.name, description.guest.uuid, "")),
       scope: host.user.uid === 0 ? "system" : "user",
@@ -144,13 +144,22 @@ function judge(known: KnownFile, wishes: LaunchWishes, found: Collected): boolea
     case "output":
       judgeMade(known, found);
       return false;
+    case "cwd":
+      return false;
   }
+}
+
+/** Every path of the command line is absolute: QEMU runs in any directory. */
+function cwdOf(known: readonly KnownFile[]): string {
+  const cwd = known.find(({ file }) => file.use === "cwd");
+  return cwd?.there.state === "directory" ? cwd.file.to : "/";
 }
 
 /** Two files of the source cannot be one at the destination. */
 function judgeTwins(known: readonly KnownFile[], found: Collected): void {
-  for (const [i, { file }] of known.entries()) {
-    const twin = known.slice(0, i).find((other) => other.file.to === file.to);
+  const files = known.filter(({ file }) => file.use !== "cwd" && file.use !== "needed");
+  for (const [i, { file }] of files.entries()) {
+    const twin = files.slice(0, i).find((other) => other.file.to === file.to);
     if (!twin) continue;
     found.problem(
       "source",

@@ -12,7 +12,7 @@ import type { GuestImage } from "../description.ts";
  * a disk that is written and neither copied nor shared. `content`: only read, such as a CD or a kernel.
  * `base`: the image below one that is copied alone.
  * `needed`: a directory, device, program, or socket of another process, which the destination must have. `socket`: QEMU listens there. `output`: QEMU writes it, such
- * as a log.
+ * as a log. `cwd`: QEMU's working directory.
  */
 export type FileUse =
   | "copied"
@@ -22,7 +22,8 @@ export type FileUse =
   | "base"
   | "needed"
   | "socket"
-  | "output";
+  | "output"
+  | "cwd";
 
 /** A file that QEMU opens. */
 export interface PlannedFile {
@@ -68,6 +69,8 @@ export function asked(file: PlannedFile, source: SourceFile | undefined): Launch
         ...{ name, path, role: "read-only", format: image?.format ?? "" },
         ...{ sizeBytes: source?.sizeBytes ?? null, sha256: source?.sha256 ?? null },
       };
+    case "cwd":
+      return { name, path, role: "directory", format: "", sizeBytes: null, sha256: null };
     case "needed":
     case "socket":
     case "output":

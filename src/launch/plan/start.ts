@@ -16,11 +16,13 @@ export interface StartInput {
   readonly machine: TranslatedMachine;
   readonly wishes: LaunchWishes;
   readonly host: LaunchHostFacts;
+  /** Working directory. */
+  readonly cwd: string;
 }
 
 /** How QEMU is started, with this command line. */
 export function startOf(
-  { description, machine, wishes, host }: StartInput,
+  { description, machine, wishes, host, cwd }: StartInput,
   argv: readonly string[],
 ): LaunchStart {
   const { environment, user, unit } = description.process;
@@ -30,7 +32,7 @@ export function startOf(
   const hasUnit = unit !== null && unit.name.endsWith(".service");
   return {
     argv: [...argv],
-    cwd: machine.cwd,
+    cwd,
     environment: { ...environment },
     user: isOther ? { user: user.name, group: user.group } : null,
     qmp: machine.qmp,

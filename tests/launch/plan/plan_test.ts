@@ -51,7 +51,7 @@ Deno.test("a destination without anything gets images, files, directories and QE
   ]);
   assertEquals(directories, ["/run/new"]);
   assertEquals(start, {
-    ...{ cwd: "/srv/vm", environment: { TZ: "UTC" }, user: null, qmp: "/run/new/q" },
+    ...{ cwd: "/", environment: { TZ: "UTC" }, user: null, qmp: "/run/new/q" },
     ...{ manager: "daemon", persist: false, argv: start.argv },
   });
   assertEquals(start.argv.slice(-2), ["-incoming", "defer"]);
@@ -141,6 +141,12 @@ Deno.test("a QEMU of a service becomes a transient unit, as it will be started",
   );
 });
 
+Deno.test("QEMU runs in its working directory where the destination has that", () => {
+  const there = { cwd: { state: "directory" as const } };
+  const maps = [{ from: "/vm", to: "/srv" }];
+  assertEquals(plan({ there, wishes: { maps } }).start.cwd, "/srv");
+});
+
 Deno.test("two files cannot have one path at the destination", () => {
   refuses(
     { wishes: { diskPaths: [{ name: "vd0", path: "/vm/boot/vmlinuz" }] } },
@@ -183,7 +189,7 @@ Deno.test("the plan is printed as commands that a shell reads", () => {
     "'/my vm/a.qcow2' 10737418240",
     "source: scp -p -- /vm/boot/vmlinuz 'host2:/my vm/boot/vmlinuz'",
   ]);
-  assertStringIncludes(lines[4]!, "destination: env -C '/my vm' TZ=UTC setsid ");
+  assertStringIncludes(lines[4]!, "destination: env -C / TZ=UTC setsid ");
   assertStringIncludes(lines[4]!, "-incoming defer");
 });
 

@@ -59,6 +59,7 @@ Deno.test("a plan asks for the host and for each file, with the hashes of those 
     ["vd0", "disk", null],
     ["qmp", "read-only", null],
     ["pidfile", "read-only", null],
+    ["cwd", "directory", null],
   ]);
   assertEquals(plan.copies.map(({ from }) => from), ["/vm/boot/vmlinuz"]);
 });
