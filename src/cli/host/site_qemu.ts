@@ -89,12 +89,15 @@ export class SiteQemu {
    * @returns why QEMU may still be there, as text.
    */
   async stop(): Promise<string | undefined> {
-    const { stop, qmp, answers, timeoutMs, clock } = this.#options;
+    const { stop, qmp, answers, timeoutMs, clock, log } = this.#options;
     if (!this.#begun) return undefined;
     this.#begun = false;
     try {
       await this.#run("stop", stop);
     } catch (error) {
+      log.log("info", `--stop: ${messageOf(error)}`);
+      // It had ended by itself, for one: a command that finds nothing to stop fails.
+      if (!await answers(qmp)) return undefined;
       return `The command of --stop ${messageOf(error)}: QEMU may still run`;
     }
     const until = clock.now() + timeoutMs;

@@ -83,3 +83,16 @@ Deno.test("a start that is given up ends with the reason", async () => {
   stop.abort(new Error("cancelled"));
   await inTime(assertRejects(() => starting, Error, "cancelled"));
 });
+
+Deno.test("a stop that fails counts only while QEMU listens", async () => {
+  const stop = () => Promise.reject(new SiteCommandError("ended with 1"));
+  for (const [isThere, left] of [[false, undefined], [true, "ended with 1"]] as const) {
+    const { qemu, host, inTime } = siteWith({ stop });
+    const starting = qemu.start(never);
+    await settle();
+    host.isThere = true;
+    await inTime(starting);
+    host.isThere = isThere;
+    assertEquals((await qemu.stop())?.includes(left ?? "?"), left === undefined ? undefined : true);
+  }
+});
