@@ -117,13 +117,15 @@ export interface FakeDestinationOptions {
   readonly onWrite?: (record: DestinationRecord) => Promise<void>;
   /** What its owner does before RAM crosses. */
   readonly beforeSwitchover?: (signal: AbortSignal) => Promise<void>;
+  /** What its owner undoes when the migration was given up. */
+  readonly afterUndo?: () => Promise<readonly string[]>;
 }
 
 /** A destination over a QEMU that is not real, and the means for sources to connect. */
 export async function fakeDestination(
   clock: Clock,
   more: Commands = {},
-  { resume, report = () => {}, onWrite, beforeSwitchover }: FakeDestinationOptions = {},
+  { resume, report = () => {}, onWrite, beforeSwitchover, afterUndo }: FakeDestinationOptions = {},
 ) {
   const [ours, theirs] = memoryPipe();
   const qemu = new WaitingQemu(theirs, more);
@@ -135,6 +137,7 @@ export async function fakeDestination(
     ...{ qmp, qmpPath: "/qmp", listen: "tcp://x:1", recoverCommand: "recover", resume },
     ...{ graceMs: 0, disks: [], report, clock, log: silentLogger },
     ...(beforeSwitchover ? { beforeSwitchover } : {}),
+    ...(afterUndo ? { afterUndo } : {}),
     runDir: { path: (name: string) => `/run/${name}` },
     journal: {
       write: (record) => {

@@ -105,7 +105,10 @@ export class GivingUp {
       // The call that QEMU refused is answered with what this method was called for.
       "answer not-started": () => {},
     });
-    if (!isLost) this.#left = [...this.#left, ...await context.options.afterUndo?.() ?? []];
+    if (isLost) return;
+    const undoing = context.options.afterUndo?.() ?? Promise.resolve([]);
+    // The source's guest is paused until it hears that QEMU has refused to start it here.
+    if (event !== "refused") this.#left = [...this.#left, ...await undoing];
   }
 
   /** Gives the migration up and ends the owner's session with the reason. */

@@ -33,6 +33,29 @@ Deno.test("an abort for a fault of the destination is reported as a fault of the
   }
 });
 
+Deno.test("an abort is answered once the owner has undone, with what it could not", async () => {
+  const undone = Promise.withResolvers<readonly string[]>();
+  let asked = 0;
+  const destination = await fakeDestination(systemClock, {}, {
+    afterUndo: () => {
+      asked++;
+      return undone.promise;
+    },
+  });
+  const source = await destination.source();
+  await source.prepare(announced("one"), never);
+  let left: readonly string[] | undefined;
+  const aborting = source.abort(cancelled("Ctrl-C")).then((answer) => left = answer);
+  await until("the owner undoes", () => asked === 1);
+  await turns();
+  assertEquals(left, undefined);
+  undone.resolve(["/vm/a.img"]);
+  await aborting;
+  assertEquals([left, asked], [["/vm/a.img"], 1]);
+  await source.close();
+  await destination.end();
+});
+
 Deno.test("a QEMU that still loads a given-up guest is ended once it has loaded it", async () => {
   const loading = { "migrate-incoming": () => ({ return: {} }) };
   const destination = await fakeDestination(systemClock, loading);
