@@ -19,32 +19,52 @@ export interface NewFileRoom {
   readonly free: number | null;
 }
 
-/**
- * Compares the free room of each file system with what is created there. The destination reports no file
- * system: directories with the same number of free bytes are on one.
- */
+/** Files on one file system. */
+interface System {
+  readonly free: number;
+  readonly directory: string;
+  readonly files: NewFileRoom[];
+}
+
+/** Compares the free room of each file system with what is created there. */
 export function judgeRoom(files: readonly NewFileRoom[], found: Collected): void {
-  const systems = Map.groupBy(files.filter(({ free }) => free !== null), ({ free }) => free!);
-  for (const [free, here] of systems) {
+  for (const { free, directory, files: here } of systemsOf(files)) {
     const least = here.reduce((sum, file) => sum + file.least, 0);
     const most = here.reduce((sum, file) => sum + file.most, 0);
     const names = here.map(({ name }) => name).join(", ");
-    const [{ path }] = here as [NewFileRoom, ...NewFileRoom[]];
-    const where = path.slice(0, path.lastIndexOf("/")) || "/";
     if (free < least) {
       found.problem(
         "destination",
         "no-room",
-        `${where} has ${aboutSize(free)} free, ${names} need ${
+        `${directory} has ${aboutSize(free)} free, ${names} need ${
           aboutSize(least)
         }. Make room, or give ` +
           "another path with --map OLD=NEW",
       );
     } else if (free < most) {
       found.warnings.push(
-        `${where} of the destination has ${aboutSize(free)} free, less than the size of ${names} ` +
+        `${directory} of the destination has ${
+          aboutSize(free)
+        } free, less than the size of ${names} ` +
           `(${aboutSize(most)}): the migration fails if more than that is written`,
       );
     }
   }
+}
+
+/**
+ * Groups the files. The destination reports no file system: directories with the same number of free bytes
+ * are on one, and so are files of one directory, whatever was written there between two looks.
+ */
+function systemsOf(files: readonly NewFileRoom[]): System[] {
+  const systems: System[] = [];
+  for (const file of files) {
+    const { free, path } = file;
+    if (free === null) continue;
+    const directory = path.slice(0, path.lastIndexOf("/")) || "/";
+    const system = systems.find((known) => known.free === free || known.directory === directory);
+    if (system) system.files.push(file);
+    else systems.push({ free, directory, files: [file] });
+  }
+  return systems;
 }
