@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { LaunchImage } from "../../rpc/mod.ts";
+import { imageCommand } from "../destination/create/image_command.ts";
 import { systemdRun } from "../destination/qemu/unit.ts";
 import type { LaunchPlan } from "./plan.ts";
 import { shellCommand } from "./shell.ts";
@@ -24,28 +24,12 @@ export function commandsOf(plan: LaunchPlan): PlannedCommand[] {
   });
   return [
     ...plan.newDirectories.map((path) => there(["mkdir", "-p", "--", path])),
-    ...plan.images.map((image) => there(createCommand(image))),
+    ...plan.images.map((image) => there(imageCommand(image))),
     ...plan.copies.map(({ from, path }): PlannedCommand => ({
       side: "source",
       command: shellCommand(["scp", "-p", "--", from, `${plan.hostname}:${path}`]),
     })),
     there(startCommand(plan)),
-  ];
-}
-
-function createCommand({ path, format, sizeBytes, ...image }: LaunchImage): string[] {
-  const options = [
-    ...(image.clusterBytes === null ? [] : [`cluster_size=${image.clusterBytes}`]),
-    ...(image.compat === null ? [] : [`compat=${image.compat}`]),
-    ...(image.extendedL2 ? ["extended_l2=on"] : []),
-    ...(image.lazyRefcounts ? ["lazy_refcounts=on"] : []),
-    ...(image.allocated && format === "raw" ? ["preallocation=falloc"] : []),
-  ];
-  return [
-    ...["qemu-img", "create", "-f", format],
-    ...(options.length > 0 ? ["-o", options.join(",")] : []),
-    ...(image.backing ? ["-b", image.backing.path, "-F", image.backing.format] : []),
-    ...[path, String(sizeBytes)],
   ];
 }
 

@@ -185,8 +185,8 @@ Deno.test("the plan is printed as commands that a shell reads", () => {
   assertEquals(lines.slice(0, 4), [
     "destination: mkdir -p -- '/my vm/boot'",
     "destination: mkdir -p -- '/my vm'",
-    "destination: qemu-img create -f qcow2 -o cluster_size=65536,compat=1.1,lazy_refcounts=on " +
-    "'/my vm/a.qcow2' 10737418240",
+    "destination: qemu-img create -q -f qcow2 -o cluster_size=65536,compat=1.1,lazy_refcounts=on " +
+    "-- '/my vm/a.qcow2' 10737418240",
     "source: scp -p -- /vm/boot/vmlinuz 'host2:/my vm/boot/vmlinuz'",
   ]);
   assertStringIncludes(lines[4]!, "destination: env -C / TZ=UTC setsid ");

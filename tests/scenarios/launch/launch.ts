@@ -59,7 +59,7 @@ export const scenario: Scenario = {
     });
     await assertExit(plan, 0);
     const { commands } = await plan.waitEvent("plan");
-    if (!JSON.stringify(commands).includes("qemu-img create")) {
+    if (!JSON.stringify(commands).includes("qemu-img create -q -f qcow2")) {
       throw new Error(`The plan is ${JSON.stringify(commands)}`);
     }
     await assertMissing(there);

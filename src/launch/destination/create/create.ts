@@ -11,6 +11,7 @@ import type { LaunchHost } from "../host.ts";
 import type { Owner } from "../rules/owner.ts";
 import type { LaunchPlan } from "../plan.ts";
 import type { Recorded } from "../recorded.ts";
+import { imageCommand } from "./image_command.ts";
 
 /** How long qemu-img may take to create an image, ms; longer for one that is allocated as a whole. */
 const CREATE_MS = 60_000;
@@ -89,31 +90,15 @@ async function createImage(
   image: LaunchImage,
   owner: Owner | null,
 ): Promise<void> {
-  const { path, format, sizeBytes, backing, mode, allocated } = image;
-  const options = optionsOf(image);
-  const argv = ["qemu-img", "create", "-q", "-f", format];
-  if (options.length > 0) argv.push("-o", options.join(","));
-  if (backing) argv.push("-b", backing.path, "-F", backing.format);
+  const { path, sizeBytes, mode, allocated } = image;
   const script = ["sh", "-c", CREATE, "sh", path, ownerText(owner), octal(mode)];
   const ms = CREATE_MS + (allocated ? sizeBytes / ALLOCATE_BYTES_PER_MS : 0);
   try {
-    await command(run, [...script, ...argv, "--", path, `${sizeBytes}`], ms);
+    await command(run, [...script, ...imageCommand(image)], ms);
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
     throw notCreated(`${path} cannot be created: ${error.message}`, error);
   }
-}
-
-function optionsOf(image: LaunchImage): string[] {
-  if (image.format === "raw") return image.allocated ? ["preallocation=falloc"] : [];
-  if (image.format !== "qcow2") return [];
-  const { clusterBytes, compat, extendedL2, lazyRefcounts } = image;
-  return [
-    ...(clusterBytes === null ? [] : [`cluster_size=${clusterBytes}`]),
-    ...(compat === null ? [] : [`compat=${compat.replaceAll(",", ",,")}`]),
-    ...(extendedL2 ? ["extended_l2=on"] : []),
-    ...(lazyRefcounts ? ["lazy_refcounts=on"] : []),
-  ];
 }
 
 /** As chown takes it; empty for vmferry's own user. */
