@@ -114,8 +114,15 @@ Deno.test("a unit file quotes what systemd would expand", () => {
   const text = unitFile({ ...UNIT, start: START });
   assertStringIncludes(
     text,
-    'ExecStart="/usr/bin/qemu" "a \\"b\\" \\\\ $$HOME $${X} %%h" "line\\nend"\n',
+    'ExecStart="/usr/bin/qemu" "a \\"b\\" \\\\ $$HOME $${X} %%h" "line\\x0aend"\n',
   );
   assertStringIncludes(text, 'Environment="A=x $y %%z"\n');
   assertStringIncludes(text, "WorkingDirectory=/srv/a b\n");
+});
+
+Deno.test("no argument of a guest adds a line to its unit file", () => {
+  const evil = "x\rExecStartPre=/bin/sh\nUser=root\0Group=root";
+  const start = { cwd: `/srv/${evil}`, environment: { A: evil }, user: null };
+  const lines = unitFile({ ...UNIT, argv: ["/usr/bin/qemu", evil], start }).split(/[\r\n\0]/);
+  assertEquals(lines.filter((line) => /^(?:ExecStartPre|User|Group)=/.test(line)), []);
 });

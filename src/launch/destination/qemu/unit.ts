@@ -9,6 +9,10 @@ import type { UnitRecord } from "../record.ts";
 /** A QEMU that ends itself in order has this long before systemd kills it, s. */
 const STOP_S = 90;
 
+/** systemd ends a line at a carriage return, too. */
+// deno-lint-ignore no-control-regex
+const CONTROL = /[\x00-\x1f\x7f]/g;
+
 /** What a unit runs. */
 export interface UnitCommand {
   readonly unit: UnitRecord;
@@ -72,14 +76,14 @@ export function unitFile({ unit, description, argv, start }: UnitCommand): strin
   ].join("\n");
 }
 
-/** A whole value: `%` begins a specifier. */
+/** A whole value: `%` begins a specifier. A control character could end its line. */
 function unitText(text: string): string {
-  return text.replaceAll("%", "%%").replaceAll("\n", " ");
+  return text.replaceAll("%", "%%").replace(CONTROL, " ");
 }
 
 /** A word of a list (systemd.service(5), "Quoting" in systemd.syntax(7)). */
 function unitWord(word: string, isArgument: boolean): string {
-  const escaped = word.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n")
-    .replaceAll("\t", "\\t").replaceAll("%", "%%");
+  const escaped = word.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("%", "%%")
+    .replace(CONTROL, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
   return `"${isArgument ? escaped.replaceAll("$", "$$$$") : escaped}"`;
 }
