@@ -27,7 +27,7 @@ const WITH_OPTIONS: Readonly<Record<string, string>> = {
   "udp": "address",
 };
 /** Backends whose path is the whole rest. */
-const WITH_PATH = ["file", "pipe"];
+const WITH_PATH = ["file", "pipe", "pty"];
 
 /** Splits a short form. */
 export function splitCharacterDevice(value: string): ShortForm {

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type OptionField, parseJson, writeFields } from "./option_value.ts";
+import { isOn, type OptionField, parseJson, writeFields } from "./option_value.ts";
 import { type PathUse, use, type VisitKey, type VisitPath } from "./path.ts";
 
 /** Drivers whose `filename` is a path. */
@@ -130,14 +130,15 @@ export function mapBlockFields(
   }
 }
 
-/** A node, or one above it, is opened for reading only; so is everything below an overlay. */
+/** A node is opened for reading only, by itself or by one above it; so is everything below an overlay. */
 function readOnlyAt(node: string, valueOf: (key: string) => string | undefined): boolean {
   const parts = node.split(".").slice(0, -1);
-  if (parts.includes("backing")) return true;
-  return [0, ...parts.keys().map((i) => i + 1)].some((count) => {
+  // What a node says itself counts more than what it inherits.
+  for (let count = parts.length; count >= 0; count--) {
     const above = parts.slice(0, count).map((part) => `${part}.`).join("");
-    return ["read-only", "readonly"].some((key) =>
-      ["on", "yes", "true", "y"].includes(valueOf(above + key) ?? "")
-    );
-  });
+    const said = valueOf(`${above}read-only`) ?? valueOf(`${above}readonly`);
+    if (said !== undefined) return isOn(said);
+    if (parts[count - 1] === "backing") return true;
+  }
+  return false;
 }

@@ -30,6 +30,9 @@ export interface OptionValue {
   readonly fields: readonly OptionField[];
 }
 
+/** Options whose values may be JSON; QEMU reads `{` as text in any other one. */
+const JSON_OPTIONS = ["audiodev", "blockdev", "compat", "device", "display", "netdev", "object"];
+
 /**
  * Parses an option's value; one without a value has no fields.
  *
@@ -49,7 +52,10 @@ function parseValue(option: QemuOption): OptionValue {
   const rule = OPTIONS[name];
   if (value === null) return { option, prefix: "", fields: [] };
   if (rule?.syntax === "options") {
-    return { option, prefix: "", fields: parseFields(value, rule.first ?? null) };
+    const fields = value.startsWith("{") && JSON_OPTIONS.includes(name)
+      ? parseJson(value)
+      : parsePlain(value, rule.first ?? null);
+    return { option, prefix: "", fields };
   }
   if (rule?.syntax !== "character-device") {
     return { option, prefix: "", fields: [{ key: "", value, style: "raw" }] };
@@ -57,16 +63,6 @@ function parseValue(option: QemuOption): OptionValue {
   const { prefix, first, rest, raw } = splitCharacterDevice(value);
   if (raw) return { option, prefix, fields: [{ key: first, value: rest, style: "raw" }] };
   return { option, prefix, fields: parsePlain(rest, first) };
-}
-
-/**
- * Parses `key=value,...` or JSON.
- *
- * @param first the key of a first value that has none; `null`: it is a key without a value.
- * @throws {CommandLineError} for broken JSON.
- */
-export function parseFields(text: string, first: string | null): OptionField[] {
-  return text.startsWith("{") ? parseJson(text) : parsePlain(text, first);
 }
 
 /**

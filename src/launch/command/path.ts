@@ -31,6 +31,8 @@ export interface PathUse {
   readonly writable: boolean;
   /** QEMU connects to this socket when it starts, and fails if no process listens there. */
   readonly connects: boolean;
+  /** QEMU connects to this socket, and tries again while no process listens there. */
+  readonly retries: boolean;
   /** QEMU looks for a bare name in its data directories, too, where it usually finds it. */
   readonly searched: boolean;
 }
@@ -56,5 +58,5 @@ export type VisitKey = (path: string, use: PathUse, key: string) => string;
 /** A use with the given kind; QEMU writes to images, sockets and outputs. */
 export function use(kind: PathKind, more: Partial<PathUse> = {}): PathUse {
   const writable = kind === "image" || kind === "socket" || kind === "output";
-  return { kind, writable, connects: false, searched: false, ...more };
+  return { kind, writable, connects: false, retries: false, searched: false, ...more };
 }

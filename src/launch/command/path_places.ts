@@ -103,7 +103,8 @@ function isNoScript({ key, value }: OptionField): boolean {
 function socketOf(value: OptionValue): PathUse {
   const again = Number(fieldOf(value, "reconnect") ?? 0) > 0 ||
     Number(fieldOf(value, "reconnect-ms") ?? 0) > 0;
-  return use("socket", { connects: !isOn(fieldOf(value, "server")) && !again });
+  const isClient = !isOn(fieldOf(value, "server"));
+  return use("socket", { connects: isClient && !again, retries: isClient && again });
 }
 
 /** RAM in a file: of a huge page file system, or a file that QEMU creates. */
@@ -141,12 +142,12 @@ function mapCharacterDevice(
 
 function mapDrive(value: OptionValue, visit: VisitKey): OptionField[] {
   const { name } = value.option;
-  const readOnly = isOn(fieldOf(value, "readonly")) || isOn(fieldOf(value, "read-only")) ||
-    (name === "drive" && fieldOf(value, "media") === "cdrom");
+  if (name === "blockdev") return mapBlockFields(value.fields, use("image"), visit);
+  const isCd = fieldOf(value, "media") === "cdrom";
+  const readOnly = isOn(fieldOf(value, "readonly")) || isOn(fieldOf(value, "read-only")) || isCd;
   const image = use(readOnly ? "read-only" : "image");
-  if (name === "blockdev") return mapBlockFields(value.fields, image, visit);
   // `file` is a name with a protocol here; everything else is as in -blockdev.
-  return mapBlockFields(value.fields, image, visit).map((field) =>
+  return mapBlockFields(value.fields, use(isCd ? "read-only" : "image"), visit).map((field) =>
     field.key !== "file" ? field : {
       ...field,
       value: mapImageName(field.value, image, (path, how) => visit(path, how, "file")),

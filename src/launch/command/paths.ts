@@ -63,5 +63,26 @@ function readOnlyNodes({ options }: QemuCommand): Set<string> {
       if (readOnly) { for (const below of fieldsOf(node, "file")) found.add(below); }
     }
   }
+  for (const name of found) if (isUsedElse(name, found, options)) found.delete(name);
   return found;
+}
+
+/** Keys that refer to no node. */
+const NAMES = /(?:^|\.)(?:id|node-name|serial|name|type|driver)$/;
+
+/** Something else than a read-only node, or a node above its backing file, uses the node: it may be written. */
+function isUsedElse(
+  name: string,
+  readers: ReadonlySet<string>,
+  options: QemuCommand["options"],
+): boolean {
+  return options.some((option) => {
+    const value = parseOption(option);
+    const self = fieldOf(value, "node-name");
+    const reads = isOn(fieldOf(value, "read-only")) || (self !== undefined && readers.has(self));
+    return value.fields.some((field) =>
+      field.value === name && !NAMES.test(field.key) && field.key !== "backing" &&
+      !(option.name === "blockdev" && reads && field.key === "file")
+    );
+  });
 }

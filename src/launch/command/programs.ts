@@ -36,6 +36,12 @@ const ALWAYS: Readonly<Record<string, string>> = {
 /** Backends by which only this host, or nobody, reaches a monitor. */
 const LOCAL = ["unix", "null", "none", "stdio", "pty", "chardev", "file", "ringbuf", "memory"];
 
+/** Devices behind which there is one of the host; that of smart cards also loads modules. */
+const HOST_DEVICES = /^(?:vfio-.*|usb-host|ccid-card-emulated)$/;
+
+/** Devices of ALSA that are no plugin: the one for files runs a command. */
+const ALSA = /^(?:default|null|(?:plug)?hw(?::[\w,=-]*)?)$/;
+
 /** Types of -display that run no program. */
 const DISPLAYS = [
   ...["default", "none", "gtk", "sdl", "cocoa", "curses", "egl-headless", "dbus", "vnc"],
@@ -79,6 +85,10 @@ function programsOf(option: QemuOption, chardevs: ReadonlyMap<string, OptionValu
     case "audio":
     case "audiodev":
       return soundPrograms(value);
+    case "device":
+      return fieldsOf(value, "driver").flatMap((driver) =>
+        HOST_DEVICES.test(driver) ? ["takes a device of the host"] : []
+      );
     case "display":
       return fieldsOf(value, "type").flatMap((type) =>
         type === "spice-app"
@@ -108,7 +118,13 @@ function soundPrograms(value: OptionValue): string[] {
   const starts = value.fields.some(({ key, value, style }) =>
     /start-server$/.test(key) && (isOn(value) || style === "flag")
   );
-  return starts ? ["starts a JACK server"] : [];
+  const plugins = fieldsOf(value, "driver").includes("alsa")
+    ? value.fields.filter(({ key, value }) => /(?:^|\.)dev$/.test(key) && !ALSA.test(value))
+    : [];
+  return [
+    ...(starts ? ["starts a JACK server"] : []),
+    ...plugins.map(({ value }) => `opens the sound device ${value}, which may run a program`),
+  ];
 }
 
 function objectPrograms(
@@ -136,14 +152,14 @@ function monitorPrograms(text: string, chardevs: ReadonlyMap<string, OptionValue
   return monitorAt(splitCharacterDevice(text).rest.replace(/^chardev:/, ""), chardevs);
 }
 
-/** A monitor at a -chardev: reached over a network, by the guest's screen or by SPICE, it counts. */
+/** A monitor at a -chardev: reached over a network, by the guest's screen, SPICE or a file, it counts. */
 function monitorAt(id: string, chardevs: ReadonlyMap<string, OptionValue[]>): string[] {
   const found = chardevs.get(id) ?? [];
   const local = found.length > 0 &&
     found.every((value) =>
       fieldsOf(value, "backend").every((backend) =>
         LOCAL.includes(backend) || (backend === "socket" && isUnixSocket(value))
-      ) && fieldsOf(value, "backend").length > 0
+      ) && fieldsOf(value, "backend").length > 0 && fieldsOf(value, "input-path").length === 0
     );
   return local ? [] : [MONITOR];
 }

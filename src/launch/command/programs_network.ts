@@ -65,6 +65,9 @@ function programsOf(type: string, value: OptionValue): string[] {
     }
     case "bridge":
       return given("helper") ? [] : ["runs qemu-bridge-helper"];
+    case "af-xdp":
+    case "netmap":
+      return ["takes over a network interface of the host"];
     case "passt":
       return [`runs ${fieldsOf(value, "path")[0] ?? "passt"} with arguments of its choice`];
     default:
@@ -96,7 +99,8 @@ function forwardPrograms(value: string): string[] {
   const to = value.slice(value.indexOf("-") + 1);
   const command = /cmd:(.*)$/s.exec(value)?.[1];
   if (command !== undefined) return [`runs ${command} for each connection`];
-  return /^(?:tcp|unix|chardev|null|udp):/.test(to) ? [] : [`connects the guest to ${to}`];
+  // Behind a comma a log file could follow; a socket of this host may be that of a monitor.
+  return /^(?:(?:tcp|udp|chardev):[^,]*|null)$/.test(to) ? [] : [`connects the guest to ${to}`];
 }
 
 /** The key of an element of a list: `hostfwd.0.str` is `hostfwd`. */

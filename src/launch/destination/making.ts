@@ -6,11 +6,13 @@ import type { LaunchTrust, StartedQemu } from "./options.ts";
 import { type LaunchPlan, planLaunch } from "./plan.ts";
 import type { LaunchJournal } from "./record.ts";
 import { Recorded } from "./recorded.ts";
+import { refuseForeignImages } from "./rules/image_references.ts";
 import { StartingQemu } from "./qemu/start.ts";
 
 /** What a launch makes: first its files, then its QEMU. */
 export class Making {
   readonly #host: LaunchHost;
+  readonly #trust: LaunchTrust;
   /** What is to be made. */
   readonly plan: LaunchPlan;
   /** What was made, in the journal. */
@@ -30,11 +32,17 @@ export class Making {
     params: Params<"prepareLaunch">,
   ): Promise<Making> {
     const plan = await planLaunch(host, trust, params);
-    return new Making(host, plan, new Recorded(journal, plan.record));
+    return new Making(host, trust, plan, new Recorded(journal, plan.record));
   }
 
-  private constructor(host: LaunchHost, plan: LaunchPlan, recorded: Recorded) {
+  private constructor(
+    host: LaunchHost,
+    trust: LaunchTrust,
+    plan: LaunchPlan,
+    recorded: Recorded,
+  ) {
     this.#host = host;
+    this.#trust = trust;
     this.plan = plan;
     this.recorded = recorded;
   }
@@ -60,6 +68,8 @@ export class Making {
   async start(signal: AbortSignal): Promise<StartedQemu> {
     await this.#copies?.join(signal);
     const { recorded, plan } = this;
+    // Only now their content is there.
+    await refuseForeignImages(this.#host, this.#trust, plan.start);
     const begunAt = this.#host.wallMs();
     const made = recorded.current.made.map((each) =>
       each.begunAt === null ? { ...each, begunAt } : each

@@ -7,7 +7,7 @@
 import { directoryOf } from "../../host/mod.ts";
 import { type ErrorCode, MigrationError } from "../../migrate/mod.ts";
 import type { LaunchStart, Params } from "../../rpc/mod.ts";
-import { isPlainPath, resolvePaths } from "./rules/allow.ts";
+import { confinedDirectory, isPlainPath, resolvePaths } from "./rules/allow.ts";
 import { readStart, type StartCommand, startRefusals } from "./rules/arguments.ts";
 import { findBinary, hostFacts } from "./describe/describe_host.ts";
 import { type Fault, fileFaults, missingDirectories } from "./rules/file_faults.ts";
@@ -39,10 +39,17 @@ export interface LaunchPlan {
 export async function planLaunch(
   host: LaunchHost,
   trust: LaunchTrust,
-  params: Params<"prepareLaunch">,
+  wanted: Params<"prepareLaunch">,
 ): Promise<LaunchPlan> {
-  const { start, migration, guest } = params;
-  const faults: Fault[] = [...plainPathFaults(params)];
+  const faults: Fault[] = [...plainPathFaults(wanted)];
+  if (faults.length > 0) throw refusalOf(faults);
+  const { cwd } = wanted.start;
+  const start = {
+    ...wanted.start,
+    cwd: confinedDirectory(trust, cwd, await resolvePaths(host, [cwd])),
+  };
+  const params = { ...wanted, start };
+  const { migration, guest } = params;
   const read = readStart(start);
   if ("problems" in read) faults.push(...coded("not-launchable", read.problems));
   // The other checks take paths apart.

@@ -51,7 +51,8 @@ export class Places {
   files(paths: readonly CommandPath[]): PlannedFile[] {
     const files: PlannedFile[] = [];
     for (const at of paths) {
-      if (isFound(at)) continue;
+      // The process that listens there may start later.
+      if (isFound(at) || at.retries) continue;
       const from = this.from(at.path);
       if (files.some((known) => known.from === from)) continue;
       const image = this.#imageAt(from);

@@ -192,6 +192,24 @@ Deno.test("a file below a read-only node is only read", () => {
   );
 });
 
+Deno.test("a file that something else may write is not only read", () => {
+  const file = ["-blockdev", "driver=file,node-name=s,filename=/a"];
+  const reader = ["-blockdev", "driver=raw,node-name=f,read-only=on,file=s"];
+  const written = ["image w /a"];
+  assertEquals(paths(...file, ...reader, "-blockdev", "driver=raw,node-name=w,file=s"), written);
+  assertEquals(paths(...file, ...reader, "-device", "virtio-blk,drive=s"), written);
+  assertEquals(paths(...file, ...reader, "-device", "virtio-blk,drive=f,id=s"), ["read-only /a"]);
+  assertEquals(
+    paths("-drive", "driver=raw,readonly=on,file.filename=/a,file.read-only=off,file.node-name=s"),
+    written,
+  );
+});
+
+Deno.test("a client that tries again needs nobody at its socket, and makes none", () => {
+  const [path] = pathsOf(parseCommand(["qemu", "-serial", "unix:/s,reconnect=1"]));
+  assertEquals([path?.connects, path?.retries], [false, true]);
+});
+
 Deno.test("an implied value that gets an equals sign gets its key, too", () => {
   const command = parseCommand(["qemu", "-option-rom", "a.rom,bootindex=1"]);
   assertEquals(

@@ -42,6 +42,20 @@ Deno.test("every option that runs a program is named", () => {
     [["-incoming", "exec:cat /x"], ["runs a command that sends the guest"]],
     [["-plugin", "/p.so,a=b"], ["loads the plugin /p.so"]],
     [["-audiodev", "jack,id=a,out.start-server=on"], ["starts a JACK server"]],
+    [["-audiodev", "alsa,id=a,out.dev=file:'|x',,raw"], [
+      "opens the sound device file:'|x',raw, which may run a program",
+    ]],
+    [["-netdev", "user,id=n,guestfwd=tcp:10.0.2.9:80-unix:/q"], ["connects the guest to unix:/q"]],
+    [["-netdev", "user,id=n,guestfwd=tcp:10.0.2.9:80-tcp:h:1,,logfile=/x"], [
+      "connects the guest to tcp:h:1,logfile=/x",
+    ]],
+    [["-netdev", "af-xdp,id=n,ifname=eth0"], ["takes over a network interface of the host"]],
+    [["-device", "ccid-card-emulated,db=sql:x"], ["takes a device of the host"]],
+    [["-device", '{"driver":"usb-host","vendorid":1}'], ["takes a device of the host"]],
+    // QEMU reads no JSON here.
+    [["-netdev", "user,id=n", "-chardev", '{"a":",id=c,backend=vc,b="}', "-mon", "c"], [
+      "opens a monitor to others, and a monitor's user can run programs",
+    ]],
     [["-display", "spice-app"], ["starts a viewer"]],
     [["-display", "new"], ["is of the type new, which vmferry does not know"]],
     [["-object", "authz-pam,id=a,service=s"], ["loads the PAM modules of s"]],
@@ -66,6 +80,7 @@ Deno.test("every option that runs a program is named", () => {
       ["-chardev", "spiceport,id=c,name=x", "-mon", "c"],
       ["-chardev", "pty,id=c", "-set", "chardev.c.backend=vc", "-mon", "c"],
       ["-chardev", "vc,id=c", "-qmp", "chardev:c"],
+      ["-chardev", "file,id=c,path=/o,input-path=/i", "-mon", "chardev=c,mode=readline"],
     ].map((argv): [string[], string[]] => [
       argv,
       ["opens a monitor to others, and a monitor's user can run programs"],
@@ -105,6 +120,7 @@ Deno.test("options that run no program are not named", () => {
     ["-object", "memory-backend-memfd,id=m,size=1G", "-object", "iothread,id=i"],
     ["-object", '{"qom-type":"tls-creds-x509","id":"t","dir":"/d","endpoint":"server"}'],
     ["-display", "egl-headless,rendernode=/dev/dri/renderD128", "-audiodev", "pa,id=a"],
+    ["-audiodev", "alsa,id=a,out.dev=hw:0,,3,in.dev=default"],
     ["-incoming", "defer"],
     ["-smbios", "type=1,serial=/a", "-fw_cfg", "opt/x,string=/b", "-acpitable", "file=/a:/b"],
     ["-device", "virtio-blk,drive=d,serial=/a", "-drive", "file=/v/a,if=none,id=d"],

@@ -79,7 +79,7 @@ Deno.test("only qemu-system-* is started for a source from the network", () => {
 
 Deno.test("a plain path is absolute and names what it seems to name", () => {
   assertEquals(["/a/b", "/a b/ä"].filter((path) => !isPlainPath(path)), []);
-  const odd = ["", "a", "/", "/a/", "/a/../b", "/a/.", "/..", "/a\nb", "/a\0"];
+  const odd = ["", "/a\rb", "a", "/", "/a/", "/a/../b", "/a/.", "/..", "/a\nb", "/a\0"];
   assertEquals(odd.filter(isPlainPath), []);
 });
 
@@ -122,6 +122,10 @@ Deno.test("what runs programs, connects to sockets or leaves guests' directories
   assertEquals(one("-chardev", "socket,id=c0,path=/srv/vm/other.sock"), 1);
   assertEquals(one("-drive", "file=/etc/shadow,format=raw,readonly=on"), 1);
   assertEquals(one("-drive", "file=/dev/sda,format=raw"), 1);
+  assertEquals(one("-chardev", "socket,id=c0,path=/run/docker.sock,reconnect=1"), 1);
+  assertEquals(one("-device", "loader,id=l", "-set", "device.l.file=/etc/shadow"), 1);
+  assertEquals(one("-fw_cfg", '{"a":",name=opt/a,file=/etc/shadow,b="}'), 1);
+  assertEquals(one("-serial", "pty:/etc/cron.d/x"), 1);
   assertEquals(one("-D", "/etc/cron.d/x"), 1);
   assertEquals(one("-serial", "file:../../etc/cron.d/x"), 1);
   assertEquals(one("-virtfs", "local,path=/,mount_tag=x,security_model=none"), 1);

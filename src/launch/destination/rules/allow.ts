@@ -15,6 +15,9 @@ const BINARY = /^qemu-system-[a-z0-9_]+$/;
 /** Variables of the environment that have QEMU load no code and read no file. */
 const VARIABLE = /^(?:TZ|LANG|LC_[A-Z]+|QEMU_AUDIO_[A-Z_]+)$/;
 
+// deno-lint-ignore no-control-regex
+const CONTROL = /[\x00-\x1f\x7f]/;
+
 /** Names that sh and `env` take for variables. */
 const ANY_VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
@@ -26,10 +29,11 @@ export interface Places {
   readonly home: string | undefined;
 }
 
-/** Absolute, and no name in it is `.` or `..`: it names what it seems to name. */
+/** Absolute, without control characters, and no name in it is `.` or `..`: it names what it seems to name. */
 export function isPlainPath(path: string): boolean {
-  return path.startsWith("/") && path !== "/" && !path.endsWith("/") && !path.includes("\0") &&
-    !path.includes("\n") && !path.split("/").some((part) => part === ".." || part === ".");
+  return path.startsWith("/") && path !== "/" && !path.endsWith("/") &&
+    !CONTROL.test(path) &&
+    !path.split("/").some((part) => part === ".." || part === ".");
 }
 
 /** Resolves paths; missing names stay as they are. */
@@ -76,6 +80,14 @@ export function placeRefusal(
     directoryOf(path)
   } belongs to ` +
     "the host. Map it to another directory with --map, or start receive with --launch-any";
+}
+
+/**
+ * QEMU's working directory. QEMU looks for a bare name of a file in it first, so that a source from the network
+ * gets the root directory in place of one of the host.
+ */
+export function confinedDirectory(trust: LaunchTrust, cwd: string, places: Places): string {
+  return placeRefusal(trust, cwd, "write", places) === undefined ? cwd : "/";
 }
 
 /** Why the environment of QEMU is refused, a sentence each. */

@@ -87,6 +87,12 @@ export function startRefusals(
   if (trust !== "network") return refusals;
   const binary = binaryRefusal(trust, command.binary.slice(command.binary.lastIndexOf("/") + 1));
   if (binary !== undefined) refusals.push(binary);
+  if (command.options.some(({ name }) => name === "set")) {
+    refusals.push(
+      "A source from the network may not use -set: the option that it changes would not be the " +
+        "one that was checked. Start receive with --launch-any to allow it",
+    );
+  }
   for (const { option, what } of programsIn(command)) {
     refusals.push(
       `A source from the network may not use "${option}": QEMU ${what}. Start receive with ` +
@@ -95,7 +101,7 @@ export function startRefusals(
   }
   for (const at of paths) {
     if (isSearched(at)) continue;
-    const refusal = at.connects
+    const refusal = at.connects || at.retries
       ? `A source from the network may not have QEMU connect to the socket ${at.path}. Start ` +
         "receive with --launch-any to allow it"
       : placeRefusal(trust, at.path, accessOf(at), places);

@@ -55,8 +55,8 @@ export async function madeByQemu(host: LaunchHost, command: StartCommand): Promi
 }
 
 function ownPaths({ paths }: StartCommand): CommandPath[] {
-  return paths.filter(({ kind, connects, path }) =>
-    path.startsWith("/") && (kind === "output" || kind === "socket" && !connects)
+  return paths.filter(({ kind, connects, retries, path }) =>
+    path.startsWith("/") && (kind === "output" || kind === "socket" && !connects && !retries)
   );
 }
 
