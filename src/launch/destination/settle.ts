@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { lookAt } from "../../host/mod.ts";
 import { messageOf } from "../../io/mod.ts";
 import { QmpClient } from "../../qmp/mod.ts";
 import type { LaunchHost } from "./host.ts";
@@ -48,7 +49,7 @@ export async function settleLaunch(
       return { forget: !isRunning, undone: false, message: stays, left: [] };
     }
     // Held until QEMU has ended: no other process can give it a guest meanwhile.
-    await using waiting = isRunning && word !== "elsewhere"
+    await using waiting = isRunning && word !== "elsewhere" && !await isBeginning(host, record)
       ? await waitingQemu(host, record.qmp)
       : undefined;
     if (waiting?.problem !== undefined) {
@@ -62,6 +63,13 @@ export async function settleLaunch(
     const message = `${what}: ${messageOf(error)}`;
     return { forget: false, undone: false, message, left: [message] };
   }
+}
+
+/** QEMU has not made its QMP socket yet, without which nobody can give it a guest. */
+async function isBeginning({ run }: LaunchHost, { state, qmp }: LaunchRecord): Promise<boolean> {
+  if (state !== "starting") return false;
+  const [socket] = await lookAt(run, [qmp]);
+  return socket?.state === "missing" && !socket.hidden;
 }
 
 interface Waiting extends AsyncDisposable {

@@ -64,6 +64,18 @@ Deno.test("a QEMU whose QMP another client has is not ended", async () => {
   assert(await lab.pid());
 });
 
+Deno.test("a QEMU without its QMP socket is ended only while it starts", async () => {
+  await using lab = await LaunchLab.make();
+  await launchUntil(lab, undefined);
+  await Deno.remove(lab.record.qmp);
+  const started = await settleLaunch(lab.host, lab.record, "unknown");
+  assertEquals([started.forget, started.left.length], [false, 1]);
+  assert(await lab.pid());
+  const record = { ...lab.record, state: "starting" as const };
+  const starting = await settleLaunch(lab.host, record, "unknown");
+  assertEquals([starting.forget, starting.left, await lab.pid()], [true, [], undefined]);
+});
+
 Deno.test("a QEMU that has a guest is not ended, running or paused", async () => {
   await using lab = await LaunchLab.make();
   await launchUntil(lab, undefined);

@@ -19,7 +19,7 @@ export async function frontQemu({ destination, shared }: LaunchLab, script: stri
   // A QEMU at another path does not find its firmware.
   const real = `exec ${REAL}/qemu-system-x86_64 -L /usr/share/qemu -L /usr/share/seabios "$@"`;
   await Deno.writeTextFile(path, `#!/bin/bash\nqemu() { ${real}; }\n${script}\n`, { mode: 0o755 });
-  await destination.run(["umount", QEMU]);
+  await destination.run(["umount", "--lazy", QEMU]);
   await destination.must("mount", "--bind", path, QEMU);
 }
 
@@ -42,5 +42,6 @@ export async function waitStarting(host: LabHost): Promise<void> {
 
 /** The destination's QEMU is the real one again. */
 export async function restoreQemu({ destination }: LaunchLab): Promise<void> {
-  await destination.must("umount", QEMU);
+  // A QEMU that is being ended may still read its script.
+  await destination.must("umount", "--lazy", QEMU);
 }

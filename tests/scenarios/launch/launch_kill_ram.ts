@@ -1,0 +1,10 @@
+import { killIn } from "./lab/kill.ts";
+import type { Scenario } from "../support/scenario.ts";
+
+/** vmferry dies at either end. */
+export const scenario: Scenario = {
+  name: "launch_kill_ram",
+  about: "after vmferry was killed while RAM crosses, at either end, the next try works",
+  timeoutMs: 180_000,
+  run: (context) => killIn(context, "ram"),
+};
