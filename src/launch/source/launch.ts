@@ -7,11 +7,14 @@ import type { Clock, Logger } from "../../io/mod.ts";
 import {
   type Arrange,
   type DestinationPeer,
+  ERRORS,
+  isErrorCode,
+  MigrationError,
   patience,
   refusalOf,
   type Report,
 } from "../../migrate/mod.ts";
-import type { Params } from "../../rpc/mod.ts";
+import { type Params, RpcError } from "../../rpc/mod.ts";
 import type { MachineDescription } from "../description.ts";
 import type { LaunchPlan } from "../plan/plan.ts";
 import type { LaunchWishes } from "../plan/wishes.ts";
@@ -62,12 +65,23 @@ export function launchBy(options: LaunchSourceOptions): Arrange {
       report({ event: "warning", code: "launch", message });
     }
     if (plan.findings.problems.length > 0) throw refusalOf(plan.findings.problems);
-    await call(peer, "prepareLaunch", prepareParams(plan, migration, guest), PREPARE_MS, signal);
+    await call(peer, "prepareLaunch", prepareParams(plan, migration, guest), PREPARE_MS, signal)
+      .catch((error) => {
+        throw asRefusal(error);
+      });
     await sendFiles(plan.copies, { ...options, peer, signal });
     const { started } = await call(peer, "startLaunch", { migration }, START_MS, signal);
     log.log("info", `the destination's QEMU is ${started}`);
     report({ event: "phase", phase: "prepare" });
   };
+}
+
+/** What the destination found before it created anything, as a refusal; any other error as it is. */
+function asRefusal(error: unknown): unknown {
+  if (!(error instanceof RpcError) || !isErrorCode(error.code)) return error;
+  const { code, message, problems } = error;
+  if (ERRORS[code].kinds.some((kind) => kind !== "refused")) return error;
+  return new MigrationError("refused", code, "destination", message, { cause: error, problems });
 }
 
 function prepareParams(

@@ -119,3 +119,14 @@ Deno.test("a directory is one, and a source from the network hears where it may 
   assertEquals(writable, false);
   assertStringIncludes(problem!, "(/etc/a.raw)");
 });
+
+Deno.test("a source from the network hears of a missing file's place if it sends or has it", async () => {
+  await using lab = await LaunchLab.make("network");
+  const path = "/run/vmferry-test";
+  const socket = await describe(lab, { path, role: "read-only" });
+  assertEquals([socket.state, socket.problem], ["missing", null]);
+  for (const file of [{ role: "disk" }, { role: "read-only", sha256: "0".repeat(64) }] as const) {
+    const { problem } = await describe(lab, { path, ...file });
+    assertStringIncludes(problem!, "/run belongs to the host");
+  }
+});

@@ -87,7 +87,7 @@ async function describe(
   const isImage = file.format !== "" && (look.state === "file" || look.state === "block");
   const contents = isImage ? await contentsOf(run, file.path, look) : NOTHING;
   const hidden = look.hidden ? `This user may not enter the directory of ${file.path}` : null;
-  const refused = isMissing || file.role !== "read-only"
+  const refused = isWritten(file, isMissing)
     ? createRefusal(trust, file.path, places) ?? null
     : null;
   return {
@@ -105,6 +105,11 @@ async function describe(
     freeBytes: look.freeBytes,
     problem: hidden ?? refused ?? contents.problem,
   };
+}
+
+/** A missing file that the source does not send is QEMU's to make: `prepareLaunch` judges its place. */
+function isWritten({ role, sha256 }: LaunchFile, isMissing: boolean): boolean {
+  return role !== "read-only" || isMissing && sha256 !== null;
 }
 
 const NOTHING: ImageContents = { format: null, sizeBytes: null, locked: false, problem: null };

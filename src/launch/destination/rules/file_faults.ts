@@ -33,9 +33,13 @@ export async function fileFaults(
   const looks = await lookAt(host.run, created.map(({ path }) => path));
   const faults = created.flatMap(({ path }, i) => obstaclesTo(host, path, looks[i]!));
   const writes = [...created, ...params.reuse].map(({ path }) => path);
-  for (const path of [...writes, ...directories]) {
-    const refusal = createRefusal(trust, path, places);
-    if (refusal !== undefined) faults.push({ code: "launch-not-allowed", message: refusal });
+  const refusals = writes.map((path) => createRefusal(trust, path, places));
+  // A directory that exists is not changed by itself; the command line's own paths are judged elsewhere.
+  const found = await lookAt(host.run, directories);
+  const missing = directories.filter((_, i) => found[i]?.state === "missing");
+  refusals.push(...missing.map((path) => placeRefusal(trust, path, "socket", places)));
+  for (const message of refusals) {
+    if (message !== undefined) faults.push({ code: "launch-not-allowed", message });
   }
   for (const { backing } of images) {
     if (backing === null) continue;
