@@ -9,4 +9,5 @@ export { DESTINATION, LaunchLab } from "./lab.ts";
 export * from "./run.ts";
 export { frontQemu, restoreQemu } from "./slow_qemu.ts";
 export * from "./steps.ts";
+export { launchByTicket, TICKET_DIR } from "./ticket.ts";
 export { LaunchTrial } from "./trial.ts";
