@@ -19,6 +19,7 @@ const GROUPS = [
   "libvirt",
   "libvirt_faults",
   "launch",
+  "launch_faults",
 ];
 
 /** All scenarios, by name. */

@@ -6,7 +6,7 @@ import {
   LaunchLab,
   LaunchTrial,
   TICKET_DIR,
-} from "./lab/mod.ts";
+} from "../launch/lab/mod.ts";
 
 /** Without ssh: the destination says what a source may start. */
 export const scenario: Scenario = {

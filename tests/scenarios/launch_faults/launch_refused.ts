@@ -7,7 +7,7 @@ import {
   LaunchTrial,
   migrate,
   restoreQemu,
-} from "./lab/mod.ts";
+} from "../launch/lab/mod.ts";
 
 const MiB = 1 << 20;
 

@@ -1,4 +1,4 @@
-import { cancelIn } from "./lab/cancel.ts";
+import { cancelIn } from "../launch/lab/cancel.ts";
 import type { Scenario } from "../support/scenario.ts";
 
 /** Ctrl-C at the source. */

@@ -1,4 +1,4 @@
-import { killIn } from "./lab/kill.ts";
+import { killIn } from "../launch/lab/kill.ts";
 import type { Scenario } from "../support/scenario.ts";
 
 /** vmferry dies at either end. */
