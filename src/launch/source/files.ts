@@ -9,8 +9,10 @@ import type { PlannedFile, SourceFile } from "../plan/planned_file.ts";
 
 /** How long a look at all files may take, ms. */
 const LOOK_MS = 20_000;
-/** How long the SHA-256 of one file may take, ms: a DVD on a slow disk. */
-const HASH_MS = 900_000;
+/** How long the SHA-256 of one file may take at least, ms. */
+const HASH_MS = 60_000;
+/** The slowest disk whose files are read as a whole, bytes per ms. */
+export const READ_BYTES_PER_MS = 10_000;
 
 /** Prints a line a path: `file` or `other`, size, permission bits, allocated bytes; an empty one where missing. */
 const LOOK = `
@@ -58,7 +60,7 @@ export async function lookAtFiles(
       sizeBytes: isFile ? Number(size) : null,
       allocatedBytes: isFile ? Number(blocks) * Number(blockBytes) : null,
       mode: parseInt(mode, 8) & 0o777,
-      sha256: hashed ? await sha256(file.from, access) : null,
+      sha256: hashed ? await sha256(file.from, Number(size), access) : null,
       storage: facts ? fileKeys(facts, host.bootId) : { keys: [], beneath: [] },
     });
   }
@@ -66,8 +68,13 @@ export async function lookAtFiles(
 }
 
 /** `null` where this user cannot read the file. */
-async function sha256(path: string, { run, signal }: FileAccess): Promise<string | null> {
-  const { code, stdout } = await run(["sha256sum", "--", path], { timeoutMs: HASH_MS, signal });
+async function sha256(
+  path: string,
+  bytes: number,
+  { run, signal }: FileAccess,
+): Promise<string | null> {
+  const timeoutMs = HASH_MS + bytes / READ_BYTES_PER_MS;
+  const { code, stdout } = await run(["sha256sum", "--", path], { timeoutMs, signal });
   // A name with a line end or backslash has a backslash before the digest.
   const digest = /^\\?([0-9a-f]{64}) /.exec(stdout)?.[1];
   return code === 0 ? digest ?? null : null;

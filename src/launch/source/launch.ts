@@ -22,8 +22,10 @@ import { describeSource, type MachineAccess } from "./machine.ts";
 import { makePlan, type PlanOptions } from "./plan.ts";
 import { type OpenFile, sendFiles } from "./send.ts";
 
-/** How long the destination may take to create everything, ms: preallocating a large image takes long. */
+/** How long the destination may take to create everything, ms, without the time to allocate images. */
 const PREPARE_MS = 600_000;
+/** The slowest disk on which a whole image is allocated, bytes per ms. */
+const ALLOCATE_BYTES_PER_MS = 20_000;
 /**
  * How long its QEMU may take to answer, ms. The destination decides that (`destination/qemu/start.ts`), and
  * answers at once when QEMU ends; this only has to be longer.
@@ -65,7 +67,13 @@ export function launchBy(options: LaunchSourceOptions): Arrange {
       report({ event: "warning", code: "launch", message });
     }
     if (plan.findings.problems.length > 0) throw refusalOf(plan.findings.problems);
-    await call(peer, "prepareLaunch", prepareParams(plan, migration, guest), PREPARE_MS, signal)
+    await call(
+      peer,
+      "prepareLaunch",
+      prepareParams(plan, migration, guest),
+      prepareMs(plan),
+      signal,
+    )
       .catch((error) => {
         throw asRefusal(error);
       });
@@ -82,6 +90,14 @@ function asRefusal(error: unknown): unknown {
   const { code, message, problems } = error;
   if (ERRORS[code].kinds.some((kind) => kind !== "refused")) return error;
   return new MigrationError("refused", code, "destination", message, { cause: error, problems });
+}
+
+function prepareMs({ images }: LaunchPlan): number {
+  const bytes = images.reduce(
+    (sum, { allocated, sizeBytes }) => sum + (allocated ? sizeBytes : 0),
+    0,
+  );
+  return PREPARE_MS + bytes / ALLOCATE_BYTES_PER_MS;
 }
 
 function prepareParams(

@@ -13,12 +13,12 @@ import { fromRoot } from "../plan/path_map.ts";
 import { type LaunchPlan, planLaunch } from "../plan/plan.ts";
 import { asked } from "../plan/planned_file.ts";
 import type { LaunchWishes } from "../plan/wishes.ts";
-import { type FileAccess, lookAtFiles } from "./files.ts";
+import { type FileAccess, lookAtFiles, READ_BYTES_PER_MS } from "./files.ts";
 
 /** How long the destination may take to describe its host, ms. */
-const HOST_MS = 30_000;
-/** The same for files: it reads those whose content is compared. */
-const FILES_MS = 900_000;
+const HOST_MS = 90_000;
+/** The same for files, without the time to read those whose content is compared. */
+const FILES_MS = 120_000;
 /** How long a program that names the architecture may take, ms. */
 const UNAME_MS = 10_000;
 
@@ -59,9 +59,17 @@ export async function makePlan(peer: LaunchPeer, options: PlanOptions): Promise<
   );
   const here = await lookAtFiles(machine.files, options);
   const files = machine.files.map((file, i) => asked(file, here[i]));
-  const there = files.length === 0
-    ? []
-    : (await ask(peer, "describeLaunchFiles", { files }, FILES_MS, signal)).files;
+  const read = files.reduce(
+    (sum, file) => sum + (file.sha256 === null ? 0 : file.sizeBytes ?? 0),
+    0,
+  );
+  const there = files.length === 0 ? [] : (await ask(
+    peer,
+    "describeLaunchFiles",
+    { files },
+    FILES_MS + read / READ_BYTES_PER_MS,
+    signal,
+  )).files;
   if (there.length !== files.length) {
     throw new RpcError("bad-result", `Asked for ${files.length} files, got ${there.length}`);
   }
