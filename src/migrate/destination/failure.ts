@@ -11,6 +11,7 @@ import { adviceOn } from "../advice.ts";
 import { type ErrorCode, MigrationError } from "../errors.ts";
 import { quoteOf } from "../last_words.ts";
 import { leftHere } from "../undo.ts";
+import type { DestinationState } from "../handover/states.ts";
 import type { DestinationContext } from "./context.ts";
 
 export const CUT_OFF =
@@ -19,6 +20,8 @@ export const LOST = "The destination's QEMU ended after it got the command to ru
 export const NOT_SEEN =
   "QEMU got the command to run the guest before, and has not reported that it runs";
 
+/** States in which the source's guest waits for this side. */
+const GUEST_PAUSED: readonly DestinationState[] = ["loading", "loaded", "starting"];
 /** Longest time for QEMU to notice that the stream has ended, without progress, ms. */
 const DISCARD_MS = 2_000;
 /** Longest time for QEMU to end once it has begun to, ms. */
@@ -107,8 +110,8 @@ export class GivingUp {
     });
     if (isLost) return;
     const undoing = context.options.afterUndo?.() ?? Promise.resolve([]);
-    // The source's guest is paused until it hears that QEMU has refused to start it here.
-    if (event !== "refused") this.#left = [...this.#left, ...await undoing];
+    // The source's guest is paused from "loading" on, until the source has the answer.
+    if (!GUEST_PAUSED.includes(before)) this.#left = [...this.#left, ...await undoing];
   }
 
   /** Gives the migration up and ends the owner's session with the reason. */

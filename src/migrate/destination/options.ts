@@ -34,7 +34,7 @@ export interface DestinationOptions {
   /**
    * Undoes what the destination's owner made for this migration, such as QEMU itself. Called once when the
    * migration was given up and the guest never runs here, after everything in QEMU was undone; the answer to a
-   * source's `abort` waits for it.
+   * source's `abort` waits for it unless that source's guest is paused.
    *
    * @returns what could not be undone, as text.
    */

@@ -56,6 +56,33 @@ Deno.test("an abort is answered once the owner has undone, with what it could no
   await destination.end();
 });
 
+Deno.test("a source whose guest is paused does not wait for what the owner undoes", async () => {
+  const undone = Promise.withResolvers<readonly string[]>();
+  const loading = {
+    "migrate-incoming": () => ({ return: {} }),
+    quit: () => ({ return: {} }),
+  };
+  const destination = await fakeDestination(systemClock, loading, {
+    afterUndo: () => undone.promise,
+  });
+  const { qemu } = destination;
+  const source = await destination.source();
+  await source.prepare(announced("one"), never);
+  await source.openChannel("ram");
+  qemu.migration = "active";
+  const asked = qemu.count("query-migrate");
+  const loaded = assertRejects(() => source.load(never), RpcError);
+  await until("QEMU loads", () => qemu.count("query-migrate") > asked);
+  const aborting = source.abort(cancelled("Ctrl-C"));
+  qemu.migration = "failed";
+  await loaded;
+  qemu.fake.close();
+  await withDeadline(systemClock, 5_000, "an answer", aborting);
+  undone.resolve([]);
+  await source.close();
+  await destination.end();
+});
+
 Deno.test("a QEMU that still loads a given-up guest is ended once it has loaded it", async () => {
   const loading = { "migrate-incoming": () => ({ return: {} }) };
   const destination = await fakeDestination(systemClock, loading);
