@@ -25,6 +25,7 @@ export async function startSshd(host: LabHost, keys: string): Promise<void> {
     PasswordAuthentication: "no",
     KbdInteractiveAuthentication: "no",
     PermitRootLogin: "yes",
+    Subsystem: "sftp internal-sftp",
   };
   const config = Object.entries(options).map(([name, value]) => `${name} ${value}\n`).join("");
   await Deno.writeTextFile(`${keys}/sshd_config`, config);
