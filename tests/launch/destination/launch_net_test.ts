@@ -250,3 +250,41 @@ Deno.test("QEMU has no file of vmferry open but its log", async () => {
   const pipes = (await linksOf(pid!)).filter((path) => path.startsWith("pipe:"));
   assertEquals(pipes.filter((path) => !inherited.includes(path)), []);
 });
+
+Deno.test("what another program makes at the same moment stays, and the launch is refused", async () => {
+  const taken = ["/images/vd 0.qcow2", "/images", "/log/vm_1.log", "/log/vm_1.pid"];
+  for (const path of taken) {
+    const isDirectory = path === "/images";
+    await using lab = await LaunchLab.make("login", (host, dir) => {
+      const at = `${dir}${path}`;
+      const take = async (it: string) => {
+        if (it !== at) return;
+        await (isDirectory ? Deno.mkdir(at) : Deno.writeTextFile(at, "theirs"));
+      };
+      return {
+        ...host,
+        run: async (argv, options) => {
+          if (argv[1] === "-c" && /mkdir -m|set -C/.test(argv[2]!)) await take(argv[4]!);
+          return await host.run(argv, options);
+        },
+        createFile: async (it) => {
+          await take(it);
+          return await host.createFile(it);
+        },
+      };
+    });
+    const error = await assertRejects(() => lab.prepare(), RpcError);
+    assertEquals(error.code, "image-not-created", error.message);
+    assert((await Deno.lstat(`${lab.dir}${path}`)).isDirectory === isDirectory, path);
+    assertEquals([lab.record.state, lab.destination.mustStay], ["undone", false]);
+  }
+});
+
+Deno.test("a QEMU whose process name has a line end is ended", async () => {
+  await using lab = await LaunchLab.make();
+  await lab.prepare(lab.params({ start: lab.start(["-name", "vm 1,process=a) S 1\nb"]) }));
+  await lab.launch();
+  assert(await lab.pid());
+  assertEquals(await lab.destination.undo(), []);
+  assertEquals(await lab.pid(), undefined);
+});

@@ -4,7 +4,7 @@
  * @module
  */
 import { messageOf } from "../../../io/mod.ts";
-import { command, CommandError, lookAt } from "../../../host/mod.ts";
+import { CommandError, lookAt, type RunProgram } from "../../../host/mod.ts";
 import { asMigrationError, MigrationError } from "../../../migrate/mod.ts";
 import type { LaunchImage } from "../../../rpc/mod.ts";
 import type { LaunchHost } from "../host.ts";
@@ -15,6 +15,8 @@ import { imageCommand } from "./image_command.ts";
 
 /** How long qemu-img may take to create an image, ms; longer for one that is allocated as a whole. */
 const CREATE_MS = 60_000;
+/** The same for a directory, ms. */
+const MAKE_MS = 20_000;
 const ALLOCATE_BYTES_PER_MS = 20_000;
 
 /**
@@ -36,7 +38,13 @@ if [ -e /sys/fs/selinux/enforce ] && command -v restorecon >/dev/null; then rest
  * Makes a directory (`$1`) that did not exist. Where QEMU makes its own files in it, it belongs to QEMU's user
  * (`$2`).
  */
-const MAKE_DIRECTORY = 'mkdir -m 0755 -- "$1" && { [ -z "$2" ] || chown "$2" -- "$1"; }';
+const MAKE_DIRECTORY = `
+mkdir -m 0755 -- "$1" || exit 1
+[ -z "$2" ] || chown "$2" -- "$1" || { rmdir -- "$1"; exit 1; }
+`;
+
+/** A command failed and has left nothing: what lies at its path is another program's. */
+class NothingMade extends CommandError {}
 
 /**
  * Creates them. What a failure leaves is in the record.
@@ -55,14 +63,22 @@ export async function createAll(
   try {
     await recorded.write();
     for (const { kind, path } of recorded.current.made) {
-      if (kind !== "directory" && kind !== "image") continue;
+      if (kind === "copy" || kind === "by-qemu") continue;
       signal.throwIfAborted();
       await recorded.writeMade(path, { begunAt: host.wallMs() });
-      if (kind === "directory") {
-        const user = own.has(path) ? ownerText(owner) : "";
-        await command(host.run, ["sh", "-c", MAKE_DIRECTORY, "sh", path, user]);
-      } else {
-        await createImage(host, images.find((image) => image.path === path)!, owner);
+      try {
+        if (kind === "directory") {
+          const user = own.has(path) ? ownerText(owner) : "";
+          await make(host.run, ["sh", "-c", MAKE_DIRECTORY, "sh", path, user]);
+        } else if (kind === "image") {
+          await createImage(host, images.find((image) => image.path === path)!, owner);
+        } else {
+          await createEmpty(host, path);
+        }
+      } catch (error) {
+        const cause = error instanceof MigrationError ? error.cause : error;
+        if (cause instanceof NothingMade) await recorded.writeMade(path, { begunAt: null });
+        throw error;
       }
       await recordIdentity(host, recorded, path);
     }
@@ -85,6 +101,24 @@ export async function recordIdentity(
   await recorded.writeMade(path, { identity: look!.identity });
 }
 
+/** Runs a script that removes what it has made when it fails. */
+async function make(run: RunProgram, argv: readonly string[], timeoutMs = MAKE_MS): Promise<void> {
+  const { code, stderr } = await run(argv, { timeoutMs });
+  if (code === 0) return;
+  const words = stderr.trim() || `sh ended with exit code ${code}`;
+  // After a signal the script has removed nothing.
+  throw code < 128 ? new NothingMade(words) : new CommandError(words);
+}
+
+/** Reserves the path of a log or pid file: another launch of a guest with this name may have chosen it, too. */
+async function createEmpty({ createFile }: LaunchHost, path: string): Promise<void> {
+  try {
+    (await createFile(path)).close();
+  } catch (error) {
+    throw new NothingMade(`${path} cannot be created: ${messageOf(error)}`, { cause: error });
+  }
+}
+
 async function createImage(
   { run }: LaunchHost,
   image: LaunchImage,
@@ -94,7 +128,7 @@ async function createImage(
   const script = ["sh", "-c", CREATE, "sh", path, ownerText(owner), octal(mode)];
   const ms = CREATE_MS + (allocated ? sizeBytes / ALLOCATE_BYTES_PER_MS : 0);
   try {
-    await command(run, [...script, ...imageCommand(image)], ms);
+    await make(run, [...script, ...imageCommand(image)], ms);
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
     throw notCreated(`${path} cannot be created: ${error.message}`, error);

@@ -33,7 +33,7 @@ export interface QemuState {
 const LOOK_AT_PROCESS = `
 read -r pid start boot 2>/dev/null <"$1" || { echo unseen; exit 0; }
 [ "$boot" = "$(cat /proc/sys/kernel/random/boot_id)" ] || { echo ended "$pid" 0; exit 0; }
-set -- $(sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null)
+set -- $(sed -n '$s/.*) //p' "/proc/$pid/stat" 2>/dev/null)
 case $1 in ''|Z|X) echo ended "$pid" 0; exit 0 ;; esac
 shift 11
 ticks=$(($1 + $2))
@@ -46,7 +46,7 @@ const END_PROCESS = `
 read -r pid start boot 2>/dev/null <"$1" || exit 0
 [ "$boot" = "$(cat /proc/sys/kernel/random/boot_id)" ] || exit 0
 is_there() {
-  set -- $(sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null)
+  set -- $(sed -n '$s/.*) //p' "/proc/$pid/stat" 2>/dev/null)
   case $1 in ''|Z|X) return 1 ;; esac
   shift 19
   [ "$1" = "$start" ]
@@ -131,7 +131,7 @@ async function lookAtUnit(
 }
 
 async function ticksOf(run: RunProgram, pid: number): Promise<number> {
-  const script = 'set -- $(sed "s/.*) //" "/proc/$1/stat"); shift 11; echo $(($1 + $2))';
+  const script = 'set -- $(sed -n "\\$s/.*) //p" "/proc/$1/stat"); shift 11; echo $(($1 + $2))';
   const { code, stdout } = await run(["sh", "-c", script, "sh", `${pid}`], { timeoutMs: END_MS });
   return code === 0 ? Number(stdout) : 0;
 }
@@ -193,7 +193,8 @@ async function hasEnded(
 /** The last lines of QEMU's output as one line; empty where there are none. */
 export async function lastWordsOf(host: LaunchHost, record: LaunchRecord): Promise<string> {
   const { log, qemu: { unit } } = record;
-  let argv = ["tail", "-n", `${LINES}`, "--", log ?? ""];
+  // A line may be of any length.
+  let argv = ["tail", "-c", `${4 * MAX_WORDS}`, "--", log ?? ""];
   if (unit !== null) {
     const { InvocationID: id } = await showUnit(host.run, unit);
     if (!id) return "";
@@ -201,5 +202,6 @@ export async function lastWordsOf(host: LaunchHost, record: LaunchRecord): Promi
     argv.push(`_SYSTEMD_INVOCATION_ID=${id}`);
   }
   const { stdout } = await host.run(argv, { timeoutMs: END_MS });
-  return stdout.trim().split("\n").map((line) => line.trim()).join(" / ").slice(-MAX_WORDS);
+  const lines = stdout.trim().split("\n").slice(-LINES);
+  return lines.map((line) => line.trim()).join(" / ").slice(-MAX_WORDS);
 }

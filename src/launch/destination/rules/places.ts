@@ -48,9 +48,9 @@ const DEVICES = [
   "/dev/zero",
 ] as const;
 
-/** In /run: directories of services, whose sockets and files are not a guest's. */
+/** In /run: directories and files of services and of the host, which are not a guest's. */
 const SERVICES =
-  /^\/run\/(?:dbus|docker|containerd|libvirt|lock|log|podman|systemd|udev|user)(?:\/|$)/;
+  /^\/run\/(?:dbus|docker|docker\.sock|containerd|initctl|libvirt|lock|log|machine-id|motd\.dynamic|nologin|ostree-booted|podman|reboot-required|systemd|udev|user|utmp|vmferry)(?:\/|$)/;
 
 /** A user's own configuration, such as `~/.ssh` and `~/.profile`. */
 const HIDDEN_AT_HOME = /^\/home\/[^/]+\/\./;
