@@ -17,7 +17,7 @@ function systemctl(codes: Readonly<Record<string, number>>): { run: RunProgram; 
 
 Deno.test("a unit that starts the guest at boot is disabled at the source", async () => {
   const { run, asked } = systemctl({ "is-enabled": 0, disable: 0 });
-  assertStringIncludes(await disableUnit(run, UNIT) ?? "", "vm1.service is disabled");
+  assertStringIncludes(await disableUnit(run, UNIT, true) ?? "", "vm1.service is disabled");
   assertEquals(asked, [
     "systemctl is-enabled --quiet -- vm1.service",
     "systemctl disable --quiet -- vm1.service",
@@ -26,13 +26,21 @@ Deno.test("a unit that starts the guest at boot is disabled at the source", asyn
 
 Deno.test("a unit that does not start at boot, a scope and no unit stay as they are", async () => {
   const { run, asked } = systemctl({ "is-enabled": 1 });
-  assertEquals(await disableUnit(run, { ...UNIT, scope: "user" }), undefined);
+  assertEquals(await disableUnit(run, { ...UNIT, scope: "user" }, true), undefined);
   assertEquals(asked, ["systemctl --user is-enabled --quiet -- vm1.service"]);
-  assertEquals(await disableUnit(run, { ...UNIT, name: "session-3.scope" }), undefined);
-  assertEquals(await disableUnit(run, null), undefined);
+  assertEquals(await disableUnit(run, { ...UNIT, name: "session-3.scope" }, true), undefined);
+  assertEquals(await disableUnit(run, null, true), undefined);
 });
 
 Deno.test("a unit that cannot be disabled is reported with the reason", async () => {
   const { run } = systemctl({ "is-enabled": 0, disable: 1 });
-  assertStringIncludes(await disableUnit(run, UNIT) ?? "", "still starts the guest at boot");
+  assertStringIncludes(await disableUnit(run, UNIT, true) ?? "", "still starts the guest at boot");
+});
+
+Deno.test("a unit stays enabled where the destination does not start the guest at boot, with a warning", async () => {
+  const { run, asked } = systemctl({ "is-enabled": 0, disable: 0 });
+  const user = { ...UNIT, scope: "user" } as const;
+  assertStringIncludes(await disableUnit(run, UNIT, false) ?? "", "systemctl disable vm1.service");
+  assertStringIncludes(await disableUnit(run, user, false) ?? "", "systemctl --user disable vm1");
+  assertEquals(asked.filter((command) => command.includes("disable")), []);
 });
