@@ -8,7 +8,7 @@ import { currentCommand } from "../describe/current_command.ts";
 import { Collected, type Findings } from "../../migrate/mod.ts";
 import type { MachineDescription } from "../description.ts";
 import { isFound, Places } from "./files.ts";
-import { mapPath } from "./path_map.ts";
+import { mapPath, unusedMaps } from "./path_map.ts";
 import type { PlannedFile } from "./planned_file.ts";
 import type { LaunchWishes } from "./wishes.ts";
 
@@ -73,14 +73,15 @@ export function translate(
   // Its warnings name paths: those of the destination.
   const { command, warnings } = forDestination(moved, changes);
   found.warnings.push(...warnings);
-  return {
-    ...{ command, qmp: socket?.to ?? "", findings: found },
-    files: [
-      ...files,
-      ...basesOf(description, wishes, copied),
-      { name: "cwd", use: "cwd", from: process.cwd, to: places.cwd, image: null },
-    ],
-  };
+  const all = [
+    ...files,
+    ...basesOf(description, wishes, copied),
+    { name: "cwd", use: "cwd", from: process.cwd, to: places.cwd, image: null } as const,
+  ];
+  for (const { from, to } of unusedMaps(wishes.maps, all.map((file) => file.from))) {
+    found.warnings.push(`--map ${from}=${to}: the guest has no file in ${from}, nothing is mapped`);
+  }
+  return { command, qmp: socket?.to ?? "", findings: found, files: all };
 }
 
 /** QEMU changes to `/` when it becomes a daemon, after it has opened its files. */

@@ -46,6 +46,21 @@ export function mapPath(path: string, maps: readonly PathMap[]): string {
 }
 
 /**
+ * Maps that are for none of the paths: a typo in OLD, as a rule.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ *
+ * const maps = [{ from: "/vm", to: "/srv" }, { from: "/vn", to: "/srv" }];
+ * assertEquals(unusedMaps(maps, ["/vm/a.img", "/run/vm.qmp"]), [maps[1]]);
+ * ```
+ */
+export function unusedMaps(maps: readonly PathMap[], paths: readonly string[]): PathMap[] {
+  return maps.filter(({ from }) => !paths.some((path) => isWithin(path, from)));
+}
+
+/**
  * `path` from the root, without `//` and `/./`. A `..` stays: behind a symbolic link it is another
  * directory than the one before.
  *
