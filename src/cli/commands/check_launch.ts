@@ -62,7 +62,10 @@ export async function checkLaunch(options: CheckLaunchOptions, output: Output): 
         warnings: [...own.warnings, ...plan.findings.warnings],
         notes: plan.findings.notes,
       });
-      if (launch.dryRun) output.report({ event: "plan", commands: commandsOf(plan) });
+      if (launch.dryRun) {
+        const target = destination.transport === "ssh" ? destination : undefined;
+        output.report({ event: "plan", commands: commandsOf(plan, target) });
+      }
       return problems.length === 0 ? EXIT.done : EXIT.refused;
     } finally {
       await peer.close();

@@ -16,8 +16,26 @@ export interface PlannedCommand {
   readonly command: string;
 }
 
-/** The commands, in their order. vmferry itself sends files through the tunnel. */
-export function commandsOf(plan: LaunchPlan): PlannedCommand[] {
+/** How scp reaches the destination. */
+export interface ScpTarget {
+  readonly host: string;
+  readonly user?: string | undefined;
+  readonly port?: number | undefined;
+}
+
+/**
+ * The commands, in their order. vmferry itself sends files through the tunnel.
+ *
+ * @param target default: the destination's own name for its host.
+ */
+export function commandsOf(
+  plan: LaunchPlan,
+  target: ScpTarget = { host: plan.hostname },
+): PlannedCommand[] {
+  const { user, port } = target;
+  const host = target.host.includes(":") ? `[${target.host}]` : target.host;
+  const login = user === undefined ? host : `${user}@${host}`;
+  const scp = ["scp", "-p", ...(port === undefined ? [] : ["-P", String(port)]), "--"];
   const there = (argv: readonly string[]): PlannedCommand => ({
     side: "destination",
     command: shellCommand(argv),
@@ -27,7 +45,7 @@ export function commandsOf(plan: LaunchPlan): PlannedCommand[] {
     ...plan.images.map((image) => there(imageCommand(image))),
     ...plan.copies.map(({ from, path }): PlannedCommand => ({
       side: "source",
-      command: shellCommand(["scp", "-p", "--", from, `${plan.hostname}:${path}`]),
+      command: shellCommand([...scp, from, `${login}:${path}`]),
     })),
     there(startCommand(plan)),
   ];

@@ -36,10 +36,10 @@ export function judgeRoom(files: readonly NewFileRoom[], found: Collected): void
       found.problem(
         "destination",
         "no-room",
-        `${directory} has ${aboutSize(free)} free, ${names} need ${
+        `${directory} has ${aboutSize(free)} free, expected ${
           aboutSize(least)
-        }. Make room, or give ` +
-          "another path with --map OLD=NEW",
+        } for ${names}. Make ` +
+          "room, or give another path with --map OLD=NEW",
       );
     } else if (free < most) {
       found.warnings.push(

@@ -193,6 +193,14 @@ Deno.test("the plan is printed as commands that a shell reads", () => {
   assertStringIncludes(lines[4]!, "-incoming defer");
 });
 
+Deno.test("the plan copies files to the login that the user has named", () => {
+  const scp = (host: string, user?: string, port?: number) =>
+    commandsOf(plan(), { host, user, port }).find(({ side }) => side === "source")?.command;
+  const from = "/vm/boot/vmlinuz";
+  assertEquals(scp("h", "root"), `scp -p -- ${from} root@h:${from}`);
+  assertEquals(scp("fd00::1", undefined, 22), `scp -p -P 22 -- ${from} '[fd00::1]:${from}'`);
+});
+
 Deno.test("an encrypted image must be created by its owner", () => {
   const machine = description(ARGV, [{ ...IMAGE, obstacle: "it is encrypted" }]);
   refuses({ machine }, "vmferry cannot create an image like /vm/a.qcow2, because it is encrypted");
@@ -206,4 +214,14 @@ Deno.test("--sync top is refused for an image that was replaced since the start"
     "/vm/snapshot.qcow2 has replaced /vm/a.qcow2",
     "Leave out --sync top",
   );
+});
+
+Deno.test("a --map for none of the guest's files is a warning with its text", () => {
+  const warnings = (from: string) =>
+    plan({ wishes: { maps: [{ from, to: "/srv" }] } }).findings.warnings;
+  assertEquals(warnings("/vm/boot"), []);
+  assertEquals(warnings("/"), []);
+  assertEquals(warnings("/vn"), [
+    "--map /vn=/srv: the guest has no file in /vn, nothing is mapped",
+  ]);
 });

@@ -18,7 +18,7 @@ function judge(
 Deno.test("files of one file system need its room together", () => {
   const { problems } = judge(["/a/x", 6, 6, 10], ["/b/y", 6, 6, 10]);
   assertEquals(problems.map(({ code }) => code), ["no-room"]);
-  assertStringIncludes(problems[0]!.message, "/a has 10 MiB free, f0, f1 need 12 MiB");
+  assertStringIncludes(problems[0]!.message, "/a has 10 MiB free, expected 12 MiB for f0, f1");
 });
 
 Deno.test("files of one directory are on one file system, also while others write there", () => {
