@@ -22,7 +22,7 @@ import { QemuLog } from "../host/qemu_log.ts";
 import { openQmp } from "../host/open_qmp.ts";
 import type { Output } from "../output/output.ts";
 import { realPath } from "../paths.ts";
-import { exitCodeOf, resultEvent } from "../output/result.ts";
+import { exitCodeOf, type LaunchedQemu, resultEvent } from "../output/result.ts";
 import { recoverCommand, RunState } from "../run/run_state.ts";
 import { hostAccess } from "../host/access.ts";
 import { listenFor, ownerFrom, ownerOfSocket } from "../run/socket_owner.ts";
@@ -69,9 +69,11 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
     await qemuLog.ready();
     const { launch } = options;
     let unit: QemuProcess["unit"] = null;
+    let launched: LaunchedQemu | undefined;
     const arrange = launch && launchBy({
       ...await launchSource(options, launch, { qmp, report, log }),
       described: ({ process }) => unit = process.unit,
+      started: (qemu) => launched = qemu,
     });
     migration = new SourceMigration({
       qmp,
@@ -105,9 +107,10 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
     try {
       const migrated = await migration.run();
       if (migration.leftBehind) run.dir.keep();
-      const disabled = launch?.persist ? await disableUnit(runProgram, unit) : undefined;
+      const disabled = launch && await disableUnit(runProgram, unit, launch.persist);
       if (disabled) report({ event: "warning", code: "launch", message: disabled });
-      await hooks.end(resultEvent({ startedAt: start, ...migrated }));
+      const { quitSource } = options;
+      await hooks.end(resultEvent({ startedAt: start, ...migrated, launched, quitSource }));
       return EXIT.done;
     } catch (error) {
       if (migration.leftBehind) run.dir.keep();

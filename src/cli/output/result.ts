@@ -33,6 +33,23 @@ function trim(disks: readonly string[]): string[] {
 const CONTINUE = "'cont' in the destination QEMU's monitor continues the guest; then give " +
   "'announce-self', because QEMU announced its NICs to the network only as it arrived";
 
+/** The QEMU that a launch has started at the destination. */
+export interface LaunchedQemu {
+  /** Such as `unit vmferry-vm1.service` or `process 4711`. */
+  readonly what: string;
+  /** File or journal with QEMU's output. */
+  readonly log: string;
+}
+
+function afterLaunch({ what, log }: LaunchedQemu, quitSource: boolean): string[] {
+  return [
+    `at the destination QEMU is ${what}; its output: ${log}`,
+    ...(quitSource ? [] : [
+      "end the source's QEMU (QMP quit) when you no longer need it: it stays paused, do not resume it",
+    ]),
+  ];
+}
+
 /** The last event of a migration. Times in ms of the system clock, sizes in bytes. */
 export function resultEvent(end: {
   readonly startedAt: number;
@@ -51,6 +68,10 @@ export function resultEvent(end: {
   readonly isDomain?: boolean;
   /** The destination's QEMU was started for this migration, and is ended with it. */
   readonly isLaunch?: boolean;
+  /** The QEMU that was started for the guest. */
+  readonly launched?: LaunchedQemu | undefined;
+  /** The source's QEMU was ended. */
+  readonly quitSource?: boolean;
   /** It is the end of a check: no guest was to be moved. */
   readonly check?: boolean;
 }): MigrationEvent {
@@ -68,7 +89,11 @@ export function resultEvent(end: {
         ? end.isLaunch
           ? nextAfterLaunch(end.error)
           : nextAfter(end.error, end.memoryBegan ?? false, end.isDomain ?? false)
-        : [...(end.guest === "paused" ? [CONTINUE] : []), ...trim(end.discarded ?? [])]),
+        : [
+          ...(end.guest === "paused" ? [CONTINUE] : []),
+          ...trim(end.discarded ?? []),
+          ...(end.launched ? afterLaunch(end.launched, end.quitSource ?? false) : []),
+        ]),
     ...(end.check ? { check: true as const } : {}),
   };
 }

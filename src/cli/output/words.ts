@@ -2,7 +2,7 @@ import type { Phase } from "../../migrate/mod.ts";
 
 /** Each phase, for people. */
 export const PHASES: Readonly<Record<Phase, string>> = {
-  launch: "building the destination",
+  launch: "checking both hosts, then building the destination",
   prepare: "preparing both sides",
   mirror: "copying disks",
   ram: "disks are ready, copying RAM",

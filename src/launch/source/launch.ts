@@ -43,6 +43,8 @@ export interface LaunchSourceOptions
   readonly report: Report;
   /** Called with the description of the source's machine, before the plan. */
   readonly described?: (description: MachineDescription) => void;
+  /** Called when the destination's QEMU answers: what it is, and the file or journal with its output. */
+  readonly started?: (qemu: { readonly what: string; readonly log: string }) => void;
   /** The debug log. */
   readonly log: Logger;
   /** Time, injected. */
@@ -78,8 +80,15 @@ export function launchBy(options: LaunchSourceOptions): Arrange {
         throw asRefusal(error);
       });
     await sendFiles(plan.copies, { ...options, peer, signal });
-    const { started } = await call(peer, "startLaunch", { migration }, START_MS, signal);
-    log.log("info", `the destination's QEMU is ${started}`);
+    const { started: what, log: output } = await call(
+      peer,
+      "startLaunch",
+      { migration },
+      START_MS,
+      signal,
+    );
+    log.log("info", `the destination's QEMU is ${what}`);
+    options.started?.({ what, log: output });
     report({ event: "phase", phase: "prepare" });
   };
 }
