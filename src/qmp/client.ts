@@ -28,7 +28,7 @@ import { PendingCommands } from "./pending.ts";
 
 /** Why QEMU may not answer on a QMP socket. */
 export const ONE_CLIENT: string = "a QMP socket serves one client at a time, " +
-  "and another client (libvirt?) seems to use it";
+  "and another client (libvirt?) seems to use it. Close that client, or start QEMU with a second QMP socket";
 
 type ClientState = "greeting" | "ready" | "closed";
 

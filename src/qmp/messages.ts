@@ -72,5 +72,9 @@ export function errorOf(message: Message, command: string): QmpCommandError | un
 
 /** The error for a peer that sends something other than QMP. */
 export function notQmp(line: string): QmpError {
-  return new QmpError("not-qmp", `This is no QMP socket: it sent "${printable(line, 80)}"`);
+  return new QmpError(
+    "not-qmp",
+    `This is no QMP socket: it sent "${printable(line, 80)}". ` +
+      "Expected the socket of QEMU's -qmp unix:PATH,server=on,wait=off",
+  );
 }

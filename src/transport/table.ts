@@ -54,7 +54,8 @@ export function parseAddress(text: string, end: End): Address {
   const schemes = ALL.map((known) => `${known.scheme}://`);
   throw new InputError(
     `got "${scheme ?? text}", expected an address that begins with ` +
-      `${schemes.slice(0, -1).join(", ")} or ${schemes.at(-1)}`,
+      `${schemes.slice(0, -1).join(", ")} or ${schemes.at(-1)}` +
+      (end === "connecting" && /^([\w.-]+@)?[\w.-]+$/.test(text) ? `. For ssh: ssh://${text}` : ""),
   );
 }
 

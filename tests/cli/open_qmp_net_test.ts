@@ -26,7 +26,8 @@ Deno.test("a QMP socket with a full backlog is reported as in use by another cli
     assertEquals(
       said,
       `QMP: QEMU takes no connection on ${path}: a QMP socket serves one client at a time, and ` +
-        "another client (libvirt?) seems to use it",
+        "another client (libvirt?) seems to use it. Close that client, or start QEMU with a second " +
+        "QMP socket",
     );
   });
 });
@@ -35,16 +36,26 @@ Deno.test("a file that is no QMP socket is named by the path that was given", as
   await inDirectory(async (dir) => {
     const near = `${"../".repeat(Deno.cwd().split("/").length)}..${dir}`;
     const cannot = "QMP: Can't connect to";
+    const expected = ". Expected a running QEMU with -qmp unix:PATH,server=on,wait=off";
     await Deno.writeTextFile(`${dir}/file`, "");
-    assertEquals(await saidOf(dir), `${cannot} unix://${dir}: it is a directory and no socket`);
+    assertEquals(
+      await saidOf(dir),
+      `${cannot} unix://${dir}: it is a directory and no socket${expected}`,
+    );
     const file = `${near}/file`;
-    assertEquals(await saidOf(file), `${cannot} ${file}: it is a file and no socket`);
+    assertEquals(await saidOf(file), `${cannot} ${file}: it is a file and no socket${expected}`);
     const none = `${near}/none`;
-    assertEquals(await saidOf(none), `${cannot} ${none}: No such file or directory (os error 2)`);
+    assertEquals(
+      await saidOf(none),
+      `${cannot} ${none}: No such file or directory (os error 2)${expected}`,
+    );
     const listener = Deno.listen({ transport: "unix", path: `${dir}/first` });
     await Deno.rename(`${dir}/first`, `${dir}/left`);
     listener.close();
     const left = `${near}/left`;
-    assertEquals(await saidOf(left), `${cannot} ${left}: Connection refused (os error 111)`);
+    assertEquals(
+      await saidOf(left),
+      `${cannot} ${left}: Connection refused (os error 111)${expected}`,
+    );
   });
 });

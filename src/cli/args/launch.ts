@@ -45,7 +45,9 @@ export function launchOf(given: Given): LaunchArguments | undefined {
   }
   if (given.has("remote-qmp")) given.fail("--remote-qmp does not go with --launch");
   if (given.has("resume")) {
-    given.fail("--resume does not go with --launch: it continues a launched migration without it");
+    given.fail(
+      "--resume does not go with --launch. To continue a launched migration, leave --launch out",
+    );
   }
   const maps = given.many("map").map((text) => {
     const map = parsePathMap(text);

@@ -112,7 +112,9 @@ export function parseReceive(given: Given): ReceiveCommand {
 export function parseMigrate(given: Given): MigrateCommand {
   const destination = destinationOf(given);
   if (!destination) {
-    given.fail("migrate needs a DESTINATION, such as the vmferry://... that receive shows");
+    given.fail(
+      "migrate needs a DESTINATION, such as ssh://root@host2 or the vmferry://... that receive prints",
+    );
   }
   const launch = launchOf(given);
   const disks = launch
@@ -143,7 +145,9 @@ export function parseMigrate(given: Given): MigrateCommand {
 export function parseCheck(given: Given): CheckCommand {
   const launch = launchOf(given);
   const destination = destinationOf(given);
-  if (launch && !destination) given.fail("check --launch needs a DESTINATION");
+  if (launch && !destination) {
+    given.fail("check --launch needs a DESTINATION, such as ssh://root@host2");
+  }
   const disks = launch
     ? diskChoices(given).map(({ name }) => ({ name, local: name }))
     : unique(given, given.many("disk").map(diskChoice), (d) => d.name);

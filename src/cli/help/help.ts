@@ -30,6 +30,7 @@ const ABOUT: Readonly<Record<CommandName, About>> = {
     examples: [
       "vmferry receive --qmp /run/vm1.qmp --listen tcp://0.0.0.0:7450",
       "vmferry receive --qmp /run/vm1.qmp --listen tcp://0.0.0.0:7450 --ticket-file ticket",
+      "vmferry receive --launch --listen tcp://0.0.0.0:7450",
     ],
   },
   migrate: {
@@ -85,6 +86,7 @@ const ABOUT: Readonly<Record<CommandName, About>> = {
       "does, 3 when something does.",
     examples: [
       "vmferry check --qmp /run/vm1.qmp",
+      "vmferry check --qmp /run/vm1.qmp --launch ssh://root@host2",
       "vmferry check domain vm1 ssh://root@host2",
     ],
   },

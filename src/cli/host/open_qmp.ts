@@ -24,9 +24,17 @@ export async function openQmp(path: string, side: Side | null, log: Logger): Pro
   try {
     return await QmpClient.open(await connect(path), { log });
   } catch (error) {
-    const message = `QMP: ${messageOf(error)}`;
+    const message = `QMP: ${messageOf(error)}${isSilent(error) ? EXPECTED : ""}`;
     throw new MigrationError("refused", "qmp-unreachable", side, message, { cause: error });
   }
+}
+
+const EXPECTED = ". Expected a running QEMU with -qmp unix:PATH,server=on,wait=off";
+
+/** Nobody listens: QEMU has ended, or has no such socket. */
+function isSilent(error: unknown): boolean {
+  const root = rootOf(error);
+  return root instanceof Deno.errors.NotFound || root instanceof Deno.errors.ConnectionRefused;
 }
 
 async function connect(path: string): Promise<BytePipe> {
@@ -50,7 +58,6 @@ export async function isListenedOn(path: string): Promise<boolean> {
     (await connect(path)).close();
     return true;
   } catch (error) {
-    const root = rootOf(error);
-    return !(root instanceof Deno.errors.NotFound || root instanceof Deno.errors.ConnectionRefused);
+    return !isSilent(error);
   }
 }

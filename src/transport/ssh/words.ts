@@ -35,6 +35,8 @@ export function isAdvice(line: string): boolean {
 export function sshWords({ host, user, port, code, lines, said, command }: SshEnd): string {
   const all = lines.join("\n");
   const last = lines.findLast((line) => line.trim() !== "")?.trim() ?? "";
+  const login = user === undefined ? host : `${user}@${host}`;
+  const byHand = port === undefined ? `ssh ${login}` : `ssh -p ${port} ${login}`;
   if (code === 127 || /command not found|: not found/.test(all)) {
     return `There is no "${command}" on ${host}: copy vmferry to that host, or give its path with ` +
       `--remote-command PATH (${host} said: ${last})`;
@@ -51,15 +53,13 @@ export function sshWords({ host, user, port, code, lines, said, command }: SshEn
       "between, or the host was installed anew; see ssh's known_hosts";
   }
   if (/Host key verification failed|No .* host key is known/i.test(all)) {
-    const where = user === undefined ? host : `${user}@${host}`;
-    const byHand = port === undefined ? `ssh ${where}` : `ssh -p ${port} ${where}`;
     return `The host key of ${host} is not known to ssh here: connect once by hand, '${byHand}', ` +
       "and compare it";
   }
   const denied = /Permission denied \(([^)]*)\)/.exec(all);
   if (denied) {
-    return `${host} refused every key that ssh offered (it takes: ${denied[1]}); without a ` +
-      "terminal nothing is asked for";
+    return `${host} refused every key that ssh offered (it accepts: ${denied[1]}). ` +
+      `Make '${byHand} true' work first; without a terminal ssh asks for no password`;
   }
   return `ssh to ${host} failed: ${last || `it ended with ${code}`}`;
 }
