@@ -97,7 +97,8 @@ Deno.test("a run state that prevents a migration is reported with what to do", a
     return problems.map((p) => p.message).join("; ");
   };
   assertMatch(await told("postmigrate", { status: "cancelled" }), /Run the guest once/);
-  assertMatch(await told("postmigrate", { status: "completed" }), /expected running or paused/);
+  assertMatch(await told("postmigrate", { status: "completed" }), /do not resume it here/);
+  assertMatch(await told("io-error", {}), /expected running or paused$/);
   const own = { "socket-address": [{ type: "unix", path: "/x" }] };
   assertMatch(await told("inmigrate", own), /its own socket.*-incoming defer/);
 });

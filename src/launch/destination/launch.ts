@@ -20,6 +20,7 @@ import { describeLaunchFiles } from "./describe/describe_files.ts";
 import { describeLaunchHost } from "./describe/describe_host.ts";
 import { commitLaunch, guarded } from "./commit.ts";
 import { Making } from "./making.ts";
+import { NO_MIGRATION } from "./no_migration.ts";
 import type { LaunchDestinationOptions, StartedQemu } from "./options.ts";
 import { undoMaking } from "./undo.ts";
 
@@ -27,9 +28,6 @@ import { undoMaking } from "./undo.ts";
 const LEAVE_MS = 5_000;
 
 const BUSY = "This receive has a launch already. Start another receive";
-const NO_LAUNCH =
-  "This receive runs with --launch, and the source asks for none. Add --launch to migrate, or " +
-  "start 'vmferry receive --qmp PATH'";
 const GIVEN_UP = "The launch was given up at the destination";
 
 /** A session that is served. */
@@ -186,9 +184,7 @@ export class LaunchDestination {
     const { host, trust } = this.#options;
     return {
       openTunnel: (params) => served().channels.open(params),
-      // A migration calls these first; without them its source would think that this end is an old one.
-      describe: refuseMigration,
-      prepare: refuseMigration,
+      ...NO_MIGRATION,
       abort: (params) => answered(this.#abort(served(), params)),
       describeLaunchHost: (params) => answered(describeLaunchHost(host, trust, params)),
       describeLaunchFiles: (params) => answered(describeLaunchFiles(host, trust, params)),
@@ -301,8 +297,4 @@ export class LaunchDestination {
     await gone;
     if (!this.#started || session !== this.#owner) await rpc.join();
   }
-}
-
-function refuseMigration(): Promise<never> {
-  return Promise.reject(new RpcError("refused", NO_LAUNCH));
 }

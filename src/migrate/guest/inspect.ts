@@ -48,6 +48,8 @@ const MOVABLE = ["paused", "prelaunch"];
 
 /** Advice for a guest that was paused when its migration failed: QEMU 7.2 leaves it in `postmigrate`. */
 export const STUCK = "Run the guest once ('cont', then 'stop' in QEMU's monitor) and migrate again";
+/** Why the guest of a migration that has completed is in `postmigrate`. */
+const LEFT = "An earlier migration has moved this guest to another host: do not resume it here";
 /** Advice for a block job of vmferry's. */
 const OURS =
   "It belongs to a migration that runs ('vmferry status') or was interrupted ('vmferry recover')";
@@ -63,7 +65,8 @@ export async function sourceProblems(qmp: QmpClient, guest: Guest): Promise<stri
   const migration = await queryMigrate(qmp);
   if (!MOVABLE.includes(guest.status) && !runs(guest.status)) {
     const undone = guest.status === "postmigrate" && migration.status !== "completed";
-    const why = undone ? `. ${STUCK}` : ", expected running or paused";
+    const left = guest.status === "postmigrate" && !undone ? `. ${LEFT}` : "";
+    const why = undone ? `. ${STUCK}` : `, expected running or paused${left}`;
     problems.push(`the guest is in state "${guest.status}"${why}`);
   }
   for (const reason of await migrationBlockers(qmp)) {
