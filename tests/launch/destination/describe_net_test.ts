@@ -43,6 +43,15 @@ Deno.test("the source's path of the binary counts, unless it comes from the netw
   }
 });
 
+Deno.test("a binary at the source's path that does not run here does not count", async () => {
+  await using lab = await LaunchLab.make();
+  const path = `${lab.dir}/${QEMU}`;
+  await Deno.writeTextFile(path, "#!/no/such/loader\n", { mode: 0o755 });
+  const params = { binary: QEMU, path, machine: "", user: null };
+  const { qemu } = await lab.rpc.call("describeLaunchHost", params, FAST);
+  assertEquals(qemu?.path, `/usr/bin/${QEMU}`);
+});
+
 Deno.test("over the network no program is run only because a source names it", async () => {
   await using lab = await LaunchLab.make("network");
   const params = { binary: "sh", path: "/bin/sh", machine: "", user: null };

@@ -14,11 +14,11 @@ import type { LaunchTrust } from "../options.ts";
 const LOOK_MS = 30_000;
 
 /**
- * Prints the binary that would run: path `$1`, if it is executable here, else the name `$2` in PATH. An empty
+ * Prints the binary that would run: path `$1`, if it runs here, else the name `$2` in PATH. An empty
  * path is no candidate.
  */
 const FIND = `
-if [ -n "$1" ] && [ -f "$1" ] && [ -x "$1" ]; then printf '%s\\n' "$1"
+if [ -n "$1" ] && [ -f "$1" ] && [ -x "$1" ] && "$1" --version >&2 </dev/null; then printf '%s\\n' "$1"
 else PATH=$PATH:/usr/libexec command -v -- "$2" || :
 fi
 `;
