@@ -23,6 +23,14 @@ export function judgeContent({ file, here, there }: KnownFile, found: Collected)
   };
   if (there.problem !== null) return problem("image-unfit", `${to}: ${there.problem}`);
   if (here && sameStorage(here.storage, there)) return false;
+  const backing = file.use === "content" ? file.image?.backing : undefined;
+  if (backing) {
+    return problem(
+      "image-unfit",
+      `${from} has the backing file ${backing.path}, and vmferry copies an image that is only read alone. Make it ` +
+        `one image (qemu-img convert), or add --shared ${name} if both hosts have both`,
+    );
+  }
   const copy = `Copy the source's ${from} to that path`;
   switch (there.state) {
     case "missing":
