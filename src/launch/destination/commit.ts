@@ -7,6 +7,7 @@ import { messageOf } from "../../io/mod.ts";
 import type { JournalRecord, JournalStore } from "../../migrate/mod.ts";
 import type { LaunchHost } from "./host.ts";
 import { keepCommand, startAtBoot } from "./keep.ts";
+import { keptName } from "./kept_name.ts";
 import type { LaunchPlan } from "./plan.ts";
 import type { Recorded } from "./recorded.ts";
 
@@ -46,9 +47,12 @@ export async function commitLaunch(
     }
   };
   await attempt("the journal", () => recorded.write({ state: "committed", mayHaveGuest: true }));
-  await attempt("the guest's command line", () => keepCommand(host, plan));
-  if (plan.start.persist) {
-    await attempt("the unit that starts the guest at boot", () => startAtBoot(host, plan));
-  }
+  await attempt("the guest's command line", async () => {
+    const name = await keptName(host, plan);
+    const kept = { ...plan, record: { ...plan.record, name } };
+    await attempt("the guest's command line", () => keepCommand(host, kept));
+    if (!plan.start.persist) return;
+    await attempt("the unit that starts the guest at boot", () => startAtBoot(host, kept));
+  });
   return failures;
 }

@@ -65,7 +65,7 @@ export async function keepCommand(host: LaunchHost, plan: LaunchPlan): Promise<v
   const directory = guestDirectory(host, record);
   const { cwd, environment, user } = start;
   const json = {
-    ...{ version: 1, name: record.name, migration: record.migration },
+    ...{ version: 1, name: record.name, guest: plan.params.guest, migration: record.migration },
     ...{ argv, cwd, environment, user, unit: record.qemu.unit?.name ?? null, log: record.log },
   };
   const run = user === null || user.user === host.user.name
