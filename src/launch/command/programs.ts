@@ -13,6 +13,7 @@ import { OPTIONS } from "./option_table.ts";
 import { fieldOf, fieldsOf, isOn, type OptionValue, parseOption } from "./option_value.ts";
 import { networkPrograms } from "./programs_network.ts";
 import { inlineSets } from "./sets.ts";
+import { IMAGE_OPTIONS } from "./path_rules.ts";
 import { unknownPaths } from "./unknown_paths.ts";
 
 /** An option that makes QEMU run a program or load code. */
@@ -73,6 +74,9 @@ function programsOf(option: QemuOption, chardevs: ReadonlyMap<string, OptionValu
   const { name } = option;
   if (Object.hasOwn(ALWAYS, name)) return [ALWAYS[name]!];
   const value = parseOption(option);
+  if (isImageOption(name)) {
+    return value.fields.flatMap(({ key, value }) => storagePrograms(key, value));
+  }
   switch (name) {
     case "netdev":
     case "nic":
@@ -112,6 +116,21 @@ function programsOf(option: QemuOption, chardevs: ReadonlyMap<string, OptionValu
     default:
       return OPTIONS[name] === undefined ? ["is an option that vmferry does not know"] : [];
   }
+}
+
+function isImageOption(name: string): boolean {
+  return name === "drive" || name === "blockdev" || Object.hasOwn(IMAGE_OPTIONS, name);
+}
+
+/** Settings of Ceph that name no file; others write logs and load plugins. */
+const CEPH = /^(?:id|mon_host|auth_supported|auth_client_required|rbd_\w+)=/;
+
+/** Settings of Ceph, as `rbd:POOL/IMAGE:KEY=VALUE:...` and `=keyvalue-pairs` of -blockdev give them. */
+function storagePrograms(key: string, value: string): string[] {
+  const hasPairs = key.endsWith("=keyvalue-pairs") || value.includes("=keyvalue-pairs");
+  const [, ...settings] = value.replace(/^.*?rbd:/s, "").split(/(?<!\\):/);
+  const isOdd = /(?:^|[:"'])rbd:/.test(value) && settings.some((text) => !CEPH.test(text));
+  return hasPairs || isOdd ? ["gives Ceph settings, which can load code and write files"] : [];
 }
 
 function soundPrograms(value: OptionValue): string[] {

@@ -52,6 +52,17 @@ Deno.test("every option that runs a program is named", () => {
     [["-netdev", "af-xdp,id=n,ifname=eth0"], ["takes over a network interface of the host"]],
     [["-device", "ccid-card-emulated,db=sql:x"], ["takes a device of the host"]],
     [["-device", '{"driver":"usb-host","vendorid":1}'], ["takes a device of the host"]],
+    ...([
+      ["-drive", "file=rbd:p/i:log_file=/x"],
+      ["-hda", "rbd:p/i:id=a:conf=/srv/c"],
+      [
+        "-blockdev",
+        '{"driver":"rbd","node-name":"a","=keyvalue-pairs":"[\\"log_file\\",\\"x\\"]"}',
+      ],
+    ].map((argv): [string[], string[]] => [
+      argv,
+      ["gives Ceph settings, which can load code and write files"],
+    ])),
     // QEMU reads no JSON here.
     [["-netdev", "user,id=n", "-chardev", '{"a":",id=c,backend=vc,b="}', "-mon", "c"], [
       "opens a monitor to others, and a monitor's user can run programs",
@@ -122,6 +133,7 @@ Deno.test("options that run no program are not named", () => {
     ["-display", "egl-headless,rendernode=/dev/dri/renderD128", "-audiodev", "pa,id=a"],
     ["-audiodev", "alsa,id=a,out.dev=hw:0,,3,in.dev=default"],
     ["-incoming", "defer"],
+    ["-drive", "file=rbd:p/i:id=a:mon_host=h\\:6789,format=raw", "-hda", "rbd:p/i"],
     ["-smbios", "type=1,serial=/a", "-fw_cfg", "opt/x,string=/b", "-acpitable", "file=/a:/b"],
     ["-device", "virtio-blk,drive=d,serial=/a", "-drive", "file=/v/a,if=none,id=d"],
     ["-global", "driver.prop=value", "-blockdev", "driver=ssh,path=x,server.host=h"],
