@@ -50,10 +50,13 @@ A destination that does not trust the source's user refuses these, unless
 \`--launch-any\` is given ([security.md](security.md)):
 
 - scripts and helpers of \`tap\` and \`bridge\`, the default \`/etc/qemu-ifup\` and
-  \`/etc/qemu-ifdown\` included; \`smb=\` and \`guestfwd=...-cmd:\` of \`user\`; \`passt\`;
+  \`/etc/qemu-ifdown\` included; \`smb=\` and \`guestfwd=\` to a command
+  or a socket of \`user\`; \`passt\`;
 - \`-plugin\`, \`-semihosting\`, \`-object authz-pam\`, \`-display spice-app\`, a JACK
-  server;
-- monitors that a network, a SPICE client or the guest's screen reaches (\`-monitor\`,
+  server, ALSA devices that are plugins, settings of Ceph;
+- devices of the host (\`usb-host\`, vfio, NVMe, card readers, \`af-xdp\`);
+- \`-set\`, and sockets of the host to which QEMU would connect;
+- monitors that a network, a SPICE client or the guest's screen reaches, or a file with commands (\`-monitor\`,
   \`-qmp\`, \`-mon\`), and \`-gdb\`: a monitor can run programs by \`migrate exec:\`;
 - network backends, keys of them, objects and displays that vmferry does not know,
   and paths in keys that it does not know.

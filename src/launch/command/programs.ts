@@ -125,11 +125,14 @@ function isImageOption(name: string): boolean {
 /** Settings of Ceph that name no file; others write logs and load plugins. */
 const CEPH = /^(?:id|mon_host|auth_supported|auth_client_required|rbd_\w+)=/;
 
-/** Settings of Ceph, as `rbd:POOL/IMAGE:KEY=VALUE:...` and `=keyvalue-pairs` of -blockdev give them. */
+/** A disk of the host, or settings of Ceph, as `rbd:POOL/IMAGE:KEY=VALUE:...` and `=keyvalue-pairs` of -blockdev give them. */
 function storagePrograms(key: string, value: string): string[] {
   const hasPairs = key.endsWith("=keyvalue-pairs") || value.includes("=keyvalue-pairs");
   const [, ...settings] = value.replace(/^.*?rbd:/s, "").split(/(?<!\\):/);
   const isOdd = /(?:^|[:"'])rbd:/.test(value) && settings.some((text) => !CEPH.test(text));
+  const isDevice = /(?:^|\.)driver$/.test(key) &&
+    /^(?:nvme|nvme-io_uring|virtio-blk-v.*)$/.test(value);
+  if (isDevice || value.startsWith("nvme:")) return ["takes a device of the host"];
   return hasPairs || isOdd ? ["gives Ceph settings, which can load code and write files"] : [];
 }
 

@@ -51,6 +51,10 @@ Deno.test("every option that runs a program is named", () => {
     ]],
     [["-netdev", "af-xdp,id=n,ifname=eth0"], ["takes over a network interface of the host"]],
     [["-device", "ccid-card-emulated,db=sql:x"], ["takes a device of the host"]],
+    [["-blockdev", "driver=nvme,node-name=n,device=0000:01:00.0,namespace=1"], [
+      "takes a device of the host",
+    ]],
+    [["-drive", "file=nvme://0000:01:00.0/1"], ["takes a device of the host"]],
     [["-device", '{"driver":"usb-host","vendorid":1}'], ["takes a device of the host"]],
     ...([
       ["-drive", "file=rbd:p/i:log_file=/x"],
