@@ -6,7 +6,9 @@
 import type { ReportedError } from "../../../../src/migrate/mod.ts";
 import type { HostVmferry } from "../../support/host_vmferry.ts";
 import { assertExit } from "../../support/scenario.ts";
-import { QMP } from "./guest.ts";
+import type { LabHost } from "../../support/lab_host.ts";
+import { poll } from "../../support/waiting.ts";
+import { type LabGuest, QMP } from "./guest.ts";
 import { DESTINATION, type LaunchLab } from "./lab.ts";
 
 /** Starts `vmferry migrate --launch` at the source. */
@@ -35,4 +37,12 @@ export async function assertFails(
   }
   if (/not undone/i.test(error.message)) throw new Error(`${ferry.name}: ${error.message}`);
   return error;
+}
+
+/** Waits, after a kill, until a host's QEMU runs the guest or has ended. */
+export async function waitSettled(guest: LabGuest, host: LabHost): Promise<"running" | "gone"> {
+  return await poll(`${host.name}: QEMU to run the guest or to end`, async () => {
+    const status = await guest.status(host).catch(() => "gone");
+    return status === "running" || status === "gone" ? status : undefined;
+  }, 60_000);
 }
