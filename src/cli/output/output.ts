@@ -96,11 +96,11 @@ export class Output {
   };
 
   /** A line for people, or some, on standard error; it cannot move the cursor. */
-  line(text: string): void {
+  readonly line = (text: string): void => {
     const lines = text.split("\n").map((line) => printable(line, LONGEST_LINE)).join("\n");
     if (this.#bars) this.#bars.above(lines);
     else this.#stderr.write(lines + "\n");
-  }
+  };
 
   /** What was asked for, on standard output: as JSON or as text. */
   readonly answerEvent = (event: CliEvent): void => {

@@ -26,8 +26,7 @@ export function parseCommand(argv: readonly string[]): QemuCommand {
     const name = canonicalName(argument.replace(/^--?/, ""));
     if (name === null) {
       throw new CommandLineError(
-        `vmferry does not know QEMU's option ${argument}. It knows those of QEMU 7.2 to 11.1; ` +
-          "give --qemu-command a command line without it",
+        `vmferry does not know QEMU's option ${argument}. It knows those of QEMU 7.2 to 11.1`,
       );
     }
     const written = argument === `-${name}` ? {} : { written: argument };

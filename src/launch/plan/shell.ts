@@ -56,7 +56,7 @@ export function splitWords(text: string): string[] {
       if (next !== "\n") word = (word ?? "") + next;
     } else if (c === "'") {
       const end = text.indexOf("'", i + 1);
-      if (end < 0) throw new ShellWordError("a ' has no end");
+      if (end < 0) throw new ShellWordError("a ' is not closed");
       word = (word ?? "") + text.slice(i + 1, end);
       i = end;
     } else if (c === '"') {
@@ -95,5 +95,5 @@ function doubleQuoted(text: string, start: number): [string, number] {
       i++;
     }
   }
-  throw new ShellWordError('a " has no end');
+  throw new ShellWordError('a " is not closed');
 }

@@ -46,7 +46,7 @@ async function readCommand(
     return await expandConfig(parseCommand(argv), (path) => readText(fromRoot(path, cwd)));
   } catch (error) {
     if (!(error instanceof CommandLineError)) throw error;
-    const message = `QEMU's command line cannot be read: ${error.message}. Give one with ` +
+    const message = `QEMU's command line cannot be read: ${error.message}. Give another one with ` +
       "--qemu-command FILE";
     throw new MigrationError("refused", "not-launchable", "source", message, { cause: error });
   }
