@@ -19,11 +19,14 @@ const STALL_MS = 60_000;
 
 /**
  * Gives the file (`$1`) to its owner (`$3`, if any) with its mode (`$4`), and its name (`$2`), which no file may have. A link
- * fails where a name is taken; file systems without links have `mv -n`.
+ * fails where a name is taken; file systems without links have `mv -n`. Another user may own the directory, and put a link
+ * in its place: only the open file gets owner and mode.
  */
 const FINISH = `
-[ -z "$3" ] || chown "$3" -- "$1" || exit 1
-chmod "$4" -- "$1" || exit 1
+exec 9<"$1" || exit 1
+if [ "$(stat -L -c %d:%i /proc/self/fd/9)" != "$(stat -c %d:%i -- "$1")" ]; then echo "$1 was replaced" >&2; exit 1; fi
+[ -z "$3" ] || chown "$3" /proc/self/fd/9 || exit 1
+chmod "$4" /proc/self/fd/9 || exit 1
 if ln -T -- "$1" "$2" 2>/dev/null; then rm -f -- "$1"
 elif [ -e "$2" ] || [ -L "$2" ]; then echo "$2 exists by now" >&2; exit 1
 else mv -nT -- "$1" "$2" && ! [ -e "$1" ]

@@ -22,15 +22,17 @@ const ALLOCATE_BYTES_PER_MS = 20_000;
 /**
  * Makes an empty file that did not exist (`$1`), for vmferry's user alone, has qemu-img (`$4` and on) write the
  * image to it, and gives it to its owner (`$2`, if any) with its mode (`$3`). Removes it where that fails.
+ * Another user may own the directory, and put a link in its place: only the open file gets owner and mode.
  */
 const CREATE = `
 umask 077
 file=$1 owner=$2 mode=$3
 shift 3
 set -C
-: >"$file" || exit 1
+exec 9>"$file" || exit 1
 set +C
-"$@" && { [ -z "$owner" ] || chown "$owner" -- "$file"; } && chmod "$mode" -- "$file" || { rm -f -- "$file"; exit 1; }
+"$@" 9>&- && { [ -z "$owner" ] || chown "$owner" /proc/self/fd/9; } && chmod "$mode" /proc/self/fd/9 ||
+  { rm -f -- "$file"; exit 1; }
 if [ -e /sys/fs/selinux/enforce ] && command -v restorecon >/dev/null; then restorecon -- "$file"; fi
 `;
 
@@ -40,7 +42,7 @@ if [ -e /sys/fs/selinux/enforce ] && command -v restorecon >/dev/null; then rest
  */
 const MAKE_DIRECTORY = `
 mkdir -m 0755 -- "$1" || exit 1
-[ -z "$2" ] || chown "$2" -- "$1" || { rmdir -- "$1"; exit 1; }
+[ -z "$2" ] || chown -h "$2" -- "$1" || { rmdir -- "$1"; exit 1; }
 `;
 
 /** A command failed and has left nothing: what lies at its path is another program's. */
