@@ -22,6 +22,7 @@ import { QemuLog } from "../host/qemu_log.ts";
 import { openQmp } from "../host/open_qmp.ts";
 import type { Output } from "../output/output.ts";
 import { realPath } from "../paths.ts";
+import { whereIsIt } from "../output/where_is_it.ts";
 import { exitCodeOf, type LaunchedQemu, resultEvent } from "../output/result.ts";
 import { recoverCommand, RunState } from "../run/run_state.ts";
 import { hostAccess } from "../host/access.ts";
@@ -118,9 +119,11 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
       if (failure.kind !== "unknown") throw failure;
       run.dir.keep();
       const { bytes } = migration;
-      const next = failure.code === "guest-asleep-stuck"
-        ? adviceOn(failure)
-        : whereIsIt(options, qmpPath, migration.record);
+      const next = failure.code === "guest-asleep-stuck" ? adviceOn(failure) : whereIsIt(
+        recoverCommand(qmpPath, options.runDir),
+        migration.record,
+        options.destination.transport === "ssh",
+      );
       await hooks.end(resultEvent({ startedAt: start, bytes, error: failure, next }));
       return exitCodeOf(failure);
     }
@@ -134,16 +137,4 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
     );
     return exitCodeOf(failure);
   }
-}
-
-/** How the user finds out where the guest is, and what follows. */
-function whereIsIt(options: Options, qmpPath: string, record: SourceRecord): string[] {
-  const here = recoverCommand(qmpPath, options.runDir);
-  const there = record.recoverThere || "vmferry recover --qmp PATH";
-  const to = record.destination;
-  return [
-    `at the destination, see whether the guest runs there: ${there}`,
-    `if it can be reached again, ask it from here: ${here} --yes ${to} (with the options of this run)`,
-    `only if the guest does not run there and the QEMU there has been ended: ${here} --force-run-here`,
-  ];
 }
