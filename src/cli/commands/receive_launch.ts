@@ -14,7 +14,7 @@ import type { Output } from "../output/output.ts";
 import { exitCodeOf, resultEvent } from "../output/result.ts";
 import { removeAbandoned } from "../run/abandoned.ts";
 import { runBase } from "../run/base.ts";
-import { openLaunchJournal, settleLaunches } from "../run/launch_journal.ts";
+import { openLaunchJournal, rivalLaunches, settleLaunches } from "../run/launch_journal.ts";
 import { LaunchedMigration } from "../run/launched_migration.ts";
 import { PrivateRunDir } from "../run/run_dir.ts";
 
@@ -60,7 +60,11 @@ export async function receiveLaunch(
     await end.open(undefined, kept);
     const trust = isStdio ? "login" : options.any ? "any" : "network";
     await using launched = new LaunchedMigration({
-      ...{ host, trust, journal, end, kept, report, log },
+      ...{ host, trust, end, kept, report, log },
+      journal: {
+        write: (record) => journal.write(record),
+        rivals: (qmp) => rivalLaunches({ base, own: dir.directory, qmp, log }),
+      },
       ...hooks.beforeSwitchover,
       base: options.runDir,
     });

@@ -83,6 +83,39 @@ export async function adoptLaunches(base: string, qmp: string, log: Logger): Pro
   }
 }
 
+/**
+ * The launches of other processes, under way, whose QEMU makes this QMP socket.
+ *
+ * @param own the run directory of the launch that asks.
+ * @returns the names of their migrations.
+ */
+export async function rivalLaunches(
+  { base, own, qmp, log }: { base: string; own: string; qmp: string; log: Logger },
+): Promise<string[]> {
+  const [found, socket]: [string[], string] = [[], await socketPath(qmp)];
+  for (const dir of await runFolders(base)) {
+    const path = `${dir}/${LAUNCH_JOURNAL}`;
+    if (dir === own || !await isFile(path)) continue;
+    // The next run settles the launch of a dead process.
+    using lock = await DirectoryLock.tryTake(dir);
+    if (lock) continue;
+    try {
+      const record = parseLaunchRecord(lastValue(await Deno.readTextFile(path)));
+      const isOver = !record || record.state === "committed" || record.state === "undone";
+      if (!isOver && await socketPath(record.qmp) === socket) found.push(record.migration);
+    } catch (error) {
+      log.log("warning", `${path}: ${messageOf(error)}`);
+    }
+  }
+  return found;
+}
+
+/** The socket may not be there yet: only the links to its directory are followed. */
+async function socketPath(path: string): Promise<string> {
+  const at = path.lastIndexOf("/");
+  return `${await realPath(path.slice(0, at) || "/")}/${path.slice(at + 1)}`;
+}
+
 interface FoundLaunch {
   readonly dir: string;
   readonly record: LaunchRecord;

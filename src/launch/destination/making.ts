@@ -7,6 +7,7 @@ import { type LaunchPlan, planLaunch } from "./plan.ts";
 import type { LaunchJournal } from "./record.ts";
 import { Recorded } from "./recorded.ts";
 import { refuseForeignImages } from "./rules/image_references.ts";
+import { refuseTakenSockets } from "./rules/socket_faults.ts";
 import { StartingQemu } from "./qemu/start.ts";
 
 /** What a launch makes: first its files, then its QEMU. */
@@ -70,6 +71,8 @@ export class Making {
     const { recorded, plan } = this;
     // Only now their content is there.
     await refuseForeignImages(this.#host, this.#trust, plan.start);
+    // Copies take minutes, in which another QEMU may have made them.
+    await refuseTakenSockets(this.#host, plan.start);
     const begunAt = this.#host.wallMs();
     const made = recorded.current.made.map((each) =>
       each.begunAt === null ? { ...each, begunAt } : each

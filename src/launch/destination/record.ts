@@ -71,6 +71,8 @@ export interface LaunchRecord {
 export interface LaunchJournal {
   /** Adds a record; it is on the disk when this resolves. */
   write(record: LaunchRecord): Promise<void>;
+  /** The other launches under way on this host whose QEMU makes the same QMP socket, by their migrations. */
+  rivals(qmp: string): Promise<readonly string[]>;
 }
 
 /**

@@ -23,6 +23,11 @@ export class Recorded {
     await this.#journal.write(this.#record);
   }
 
+  /** As `LaunchJournal.rivals`. Once the record is written, each of two launches sees the other. */
+  async rivals(): Promise<readonly string[]> {
+    return await this.#journal.rivals(this.#record.qmp);
+  }
+
   /** Writes the record with a change to what is made at a path. */
   async writeMade(path: string, change: Partial<MadeRecord>): Promise<void> {
     const made = this.#record.made.map((each) =>

@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import {
   adoptLaunches,
   openLaunchJournal,
+  rivalLaunches,
   settleLaunches,
 } from "../../../src/cli/run/launch_journal.ts";
 import { PrivateRunDir } from "../../../src/cli/run/run_dir.ts";
@@ -59,6 +60,28 @@ Deno.test("a launch whose process runs is left to it", async () => {
     await journal.write(lab.record);
     assertEquals(await settleLaunches(base, lab.host, silentLogger), []);
     assert(await lab.pid());
+  } finally {
+    await Deno.remove(base, { recursive: true }).catch(() => {});
+  }
+});
+
+Deno.test("a launch of a live process is a rival for its QMP socket until it is over", async () => {
+  const base = await Deno.makeTempDir();
+  try {
+    await using lab = await LaunchLab.make();
+    await lab.prepare();
+    await using dir = await PrivateRunDir.make(base, "destination");
+    using journal = await openLaunchJournal(dir.directory);
+    await journal.write(lab.record);
+    const { qmp } = lab.record;
+    await Deno.symlink(lab.dir, `${base}/link`);
+    const ask = (path: string, own = "") =>
+      rivalLaunches({ base, own, qmp: path, log: silentLogger });
+    const aliased = `${base}/link${qmp.slice(lab.dir.length)}`;
+    assertEquals([await ask(qmp), await ask(aliased)], [["m1"], ["m1"]]);
+    assertEquals([await ask(`${qmp}2`), await ask(qmp, dir.directory)], [[], []]);
+    await journal.write({ ...lab.record, state: "undone" });
+    assertEquals(await ask(qmp), []);
   } finally {
     await Deno.remove(base, { recursive: true }).catch(() => {});
   }

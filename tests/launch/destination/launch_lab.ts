@@ -41,6 +41,8 @@ export class LaunchLab implements AsyncDisposable {
   /** The process is to be killed there. */
   kill: Kill | undefined;
   isDead = false;
+  /** Other launches that make the same QMP socket. */
+  rivals: readonly string[] = [];
   readonly #sessions: readonly Session[];
 
   static async make(
@@ -85,6 +87,7 @@ export class LaunchLab implements AsyncDisposable {
           this.records.push(record);
           if (isLast) throw new Killed();
         },
+        rivals: () => Promise.resolve(this.rivals),
       },
       claimed: () => Promise.resolve(),
       started: (qemu) => {

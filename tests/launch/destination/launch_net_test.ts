@@ -73,21 +73,6 @@ Deno.test("an image that exists is refused and stays as it was", async () => {
   assertEquals(await lab.files(), before);
 });
 
-Deno.test("a socket where QEMU makes its own is refused, served or not", async () => {
-  await using lab = await LaunchLab.make();
-  await Deno.mkdir(`${lab.dir}/run`);
-  const path = `${lab.dir}/run/qmp.sock`;
-  const listener = Deno.listen({ transport: "unix", path });
-  const served = await assertRejects(() => lab.prepare(), RpcError);
-  // Deno would remove it.
-  await Deno.rename(path, `${path}.kept`);
-  listener.close();
-  await Deno.rename(`${path}.kept`, path);
-  const stale = await assertRejects(() => lab.prepare(), RpcError);
-  assertEquals([served.code, stale.code], ["socket-in-use", "socket-in-use"]);
-  assertStringIncludes(served.message, "A process serves");
-});
-
 Deno.test("a file arrives with its content and mode, and goes with the undo", async () => {
   await using lab = await LaunchLab.make();
   const before = await lab.files();

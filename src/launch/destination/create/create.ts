@@ -64,6 +64,7 @@ export async function createAll(
   const own = new Set(directories);
   try {
     await recorded.write();
+    await refuseRivals(recorded);
     for (const { kind, path } of recorded.current.made) {
       if (kind === "copy" || kind === "by-qemu") continue;
       signal.throwIfAborted();
@@ -90,6 +91,19 @@ export async function createAll(
     if (!(error instanceof CommandError)) throw asMigrationError(error, "destination");
     throw notCreated(messageOf(error), error);
   }
+}
+
+/**
+ * Two launches may have found the path of the QMP socket free at once. The later QEMU would take the socket
+ * away from the earlier one, and a vmferry would migrate to the wrong QEMU.
+ */
+async function refuseRivals(recorded: Recorded): Promise<void> {
+  const [rival] = await recorded.rivals();
+  if (rival === undefined) return;
+  const message =
+    `Another launch under way at the destination (migration ${rival}) makes the QMP ` +
+    `socket ${recorded.current.qmp}. Wait for its end, or give another path with --map`;
+  throw new MigrationError("refused", "socket-in-use", "destination", message);
 }
 
 /** Writes down what distinguishes the new file from another one with its path. */

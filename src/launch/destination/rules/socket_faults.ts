@@ -6,7 +6,8 @@
 import { lookAt } from "../../../host/mod.ts";
 import type { LaunchStart } from "../../../rpc/mod.ts";
 import type { CommandPath } from "../../command/mod.ts";
-import type { StartCommand } from "./arguments.ts";
+import { MigrationError } from "../../../migrate/mod.ts";
+import { readStart, type StartCommand } from "./arguments.ts";
 import type { Fault } from "./file_faults.ts";
 import type { LaunchHost } from "../host.ts";
 import type { MadeRecord } from "../record.ts";
@@ -43,6 +44,20 @@ export async function socketFaults(
     }
   }
   return found;
+}
+
+/**
+ * Looks again, right before the start.
+ *
+ * @throws {MigrationError} kind `refused`, as {@link socketFaults} says.
+ */
+export async function refuseTakenSockets(host: LaunchHost, start: LaunchStart): Promise<void> {
+  const read = readStart(start);
+  const faults = "problems" in read ? [] : await socketFaults(host, read, start);
+  if (faults.length === 0) return;
+  const problems = faults.map(({ message }) => message);
+  const { code } = faults[0]!;
+  throw new MigrationError("refused", code, "destination", problems.join("; "), { problems });
 }
 
 /** The records of what QEMU will make. */
