@@ -27,6 +27,8 @@ qemu: ## QEMU 10.0 and 11.1 (or later, of Debian sid) into .tools/, for the test
 	@tools/qemu.sh 10.0 11.1
 libvirt: ## libvirt scenarios with libvirt 11 and QEMU 10.0 of Debian 13 as the destination
 	@pair=$$(tools/libvirt.sh) && $(RUN) run -A tools/build.ts && env $$pair tools/deno.sh task scenario $(or $(NAME),recipe debian13)
+launch: ## every scenario of migrate --launch; make test runs some
+	@$(RUN) run -A tools/build.ts && tools/deno.sh task scenario launch/ launch_faults/
 guest: ## a Debian guest in .tools/guest/ (root, mmdebstrap), for make scenario NAME=linux
 	@tools/guest.sh
 memory: ## a guest that checks its RAM crosses to and fro, with KVM and TCG: make memory CROSSINGS=50
@@ -52,4 +54,4 @@ fuzz: ## random input to everything that parses what a peer sent: make fuzz SECO
 clean: ## remove what was built or fetched into the project
 	rm -rf dist .tools
 
-.PHONY: help demo test docs check build scenario scenarios versions settings qemu libvirt guest memory bench bench-long bench-downtime bench-encryption bench-trips bench-growth bench-startup matrix fuzz clean
+.PHONY: help demo test docs check build scenario scenarios versions settings qemu libvirt launch guest memory bench bench-long bench-downtime bench-encryption bench-trips bench-growth bench-startup matrix fuzz clean

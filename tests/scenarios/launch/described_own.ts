@@ -11,6 +11,7 @@ export const scenario: Scenario = {
   name: "described_own",
   about: "a description makes the same machine again with the drives and addresses that QEMU chose",
   timeoutMs: 180_000,
+  long: true,
   async run(context) {
     await tellAll(context, STORIES);
   },

@@ -26,6 +26,7 @@ export const scenario: Scenario = {
   name: "launch",
   about: "migrate --launch builds the destination and starts its QEMU, and no write is lost",
   timeoutMs: 180_000,
+  long: true,
   async run(context) {
     const [here, there] = [`${context.dir}/here`, `${context.dir}/there`];
     for (const name of ["here", "ssh", "var", "run-here", "run-there"]) {

@@ -8,6 +8,7 @@ export const scenario: Scenario = {
   name: "launch_by_hand",
   about: "the commands of --dry-run build the destination, and a plain migration arrives there",
   timeoutMs: 120_000,
+  long: true,
   async run(context) {
     const lab = await LaunchLab.start(context);
     const { source, destination } = lab;

@@ -9,6 +9,7 @@ export const scenario: Scenario = {
   name: "launch_changed",
   about: "a guest crosses with a snapshot, a plugged disk, NIC, vCPU and DIMM, and with its new CD",
   timeoutMs: 120_000,
+  long: true,
   async run(context) {
     const lab = await LaunchLab.start(context);
     const cd = ["-drive", "file=/var/lib/vm/old.iso,if=none,id=c0,media=cdrom,format=raw"];

@@ -10,6 +10,7 @@ export const scenario: Scenario = {
   name: "launch_cost",
   about: `preparing a launch takes at most ${MOST_S} s beyond the creation of its images`,
   timeoutMs: 120_000,
+  long: true,
   async run(context) {
     const lab = await LaunchLab.start(context);
     const { destination } = lab;

@@ -9,6 +9,7 @@ export const scenario: Scenario = {
   name: "launch_firmware",
   about: "OVMF and its NVRAM arrive with the guest: the firmware as it is, the NVRAM as a disk",
   timeoutMs: 120_000,
+  long: true,
   async run(context) {
     const lab = await LaunchLab.start(context);
     const { source, destination } = lab;

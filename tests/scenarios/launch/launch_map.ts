@@ -10,6 +10,7 @@ export const scenario: Scenario = {
   name: "launch_map",
   about: "--map and --disk NAME=PATH place the files of a guest, and its own paths stay free",
   timeoutMs: 120_000,
+  long: true,
   async run(context) {
     const lab = await LaunchLab.start(context);
     const { destination } = lab;

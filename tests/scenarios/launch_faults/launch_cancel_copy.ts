@@ -7,5 +7,6 @@ export const scenario: Scenario = {
   about:
     "after Ctrl-C while disks and while RAM are copied both hosts are as before, and the next try works",
   timeoutMs: 180_000,
+  long: true,
   run: (context) => cancelIn(context, ["copy", "ram"]),
 };

@@ -6,6 +6,7 @@ export const scenario: Scenario = {
   name: "launch_kill_handover",
   about: "after a kill in the handover of a launch the guest runs once, with every write",
   timeoutMs: 180_000,
+  long: true,
   async run(context) {
     const figures: string[] = [];
     const lab = await LaunchLab.start(context);

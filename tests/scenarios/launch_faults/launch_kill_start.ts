@@ -6,5 +6,6 @@ export const scenario: Scenario = {
   name: "launch_kill_start",
   about: "after vmferry was killed while QEMU starts, at either end, the next try works",
   timeoutMs: 180_000,
+  long: true,
   run: (context) => killIn(context, "start"),
 };

@@ -1,5 +1,5 @@
 /**
- * Runs scenarios: `deno task scenario NAME… | --all | --list [--repeat N] [--jobs N] [--keep]`.
+ * Runs scenarios: `deno task scenario NAME… | GROUP/… | --all | --list [--repeat N] [--jobs N] [--keep]`.
  * A row for each run, the logs of each failure, and `N passed, N failed` in the end.
  *
  * @module
@@ -39,6 +39,13 @@ async function scenarios(): Promise<Map<string, Scenario>> {
     found.set(scenario.name, scenario);
   }
   return new Map([...found].sort(([a], [b]) => a < b ? -1 : 1));
+}
+
+/** The scenarios of a group, which is given with a slash behind its name, such as `launch/`. */
+function namesIn(group: string): string[] | undefined {
+  if (!group.endsWith("/") || !GROUPS.includes(group.slice(0, -1))) return undefined;
+  return [...Deno.readDirSync(new URL(group, SCENARIOS))]
+    .filter(({ isFile }) => isFile).map(({ name }) => name.replace(/\.ts$/, "")).sort();
 }
 
 /** Runs one scenario once and prints its row. */
@@ -103,7 +110,7 @@ async function main(): Promise<number> {
   const usual = [...known.values()].filter(({ long }) => !long).map(({ name }) => name);
   const long = [...known.keys()].filter((name) => !usual.includes(name));
   if (args.all) console.log(`not with --all, as they take minutes: ${long.join(", ")}`);
-  const names = args.all ? usual : args._.map(String);
+  const names = args.all ? usual : args._.map(String).flatMap((name) => namesIn(name) ?? [name]);
   const chosen = names.map((name) => {
     const scenario = known.get(name);
     if (!scenario) {
