@@ -97,6 +97,8 @@ export interface GuestImage {
   readonly lazyRefcounts: boolean;
   /** A raw file that is allocated as a whole. */
   readonly allocated: boolean;
+  /** Bytes that it and all images below it take in their file systems; `null` where unknown. */
+  readonly chainBytes: number | null;
   /** The image below, if any. */
   readonly backing: { readonly path: string; readonly format: string } | null;
   /** Why an image like it needs more than its format and size, such as `it is encrypted`. */

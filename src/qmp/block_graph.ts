@@ -17,6 +17,8 @@ export interface BlockNode {
   readonly filename: string;
   /** Opened read-only. */
   readonly readOnly: boolean;
+  /** Bytes that it takes in its file system, without those of its backing file; missing where unknown. */
+  readonly allocatedBytes?: number;
   /** Names of the nodes below it, with their roles: `file`, `backing`, `data-file`, `image`. */
   readonly children: readonly { readonly role: string; readonly node: string }[];
 }
@@ -48,7 +50,9 @@ export function joinGraph(nodes: readonly RawNode[], graph: RawGraph): BlockGrap
         return node === undefined ? [] : [{ role: edge.name, node }];
       });
     const { drv: driver = "", file: filename = "", ro: readOnly = false } = raw;
-    return [name, { name, driver, filename, readOnly, children }];
+    const allocated = raw.image?.["actual-size"];
+    const size = allocated === undefined ? {} : { allocatedBytes: allocated };
+    return [name, { name, driver, filename, readOnly, children, ...size }];
   }));
 }
 

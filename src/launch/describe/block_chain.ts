@@ -60,6 +60,22 @@ export function backingOf(graph: BlockGraph, { image }: BlockChain): BlockChain 
   return child && chainOf(graph, child.node);
 }
 
+/**
+ * Bytes that an image and all images below it take in their file systems; `null` where QEMU does not
+ * report that of the uppermost one.
+ */
+export function allocatedIn(graph: BlockGraph, chain: BlockChain): number | null {
+  const first = chain.image.allocatedBytes;
+  if (first === undefined) return null;
+  let bytes = first;
+  const seen = new Set([chain.image]);
+  for (let at = backingOf(graph, chain); at && !seen.has(at.image); at = backingOf(graph, at)) {
+    seen.add(at.image);
+    bytes += at.image.allocatedBytes ?? 0;
+  }
+  return bytes;
+}
+
 /** Names of all nodes that are reached from `roots`. */
 export function reachedFrom(graph: BlockGraph, roots: readonly string[]): Set<string> {
   const reached = new Set<string>();

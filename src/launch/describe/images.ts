@@ -5,7 +5,7 @@
  */
 import type { RawBlock } from "../../qmp/mod.ts";
 import type { GuestImage } from "../description.ts";
-import { absolute, type BlockChain, chainOf, formatOf } from "./block_chain.ts";
+import { absolute, allocatedIn, type BlockChain, chainOf, formatOf } from "./block_chain.ts";
 import type { MachineState } from "./machine_state.ts";
 import type { Opening } from "./openings.ts";
 
@@ -47,6 +47,7 @@ export function imagesOf(
       lazyRefcounts: data["lazy-refcounts"] === true,
       allocated: format === "raw" && current === "raw" &&
         (image["actual-size"] ?? 0) >= disk.sizeBytes,
+      chainBytes: allocatedIn(state.graph, chain),
       backing: backing === undefined
         ? null
         : { path: absolute(cwd, backing), format: backingFormat(state, chain, block) },

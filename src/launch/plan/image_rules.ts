@@ -52,20 +52,8 @@ export function judgeCopied(
       "image-unfit",
       `disk ${name}: ${to} is neither a file nor a block device, expected an image. Move it away, or ${other}`,
     );
-  } else if (there.usedBy !== null) {
-    problem(
-      "image-in-use",
-      `disk ${name}: ${there.usedBy} has ${to} open, expected a free path. End it, or ${other}`,
-    );
-  } else if (!reuse.includes(name)) {
-    const what = there.state === "block" ? "is a block device" : "exists";
-    problem(
-      "image-exists",
-      `disk ${name}: ${to} ${what}${
-        sizeOf(there)
-      }, expected no image. If it may be overwritten, add ` +
-        `--reuse ${name}; if both hosts share it, add --shared ${name}; else move it away, or ${other}`,
-    );
+  } else if (there.usedBy !== null || !reuse.includes(name)) {
+    judgeTaken(known, reuse, other, problem);
   } else if (sync === "top" && image?.backing) {
     problem(
       "image-unfit",
@@ -75,6 +63,30 @@ export function judgeCopied(
   } else if (!there.writable) {
     problem("image-unfit", `disk ${name}: ${to} cannot be written to. Change its permissions`);
   } else if (image) judgeReused(known, problem);
+}
+
+/** An image that is there and must not be overwritten now; both reasons at once save a second try. */
+function judgeTaken(
+  { file: { name, to }, there }: KnownFile,
+  reuse: readonly string[],
+  other: string,
+  problem: (code: "image-in-use" | "image-exists", message: string) => void,
+): void {
+  if (there.usedBy !== null) {
+    problem(
+      "image-in-use",
+      `disk ${name}: ${there.usedBy} has ${to} open, expected a free path. End it, or ${other}`,
+    );
+  }
+  if (reuse.includes(name)) return;
+  const what = there.state === "block" ? "is a block device" : "exists";
+  problem(
+    "image-exists",
+    `disk ${name}: ${to} ${what}${
+      sizeOf(there)
+    }, expected no image. If it may be overwritten, add ` +
+      `--reuse ${name}; if both hosts share it, add --shared ${name}; else move it away, or ${other}`,
+  );
 }
 
 function judgeMissing(

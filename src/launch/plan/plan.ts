@@ -212,7 +212,10 @@ function roomOf(
     if (copy) return [{ ...at, least: copy.sizeBytes, most: copy.sizeBytes }];
     if (!image) return [];
     const most = image.sizeBytes;
-    const least = image.allocated ? most : Math.min(most, here?.allocatedBytes ?? 0);
+    // An image that arrives flat has the content of its whole chain.
+    const flat = image.backing === null ? file.image?.chainBytes : null;
+    const taken = flat ?? here?.allocatedBytes ?? 0;
+    const least = image.allocated ? most : Math.min(most, taken);
     return [{ ...at, least, most }];
   });
 }

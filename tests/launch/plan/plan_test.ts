@@ -76,6 +76,30 @@ Deno.test("an image that exists is overwritten only by its name in --reuse", () 
   assertEquals(reused.reuse, [{ name: "vd0", path: "/vm/a.qcow2" }]);
 });
 
+Deno.test("an image that exists and is in use is refused for both reasons at once", () => {
+  const there = { vd0: { state: "file" as const, usedBy: "qemu-system-x86 (pid 9)" } };
+  assertEquals(problems({ there }), ["image-in-use", "image-exists"]);
+  assertEquals(problems({ there, wishes: { reuse: ["vd0"] } }), ["image-in-use"]);
+});
+
+Deno.test("an image that arrives flat needs the room of its whole chain", () => {
+  const backing = { path: "/vm/base.qcow2", format: "qcow2" };
+  const machine = description(ARGV, [{ ...IMAGE, backing, chainBytes: 2000 * 2 ** 20 }]);
+  const given = (freeBytes: number, sync: "full" | "top" = "full"): Given => ({
+    ...{ machine, wishes: { sync } },
+    there: { vd0: { state: "missing", freeBytes } },
+  });
+  refuses(given(2 ** 30), "/vm has 1 GiB free, expected 2.0 GiB for vd0");
+  assertEquals(problems(given(2001 * 2 ** 20)), []);
+  assertEquals(problems(given(2 ** 30, "top")).includes("no-room"), false);
+});
+
+Deno.test("a chain of images never needs more room than the disk is large", () => {
+  const machine = description(ARGV, [{ ...IMAGE, chainBytes: 3 * IMAGE.virtualSize }]);
+  const there = { vd0: { state: "missing" as const, freeBytes: IMAGE.virtualSize } };
+  assertEquals(problems({ machine, there }), []);
+});
+
 Deno.test("a reused image must be large enough, of the same format and free", () => {
   const given = (facts: Partial<LaunchFileFacts>): Given => ({
     wishes: { reuse: ["vd0"] },

@@ -16,6 +16,7 @@ export const IMAGE: GuestImage = {
   ...{ name: "vd0", path: "/vm/a.qcow2", local: true, format: "qcow2", virtualSize: 10 * GiB },
   ...{ readOnly: false, clusterSize: 65536, compat: "1.1", extendedL2: false },
   ...{ lazyRefcounts: true, allocated: false, backing: null, active: null, mode: 0o640 },
+  chainBytes: null,
 };
 
 export const ARGV = [
