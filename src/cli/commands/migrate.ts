@@ -61,6 +61,8 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
       side: "source",
       resume: options.resume,
       socketOwner,
+      // A dry run changes nothing.
+      ...(options.launch?.dryRun ? {} : { next: { launches: options.launch !== undefined } }),
       log,
     });
     kept = new KeptTicket(run.dir.own(KEPT_TICKET));

@@ -22,6 +22,7 @@ import {
 import type { QmpClient } from "../../qmp/mod.ts";
 import { ownCommand } from "../own_command.ts";
 import { removeAbandoned } from "./abandoned.ts";
+import { type NextMigration, startsAnew } from "./cut_off.ts";
 import { type CutOff, findJournals, JournalFile } from "./journal_file.ts";
 import { runBase } from "./base.ts";
 import { PrivateRunDir } from "./run_dir.ts";
@@ -38,6 +39,8 @@ export interface RunStateOptions {
   readonly socketOwner: SocketOwner | undefined;
   /** Resume the migration that was cut off. */
   readonly resume: boolean;
+  /** What a source begins that does not resume; without it, no earlier migration is undone. */
+  readonly next?: NextMigration;
   readonly log: Logger;
 }
 
@@ -51,7 +54,9 @@ export class RunState<R extends JournalRecord> implements AsyncDisposable {
   /**
    * Makes them, or takes those over that were left for this QEMU.
    *
-   * @throws {MigrationError} kind `refused`: a migration was cut off and `resume` is not given, or
+   * Undoes a migration that was cut off, where {@link startsAnew} says so.
+   *
+   * @throws {MigrationError} kind `refused`: another migration was cut off and `resume` is not given, or
    * the other way round.
    */
   static async open<R extends JournalRecord>(options: RunStateOptions): Promise<RunState<R>> {
@@ -66,7 +71,9 @@ export class RunState<R extends JournalRecord> implements AsyncDisposable {
       const dir = PrivateRunDir.adopt(left.dir);
       return new RunState(dir, await JournalFile.open(left.dir), left.record as R);
     }
-    if (left) throw refused(options, "cut-off", choices(left.record, options));
+    if (left && options.next && startsAnew(left.record, options.next)) {
+      await finishLeft(options, left);
+    } else if (left) throw refused(options, "cut-off", choices(left.record, options));
     const dir = await PrivateRunDir.make(options.base, options.side, options.socketOwner);
     return new RunState<R>(dir, await JournalFile.open(dir.directory), undefined);
   }
@@ -142,7 +149,9 @@ async function finishLeft(options: RunStateOptions, { dir, record }: CutOff): Pr
       throw new MigrationError("refused", "not-undone", side, message);
     }
   } else await runDir[Symbol.asyncDispose]();
-  log.log("info", `what an earlier migration of this QEMU had left is undone: ${record.left}`);
+  const { state, left } = record;
+  const what = left?.join("; ") ?? `it was cut off in state "${state}"`;
+  log.log("info", `what an earlier migration of this QEMU had left is undone: ${what}`);
 }
 
 /** The command that looks after a migration that was cut off. */
@@ -151,10 +160,13 @@ export function recoverCommand(qmpPath: string, base: string | undefined): strin
   return `${ownCommand()} recover --qmp ${qmpPath}${runDir}`;
 }
 
-function choices(record: JournalRecord, { side, base }: RunStateOptions): string {
+function choices(record: JournalRecord, { side, base, next }: RunStateOptions): string {
   const command = side === "source" ? "migrate" : "receive";
+  const without = next?.launches ? " (without --launch and the options that go with it)" : "";
   return `A migration of this guest was cut off in state "${record.state}": 'vmferry ${command} ` +
-    `--resume …' continues it, '${recoverCommand(record.qmp, base)}' reports on it and undoes it`;
+    `--resume …'${without} continues it, '${
+      recoverCommand(record.qmp, base)
+    }' reports on it and undoes it`;
 }
 
 function refused({ side }: RunStateOptions, code: ErrorCode, message: string): MigrationError {
