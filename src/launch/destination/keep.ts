@@ -25,14 +25,17 @@ mkdir -p -- "\${1%/*}" && chmod 0700 -- "\${1%/*}" && cat >"$1.new" && chmod "$2
   sync -- "$1.new" && mv -fT -- "$1.new" "$1"
 `;
 
-/** Writes standard input to the unit file `$1`, which must be missing or begin with `$2`. */
+/**
+ * Writes standard input to the unit file `$1`, which must be missing or begin with `$2`. Only its owner may
+ * read it: QEMU's arguments may have a secret.
+ */
 const WRITE_UNIT = `
 umask 022
 if [ -e "$1" ] && [ "$(head -n 1 -- "$1")" != "$2" ]; then
   echo "$1 exists, and vmferry has not written it" >&2
   exit 1
 fi
-mkdir -p -- "\${1%/*}" && cat >"$1.new" && chmod 0644 -- "$1.new" && sync -- "$1.new" &&
+mkdir -p -- "\${1%/*}" && rm -f -- "$1.new" && umask 077 && cat >"$1.new" && sync -- "$1.new" &&
   mv -fT -- "$1.new" "$1"
 `;
 

@@ -80,11 +80,14 @@ Deno.test({ name: "a persistent guest starts at boot, with its arguments", ignor
     await lab.launch();
     assertEquals(await lab.destination.commit(), []);
     const [transient, unit] = ["vmferry-vm_1.service", "vmferry-vm_1-boot.service"];
-    const systemctl = async (verb: string, name: string) => {
-      return (await run(["systemctl", verb, name], FAST)).stdout.trim();
+    const systemctl = async (...args: string[]) => {
+      return (await run(["systemctl", ...args], FAST)).stdout.trim();
     };
     assertEquals(await systemctl("is-active", transient), "active");
     assertEquals(await systemctl("is-enabled", unit), "enabled");
+    const path = await systemctl("show", unit, "-p", "FragmentPath", "--value");
+    const mode = await run(["stat", "-c", "%a", path], FAST);
+    assertEquals(mode.stdout.trim(), "600");
     await systemctl("stop", transient);
     const started = await run(["systemctl", "start", unit], FAST);
     assertEquals([started.stderr, await systemctl("is-active", unit)], ["", "active"]);
