@@ -29,7 +29,7 @@ function arrived(guest: string | null): string {
   }
 }
 
-/** Longest text of one member of an event, characters. */
+/** Longest text of one member of an event, characters; a command that is cut would be another command. */
 const LONGEST = 10_000;
 
 /**
@@ -37,7 +37,7 @@ const LONGEST = 10_000;
  * (the peer, QEMU, a journal) cannot add lines or move the cursor. Pure.
  */
 export function lineOf(event: CliEvent, quiet: boolean): string | undefined {
-  return textOf(printableAll(event, LONGEST), quiet);
+  return textOf(printableAll(event, event.event === "plan" ? Infinity : LONGEST), quiet);
 }
 
 function textOf(event: CliEvent, quiet: boolean): string | undefined {
