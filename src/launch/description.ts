@@ -101,6 +101,8 @@ export interface GuestImage {
   readonly chainBytes: number | null;
   /** The image below, if any. */
   readonly backing: { readonly path: string; readonly format: string } | null;
+  /** qcow2 whose data lies in a second file: that file, as the image names it. */
+  readonly dataFile?: string;
   /** Why an image like it needs more than its format and size, such as `it is encrypted`. */
   readonly obstacle?: string;
   /** Permission bits of the file. */

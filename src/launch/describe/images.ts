@@ -51,6 +51,7 @@ export function imagesOf(
       backing: backing === undefined
         ? null
         : { path: absolute(cwd, backing), format: backingFormat(state, chain, block) },
+      ...(data["data-file"] === undefined ? {} : { dataFile: data["data-file"] }),
       ...obstacleOf(current, image.encrypted === true, data["data-file"]),
       mode: UNKNOWN_MODE,
     }];

@@ -23,11 +23,13 @@ export function judgeContent({ file, here, there }: KnownFile, found: Collected)
   };
   if (there.problem !== null) return problem("image-unfit", `${to}: ${there.problem}`);
   if (here && sameStorage(here.storage, there)) return false;
-  const backing = file.use === "content" ? file.image?.backing : undefined;
-  if (backing) {
+  const image = file.use === "content" ? file.image : null;
+  const { backing, dataFile } = image ?? {};
+  if (backing || dataFile !== undefined) {
+    const second = backing ? `the backing file ${backing.path}` : `its data in ${dataFile}`;
     return problem(
       "image-unfit",
-      `${from} has the backing file ${backing.path}, and vmferry copies an image that is only read alone. Make it ` +
+      `${from} has ${second}, and vmferry copies an image that is only read alone. Make it ` +
         `one image (qemu-img convert), or add --shared ${name} if both hosts have both`,
     );
   }

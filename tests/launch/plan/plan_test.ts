@@ -250,10 +250,12 @@ Deno.test("a --map for none of the guest's files is a warning with its text", ()
   ]);
 });
 
-Deno.test("an image that is only read and has a backing file is not copied alone", () => {
+Deno.test("an image that is only read and has a backing file or a data file is not copied alone", () => {
   const argv = [...ARGV, "-drive", "file=b.qcow2,if=none,id=d1,format=qcow2,readonly=on"];
   const image = { ...IMAGE, name: "vd1", path: "/vm/b.qcow2", readOnly: true };
   const backing = { path: "/vm/base.qcow2", format: "qcow2" };
   assertEquals(problems({ machine: description(argv, [IMAGE, image]) }), []);
   refuses({ machine: description(argv, [IMAGE, { ...image, backing }]) }, "/vm/base.qcow2");
+  const dataFile = "/vm/b.raw";
+  refuses({ machine: description(argv, [IMAGE, { ...image, dataFile }]) }, "its data in /vm/b.raw");
 });
