@@ -162,7 +162,9 @@ export function recoverCommand(qmpPath: string, base: string | undefined): strin
 
 function choices(record: JournalRecord, { side, base, next }: RunStateOptions): string {
   const command = side === "source" ? "migrate" : "receive";
-  const without = next?.launches ? " (without --launch and the options that go with it)" : "";
+  const without = next?.launches
+    ? " (without --launch, --map, --sync, --persist, --qemu-command, --disk)"
+    : "";
   return `A migration of this guest was cut off in state "${record.state}": 'vmferry ${command} ` +
     `--resume …'${without} continues it, '${
       recoverCommand(record.qmp, base)
