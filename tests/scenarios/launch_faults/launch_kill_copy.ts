@@ -6,5 +6,6 @@ export const scenario: Scenario = {
   name: "launch_kill_copy",
   about: "after vmferry was killed while the disks are copied, at either end, the next try works",
   timeoutMs: 180_000,
+  long: true,
   run: (context) => killIn(context, "copy"),
 };
