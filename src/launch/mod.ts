@@ -12,10 +12,15 @@ export type {
 } from "./description.ts";
 export { currentCommand } from "./describe/current_command.ts";
 export { describeMachine, type DescribeOptions } from "./describe/describe.ts";
-export type { LaunchHost, NewFile } from "./destination/host.ts";
+export type { LaunchHost, NewFile, SiteQemuControl, SiteQemuOf } from "./destination/host.ts";
 export { LaunchDestination } from "./destination/launch.ts";
 export type { LaunchDestinationOptions, LaunchTrust, StartedQemu } from "./destination/options.ts";
-export { type LaunchJournal, type LaunchRecord, parseLaunchRecord } from "./destination/record.ts";
+export {
+  type LaunchJournal,
+  type LaunchRecord,
+  parseLaunchRecord,
+  type SiteRecord,
+} from "./destination/record.ts";
 export { type GuestWord, type LaunchEnd, settleLaunch } from "./destination/settle.ts";
 export { commandsOf, type PlannedCommand } from "./plan/commands.ts";
 export { parsePathMap, type PathMap } from "./plan/path_map.ts";

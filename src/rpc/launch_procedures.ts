@@ -104,7 +104,10 @@ const launchCopy = object({
 
 /** How QEMU is started. */
 const launchStart = object({
-  /** The command line, translated: the name of the binary, such as `qemu-system-x86_64`, and its arguments. */
+  /**
+   * The command line, translated: the name of the binary, such as `qemu-system-x86_64`, and its arguments.
+   * Empty where the destination starts its QEMU by a command of its user.
+   */
   argv: list(text(MAX_ARGUMENT), MAX_ARGUMENTS),
   /** Working directory. */
   cwd: path,
@@ -112,7 +115,7 @@ const launchStart = object({
   environment: record(text(MAX_ARGUMENT), 256),
   /** User and group that it runs as, by name; `null`: the user of this vmferry. */
   user: nullable(object({ user: text(256), group: text(256) })),
-  /** The QMP socket of `argv` that this vmferry uses. */
+  /** The QMP socket that this vmferry uses; one of `argv`, where that is not empty. */
   qmp: path,
   /** `systemd`: a transient unit where systemd runs, else as `daemon`: a process of its own. */
   manager: word("systemd", "daemon"),
@@ -155,6 +158,16 @@ export const launchProcedures = {
       userProblem: nullable(message),
       /** Why this end starts no QEMU that a source describes; `null`: it does. */
       refusal: nullable(message),
+      /**
+       * This end starts a QEMU of its own, by a command of its user, in place of `argv`; `null`: it starts
+       * `argv`.
+       */
+      site: nullable(object({
+        /** The command, for people. */
+        start: text(MAX_ARGUMENT),
+        /** How long it may take, and QEMU to answer after it, ms. */
+        timeoutMs: integer(),
+      })),
     }),
   },
   /** Asks for files, by their paths at this end. Changes nothing. */

@@ -47,3 +47,33 @@ Deno.test("receive --launch listens with a ticket and needs no QEMU", () => {
   assert(command.listen !== "stdio");
   assertEquals(command.listen.transport, "ticket");
 });
+
+Deno.test("--start and --stop of a launch go to the vmferry that ssh starts", () => {
+  const args = ["migrate", "--qmp", "/q", "--launch", "--start", "a b", "--stop", "c"];
+  const command = parseCommandLine([...args, "--hook-timeout", "5", "ssh://h"]);
+  assert(command.command === "migrate");
+  assertEquals(command.peerArgs.slice(3), [
+    ...["--launch", "--start", "a b", "--stop", "c", "--hook-timeout", "5"],
+  ]);
+});
+
+Deno.test("without ssh only the destination's own --start counts in a launch", () => {
+  for (const address of ["unix:///s", "-"]) {
+    refused(`migrate --qmp /q --launch --start a --stop b ${address}`, "go with ssh:// only");
+  }
+  const command = parse("receive --launch --start a --stop b --listen unix:///s");
+  assert(command.command === "receive-launch");
+  assertEquals(command.started, { start: "a", stop: "b" });
+});
+
+Deno.test("--start of a launch needs --launch and --stop, and excludes --persist", () => {
+  refused(
+    "migrate --qmp /q --remote-qmp /r --start a --stop b ssh://h",
+    "--start goes with --launch",
+  );
+  refused("migrate --qmp /q --launch --start a ssh://h", "--start needs --stop");
+  refused(
+    "migrate --qmp /q --launch --persist --start a --stop b ssh://h",
+    "--persist does not go",
+  );
+});

@@ -8,7 +8,7 @@ import type { Address } from "../endpoint/address.ts";
 import { common, type CommonOptions } from "./common.ts";
 import { listenOf, noIdleTicketFile, ticketUnlessOther } from "./ends.ts";
 import { type Given, noPositional, seconds, unique } from "./given.ts";
-import { type HookArguments, hooksOf } from "./hooks.ts";
+import { type HookArguments, hooksOf, type StartArguments, startOf } from "./hooks.ts";
 import { tunnel, type TunnelOptions } from "./tunnel.ts";
 import { UsageError } from "./usage_error.ts";
 
@@ -29,11 +29,13 @@ export interface ReceiveLaunchCommand extends CommonOptions, TunnelOptions {
   readonly any: boolean;
   readonly timeoutMs: number;
   readonly hooks: HookArguments;
+  /** The commands start and stop QEMU, in place of the source's command line. */
+  readonly started: StartArguments | undefined;
   readonly runDir: string | undefined;
 }
 
 /** Flags of a source that go with `--launch` only. */
-const WITH_LAUNCH = ["dry-run", "qemu-command", "map", "sync", "persist"];
+const WITH_LAUNCH = ["dry-run", "qemu-command", "map", "sync", "persist", "start", "stop"];
 
 /** Reads the options of a source's launch; `undefined` without `--launch`. */
 export function launchOf(given: Given): LaunchArguments | undefined {
@@ -47,6 +49,11 @@ export function launchOf(given: Given): LaunchArguments | undefined {
   if (given.has("resume")) {
     given.fail(
       "--resume does not go with --launch. To continue a launched migration, leave --launch out",
+    );
+  }
+  if (startOf(given) && given.has("persist")) {
+    given.fail(
+      "--persist does not go with --start: what starts the guest there also starts it at boot",
     );
   }
   const maps = given.many("map").map((text) => {
@@ -89,16 +96,7 @@ function parseSync(text: string): "full" | "top" | undefined {
 }
 
 /** Flags of `receive` that speak of a QEMU which runs already, or of libvirt. */
-const NOT_WITH_LAUNCH = [
-  "qmp",
-  "disk",
-  "resume",
-  "socket-owner",
-  "libvirt",
-  "connect",
-  "start",
-  "stop",
-];
+const NOT_WITH_LAUNCH = ["qmp", "disk", "resume", "socket-owner", "libvirt", "connect"];
 
 /** Reads the options of `receive --launch`. */
 export function parseReceiveLaunch(given: Given): ReceiveLaunchCommand {
@@ -114,6 +112,7 @@ export function parseReceiveLaunch(given: Given): ReceiveLaunchCommand {
     any: given.has("launch-any"),
     timeoutMs: seconds(given, "timeout", 0),
     hooks: hooksOf(given),
+    started: startOf(given),
     runDir: given.one("run-dir"),
     ...common(given),
     ...tunnel(given),

@@ -80,6 +80,12 @@ const ENDS = { listening: "listens", connecting: "connects" } as const;
 function peerArgs(given: Given, inUse: InUse): readonly string[] {
   const qmp = given.one("remote-qmp");
   if (!inUse?.startsPeer) {
+    if (given.command !== "receive" && given.has("start")) {
+      // The destination's administrator decides which programs run there.
+      given.fail(
+        `--start and --stop go with ${STARTERS} only; give them to receive --launch there`,
+      );
+    }
     if (qmp !== undefined) given.fail(`--remote-qmp goes with ${STARTERS} only`);
     if (given.rest.length > 0) {
       given.fail(`Arguments behind -- go to the vmferry of ${STARTERS} only`);
@@ -101,9 +107,18 @@ function peerArgs(given: Given, inUse: InUse): readonly string[] {
     ...(forwards ? ["forward"] : ["receive"]),
     "--stdio",
     ...(given.has("verbose") ? ["--verbose"] : given.rest.includes("--verbose") ? [] : ["--quiet"]),
-    ...(launches ? ["--launch"] : qmp === undefined ? [] : ["--qmp", qmp]),
+    ...(launches ? ["--launch", ...siteArgs(given)] : qmp === undefined ? [] : ["--qmp", qmp]),
     ...given.rest,
   ];
+}
+
+/** The commands that start and stop the QEMU of a launch there. */
+function siteArgs(given: Given): readonly string[] {
+  const names = given.has("start") ? ["start", "stop", "hook-timeout"] : [];
+  return names.flatMap((name) => {
+    const value = given.one(name);
+    return value === undefined ? [] : [`--${name}`, value];
+  });
 }
 
 function startedArgs(given: Given, inUse: InUse, args: readonly string[]): readonly string[] {

@@ -49,7 +49,9 @@ export async function receiveLaunch(
   control.begin();
   try {
     const base = runBase(options.runDir);
-    const host = await launchHost(log);
+    const { started, hooks: { timeoutMs } } = options;
+    const site = started && { ...started, timeoutMs };
+    const host = await launchHost(log, site, () => migration?.source?.from ?? "");
     for (const message of await settleLaunches(base, host, log)) {
       report({ event: "warning", code: "not-undone", message });
     }

@@ -217,9 +217,25 @@ export const FLAGS: readonly Flag[] = [
   {
     name: "start",
     value: "COMMAND",
+    commands: ["migrate", "check"],
+    help:
+      "With --launch over ssh: start the destination's QEMU by this command of sh there, in place " +
+      "of the source's command line: for example 'systemctl start qemu-incoming@vm1'. It has to " +
+      "wait for a migration (-incoming defer). Needs --stop.",
+  },
+  {
+    name: "stop",
+    value: "COMMAND",
+    commands: ["migrate", "check"],
+    help: "Stop by this command the QEMU that --start has started, if the guest did not move.",
+  },
+  {
+    name: "start",
+    value: "COMMAND",
     commands: ["receive"],
     help: "Start QEMU by this command of sh once a source has come, and not before: for example " +
-      "'systemctl start qemu-incoming@vm1'. Needs --stop.",
+      "'systemctl start qemu-incoming@vm1'. Needs --stop. With --launch in place of the source's " +
+      "command line.",
   },
   {
     name: "stop",

@@ -1,14 +1,27 @@
 import { type Logger, systemClock } from "../../io/mod.ts";
-import type { LaunchHost, NewFile } from "../../launch/mod.ts";
+import type { LaunchHost, NewFile, SiteQemuOf } from "../../launch/mod.ts";
 import { connectUnix } from "../../transport/mod.ts";
 import { describeHost } from "./describe_host.ts";
+import { siteEnvironment } from "./hooks.ts";
+import { isListenedOn } from "./open_qmp.ts";
 import { runProgram, startProgram } from "./run_program.ts";
+import { runSiteCommand } from "./site_command.ts";
+import { SiteQemu } from "./site_qemu.ts";
 
 /** Prints this user's name, home directory and `$XDG_STATE_HOME`, a line each. */
 const WHO = 'id -un; printf "%s\\n%s\\n" "$HOME" "$XDG_STATE_HOME"';
 
-/** This host as the destination of a launch. */
-export async function launchHost(log: Logger): Promise<LaunchHost> {
+/**
+ * This host as the destination of a launch.
+ *
+ * @param site the commands that start and stop its QEMU.
+ * @param peer address of the source, for those commands.
+ */
+export async function launchHost(
+  log: Logger,
+  site?: LaunchHost["site"],
+  peer: () => string = () => "",
+): Promise<LaunchHost> {
   const uid = Deno.uid() ?? 0;
   const { stdout } = await runProgram(["sh", "-c", WHO], { timeoutMs: 10_000 });
   const [name = "", home = "", state = ""] = stdout.split("\n");
@@ -16,6 +29,8 @@ export async function launchHost(log: Logger): Promise<LaunchHost> {
   return {
     run: runProgram,
     start: startProgram,
+    site,
+    siteQemu: (of) => siteQemu(of, log, peer),
     describeHost: describeHost(log),
     connectUnix: (path) => connectUnix(path),
     createFile,
@@ -27,6 +42,16 @@ export async function launchHost(log: Logger): Promise<LaunchHost> {
     clock: systemClock,
     log,
   };
+}
+
+/** A QEMU of commands of the user. */
+export function siteQemu(of: SiteQemuOf, log: Logger, peer: () => string = () => ""): SiteQemu {
+  const { qmp, guest } = of;
+  return new SiteQemu({
+    ...of,
+    environment: () => siteEnvironment({ role: "destination", qmp, peer: peer(), ...guest }),
+    ...{ answers: isListenedOn, run: runSiteCommand, clock: systemClock, log },
+  });
 }
 
 /** Creates a file as `LaunchHost.createFile` says. */

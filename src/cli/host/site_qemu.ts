@@ -24,6 +24,8 @@ export interface SiteQemuOptions {
   readonly environment: () => Readonly<Record<string, string>>;
   /** Whether somebody listens on the UNIX socket at this path. */
   readonly answers: (path: string) => Promise<boolean>;
+  /** Another process has started it: `stop` stops it. */
+  readonly begun?: boolean;
   readonly run: RunSiteCommand;
   readonly clock: Clock;
   readonly log: Logger;
@@ -32,11 +34,12 @@ export interface SiteQemuOptions {
 /** Starts and stops a QEMU. Its owner calls {@link stop} after every {@link start} that does not end well. */
 export class SiteQemu {
   readonly #options: SiteQemuOptions;
-  #begun = false;
+  #begun: boolean;
 
   /** Runs nothing yet. */
   constructor(options: SiteQemuOptions) {
     this.#options = options;
+    this.#begun = options.begun ?? false;
   }
 
   /**
@@ -51,6 +54,11 @@ export class SiteQemu {
       `A QEMU already answers on ${qmp}, and --start is to start one. Stop it, or give ` +
       "neither --start nor --stop";
     throw new MigrationError("refused", "already-started", "destination", message);
+  }
+
+  /** Whether somebody listens on the QMP socket. */
+  async answers(): Promise<boolean> {
+    return await this.#options.answers(this.#options.qmp);
   }
 
   /**

@@ -35,15 +35,15 @@ const CONTINUE = "'cont' in the destination QEMU's monitor continues the guest; 
 
 /** The QEMU that a launch has started at the destination. */
 export interface LaunchedQemu {
-  /** Such as `unit vmferry-vm1.service` or `process 4711`. */
+  /** Such as `unit vmferry-vm1.service`, `process 4711` or `the one of --start`. */
   readonly what: string;
-  /** File or journal with QEMU's output. */
+  /** File or journal with QEMU's output; empty where it is not known. */
   readonly log: string;
 }
 
 function afterLaunch({ what, log }: LaunchedQemu, quitSource: boolean): string[] {
   return [
-    `at the destination QEMU is ${what}; its output: ${log}`,
+    `at the destination QEMU is ${what}${log === "" ? "" : `; its output: ${log}`}`,
     ...(quitSource ? [] : [
       "end the source's QEMU (QMP quit) when you no longer need it: it stays paused, do not resume it",
     ]),

@@ -47,6 +47,8 @@ export async function commitLaunch(
     }
   };
   await attempt("the journal", () => recorded.write({ state: "committed", mayHaveGuest: true }));
+  // What starts the guest there knows its command line.
+  if (recorded.current.qemu.site) return failures;
   await attempt("the guest's command line", async () => {
     const name = await keptName(host, plan);
     const kept = { ...plan, record: { ...plan.record, name } };

@@ -6,6 +6,7 @@
 import type { BytePipe, Clock, Logger } from "../../io/mod.ts";
 import type { RunProgram, StartProgram } from "../../host/mod.ts";
 import type { DescribeHost } from "../../migrate/mod.ts";
+import type { SiteRecord } from "./record.ts";
 
 /** A file that this process has created; nobody else writes to it. */
 export interface NewFile {
@@ -17,12 +18,49 @@ export interface NewFile {
   close(): void;
 }
 
+/** A QEMU that commands of the user start and stop. */
+export interface SiteQemuControl {
+  /**
+   * Makes sure that nobody answers on the QMP socket yet.
+   *
+   * @throws {MigrationError} kind `refused`, code `already-started`.
+   */
+  assertAbsent(): Promise<void>;
+  /** Whether somebody listens on the QMP socket. */
+  answers(): Promise<boolean>;
+  /**
+   * Starts QEMU; resolves when it listens on its QMP socket.
+   *
+   * @throws {MigrationError} code `start-failed`, or as {@link assertAbsent} does.
+   * @throws the signal's reason when aborted; the command is killed by then.
+   */
+  start(signal: AbortSignal): Promise<void>;
+  /**
+   * Stops it; resolves when nobody listens any more. Never rejects.
+   *
+   * @returns why QEMU may still be there, as text.
+   */
+  stop(): Promise<string | undefined>;
+}
+
+/** A QEMU of {@link SiteRecord}. */
+export interface SiteQemuOf extends SiteRecord {
+  /** Path of its QMP socket. */
+  readonly qmp: string;
+  /** It was started already: `stop` stops it. */
+  readonly begun: boolean;
+}
+
 /** The destination's host, injected. */
 export interface LaunchHost {
   /** Runs a program of the host. */
   readonly run: RunProgram;
   /** Starts a program that may outlive vmferry. */
   readonly start: StartProgram;
+  /** `--start` and `--stop`: the QEMU of a launch is started by them; `undefined`: from its command line. */
+  readonly site?: Omit<SiteRecord, "guest"> | undefined;
+  /** A QEMU of commands, those of `site` or of an earlier launch. */
+  readonly siteQemu: (of: SiteQemuOf) => SiteQemuControl;
   /** Reports what the host knows of paths. */
   readonly describeHost: DescribeHost;
   /** Connects to a UNIX socket. */

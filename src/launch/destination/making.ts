@@ -1,10 +1,11 @@
+import { MigrationError } from "../../migrate/mod.ts";
 import type { ChannelServer, Params } from "../../rpc/mod.ts";
 import { Copies } from "./create/copies.ts";
 import { createAll } from "./create/create.ts";
 import type { LaunchHost } from "./host.ts";
 import type { LaunchTrust, StartedQemu } from "./options.ts";
 import { type LaunchPlan, planLaunch } from "./plan.ts";
-import type { LaunchJournal } from "./record.ts";
+import type { LaunchJournal, SiteRecord } from "./record.ts";
 import { Recorded } from "./recorded.ts";
 import { refuseForeignImages } from "./rules/image_references.ts";
 import { refuseTakenSockets } from "./rules/socket_faults.ts";
@@ -70,14 +71,16 @@ export class Making {
     await this.#copies?.join(signal);
     const { recorded, plan } = this;
     // Only now their content is there.
-    await refuseForeignImages(this.#host, this.#trust, plan.start);
+    await refuseForeignImages(this.#host, this.#trust, plan);
     // Copies take minutes, in which another QEMU may have made them.
-    await refuseTakenSockets(this.#host, plan.start);
+    if (!this.#host.site) await refuseTakenSockets(this.#host, plan.start);
     const begunAt = this.#host.wallMs();
     const made = recorded.current.made.map((each) =>
       each.begunAt === null ? { ...each, begunAt } : each
     );
     await recorded.write({ state: "starting", made });
+    const { site } = recorded.current.qemu;
+    if (site) return await this.#startSite(site, signal);
     this.#qemu = await StartingQemu.start(this.#host, { ...plan, record: recorded.current });
     const { qmp, migration, log, qemu: { unit } } = recorded.current;
     const { pid } = await this.#qemu.answers(qmp, signal);
@@ -88,6 +91,22 @@ export class Making {
       what: unit === null ? `process ${pid}` : `unit ${unit.name}`,
       log: log ?? `${journalctl} -u ${unit?.name}`,
     };
+  }
+
+  /** The same by the user's command. */
+  async #startSite(site: SiteRecord, signal: AbortSignal): Promise<StartedQemu> {
+    const { recorded } = this;
+    const { qmp, migration } = recorded.current;
+    try {
+      await this.#host.siteQemu({ ...site, qmp, begun: false }).start(signal);
+    } catch (error) {
+      // That QEMU is another one, which the undo must not stop.
+      const isOther = error instanceof MigrationError && error.code === "already-started";
+      if (isOther) await recorded.write({ state: "preparing" });
+      throw error;
+    }
+    await recorded.write({ state: "started" });
+    return { qmp, migration, what: "the one of --start", log: "" };
   }
 
   /** Creates nothing any more, whatever still arrives. Resolves when that is so. */

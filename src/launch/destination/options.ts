@@ -18,9 +18,9 @@ export interface StartedQemu {
   readonly qmp: string;
   /** The migration that it is for, by its source's name. */
   readonly migration: string;
-  /** Such as `unit vmferry-vm1.service` or `process 4711`. */
+  /** Such as `unit vmferry-vm1.service`, `process 4711` or `the one of --start`. */
   readonly what: string;
-  /** File or journal with its output. */
+  /** File or journal with its output; empty where vmferry did not start it itself. */
   readonly log: string;
 }
 

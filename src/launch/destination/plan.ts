@@ -8,7 +8,7 @@ import { directoryOf } from "../../host/mod.ts";
 import { type ErrorCode, MigrationError } from "../../migrate/mod.ts";
 import type { LaunchStart, Params } from "../../rpc/mod.ts";
 import { confinedDirectory, isPlainPath, resolvePaths } from "./rules/allow.ts";
-import { readStart, type StartCommand, startRefusals } from "./rules/arguments.ts";
+import { readStart, startRefusals } from "./rules/arguments.ts";
 import { findBinary, hostFacts } from "./describe/describe_host.ts";
 import { type Fault, fileFaults, missingDirectories } from "./rules/file_faults.ts";
 import type { LaunchHost } from "./host.ts";
@@ -17,7 +17,8 @@ import type { LaunchTrust } from "./options.ts";
 import { findOwner, type Owner } from "./rules/owner.ts";
 import type { LaunchRecord, MadeKind, MadeRecord } from "./record.ts";
 import { chooseLog, chooseUnit } from "./rules/free_names.ts";
-import { madeByQemu, socketFaults } from "./rules/socket_faults.ts";
+import { siteFaults } from "./rules/site_faults.ts";
+import { madeByQemu, madePaths, socketFaults } from "./rules/socket_faults.ts";
 
 /** A launch that can be carried out. */
 export interface LaunchPlan {
@@ -50,6 +51,7 @@ export async function planLaunch(
   };
   const params = { ...wanted, start };
   const { migration, guest } = params;
+  if (host.site) return await planSite(host, trust, params);
   const read = readStart(start);
   if ("problems" in read) faults.push(...coded("not-launchable", read.problems));
   // The other checks take paths apart.
@@ -88,7 +90,36 @@ export async function planLaunch(
       ...{ version: 1, side: "launch", state: "preparing", mayHaveGuest: false },
       ...{ migration, name, qmp: start.qmp, log: files?.log ?? null },
       qemu: { unit, pidFile: files?.pidFile ?? null },
-      made: await planMade(host, params, read, files),
+      made: await planMade(host, params, madePaths(read), files),
+    },
+  };
+}
+
+/** The same where commands of the user start QEMU: the source's command line does not count. */
+async function planSite(
+  host: LaunchHost,
+  trust: LaunchTrust,
+  params: Params<"prepareLaunch">,
+): Promise<LaunchPlan> {
+  const { migration, guest, start } = params;
+  const [places, owner] = await Promise.all([
+    resolvePaths(host, pathsIn(params)),
+    findOwner(host, start.user),
+  ]);
+  const site = { ...host.site!, guest };
+  const faults: Fault[] = [
+    ...("problem" in owner ? coded("host-unfit", [owner.problem]) : []),
+    ...await siteFaults(host, trust, start, places, site),
+    ...await fileFaults(host, trust, params, places),
+  ];
+  if (faults.length > 0 || "problem" in owner) throw refusalOf(faults);
+  return {
+    ...{ params, start, owner: owner.owner, argv: [] },
+    record: {
+      ...{ version: 1, side: "launch", state: "preparing", mayHaveGuest: false },
+      ...{ migration, name: launchName(guest.name, guest.uuid, migration), qmp: start.qmp },
+      ...{ log: null, qemu: { unit: null, pidFile: null, site } },
+      made: await planMade(host, params, [start.qmp], null),
     },
   };
 }
@@ -96,7 +127,7 @@ export async function planLaunch(
 async function planMade(
   host: LaunchHost,
   { directories, images, copies }: Params<"prepareLaunch">,
-  command: StartCommand,
+  byQemu: readonly string[],
   files: { readonly log: string; readonly pidFile: string } | null,
 ): Promise<MadeRecord[]> {
   const needed = [
@@ -109,7 +140,7 @@ async function planMade(
     ...images.map(({ path }) => made("image", path)),
     ...copies.map(({ path }) => made("copy", path, temporaryOf(path))),
     ...(files === null ? [] : [made("log", files.log), made("pid", files.pidFile)]),
-    ...await madeByQemu(host, command),
+    ...await madeByQemu(host, byQemu),
   ];
 }
 

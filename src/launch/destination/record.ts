@@ -32,12 +32,26 @@ export interface UnitRecord {
   readonly scope: "system" | "user";
 }
 
+/** A QEMU that commands of the user start and stop. */
+export interface SiteRecord {
+  /** Starts it, by sh. */
+  readonly start: string;
+  /** Ends it, by sh. */
+  readonly stop: string;
+  /** How long each may take, and QEMU to answer or to end after it, ms. */
+  readonly timeoutMs: number;
+  /** The guest, for the environment of the commands. */
+  readonly guest: { readonly name: string | null; readonly uuid: string | null };
+}
+
 /** The QEMU that the launch starts. */
 export interface QemuRecord {
   /** Its transient unit, whose description has the migration; `null`: a process of its own. */
   readonly unit: UnitRecord | null;
   /** The file in which a process of its own has written down its pid and start time; `null` with a unit. */
   readonly pidFile: string | null;
+  /** The commands that start and stop it; missing or `null`: vmferry itself does. Neither unit nor pid file then. */
+  readonly site?: SiteRecord | null;
 }
 
 /** A record: the whole state, so that the last one counts. */

@@ -39,11 +39,14 @@ export async function removeLaunch(host: LaunchHost, record: LaunchRecord): Prom
     });
   }
   if (record.state !== "preparing") {
+    const { site } = record.qemu;
+    // The command, and then QEMU.
+    const ms = END_MS + 2 * (site?.timeoutMs ?? 0);
     undo.add("QEMU", async () => {
       qemuEnded = false;
       await endQemu(host, record);
       qemuEnded = true;
-    }, { ms: END_MS });
+    }, { ms });
   }
   return (await undo.run()).here;
 }

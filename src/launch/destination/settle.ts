@@ -4,12 +4,17 @@
  * @module
  */
 import { lookAt } from "../../host/mod.ts";
-import { messageOf } from "../../io/mod.ts";
+import { delay, messageOf } from "../../io/mod.ts";
 import { QmpClient } from "../../qmp/mod.ts";
 import type { LaunchHost } from "./host.ts";
 import { lookAtQemu } from "./qemu/qemu.ts";
 import type { LaunchRecord } from "./record.ts";
 import { removeLaunch } from "./remove.ts";
+
+/** How long QEMU may take to accept the connection that has found out whether it runs, ms. */
+const ACCEPT_MS = 2_000;
+/** Pause between two attempts, ms. */
+const RETRY_MS = 50;
 
 /** What is known of the guest: nothing but the journal, or that another host has it. */
 export type GuestWord = "unknown" | "elsewhere";
@@ -42,6 +47,7 @@ export async function settleLaunch(
     return { forget: true, undone, message: `${what} had ended`, left: [] };
   }
   try {
+    const { site } = record.qemu;
     const { state } = await lookAtQemu(host, record);
     const isRunning = state === "running";
     if (record.mayHaveGuest && word !== "elsewhere") {
@@ -49,14 +55,15 @@ export async function settleLaunch(
       return { forget: !isRunning, undone: false, message: stays, left: [] };
     }
     // Held until QEMU has ended: no other process can give it a guest meanwhile.
-    await using waiting = isRunning && word !== "elsewhere" && !await isBeginning(host, record)
-      ? await waitingQemu(host, record.qmp)
-      : undefined;
+    const mayEnd = !site && (word === "elsewhere" || await isBeginning(host, record));
+    await using waiting = isRunning && !mayEnd ? await waitingQemu(host, record.qmp) : undefined;
     if (waiting?.problem !== undefined) {
       const { problem } = waiting;
       return { forget: false, undone: false, message: `${what}: ${problem}`, left: [problem] };
     }
-    const left = await removeLaunch(host, record);
+    // Where no QEMU waits, --stop might stop one that somebody else has started since.
+    const hasEnded = site && !isRunning;
+    const left = await removeLaunch(host, hasEnded ? { ...record, state: "preparing" } : record);
     const undone = left.length === 0;
     return { forget: undone, undone, message: `${what} is undone`, left };
   } catch (error) {
@@ -77,12 +84,24 @@ interface Waiting extends AsyncDisposable {
   readonly problem?: string;
 }
 
+/** QEMU takes one client at a time: an earlier one, already gone, may still be in its queue. */
+async function connectSoon({ clock, connectUnix }: LaunchHost, path: string) {
+  for (const until = clock.now() + ACCEPT_MS;; await delay(clock, RETRY_MS)) {
+    try {
+      return await connectUnix(path);
+    } catch (error) {
+      if (clock.now() >= until) throw error;
+    }
+  }
+}
+
 /** Makes sure that QEMU waits for a guest and has none. */
 async function waitingQemu(host: LaunchHost, path: string): Promise<Waiting> {
   const nothing = { [Symbol.asyncDispose]: () => Promise.resolve() };
   let qmp: QmpClient;
   try {
-    qmp = await QmpClient.open(await host.connectUnix(path), { clock: host.clock, log: host.log });
+    const pipe = await connectSoon(host, path);
+    qmp = await QmpClient.open(pipe, { clock: host.clock, log: host.log });
   } catch (error) {
     const problem = `its QEMU runs and does not say whether it has the guest: ${messageOf(error)}`;
     return { ...nothing, problem };

@@ -47,7 +47,7 @@ export function commandsOf(
       side: "source",
       command: shellCommand([...scp, from, `${login}:${path}`]),
     })),
-    there(startCommand(plan)),
+    plan.site ? { side: "destination", command: plan.site.start } : there(startCommand(plan)),
   ];
 }
 

@@ -38,17 +38,23 @@ export function judgeHost(needs: HostNeeds, host: LaunchHostFacts, found: Collec
     );
     return;
   }
-  judgeQemu(needs, host, found);
+  if (host.site === null) judgeQemu(needs, host, found);
+  else if (wishes.persist) {
+    problem(
+      "host-unfit",
+      "a command of its own starts QEMU there, which also starts the guest at boot. Leave out --persist",
+    );
+  }
   if (createsImages && host.qemuImg === null) {
     problem(
       "host-unfit",
       "there is no qemu-img, which creates the images. Install it (package qemu-utils)",
     );
   }
-  if (wishes.persist && !host.systemd) {
+  if (wishes.persist && !host.systemd && host.site === null) {
     problem("host-unfit", "systemd does not run there, which --persist needs. Leave out --persist");
   }
-  if (host.userProblem !== null) problem("host-unfit", host.userProblem);
+  if (host.userProblem !== null && host.site === null) problem("host-unfit", host.userProblem);
 }
 
 function judgeQemu(

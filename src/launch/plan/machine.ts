@@ -26,17 +26,21 @@ export interface TranslatedMachine {
  *
  * @param copied names of the disks that are copied.
  * @param qmp the source's QMP socket, as its command line names it, from the root.
+ * @param bySite a command of the user starts QEMU there, with a command line of its own: what this one has
+ * beyond files is no problem.
  */
 export function translate(
   description: MachineDescription,
   wishes: LaunchWishes,
   copied: readonly string[],
   qmp: string,
+  bySite = false,
 ): TranslatedMachine {
   const { facts, process } = description;
   const found = new Collected();
   const problem = (message: string) => found.problem("source", "not-launchable", message);
-  facts.problems.forEach(problem);
+  const doubt = bySite ? (message: string) => void found.warnings.push(message) : problem;
+  facts.problems.forEach(doubt);
   found.warnings.push(...facts.warnings);
   if (process.otherMounts !== null) {
     found.warnings.push(
@@ -46,8 +50,8 @@ export function translate(
   const now = currentCommand(description.command, facts, wishes.sync === "full" ? copied : []);
   const changes = { removed: [], added: [], machineType: facts.machineType };
   const arriving = forDestination(now, changes);
-  arriving.problems.forEach(problem);
-  lostPaths(description, now).forEach(problem);
+  arriving.problems.forEach(doubt);
+  lostPaths(description, now).forEach(doubt);
   const places = new Places(description, wishes, copied);
   const files = places.files(pathsOf(arriving.command));
   for (const { name, local, path } of facts.images) {
@@ -63,7 +67,7 @@ export function translate(
     problem(`--disk ${name}: there is no such image. Images: ${names}`);
   }
   const socket = files.find(({ use, from }) => use === "socket" && from === qmp);
-  if (!socket) {
+  if (!socket && !bySite) {
     problem(
       `the QMP socket ${qmp} is not in QEMU's command line, expected the path of its -qmp, -mon or -chardev. ` +
         "Give --qmp that path",
@@ -72,16 +76,17 @@ export function translate(
   const moved = withPaths(now, (path, at) => places.to(path, at));
   // Its warnings name paths: those of the destination.
   const { command, warnings } = forDestination(moved, changes);
-  found.warnings.push(...warnings);
+  if (!bySite) found.warnings.push(...warnings);
   const all = [
-    ...files,
+    ...(bySite ? files.filter(({ use }) => use !== "needed") : files),
     ...basesOf(description, wishes, copied),
     { name: "cwd", use: "cwd", from: process.cwd, to: places.cwd, image: null } as const,
   ];
   for (const { from, to } of unusedMaps(wishes.maps, all.map((file) => file.from))) {
     found.warnings.push(`--map ${from}=${to}: the guest has no file in ${from}, nothing is mapped`);
   }
-  return { command, qmp: socket?.to ?? "", findings: found, files: all };
+  const qmpThere = socket?.to ?? (bySite ? mapPath(qmp, wishes.maps) : "");
+  return { command, qmp: qmpThere, findings: found, files: all };
 }
 
 /** QEMU changes to `/` when it becomes a daemon, after it has opened its files. */

@@ -67,6 +67,8 @@ export interface LaunchPlan {
   readonly reuse: Params<"prepareLaunch">["reuse"];
   /** How QEMU is started. */
   readonly start: LaunchStart;
+  /** The destination's own command that starts QEMU in its place; `null`: QEMU is started as `start` says. */
+  readonly site: LaunchHostFacts["site"];
   /** The unit that it becomes where systemd starts it; the destination adds a number where it is taken. */
   readonly unit: { readonly name: string; readonly scope: "system" | "user" };
 }
@@ -81,7 +83,7 @@ export function planLaunch(input: PlanInput): LaunchPlan {
     return there ? [{ file, here: input.here[i], there }] : [];
   });
   judgeTwins(known, found);
-  const sent = known.filter((one) => judge(one, wishes, found));
+  const sent = known.filter((one) => judge(one, wishes, found, host.site !== null));
   const images = known.filter(({ file, there }) => file.use === "copied" && isNew(there))
     .flatMap((one) => imageOf(one, input));
   const copies = sent.map(copyOf);
@@ -101,7 +103,7 @@ export function planLaunch(input: PlanInput): LaunchPlan {
     !there.directory && (makesFile(file.use) || images.some(({ name }) => name === file.name) ||
       sent.some((one) => one.file === file))
   ).map(({ file }) => directoryOf(file.to));
-  const argv = [
+  const argv = host.site ? [] : [
     host.qemu?.path ?? machine.command.binary,
     ...writeCommand(machine.command).slice(1),
   ];
@@ -114,6 +116,7 @@ export function planLaunch(input: PlanInput): LaunchPlan {
     ...{ images, copies },
     reuse: known.filter(({ file, there }) => file.use === "copied" && !isNew(there))
       .map(({ file: { name, to: path } }) => ({ name, path })),
+    site: host.site,
     start: startOf({ description, machine, wishes, host, cwd: cwdOf(known) }, argv),
     unit: {
       name: unitName(launchName(description.guest.name, description.guest.uuid, "")),
@@ -123,7 +126,12 @@ export function planLaunch(input: PlanInput): LaunchPlan {
 }
 
 /** @returns whether the source sends the file. */
-function judge(known: KnownFile, wishes: LaunchWishes, found: Collected): boolean {
+function judge(
+  known: KnownFile,
+  wishes: LaunchWishes,
+  found: Collected,
+  bySite: boolean,
+): boolean {
   switch (known.file.use) {
     case "copied":
       judgeCopied(known, wishes, found);
@@ -142,7 +150,8 @@ function judge(known: KnownFile, wishes: LaunchWishes, found: Collected): boolea
       return false;
     case "socket":
     case "output":
-      judgeMade(known, found);
+      // A QEMU with a command line of its own may have them elsewhere.
+      if (!bySite) judgeMade(known, found);
       return false;
     case "cwd":
       return false;

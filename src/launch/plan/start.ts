@@ -34,7 +34,10 @@ export function startOf(
     argv: [...argv],
     cwd,
     environment: { ...environment },
-    user: isOther ? { user: user.name, group: user.group } : null,
+    // Where another command starts QEMU, the user is that of the images only.
+    user: isOther && (!host.site || host.userProblem === null)
+      ? { user: user.name, group: user.group }
+      : null,
     qmp: machine.qmp,
     manager: host.systemd && (hasUnit || wishes.persist) ? "systemd" : "daemon",
     persist: wishes.persist,

@@ -43,7 +43,7 @@ export interface LaunchSourceOptions
   readonly report: Report;
   /** Called with the description of the source's machine, before the plan. */
   readonly described?: (description: MachineDescription) => void;
-  /** Called when the destination's QEMU answers: what it is, and the file or journal with its output. */
+  /** Called when the destination's QEMU answers: what it is, and the file or journal with its output, if it is known. */
   readonly started?: (qemu: { readonly what: string; readonly log: string }) => void;
   /** The debug log. */
   readonly log: Logger;
@@ -84,7 +84,7 @@ export function launchBy(options: LaunchSourceOptions): Arrange {
       peer,
       "startLaunch",
       { migration },
-      START_MS,
+      START_MS + 2 * (plan.site?.timeoutMs ?? 0),
       signal,
     );
     log.log("info", `the destination's QEMU is ${what}`);

@@ -45,7 +45,6 @@ export async function makePlan(peer: LaunchPeer, options: PlanOptions): Promise<
   const { description, wishes, disks, signal } = options;
   const { process, facts } = description;
   const copied = disks.map(({ name }) => name);
-  const machine = translate(description, wishes, copied, await qmpOf(options));
   const binary = process.binary.slice(process.binary.lastIndexOf("/") + 1);
   const host = await ask(
     peer,
@@ -57,6 +56,8 @@ export async function makePlan(peer: LaunchPeer, options: PlanOptions): Promise<
     HOST_MS,
     signal,
   );
+  const qmp = await qmpOf(options);
+  const machine = translate(description, wishes, copied, qmp, host.site !== null);
   const here = await lookAtFiles(machine.files, options);
   const files = machine.files.map((file, i) => asked(file, here[i]));
   const read = files.reduce(

@@ -1,5 +1,5 @@
 import { describeHost } from "../../../src/cli/host/describe_host.ts";
-import { createFile } from "../../../src/cli/host/launch_host.ts";
+import { createFile, siteQemu } from "../../../src/cli/host/launch_host.ts";
 import { runProgram, startProgram } from "../../../src/cli/host/run_program.ts";
 import { silentLogger, systemClock, writeAll } from "../../../src/io/mod.ts";
 import {
@@ -202,6 +202,7 @@ export function labHost(dir: string): LaunchHost {
   return {
     run: runProgram,
     start: startProgram,
+    siteQemu: (of) => siteQemu(of, silentLogger),
     describeHost: describeHost(silentLogger),
     connectUnix,
     createFile,

@@ -29,6 +29,9 @@ class Silent {
         ),
       start: () => ({ ended: this.ended.promise, kill: () => this.killed++ }),
       connectUnix: () => Promise.reject(new Error("no such file")),
+      siteQemu: () => {
+        throw new Error("not asked");
+      },
       describeHost: () => Promise.reject(new Error("not asked")),
       createFile: () => Promise.reject(new Error("not asked")),
       user: { uid: 0, name: "root" },

@@ -47,7 +47,7 @@ export function description(
 
 export const HOST: LaunchHostFacts = {
   ...{ hostname: "host2", architecture: "x86_64", qemuImg: "10.0.2", systemd: true, refusal: null },
-  userProblem: null,
+  ...{ userProblem: null, site: null },
   qemu: { path: "/usr/bin/qemu-system-x86_64", version: "10.0.2", hasMachine: true },
   user: { uid: 0, name: "root" },
 };

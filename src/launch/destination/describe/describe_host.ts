@@ -49,16 +49,18 @@ export async function describeLaunchHost(
   trust: LaunchTrust,
   { binary, path, machine, user: wanted }: Params<"describeLaunchHost">,
 ): Promise<Result<"describeLaunchHost">> {
-  const { run, user } = host;
-  const refusal = binaryRefusal(trust, binary) ?? null;
+  const { run, user, site: commands } = host;
+  const site = commands ? { start: commands.start, timeoutMs: commands.timeoutMs } : null;
+  const refusal = site ? null : binaryRefusal(trust, binary) ?? null;
   const [facts, owner, found] = await Promise.all([
     hostFacts(host),
     findOwner(host, wanted),
     // Over the network no program is run only because a source names it.
-    refusal === null ? findBinary(run, trust, binary, path) : undefined,
+    refusal === null && site === null ? findBinary(run, trust, binary, path) : undefined,
   ]);
   const qemu = found === undefined ? null : await describeQemu(run, found, machine);
-  return { ...facts, qemu, user, userProblem: "problem" in owner ? owner.problem : null, refusal };
+  const userProblem = "problem" in owner ? owner.problem : null;
+  return { ...facts, qemu, user, userProblem, refusal, site };
 }
 
 /** This host without its QEMU. */

@@ -5,7 +5,7 @@
  */
 import { command, type ProgramResult, type RunProgram } from "../../../host/mod.ts";
 import type { LaunchHost } from "../host.ts";
-import type { LaunchRecord, UnitRecord } from "../record.ts";
+import type { LaunchRecord, SiteRecord, UnitRecord } from "../record.ts";
 
 /** How long QEMU may take to end by itself, and then when it is killed, ms. */
 const END_MS = 10_000;
@@ -97,9 +97,13 @@ export function unitDescription({ name, migration }: LaunchRecord): string {
   return `QEMU guest ${name} (vmferry ${migration})`;
 }
 
-/** Looks at the QEMU. */
+/** Looks at the QEMU. One that commands of the user start runs as long as its QMP socket answers. */
 export async function lookAtQemu(host: LaunchHost, record: LaunchRecord): Promise<QemuState> {
-  const { unit, pidFile } = record.qemu;
+  const { unit, pidFile, site } = record.qemu;
+  if (site) {
+    const answers = await siteQemuOf(host, record, site).answers();
+    return { state: answers ? "running" : "unseen", pid: null, ticks: 0, how: "" };
+  }
   if (unit !== null) return await lookAtUnit(host.run, record, unit);
   const argv = ["sh", "-c", LOOK_AT_PROCESS, "sh", pidFile ?? ""];
   const [state, pid, ticks] = (await command(host.run, argv)).trim().split(" ");
@@ -110,6 +114,10 @@ export async function lookAtQemu(host: LaunchHost, record: LaunchRecord): Promis
     ticks: Number(ticks ?? 0),
     how: "",
   };
+}
+
+function siteQemuOf({ siteQemu }: LaunchHost, { qmp }: LaunchRecord, site: SiteRecord) {
+  return siteQemu({ ...site, qmp, begun: true });
 }
 
 async function lookAtUnit(
@@ -147,7 +155,12 @@ export function howEnded({ code }: ProgramResult): string {
  * @throws {CommandError} when it does not end.
  */
 export async function endQemu(host: LaunchHost, record: LaunchRecord): Promise<void> {
-  const { unit, pidFile } = record.qemu;
+  const { unit, pidFile, site } = record.qemu;
+  if (site) {
+    const left = await siteQemuOf(host, record, site).stop();
+    if (left !== undefined) throw new Error(left);
+    return;
+  }
   const { run } = host;
   if (unit === null) {
     if (pidFile === null) return;

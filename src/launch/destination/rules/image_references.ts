@@ -6,7 +6,7 @@
  */
 import { imageInfoArguments, type RunProgram } from "../../../host/mod.ts";
 import { MigrationError } from "../../../migrate/mod.ts";
-import type { LaunchStart } from "../../../rpc/mod.ts";
+import type { LaunchStart, Params } from "../../../rpc/mod.ts";
 import type { CommandPath } from "../../command/mod.ts";
 import type { LaunchHost } from "../host.ts";
 import type { LaunchTrust } from "../options.ts";
@@ -36,13 +36,25 @@ interface Reference {
 export async function refuseForeignImages(
   host: LaunchHost,
   trust: LaunchTrust,
-  start: LaunchStart,
+  { start, params }: {
+    readonly start: LaunchStart;
+    readonly params: Pick<Params<"prepareLaunch">, "copies">;
+  },
 ): Promise<void> {
   if (trust !== "network") return;
+  for (const path of imagesOf(host, start, params)) await follow(host, trust, path, 0);
+}
+
+function imagesOf(
+  { site }: LaunchHost,
+  start: LaunchStart,
+  { copies }: Pick<Params<"prepareLaunch">, "copies">,
+): ReadonlySet<string> {
+  // The command line of the destination itself decides whether a copy is an image.
+  if (site) return new Set(copies.map(({ path }) => path));
   const read = readStart(start);
-  if ("problems" in read) return;
-  const paths = new Set(read.paths.filter(isImage).map(({ path }) => path));
-  for (const path of paths) await follow(host, trust, path, 0);
+  if ("problems" in read) return new Set();
+  return new Set(read.paths.filter(isImage).map(({ path }) => path));
 }
 
 function isImage({ option, kind }: CommandPath): boolean {

@@ -60,9 +60,16 @@ export async function refuseTakenSockets(host: LaunchHost, start: LaunchStart): 
   throw new MigrationError("refused", code, "destination", problems.join("; "), { problems });
 }
 
-/** The records of what QEMU will make. */
-export async function madeByQemu(host: LaunchHost, command: StartCommand): Promise<MadeRecord[]> {
-  const paths = [...new Set(ownPaths(command).map(({ path }) => path))];
+/** The paths at which QEMU makes sockets and files. */
+export function madePaths(command: StartCommand): string[] {
+  return [...new Set(ownPaths(command).map(({ path }) => path))];
+}
+
+/** The records of what QEMU will make at these paths. */
+export async function madeByQemu(
+  host: LaunchHost,
+  paths: readonly string[],
+): Promise<MadeRecord[]> {
   const looks = await lookAt(host.run, paths);
   return paths.filter((_, i) => looks[i]!.state === "missing").map((path) => ({
     ...{ kind: "by-qemu", path, temporary: null, begunAt: null, identity: null },
