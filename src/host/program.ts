@@ -16,9 +16,9 @@ export interface ProgramResult {
 
 /** How a program runs. */
 export interface ProgramOptions {
-  /** How long it may take, ms; it is killed then. */
+  /** How long it may take, ms; it is killed then, with the programs that it has started. */
   readonly timeoutMs: number;
-  /** Kills it. */
+  /** Kills it in the same way. */
   readonly signal?: AbortSignal;
   /** Its standard input; nothing by default. */
   readonly input?: string;

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { DeadlineError } from "../../io/mod.ts";
+import { DeadlineError, systemClock, withDeadline } from "../../io/mod.ts";
 import {
   ProgramError,
   type ProgramOptions,
@@ -16,6 +16,8 @@ import {
 const MAX_OUTPUT = 16 * 1024 * 1024;
 /** How long its outputs may stay open after its end, ms: a child of its own may have them. */
 const DRAIN_MS = 1000;
+/** How long a killed program may take to end, ms. */
+const KILLED_MS = 5_000;
 /** Exit codes of sh: the program cannot be run, or is not there. */
 const CANNOT_RUN = 126;
 const NOT_FOUND = 127;
@@ -26,6 +28,16 @@ const NOT_FOUND = 127;
  */
 const SCRIPT = 'trap "" INT HUP; export LC_ALL=C; exec "$@"';
 
+/** Kills the process group `$1` and waits for its end, 2 s at most. */
+const KILL_GROUP = `
+kill -s KILL -- "-$1"
+left=100
+while [ "$left" -gt 0 ] && kill -s 0 -- "-$1"; do
+  left=$((left - 1))
+  sleep 0.02
+done
+`;
+
 /** Runs a program to its end, as {@link RunProgram} says. */
 export async function runProgram(
   argv: readonly string[],
@@ -33,10 +45,9 @@ export async function runProgram(
 ): Promise<ProgramResult> {
   signal?.throwIfAborted();
   const program = new Program(argv, input);
-  let stopped: { readonly reason: unknown } | undefined;
+  let stopped: { readonly reason: unknown; readonly dead: Promise<void> } | undefined;
   const stop = (reason: unknown) => {
-    stopped ??= { reason };
-    program.kill();
+    stopped ??= { reason, dead: program.killAll() };
   };
   const seconds = (timeoutMs / 1000).toFixed(1);
   const timer = setTimeout(
@@ -47,7 +58,10 @@ export async function runProgram(
   signal?.addEventListener("abort", abort);
   try {
     const result = await program.ended;
-    if (stopped !== undefined) throw stopped.reason;
+    if (stopped !== undefined) {
+      await stopped.dead;
+      throw stopped.reason;
+    }
     if (program.tooMuch) {
       throw new ProgramError("failed", `${argv[0]} printed more than ${MAX_OUTPUT >> 20} MiB`);
     }
@@ -72,12 +86,27 @@ export function startProgram(argv: readonly string[]): RunningProgram {
   return new Program(argv, undefined);
 }
 
+/**
+ * Kills a program that has not ended yet, whose number is still its own, with everything in its group:
+ * a script's qemu-img would go on, and make a file again that its caller has removed. Waits for their
+ * end, a few seconds at most: a process in an uninterruptible wait does not end.
+ */
+export async function killGroup(child: Deno.ChildProcess): Promise<void> {
+  const none = { stdin: "null", stdout: "null", stderr: "null" } as const;
+  const args = ["-c", KILL_GROUP, "sh", String(child.pid)];
+  await new Deno.Command("sh", { args, ...none }).output();
+  await withDeadline(systemClock, KILLED_MS, "a killed program to end", child.status).catch(
+    () => {},
+  );
+}
+
 class Program implements RunningProgram {
   readonly ended: Promise<ProgramResult>;
   readonly #child: Deno.ChildProcess;
   readonly #closed = new AbortController();
   /** It was killed because it printed too much. */
   tooMuch = false;
+  #hasEnded = false;
 
   constructor(argv: readonly string[], input: string | undefined) {
     this.#child = new Deno.Command("sh", {
@@ -101,9 +130,20 @@ class Program implements RunningProgram {
     }
   }
 
+  /** Kills it with the programs that it has started. Never rejects. */
+  async killAll(): Promise<void> {
+    try {
+      if (!this.#hasEnded) await killGroup(this.#child);
+    } catch {
+      // This host starts no other program any more.
+      this.kill();
+    }
+  }
+
   async #result(): Promise<ProgramResult> {
     const outputs = Promise.all([this.#read(this.#child.stdout), this.#read(this.#child.stderr)]);
     const { code } = await this.#child.status;
+    this.#hasEnded = true;
     const timer = setTimeout(() => this.#closed.abort(), DRAIN_MS);
     const [stdout, stderr] = await outputs;
     clearTimeout(timer);

@@ -4,12 +4,11 @@
  *
  * @module
  */
-import { DeadlineError, printable, systemClock, withDeadline } from "../../io/mod.ts";
+import { DeadlineError, printable, systemClock } from "../../io/mod.ts";
+import { killGroup } from "./run_program.ts";
 
 /** How long its outputs are read after its end, ms: a process that it left behind may have them open. */
 const DRAIN_MS = 200;
-/** How long a killed command may take to end, ms. */
-const KILLED_MS = 5_000;
 /** Most lines that are passed on; the rest is dropped. */
 const MOST_LINES = 1_000;
 /** Longest line, characters; the rest of it counts as a line of its own. */
@@ -106,17 +105,6 @@ async function drain(outputs: Promise<unknown>, closed: AbortController): Promis
   const timer = setTimeout(() => closed.abort(), DRAIN_MS);
   await outputs;
   clearTimeout(timer);
-}
-
-/** Kills everything in the group of a command that has not ended yet: its number is still its own. */
-async function killGroup(child: Deno.ChildProcess): Promise<void> {
-  const none = { stdin: "null", stdout: "null", stderr: "null" } as const;
-  const args = ["-c", 'kill -s KILL -- "-$1"', "sh", String(child.pid)];
-  await new Deno.Command("sh", { args, ...none }).output();
-  // A process in an uninterruptible wait does not end.
-  await withDeadline(systemClock, KILLED_MS, "a killed command to end", child.status).catch(
-    () => {},
-  );
 }
 
 /** Resolves at the end of the stream, or soon after `closed`. Never rejects. */

@@ -55,6 +55,19 @@ Deno.test("a program that takes too long is dead when the error comes", async ()
   }
 });
 
+Deno.test("what a program has started is dead, too, when it takes too long", async () => {
+  const file = await Deno.makeTempFile();
+  try {
+    const argv = ["sh", "-c", 'sleep 1000 & echo $! >"$1"; wait', "sh", file];
+    await assertRejects(() => runProgram(argv, { timeoutMs: 500 }), DeadlineError, "sh -c");
+    const pid = Number(await Deno.readTextFile(file));
+    assert(pid > 0);
+    assertEquals(runs(pid), false);
+  } finally {
+    await Deno.remove(file);
+  }
+});
+
 Deno.test("an abort kills the program and throws the signal's reason", async () => {
   const controller = new AbortController();
   const reason = new Error("cancelled");
