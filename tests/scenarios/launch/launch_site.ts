@@ -54,6 +54,16 @@ export const scenario: Scenario = {
     await trial.assertUndone();
     await assertCalls("start vm1, stop vm1");
 
+    context.note("Ctrl-C while disks are copied");
+    await lab.limitRate(2);
+    const cancelled = migrate(lab, args(start), "cancelled");
+    await cancelled.waitEvent("progress", (e) => e.phase === "mirror");
+    cancelled.signal("SIGINT");
+    await assertFails(cancelled, 5, /SIGINT/);
+    await lab.limitRate(null);
+    await trial.assertUndone();
+    await assertCalls("start vm1, stop vm1");
+
     context.note("the guest crosses");
     await assertExit(migrate(lab, args(start)), 0);
     await assertCalls("start vm1");
