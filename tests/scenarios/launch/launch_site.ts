@@ -9,6 +9,7 @@ export const scenario: Scenario = {
   name: "launch_site",
   about: "migrate --launch --start has a script start QEMU at the destination, and --stop end it",
   timeoutMs: 180_000,
+  long: true,
   async run(context) {
     const lab = await LaunchLab.start(context);
     const { destination, shared } = lab;
