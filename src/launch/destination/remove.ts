@@ -22,12 +22,17 @@ const REMOVE_DIRECTORY = 'rmdir --ignore-fail-on-non-empty -- "$1"';
 /** A file, or a socket that QEMU left. */
 const REMOVE_FILE = 'rm -f -- "$1"';
 
-/**
- * Ends QEMU and removes everything that was made, the last first.
- *
- * @returns what could not be removed, or is not vmferry's to remove.
- */
-export async function removeLaunch(host: LaunchHost, record: LaunchRecord): Promise<string[]> {
+/** What a removal has not removed, as text. */
+export interface NotRemoved {
+  /** Not removed, or perhaps another program's: a later run tries again. */
+  readonly left: readonly string[];
+  /** Other programs have put their own files in these places: there is nothing left to do. */
+  readonly foreign: readonly string[];
+}
+
+/** Ends QEMU and removes everything that was made, the last first. */
+export async function removeLaunch(host: LaunchHost, record: LaunchRecord): Promise<NotRemoved> {
+  const foreign: string[] = [];
   const undo = new UndoList(host.clock, host.log);
   let qemuEnded = true;
   for (const made of record.made) {
@@ -35,7 +40,7 @@ export async function removeLaunch(host: LaunchHost, record: LaunchRecord): Prom
     undo.add(made.path, async () => {
       // A QEMU that does not end may have them open.
       if (!qemuEnded) throw new Error("QEMU still runs");
-      await remove(host, made, record);
+      foreign.push(...await remove(host, made, record));
     });
   }
   if (record.state !== "preparing") {
@@ -48,18 +53,28 @@ export async function removeLaunch(host: LaunchHost, record: LaunchRecord): Prom
       qemuEnded = true;
     }, { ms });
   }
-  return (await undo.run()).here;
+  return { left: (await undo.run()).here, foreign };
 }
 
-async function remove(host: LaunchHost, made: MadeRecord, record: LaunchRecord): Promise<void> {
+/** @returns what is another program's for certain. */
+async function remove(host: LaunchHost, made: MadeRecord, record: LaunchRecord): Promise<string[]> {
   const { kind, path, temporary } = made;
+  const foreign: string[] = [];
   for (const at of temporary === null ? [path] : [temporary, path]) {
     const [look] = await lookAt(host.run, [at]);
     if (look!.state === "missing" && !look!.hidden) continue;
-    if (!isOurs(made, at, look!, record)) throw new Error("another program has made this file");
+    if (!isOurs(made, at, look!, record)) {
+      const why = "another program has made this file";
+      // Without an identity to compare, the clock may be wrong.
+      const isCertain = look!.identity !== null && (made.identity !== null || kind === "copy");
+      if (!isCertain) throw new Error(why);
+      foreign.push(`${at} (${why})`);
+      continue;
+    }
     const script = kind === "directory" ? REMOVE_DIRECTORY : REMOVE_FILE;
     await command(host.run, ["sh", "-c", script, "sh", at]);
   }
+  return foreign;
 }
 
 /** Whether the launch has made what lies at the path. */

@@ -27,7 +27,7 @@ export interface LaunchEnd {
   readonly undone: boolean;
   /** What was done, for the log. */
   readonly message: string;
-  /** What could not be undone. */
+  /** What could not be undone, and files of other programs in its places. */
   readonly left: readonly string[];
 }
 
@@ -63,9 +63,13 @@ export async function settleLaunch(
     }
     // Where no QEMU waits, --stop might stop one that somebody else has started since.
     const hasEnded = site && !isRunning;
-    const left = await removeLaunch(host, hasEnded ? { ...record, state: "preparing" } : record);
+    const { left, foreign } = await removeLaunch(
+      host,
+      hasEnded ? { ...record, state: "preparing" } : record,
+    );
     const undone = left.length === 0;
-    return { forget: undone, undone, message: `${what} is undone`, left };
+    const message = `${what} is undone`;
+    return { forget: undone, undone, message, left: [...left, ...foreign] };
   } catch (error) {
     const message = `${what}: ${messageOf(error)}`;
     return { forget: false, undone: false, message, left: [message] };

@@ -32,6 +32,7 @@ export class LaunchLab implements AsyncDisposable {
   readonly host: LaunchHost;
   readonly destination: LaunchDestination;
   readonly records: LaunchRecord[] = [];
+  readonly warnings: string[] = [];
   readonly source: Session;
   readonly rpc: RpcPeer;
   /** What QEMU was started as. */
@@ -94,7 +95,9 @@ export class LaunchLab implements AsyncDisposable {
         this.qemu = qemu;
         return this.onStarted();
       },
-      report: () => {},
+      report: (event) => {
+        if (event.event === "warning") this.warnings.push(event.message);
+      },
     });
     this.destination.serve(sessions[1]);
     this.rpc = new RpcPeer(this.source.rpc, {

@@ -97,10 +97,10 @@ Deno.test("an image that another program has put in the place of a launch's stay
   const path = `${lab.dir}/images/vd 0.qcow2`;
   await Deno.remove(path);
   await Deno.writeTextFile(path, "theirs");
-  const left = await lab.destination.undo();
-  assertEquals(left, [`${path} (another program has made this file)`]);
+  assertEquals([await lab.destination.undo(), lab.destination.mustStay], [[], false]);
+  const what = `${path} (another program has made this file)`;
+  assertEquals(lab.warnings, [`Not removed at the destination: ${what}. It stays as it is`]);
   assertEquals(await Deno.readTextFile(path), "theirs");
-  assertEquals(lab.destination.mustStay, true);
 });
 
 Deno.test("a process with the number of a launch's QEMU is not ended", async () => {
@@ -113,4 +113,17 @@ Deno.test("a process with the number of a launch's QEMU is not ended", async () 
   await Deno.writeTextFile(pidFile, text.replace(start!, "1"));
   await lab.destination.undo();
   assertEquals(await lab.pid(), pid);
+});
+
+Deno.test("a file that took the name of a copy is reported once, and the launch forgotten", async () => {
+  await using lab = await LaunchLab.make();
+  const path = `${lab.dir}/fw/code.fd`;
+  await lab.prepare(lab.params({ copies: [await copyOf(path, BYTES)] }));
+  await lab.send("file-0", BYTES);
+  // Made while ours is there, it has another inode.
+  await Deno.writeTextFile(`${lab.dir}/theirs`, "theirs");
+  await Deno.rename(`${lab.dir}/theirs`, path);
+  const { forget, left } = await settleLaunch(lab.host, lab.record, "unknown");
+  assertEquals([forget, left], [true, [`${path} (another program has made this file)`]]);
+  assertEquals(await Deno.readTextFile(path), "theirs");
 });
