@@ -45,10 +45,13 @@ export function mapImageName(name: string, image: PathUse, visit: VisitPath): st
     case "nbd":
       return mapNbd(name, visit);
     case "nbd+unix":
+      // QEMU decodes the key, too.
       return name.replace(
-        /([?&]socket=)([^&]*)/,
-        (_, key: string, path: string) =>
-          key + encodePath(visit(decode(path), use("socket", { connects: true }))),
+        /([?&;])([^=&;]*)=([^&;#]*)/g,
+        (whole, begin: string, key: string, path: string) =>
+          decode(key) === "socket"
+            ? `${begin}${key}=${encodePath(visit(decode(path), use("socket", { connects: true })))}`
+            : whole,
       );
     default:
       return name;

@@ -45,6 +45,11 @@ const CASES: readonly [argv: string[], paths: string[], moved: string][] = [
     "-drive file=nbd+unix:///a?socket=/new/run/n.sock",
   ],
   [
+    ["-drive", "file=nbd+unix:///a?%73ocket=/run/n.sock"],
+    ["socket w c /run/n.sock"],
+    "-drive file=nbd+unix:///a?%73ocket=/new/run/n.sock",
+  ],
+  [
     ["-drive", 'file=json:{"driver":"qcow2",,"file":{"driver":"file",,"filename":"/v/a"}}'],
     ["image w /v/a"],
     '-drive file=json:{"driver":"qcow2",,"file":{"driver":"file",,"filename":"/new/v/a"}}',
