@@ -44,6 +44,8 @@ type ResultEvent = MigrationEvent & { readonly event: "result" };
 export class Hooks {
   readonly #options: HooksOptions;
   #ended = false;
+  /** The hook that runs, to its end: one that was given up is being killed. Never rejects. */
+  #running: Promise<void> | undefined;
 
   /** Runs nothing yet. */
   constructor(options: HooksOptions) {
@@ -72,9 +74,10 @@ export class Hooks {
 
   /**
    * Reports the result, after the hook for it: that runs once, with the first result. Its failure is a
-   * warning. Reports at once if there is no such hook. Never rejects.
+   * warning. Reports at once if no hook runs and there is no such hook. Never rejects.
    */
   async end(result: MigrationEvent): Promise<void> {
+    if (this.#running) await this.#running;
     const { given: { after }, report } = this.#options;
     if (after !== undefined && !this.#ended && result.event === "result") {
       this.#ended = true;
@@ -103,7 +106,7 @@ export class Hooks {
     const { given, role, qmp, peer, log, run = runSiteCommand } = this.#options;
     const { name, uuid } = this.#options.guest() ?? { name: null, uuid: null };
     log.log("info", `hook ${hook}: ${command}`);
-    await run(command, {
+    const running = run(command, {
       env: {
         ...siteEnvironment({ role, qmp: qmp(), peer: peer(), name, uuid }),
         ...{ VMFERRY_HOOK: hook, VMFERRY_OUTCOME: "", VMFERRY_ERROR: "", ...about },
@@ -112,6 +115,8 @@ export class Hooks {
       onLine: (line) => log.log("info", `hook ${hook}: ${line}`),
       ...(signal ? { signal } : {}),
     });
+    this.#running = running.catch(() => {});
+    await running;
   }
 }
 

@@ -89,3 +89,18 @@ Deno.test("without hooks nothing runs, and the result is reported at once", () =
   void hooks.end(RESULT);
   assertEquals(order, ["report result"]);
 });
+
+Deno.test("the end waits for a hook that was given up and is being killed", async () => {
+  const killed = Promise.withResolvers<void>();
+  const { hooks, order } = hooksWith(() => killed.promise, { after: undefined });
+  const running = assertRejects(() =>
+    hooks.beforeSwitchover.beforeSwitchover!(new AbortController().signal)
+  );
+  const ended = hooks.end(FAILED);
+  await Promise.resolve();
+  assertEquals(order, ["before"]);
+  killed.reject(new Error("the session is over"));
+  await running;
+  await ended;
+  assertEquals(order, ["before", "report result"]);
+});
