@@ -42,8 +42,7 @@ const ABOUT: Readonly<Record<CommandName, About>> = {
       "vmferry migrate --qmp /run/vm1.qmp --launch ssh://root@host2",
       "vmferry migrate --qmp /run/vm1.qmp --launch --dry-run --map /vm=/srv/vm ssh://root@host2",
       "vmferry migrate --qmp /run/vm1.qmp --launch --reuse vd0 ssh://root@host1",
-      "vmferry migrate --qmp /run/vm1.qmp --launch --start 'systemctl start qemu@vm1' " +
-      "--stop 'systemctl stop qemu@vm1' ssh://root@host2",
+      "vmferry migrate --qmp /run/vm1.qmp --launch --start ./up --stop ./down ssh://root@host2",
       "vmferry migrate --qmp /run/vm1.qmp vmferry://host2:7450/TICKET",
       "vmferry migrate --qmp /run/vm1.qmp --ticket-file ticket",
       "vmferry migrate --qmp /run/vm1.qmp --remote-qmp /run/vm1.qmp ssh://root@host2",

@@ -31,7 +31,7 @@ Deno.test("a receive of a domain takes no hooks: libvirt has its own", () => {
   );
 });
 
-Deno.test("--start and --stop need each other, and do not go with a QEMU that vmferry or libvirt starts, or that runs", () => {
+Deno.test("--start and --stop need each other, and do not go with a QEMU that libvirt starts or that runs", () => {
   const both = parseCommandLine([...RECEIVE, "--start", "a b", "--stop", "c"]);
   assert(both.command === "receive");
   assertEquals(both.started, { start: "a b", stop: "c" });
@@ -41,5 +41,4 @@ Deno.test("--start and --stop need each other, and do not go with a QEMU that vm
   const start = ["--start", "a", "--stop", "b"];
   fails(...RECEIVE, "--resume", ...start);
   fails("receive", "--libvirt", "--stdio", ...start);
-  fails("receive", "--launch", "--stdio", ...start);
 });
