@@ -24,6 +24,8 @@ export interface LabHostOptions {
   /** Its network namespace. */
   readonly netns: string;
   readonly address: string;
+  /** `$HOME` of what runs there. Default: the scenario's. */
+  readonly home?: string;
 }
 
 /** A host whose first process runs. */
@@ -88,7 +90,10 @@ export class LabHost implements AsyncDisposable {
     this.#stderr = stderr;
     this.#stdin = child.stdin.getWriter();
     this.#pid = firstChild(child.pid);
-    this.prefix = ["nsenter", "--target", String(this.#pid), "--all", "--"];
+    this.prefix = [
+      ...["nsenter", "--target", String(this.#pid), "--all", "--"],
+      ...(options.home === undefined ? [] : ["env", `HOME=${options.home}`]),
+    ];
   }
 
   get logs(): { title: string; text: string }[] {

@@ -110,8 +110,9 @@ export class FarHost {
       const carried = await carry(pipe, {
         ...{ program, args, preface: PREFACE, onProgress: () => {}, ...options },
       });
-      await writer.write(new TextEncoder().encode("input"));
-      await writer.close();
+      // The program may end without reading it.
+      await writer.write(new TextEncoder().encode("input")).catch(() => {});
+      await writer.close().catch(() => {});
       let said = new TextDecoder().decode(carried.rest);
       const into = new Uint8Array(4096);
       for (let n; (n = await pipe.read(into)) !== null;) {

@@ -30,7 +30,8 @@ export class LaunchLab {
     const wire = await WireCount.start(network);
     const begin = async (name: string, { name: netns, address }: Host) => {
       const options: LabHostOptions = { name, netns, address };
-      return context.use(new LabHost(context, options, await beginOn(context, shared, options)));
+      const begun = await beginOn(context, shared, options);
+      return context.use(new LabHost(context, { ...options, home: "/root" }, begun));
     };
     const [source, destination] = [
       await begin("host1", network.source),
