@@ -14,6 +14,7 @@ export { currentCommand } from "./describe/current_command.ts";
 export { describeMachine, type DescribeOptions } from "./describe/describe.ts";
 export type { LaunchHost, NewFile, SiteQemuControl, SiteQemuOf } from "./destination/host.ts";
 export { LaunchDestination } from "./destination/launch.ts";
+export { isKeptCommandOf, type LeftGuest, MOVED } from "./destination/moved.ts";
 export type { LaunchDestinationOptions, LaunchTrust, StartedQemu } from "./destination/options.ts";
 export {
   type LaunchJournal,

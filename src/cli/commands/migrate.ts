@@ -1,11 +1,11 @@
-import { systemClock } from "../../io/mod.ts";
+import { type Logger, messageOf, systemClock } from "../../io/mod.ts";
 import {
   adviceOn,
   asMigrationError,
   SourceMigration,
   type SourceRecord,
 } from "../../migrate/mod.ts";
-import { launchBy, type QemuProcess } from "../../launch/mod.ts";
+import { launchBy, type LeftGuest, type QemuProcess } from "../../launch/mod.ts";
 import { formatDestination } from "../endpoint/ticket_file.ts";
 import type { Command } from "../args/mod.ts";
 import { identify } from "../control/controlled.ts";
@@ -16,6 +16,8 @@ import { connector } from "../endpoint/connecting_end.ts";
 import { EXIT, type ExitCode } from "../output/exit_code.ts";
 import { Hooks } from "../host/hooks.ts";
 import { disableUnit } from "../host/disable_unit.ts";
+import { stateDirectory } from "../host/launch_host.ts";
+import { markMoved } from "../host/mark_moved.ts";
 import { runProgram } from "../host/run_program.ts";
 import { launchSource } from "../host/launch_source.ts";
 import { QemuLog } from "../host/qemu_log.ts";
@@ -110,6 +112,9 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
     try {
       const migrated = await migration.run();
       if (migration.leftBehind) run.dir.keep();
+      const qmpPaths = [qmpPath, options.qmp];
+      const left = await leave({ ...identity.guest, qmpPaths }, options.destination, log);
+      if (left) report({ event: "warning", code: "launch", message: left });
       const disabled = launch && await disableUnit(runProgram, unit, launch.persist);
       if (disabled) report({ event: "warning", code: "launch", message: disabled });
       const { quitSource } = options;
@@ -138,5 +143,26 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
       resultEvent({ startedAt: start, bytes, memoryBegan, isLaunch, error: failure }),
     );
     return exitCodeOf(failure);
+  }
+}
+
+/**
+ * Keeps an earlier launch's `start.sh` from starting the copy that the guest has left.
+ *
+ * @returns why it may still do so, if it may.
+ */
+async function leave(
+  guest: LeftGuest,
+  to: Options["destination"],
+  log: Logger,
+): Promise<string | undefined> {
+  const text = `This guest was moved to ${formatDestination(to)} on ${new Date().toISOString()}`;
+  try {
+    const marked = await markMoved(await stateDirectory(), guest, text);
+    for (const path of marked) log.log("info", `${path} keeps start.sh from starting the old copy`);
+    return undefined;
+  } catch (error) {
+    const why = messageOf(error);
+    return `start.sh of an earlier launch may still start the guest at the source: ${why}`;
   }
 }

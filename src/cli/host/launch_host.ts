@@ -22,10 +22,7 @@ export async function launchHost(
   site?: LaunchHost["site"],
   peer: () => string = () => "",
 ): Promise<LaunchHost> {
-  const uid = Deno.uid() ?? 0;
-  const { stdout } = await runProgram(["sh", "-c", WHO], { timeoutMs: 10_000 });
-  const [name = "", home = "", state = ""] = stdout.split("\n");
-  const own = state.startsWith("/") ? state : `${home}/.local/state`;
+  const { uid, name, home, own, stateDir } = await whoIsThis();
   return {
     run: runProgram,
     start: startProgram,
@@ -35,13 +32,27 @@ export async function launchHost(
     connectUnix: (path) => connectUnix(path),
     createFile,
     user: { uid, name: name || `user ${uid}` },
-    stateDir: uid === 0 ? "/var/lib/vmferry" : `${own}/vmferry`,
+    stateDir,
     logDir: uid === 0 ? "/var/log/vmferry" : `${own}/vmferry/log`,
     home: home.startsWith("/") ? home : undefined,
     wallMs: () => Date.now(),
     clock: systemClock,
     log,
   };
+}
+
+/** The directory with the command lines of guests that were launched on this host by this user. */
+export async function stateDirectory(): Promise<string> {
+  return (await whoIsThis()).stateDir;
+}
+
+async function whoIsThis() {
+  const uid = Deno.uid() ?? 0;
+  const { stdout } = await runProgram(["sh", "-c", WHO], { timeoutMs: 10_000 });
+  const [name = "", home = "", state = ""] = stdout.split("\n");
+  const own = state.startsWith("/") ? state : `${home}/.local/state`;
+  const stateDir = uid === 0 ? "/var/lib/vmferry" : `${own}/vmferry`;
+  return { uid, name, home, own, stateDir };
 }
 
 /** A QEMU of commands of the user. */

@@ -10,6 +10,7 @@ import type { LaunchPlan } from "./plan.ts";
 import { scopeOf } from "./qemu/qemu.ts";
 import type { LaunchRecord, UnitRecord } from "./record.ts";
 import { unitFile } from "./qemu/unit.ts";
+import { MOVED } from "./moved.ts";
 import { bootUnitName } from "./names.ts";
 
 /** Longest wait for systemd to read its units again, ms. */
@@ -77,6 +78,12 @@ export async function keepCommand(host: LaunchHost, plan: LaunchPlan): Promise<v
   const script = [
     "#!/bin/sh",
     "# Starts the guest as vmferry started it here, without a migration. It must not run already.",
+    `moved=${shellCommand([`${directory}/${MOVED}`])}`,
+    'if [ -e "$moved" ]; then',
+    '  cat -- "$moved" >&2',
+    '  echo "Remove $moved to start the old copy of this host all the same" >&2',
+    "  exit 1",
+    "fi",
     `${shellCommand(["cd", "--", cwd])} || exit 1`,
     ...Object.entries(environment).map(([name, value]) =>
       `export ${name}=${shellCommand([value])}`
@@ -86,6 +93,8 @@ export async function keepCommand(host: LaunchHost, plan: LaunchPlan): Promise<v
   ].join("\n");
   await write(host, `${directory}/command.json`, "0600", `${JSON.stringify(json, null, 2)}\n`);
   await write(host, `${directory}/start.sh`, "0700", script);
+  // It was here before, had left, and is back.
+  await command(host.run, ["rm", "-f", "--", `${directory}/${MOVED}`]);
 }
 
 async function write(
@@ -111,7 +120,9 @@ export async function startAtBoot(
   const scope = host.user.uid === 0 ? "system" : "user";
   const unit: UnitRecord = { name: bootUnitName(record.name), scope };
   const description = `QEMU guest ${record.name} (vmferry)`;
-  const text = `${MARK}\n${unitFile({ unit, description, argv: forBoot(plan.argv), start })}`;
+  const moved = `${guestDirectory(host, record)}/${MOVED}`;
+  const file = unitFile({ unit, description, argv: forBoot(plan.argv), start, moved });
+  const text = `${MARK}\n${file}`;
   const directory = scope === "system"
     ? "/etc/systemd/system"
     : `${host.home ?? ""}/.config/systemd/user`;

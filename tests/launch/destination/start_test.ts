@@ -114,18 +114,21 @@ Deno.test("a unit of a user asks for no privilege, one of another user names it"
 });
 
 Deno.test("a unit file quotes what systemd would expand", () => {
-  const text = unitFile({ ...UNIT, start: START });
+  const text = unitFile({ ...UNIT, start: START, moved: "/var/lib/vmferry/v%1/moved" });
   assertStringIncludes(
     text,
     'ExecStart="/usr/bin/qemu" "a \\"b\\" \\\\ $$HOME $${X} %%h" "line\\x0aend"\n',
   );
   assertStringIncludes(text, 'Environment="A=x $y %%z"\n');
   assertStringIncludes(text, "WorkingDirectory=/srv/a b\n");
+  assertStringIncludes(text, "ConditionPathExists=!/var/lib/vmferry/v%%1/moved\n");
 });
 
 Deno.test("no argument of a guest adds a line to its unit file", () => {
   const evil = "x\rExecStartPre=/bin/sh\nUser=root\0Group=root";
   const start = { cwd: `/srv/${evil}`, environment: { A: evil }, user: null };
-  const lines = unitFile({ ...UNIT, argv: ["/usr/bin/qemu", evil], start }).split(/[\r\n\0]/);
+  const lines = unitFile({ ...UNIT, argv: ["/usr/bin/qemu", evil], start, moved: "/moved" }).split(
+    /[\r\n\0]/,
+  );
   assertEquals(lines.filter((line) => /^(?:ExecStartPre|User|Group)=/.test(line)), []);
 });

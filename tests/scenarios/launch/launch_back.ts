@@ -26,5 +26,10 @@ export const scenario: Scenario = {
     const now = await guest.counter(source);
     if (now < counter) throw new Error(`The guest counts ${now}, after ${counter} before`);
     await guest.assertArrived(source);
+
+    const old = await destination.run(["sh", "-c", "/var/lib/vmferry/*/start.sh"]);
+    if (old.code !== 1 || !/^This guest was moved to ssh:\/\/root@host1 on /.test(old.stderr)) {
+      throw new Error(`start.sh of the old copy ended with ${old.code}: ${old.stderr}`);
+    }
   },
 };

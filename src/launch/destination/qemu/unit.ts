@@ -46,13 +46,19 @@ export function systemdRun({ unit, description, argv, start }: UnitCommand): str
   ];
 }
 
-/** The text of a unit file that starts the guest at boot. */
-export function unitFile({ unit, description, argv, start }: UnitCommand): string {
+/**
+ * The text of a unit file that starts the guest at boot.
+ *
+ * @param command with `moved`, the file that says that the guest has left this host.
+ */
+export function unitFile(command: UnitCommand & { readonly moved: string }): string {
+  const { unit, description, argv, start, moved } = command;
   const { cwd, environment, user } = start;
   const isSystem = unit.scope === "system";
   return [
     "[Unit]",
     `Description=${unitText(description)}`,
+    `ConditionPathExists=!${unitText(moved)}`,
     ...(isSystem
       ? ["After=network-online.target remote-fs.target", "Wants=network-online.target"]
       : []),
