@@ -4,6 +4,7 @@ import { runProgram } from "../../../src/cli/host/run_program.ts";
 import type { RunProgram } from "../../../src/host/mod.ts";
 import type { QemuProcess } from "../../../src/launch/mod.ts";
 import { qemuBinary } from "../pair/versions.ts";
+import { endChild } from "../support/output.ts";
 import { run } from "../support/run_checked.ts";
 import type { Scenario, ScenarioContext } from "../support/scenario.ts";
 import { poll } from "../support/waiting.ts";
@@ -116,10 +117,21 @@ const STORIES: Readonly<Record<string, Story>> = {
     }
   },
 
-  async other(_context, dir) {
-    using _listener = Deno.listen({ transport: "unix", path: `${dir}/vm.sock` });
-    const found = describeProcess(runProgram, `${dir}/vm.sock`);
-    await assertRefused(found, "not-found", /^deno .* listens on .*, expected QEMU/);
+  async other(context, dir) {
+    // Only processes with QEMU's name in their command line are looked at.
+    const path = `${dir}/qemu.sock`;
+    const child = new Deno.Command("socat", {
+      args: [`UNIX-LISTEN:${path}`, "-"],
+      ...{ stdin: "null", stdout: "null", stderr: "null" },
+    }).spawn();
+    context.use({
+      async [Symbol.asyncDispose]() {
+        await endChild(child, 0);
+      },
+    });
+    await poll(`the socket ${path}`, () => Deno.stat(path).then(() => true, () => undefined));
+    const found = describeProcess(runProgram, path);
+    await assertRefused(found, "not-found", /^socat .* listens on .*, expected QEMU/);
   },
 };
 
