@@ -52,7 +52,10 @@ async function compile(): Promise<string | undefined> {
   const output = project("dist/vmferry.tmp");
   try {
     // From a directory without any configuration or package that Deno could include.
-    await deno(["compile", "--quiet", "--no-config", ...flags, "--output", output, bundle], {
+    // The cache would be a file of a known name in /tmp: anybody could put theirs there first, and every
+    // copy leaves one behind.
+    const own = ["--quiet", "--no-config", "--no-code-cache"];
+    await deno(["compile", ...own, ...flags, "--output", output, bundle], {
       cwd: project("dist"),
       timeoutMs: COMPILE_MS,
     });
