@@ -17,7 +17,7 @@ import { EXIT, type ExitCode } from "../output/exit_code.ts";
 import { Hooks } from "../host/hooks.ts";
 import { disableUnit } from "../host/disable_unit.ts";
 import { stateDirectory } from "../host/launch_host.ts";
-import { markMoved } from "../host/mark_moved.ts";
+import { markMoved } from "../run/mark_moved.ts";
 import { runProgram } from "../host/run_program.ts";
 import { launchSource } from "../host/launch_source.ts";
 import { QemuLog } from "../host/qemu_log.ts";

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { markMoved } from "../../../src/cli/host/mark_moved.ts";
+import { markMoved } from "../../../src/cli/run/mark_moved.ts";
 
 const GUEST = { name: "vm1", uuid: null, qmpPaths: ["/run/vm1.qmp"] };
 
