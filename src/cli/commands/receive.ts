@@ -27,6 +27,7 @@ import { recoverCommand, RunState } from "../run/run_state.ts";
 import { ownerFrom } from "../run/socket_owner.ts";
 import { KEPT_TICKET, KeptTicket } from "../endpoint/ticket_use.ts";
 import { UsageError } from "../args/usage_error.ts";
+import { askedMs, outcomeOf } from "./outcome.ts";
 
 type Options = Command & { readonly command: "receive" };
 
@@ -34,8 +35,6 @@ type Options = Command & { readonly command: "receive" };
 const GONE_MS = 5_000;
 /** How long a source may take to find a receive that was started again, ms. */
 const RESUMED_MS = 20_000;
-/** How long, at least, a source that lost its session may take to ask for its guest, ms. */
-const ASKED_AT_LEAST_MS = 10_000;
 
 /** The destination: serves one migration, ends when the guest runs here or the migration has failed. */
 export async function receive(options: Options, output: Output): Promise<ExitCode> {
@@ -144,7 +143,7 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
 function tellMs({ listen, resume }: Options, graceMs: number): number {
   if (listen === "stdio") return GONE_MS;
   // A source that still wants to know finds this process at once: its session was lost before.
-  return resume ? RESUMED_MS : graceMs + Math.max(graceMs, ASKED_AT_LEAST_MS);
+  return resume ? RESUMED_MS : askedMs(graceMs);
 }
 
 /** A port that was free to be chosen is, for a source that comes back, the one that was chosen. */
@@ -156,13 +155,4 @@ function listenAddress(
     return undefined;
   }
   return parseAddress(record.listen, "the journal");
-}
-
-async function outcomeOf(migration: DestinationMigration): Promise<MigrationError | undefined> {
-  try {
-    await migration.outcome();
-    return undefined;
-  } catch (error) {
-    return asMigrationError(error, "destination");
-  }
 }

@@ -18,11 +18,10 @@ import { runBase } from "../run/base.ts";
 import { EarlierDomains } from "../run/earlier_domains.ts";
 import { DOMAIN_DESTINATION_JOURNAL, JournalFile } from "../run/journal_file.ts";
 import { PrivateRunDir } from "../run/run_dir.ts";
+import { askedMs, outcomeOf } from "./outcome.ts";
 
 /** How long a source at the other end of a pipe may take to hear how it ended, ms. */
 const GONE_MS = 5_000;
-/** How long, at least, a source that lost its session may take to ask in another one, ms. */
-const ASKED_AT_LEAST_MS = 10_000;
 
 /** The destination of a domain: serves one migration, ends when it is settled. */
 export async function receiveDomain(
@@ -97,7 +96,7 @@ export async function receiveDomain(
       );
       // A source that this end has cancelled heard of it at once.
       const lostMs = failure?.kind === "cancelled" ? 0 : end.graceMs;
-      const tellMs = isStdio ? GONE_MS : lostMs + Math.max(lostMs, ASKED_AT_LEAST_MS);
+      const tellMs = isStdio ? GONE_MS : askedMs(lostMs);
       await withDeadline(systemClock, tellMs, "the source to hear of it", destination.told)
         .catch((error) => log.log("warning", error.message));
     } finally {
@@ -133,13 +132,4 @@ function identityOf(destination: DomainDestination, runDir: string, libvirt: str
       return { name, uuid };
     },
   };
-}
-
-async function outcomeOf(migration: DomainDestination): Promise<MigrationError | undefined> {
-  try {
-    await migration.outcome();
-    return undefined;
-  } catch (error) {
-    return asMigrationError(error, "destination");
-  }
 }

@@ -17,11 +17,10 @@ import { runBase } from "../run/base.ts";
 import { openLaunchJournal, rivalLaunches, settleLaunches } from "../run/launch_journal.ts";
 import { LaunchedMigration } from "../run/launched_migration.ts";
 import { PrivateRunDir } from "../run/run_dir.ts";
+import { askedMs, outcomeOf } from "./outcome.ts";
 
 /** How long a source at the other end of a pipe may take to hear how it ended, ms. */
 const GONE_MS = 5_000;
-/** How long, at least, a source that lost its session may take to ask for its guest, ms. */
-const ASKED_AT_LEAST_MS = 10_000;
 
 /** The destination of a launch: builds a machine, starts its QEMU, and serves one migration. */
 export async function receiveLaunch(
@@ -87,7 +86,7 @@ export async function receiveLaunch(
       reported = hooks.end(
         resultEvent({ isLaunch: true, startedAt, bytes, guest, error: failure }),
       );
-      const tellMs = isStdio ? GONE_MS : end.graceMs + Math.max(end.graceMs, ASKED_AT_LEAST_MS);
+      const tellMs = isStdio ? GONE_MS : askedMs(end.graceMs);
       await withDeadline(systemClock, tellMs, "the source to hear of it", launched.told)
         .catch((error) => log.log("warning", error.message));
     } finally {
@@ -106,15 +105,6 @@ export async function receiveLaunch(
       resultEvent({ isLaunch: true, startedAt, bytes: migration?.bytes ?? 0, error: failure }),
     );
     return exitCodeOf(failure);
-  }
-}
-
-async function outcomeOf(migration: LaunchedMigration): Promise<MigrationError | undefined> {
-  try {
-    await migration.outcome();
-    return undefined;
-  } catch (error) {
-    return asMigrationError(error, "destination");
   }
 }
 

@@ -32,11 +32,10 @@ import { recoverCommand, RunState } from "../run/run_state.ts";
 import { ownerFrom } from "../run/socket_owner.ts";
 import type { OpenedMigration } from "../run/start_attempt.ts";
 import { StartedMigration } from "../run/started_migration.ts";
+import { askedMs, outcomeOf } from "./outcome.ts";
 
 /** How long a source at the other end of a pipe may take to hear how it ended, ms. */
 const GONE_MS = 5_000;
-/** How long, at least, a source that lost its session may take to ask for its guest, ms. */
-const ASKED_AT_LEAST_MS = 10_000;
 
 type Options = ReceiveCommand & { readonly started: StartArguments };
 
@@ -99,7 +98,7 @@ export async function receiveStarted(options: Options, output: Output): Promise<
       const { bytes, guestStatus } = started;
       // The QEMU that has begun to load RAM was stopped: no advice on how to start it again.
       reported = hooks.end(resultEvent({ startedAt, bytes, guest: guestStatus, error: failure }));
-      const tellMs = isPipe ? GONE_MS : end.graceMs + Math.max(end.graceMs, ASKED_AT_LEAST_MS);
+      const tellMs = isPipe ? GONE_MS : askedMs(end.graceMs);
       await withDeadline(systemClock, tellMs, "the source to hear of it", started.told)
         .catch((error) => log.log("warning", error.message));
     } finally {
@@ -167,13 +166,4 @@ async function openMigration(
     keep: () => run.dir.keep(),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
-}
-
-async function outcomeOf(migration: StartedMigration): Promise<MigrationError | undefined> {
-  try {
-    await migration.outcome();
-    return undefined;
-  } catch (error) {
-    return asMigrationError(error, "destination");
-  }
 }
