@@ -40,3 +40,4 @@ export {
   type MigrationSettingsRecord,
   type WantedSettings,
 } from "./migration_settings.ts";
+export { hmp, optional } from "./optional.ts";

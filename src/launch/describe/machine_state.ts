@@ -8,10 +8,11 @@ import {
   type BlockGraph,
   type Commands,
   type Disk,
+  hmp,
   listDisks,
+  optional,
   parseQtree,
   type QmpClient,
-  QmpCommandError,
   type QtreeBus,
   queryBlockGraph,
   type RawBlock,
@@ -234,18 +235,4 @@ async function childrenOf(qmp: QmpClient, path: string): Promise<Child[]> {
 
 async function get(qmp: QmpClient, path: string, property: string): Promise<unknown> {
   return await optional(qmp.execute("qom-get", { path, property }));
-}
-
-async function hmp(qmp: QmpClient, line: string): Promise<string> {
-  return await qmp.execute("human-monitor-command", { "command-line": line });
-}
-
-/** An answer that this version, machine or build may lack. */
-async function optional<T>(answer: Promise<T>): Promise<T | undefined> {
-  try {
-    return await answer;
-  } catch (error) {
-    if (error instanceof QmpCommandError) return undefined;
-    throw error;
-  }
 }

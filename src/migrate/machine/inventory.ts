@@ -1,10 +1,11 @@
 import {
+  hmp,
   listDisks,
+  optional,
   parseNicQueues,
   parseQtree,
   parseRamBlocks,
   type QmpClient,
-  QmpCommandError,
 } from "../../qmp/mod.ts";
 import type { Inventory, MachineDescription } from "../../rpc/mod.ts";
 import { isMirrored } from "../disks/plan.ts";
@@ -225,18 +226,4 @@ export async function cpuFeatures(qmp: QmpClient): Promise<string[]> {
     name.replaceAll(/[_.]/g, "-")
   );
   return [...new Set(on)].sort();
-}
-
-async function hmp(qmp: QmpClient, line: string): Promise<string> {
-  return await qmp.execute("human-monitor-command", { "command-line": line });
-}
-
-/** An answer that this version, machine or architecture may lack; `undefined` then. */
-async function optional<T>(answer: Promise<T>): Promise<T | undefined> {
-  try {
-    return await answer;
-  } catch (error) {
-    if (error instanceof QmpCommandError) return undefined;
-    throw error;
-  }
 }
