@@ -5,7 +5,8 @@
  * @module
  */
 import { parseArgs } from "@std/cli/parse-args";
-import { type CommandName, flagsOf } from "../help/flags.ts";
+import type { CommandName } from "../help/flag.ts";
+import { flagsOf } from "../help/flags.ts";
 import { parseDuration } from "./size.ts";
 import { closest } from "./suggest.ts";
 import { UsageError } from "./usage_error.ts";

@@ -31,7 +31,7 @@ import {
   type RecoverCommand,
 } from "./migration.ts";
 import { parseReceiveDomain, type ReceiveDomainCommand } from "./receive_domain.ts";
-import { type CommandName, COMMANDS } from "../help/flags.ts";
+import { type CommandName, COMMANDS } from "../help/flag.ts";
 import { closest } from "./suggest.ts";
 import { UsageError } from "./usage_error.ts";
 

@@ -5,24 +5,7 @@
  */
 
 import { type TransportFlag, TRANSPORTS } from "../../transport/mod.ts";
-
-/** The commands that take flags. */
-export const COMMANDS = [
-  ...["receive", "migrate", "domain", "forward", "check"] as const,
-  ...["status", "cancel", "set", "recover"] as const,
-] as const;
-export type CommandName = (typeof COMMANDS)[number];
-
-/** A flag. */
-export interface Flag {
-  readonly name: string;
-  /** What its value is called in the help; none for a switch. */
-  readonly value?: string;
-  /** May be given more than once. */
-  readonly many?: boolean;
-  readonly commands: readonly CommandName[];
-  readonly help: string;
-}
+import { type CommandName, COMMANDS, type Flag } from "./flag.ts";
 
 /** Those with a tunnel of their own. */
 const TUNNEL: readonly CommandName[] = [

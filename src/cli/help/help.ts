@@ -4,7 +4,8 @@
  * @module
  */
 import { TRANSPORTS } from "../../transport/mod.ts";
-import { type CommandName, flagsOf } from "./flags.ts";
+import type { CommandName } from "./flag.ts";
+import { flagsOf } from "./flags.ts";
 import { VERSION } from "../version.ts";
 
 const WIDTH = 80;
