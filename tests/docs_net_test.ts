@@ -2,9 +2,15 @@ import { assert, assertEquals } from "@std/assert";
 
 const PROJECT = new URL("../", import.meta.url);
 const pages = [
-  "README.md",
-  ...[...Deno.readDirSync(new URL("docs", PROJECT))].map(({ name }) => `docs/${name}`),
+  ...[...Deno.readDirSync(PROJECT)].map(({ name }) => name).filter((name) => name.endsWith(".md")),
+  ...pagesIn("docs"),
 ];
+
+function pagesIn(directory: string): string[] {
+  return [...Deno.readDirSync(new URL(directory, PROJECT))].flatMap(({ name, isDirectory }) =>
+    isDirectory ? pagesIn(`${directory}/${name}`) : [`${directory}/${name}`]
+  );
+}
 
 async function isThere(path: string): Promise<boolean> {
   return await Deno.stat(new URL(path, PROJECT)).then(() => true, () => false);

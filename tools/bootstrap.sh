@@ -2,30 +2,11 @@
 # bootstrap.sh: bring what building and testing need, and nothing that is there already.
 #
 # Deno: $DENO, else a new enough `deno` on PATH, else version $pinned from npm into .tools/.
-# Debian packages: by apt where that is allowed, else a message that names them, and exit 1.
+# Debian packages: by apt where that is allowed, else a message that names them, and exit 1. Arguments
+# such as dh:debhelper name more of them, with a program or a file that shows that one is there.
 set -eu
 cd "$(dirname "$0")/.."
 . tools/lib.sh
-
-fetch_deno() {
-  case $(uname -s)-$(uname -m) in
-    Linux-x86_64) package=@deno/linux-x64-glibc ;;
-    Linux-aarch64) package=@deno/linux-arm64-glibc ;;
-    *) fail "no Deno is known for $(uname -s) on $(uname -m): set DENO= to one of at least $oldest" ;;
-  esac
-  command -v npm >/dev/null || fail "Deno $oldest or newer is needed: set DENO=, or install npm"
-  say "fetching Deno $pinned"
-  mkdir -p .tools
-  tmp=$(mktemp -d .tools/fetch.XXXXXX)
-  trap 'rm -rf "$tmp"' EXIT
-  # npm refuses a package whose bytes are not those its registry lists.
-  (cd "$tmp" && npm pack --loglevel=error "$package@$pinned" >npm.log 2>&1) ||
-    fail "npm pack $package@$pinned: $(tail -n 3 "$tmp/npm.log")"
-  tar -xzf "$tmp"/*.tgz -C "$tmp"
-  chmod 755 "$tmp/package/deno"
-  mkdir -p "$(dirname "$own_deno")"
-  mv "$tmp/package/deno" "$own_deno"
-}
 
 # Downloads the modules that the code imports; the stamp says for which lock file that was done.
 cache_modules() {
@@ -46,6 +27,8 @@ install_packages() {
   need qemu-img qemu-utils
   need nbdkit nbdkit
   need nbdcopy libnbd-bin
+  need nbd-server nbd-server
+  need nbd-client nbd-client
   need socat socat
   need ssh openssh-client
   need sshd openssh-server
@@ -60,8 +43,23 @@ install_packages() {
   need libvirtd libvirt-daemon-system
   need virsh libvirt-clients
   need setfacl acl
+  need mandoc mandoc
+  need zsh zsh
+  need fish fish
+  need systemd-analyze systemd
+  need dh debhelper
   [ -e /usr/share/OVMF/OVMF_CODE.fd ] || missing="$missing ovmf"
+  for more; do
+    case $more in
+      /*) [ -e "${more%%:*}" ] || missing="$missing ${more#*:}" ;;
+      *) need "${more%%:*}" "${more#*:}" ;;
+    esac
+  done
   [ -n "$missing" ] || return 0
+  if [ -e .tools/kit ]; then
+    say "this kit installs nothing; some tests need these Debian packages:$missing"
+    return 0
+  fi
   if [ "$(id -u)" = 0 ]; then
     root=
   elif sudo -n true 2>/dev/null; then
@@ -81,6 +79,6 @@ Install them as root: apt-get install$missing"
 }
 
 mkdir -p .tools
-find_deno || { fetch_deno && find_deno; } || fail "$own_deno does not run"
+find_deno || { fetch_deno "$(uname -s)-$(uname -m)" "$own_deno" && find_deno; } || fail "$own_deno does not run"
 cache_modules
-install_packages
+install_packages "$@"

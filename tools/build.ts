@@ -1,7 +1,8 @@
 /**
  * `make build`: one file, `dist/vmferry`. Compiled where a denort can be had (`DENORT_BIN`, Deno's
  * cache, or its download), else packed with the Deno that runs this. `VMFERRY_BUILD=compiled|packed`
- * allows one kind only.
+ * allows one kind only. With `--arch amd64|arm64` for another machine than this: `dist/vmferry-ARCH`, in
+ * which the version of Deno is the one that tools/package/runtime.sh brings.
  *
  * @module
  */
@@ -16,6 +17,20 @@ if (!["any", "compiled", "packed"].includes(wanted)) {
   throw new Error(`VMFERRY_BUILD is "${wanted}", expected "compiled" or "packed"`);
 }
 
+/** Architectures by Debian's name of them, with Deno's. */
+const TARGETS: Readonly<Record<string, string>> = {
+  amd64: "x86_64-unknown-linux-gnu",
+  arm64: "aarch64-unknown-linux-gnu",
+};
+const [option, arch = "none"] = Deno.args;
+const target = option === undefined ? Deno.build.target : TARGETS[arch] ?? "";
+if (target === "" || (option !== undefined && option !== "--arch")) {
+  throw new Error(`got ${option} ${arch}, expected --arch ${Object.keys(TARGETS).join(" or ")}`);
+}
+/** This machine can run the file. */
+const isOwn = target === Deno.build.target;
+const file = project(isOwn ? "dist/vmferry" : `dist/vmferry-${arch}`);
+
 await Deno.mkdir(project("dist"), { recursive: true });
 const bundle = project("dist/vmferry.js");
 const flags = [
@@ -28,38 +43,39 @@ const flags = [
 
 await deno(["bundle", "--quiet", "--platform", "deno", "-o", bundle, project("main.ts")]);
 const kind = await build();
-const file = project("dist/vmferry");
-const version = (await run(file, ["--version"])).trim();
-if (!version.includes(`(${kind},`)) throw new Error(`${file} --version says "${version}"`);
+const version = isOwn ? (await run(file, ["--version"])).trim() : `${kind} for ${target}`;
+if (isOwn && !version.includes(`(${kind},`)) throw new Error(`${file} --version says "${version}"`);
 const size = (Deno.statSync(file).size / 1024 / 1024).toFixed(1);
-console.log(`dist/vmferry: ${kind}, ${size} MiB: ${version}`);
+console.log(`${file.slice(project("").length)}: ${kind}, ${size} MiB: ${version}`);
 
 async function build(): Promise<"compiled" | "packed"> {
-  if (wanted !== "packed") {
+  // A denort is of one architecture.
+  if (wanted !== "packed" && (isOwn || !Deno.env.has("DENORT_BIN"))) {
     const problem = await compile();
     if (problem === undefined) return "compiled";
-    if (wanted === "compiled" || Deno.env.has("DENORT_BIN")) {
+    if (wanted === "compiled" || (isOwn && Deno.env.has("DENORT_BIN"))) {
       throw new Error(`deno compile failed: ${problem}`);
     }
-    console.log("No denort can be had here; packing the running Deno with the program");
+    console.log("No denort can be had here; packing a Deno with the program");
   }
-  await pack({ bundle, flags, output: project("dist/vmferry") });
+  const runtime = isOwn ? Deno.execPath() : await run(project("tools/package/runtime.sh"), [arch]);
+  await pack({ runtime: runtime.trim(), bundle, flags, output: file });
   return "packed";
 }
 
 /** @returns what went wrong, or `undefined`. */
 async function compile(): Promise<string | undefined> {
-  const output = project("dist/vmferry.tmp");
+  const output = `${file}.tmp`;
   try {
     // From a directory without any configuration or package that Deno could include.
     // The cache would be a file of a known name in /tmp: anybody could put theirs there first, and every
     // copy leaves one behind.
     const own = ["--quiet", "--no-config", "--no-code-cache"];
-    await deno(["compile", ...own, ...flags, "--output", output, bundle], {
+    await deno(["compile", ...own, ...flags, "--target", target, "--output", output, bundle], {
       cwd: project("dist"),
       timeoutMs: COMPILE_MS,
     });
-    await Deno.rename(output, project("dist/vmferry"));
+    await Deno.rename(output, file);
     return undefined;
   } catch (error) {
     return (error as Error).message;

@@ -1,5 +1,5 @@
 /**
- * The packed kind of `dist/vmferry`: a shell script with the running Deno and the program behind it.
+ * The packed kind of `dist/vmferry`: a shell script with a Deno and the program behind it.
  *
  * @module
  */
@@ -7,6 +7,8 @@ import { encodeHex } from "@std/encoding/hex";
 import { project, run } from "./run.ts";
 
 export interface PackOptions {
+  /** The Deno that is to run the program; one of another architecture will do. */
+  readonly runtime: string;
   /** The program as one JavaScript file. */
   readonly bundle: string;
   /** Flags of `deno run`. */
@@ -15,10 +17,10 @@ export interface PackOptions {
 }
 
 /** Writes `output`. The same Deno and the same bundle make the same bytes. */
-export async function pack({ bundle, flags, output }: PackOptions): Promise<void> {
+export async function pack({ runtime, bundle, flags, output }: PackOptions): Promise<void> {
   const work = await Deno.makeTempDir({ dir: project("dist"), prefix: "pack-" });
   try {
-    await Deno.copyFile(Deno.execPath(), `${work}/deno`);
+    await Deno.copyFile(runtime, `${work}/deno`);
     await Deno.copyFile(bundle, `${work}/vmferry.js`);
     await Deno.chmod(`${work}/deno`, 0o755);
     await Deno.chmod(`${work}/vmferry.js`, 0o644);

@@ -24,6 +24,9 @@ const AS_ROOT = Deno.uid() === 0
 const files = testFiles();
 const DENO_TEST = /(\d+) passed(?: \([^)]*\))? \| (\d+) failed/;
 
+/** Scenarios at a time: most of them wait, and a pair of QEMUs is busy while it boots. */
+const JOBS = String(Math.min(3, Math.max(2, navigator.hardwareConcurrency)));
+
 const TIERS: readonly Tier[] = [
   { name: "check", args: ["task", "--quiet", "check"] },
   {
@@ -45,7 +48,7 @@ const TIERS: readonly Tier[] = [
   { name: "build", args: ["run", "-A", project("tools/build.ts")] },
   {
     name: "scenarios",
-    args: ["task", "--quiet", "scenario", "--all", "--jobs", "2"],
+    args: ["task", "--quiet", "scenario", "--all", "--jobs", JOBS],
     counts: /^(\d+) passed, (\d+) failed$/m,
     root: true,
   },

@@ -9,12 +9,14 @@ import { type Command, parseCommandLine } from "./args/mod.ts";
 import { check } from "./commands/check.ts";
 import { checkDomainCommand } from "./commands/check_domain.ts";
 import { checkLaunch } from "./commands/check_launch.ts";
+import { copy } from "./commands/copy.ts";
 import { cancel, set, status } from "./commands/control.ts";
 import { domain } from "./commands/domain.ts";
 import { forward } from "./commands/forward.ts";
 import { migrate } from "./commands/migrate.ts";
 import { receive } from "./commands/receive.ts";
 import { receiveStarted } from "./commands/receive_started.ts";
+import { receiveCopy } from "./commands/receive_copy.ts";
 import { receiveDomain } from "./commands/receive_domain.ts";
 import { receiveLaunch } from "./commands/receive_launch.ts";
 import { recover } from "./commands/recover.ts";
@@ -81,6 +83,10 @@ async function carryOut(command: Command, output: Output): Promise<ExitCode> {
       return await domain(command, output);
     case "check-domain":
       return await checkDomainCommand(command, output);
+    case "copy":
+      return await copy(command, output);
+    case "receive-copy":
+      return await receiveCopy(command, output);
     case "forward":
       return await forward(command, output);
     case "check": {

@@ -11,6 +11,10 @@ export {
   type RunProgram,
   type StartProgram,
 } from "./program.ts";
+export { createImageFile, NothingMade, octal, runMaker } from "./create_image.ts";
+export { fileUsers } from "./file_users.ts";
+export { imageCommand, type NewImage } from "./image_command.ts";
+export { type Access, isAllowedPlace, isPlainPath } from "./places.ts";
 export { command, CommandError, directoryOf, lookAt, nameOf, type PathFacts } from "./paths.ts";
 export {
   type ImageInfo,

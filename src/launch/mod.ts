@@ -15,6 +15,7 @@ export { describeMachine, type DescribeOptions } from "./describe/describe.ts";
 export type { LaunchHost, NewFile, SiteQemuControl, SiteQemuOf } from "./destination/host.ts";
 export { LaunchDestination } from "./destination/launch.ts";
 export { isKeptCommandOf, type LeftGuest, MOVED } from "./destination/moved.ts";
+export { bootUnitName } from "./destination/names.ts";
 export type { LaunchDestinationOptions, LaunchTrust, StartedQemu } from "./destination/options.ts";
 export {
   type LaunchJournal,
@@ -24,7 +25,7 @@ export {
 } from "./destination/record.ts";
 export { type GuestWord, type LaunchEnd, settleLaunch } from "./destination/settle.ts";
 export { commandsOf, type PlannedCommand } from "./plan/commands.ts";
-export { parsePathMap, type PathMap } from "./plan/path_map.ts";
+export { mapPath, parsePathMap, type PathMap, unusedMaps } from "./plan/path_map.ts";
 export type { LaunchPlan } from "./plan/plan.ts";
 export { shellCommand, ShellWordError, splitWords } from "./plan/shell.ts";
 export type { LaunchWishes } from "./plan/wishes.ts";

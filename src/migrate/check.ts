@@ -8,7 +8,7 @@ import { type Disk, listDisks, type QmpClient } from "../qmp/mod.ts";
 import { type DiskDescription, RpcError } from "../rpc/mod.ts";
 import type { Session } from "../tunnel/mod.ts";
 import { DestinationPeer } from "./source/destination_peer.ts";
-import { refusal } from "./errors.ts";
+import { MigrationError, refusal } from "./errors.ts";
 import type { Side } from "./events.ts";
 import {
   compareWith,
@@ -33,7 +33,14 @@ import {
 } from "./disks/plan.ts";
 import { runs, versionOf } from "./guest/run_states.ts";
 import { needsSinglePass, singlePassWarning } from "./guest/single_pass.ts";
+import { NO_DELTA_THERE } from "./delta/mod.ts";
+import { NO_VERIFY_THERE, verifyProblems } from "./verify/mod.ts";
+import { NO_MULTIFD_THERE } from "./multifd.ts";
+import { NO_POSTCOPY_THERE } from "./postcopy/mod.ts";
+import { ramProblems } from "./ram/problems.ts";
+import type { RamChoices } from "./ram_choices.ts";
 import type { HostAccess } from "./storage/access.ts";
+import { compareBases } from "./storage/compare_bases.ts";
 import { compareStorage } from "./storage/compare.ts";
 
 /** Something that prevents the migration. */
@@ -70,10 +77,20 @@ export interface CheckOptions {
   readonly disks: readonly DiskChoice[];
   /** Rules of the comparison of both machines whose refusals the user overrides. */
   readonly allow: readonly RuleName[];
+  /** How RAM would cross. Default: as pre-copy in one stream. */
+  readonly ram?: RamChoices;
   /** Names of the disks of --shared and of --reuse. */
   readonly shared: readonly string[];
   /** Names of the disks of `--reuse`. */
   readonly reuse: readonly string[];
+  /** `top`: the destination must have the backing files. */
+  readonly sync?: "full" | "top";
+  /** With `top`: their contents must be the same, too. */
+  readonly verifyBase?: boolean;
+  /** What the destination's disks hold already is not to be sent. Default: false. */
+  readonly delta?: boolean;
+  /** Both ends' disks are to be compared before the guest moves. Default: false. */
+  readonly verify?: boolean;
   /** What a look at the disks' storage needs from the host. */
   readonly host: HostAccess;
   /** Makes a session to the destination; `undefined`: only this side is inspected. */
@@ -105,7 +122,12 @@ export async function checkMigration(options: CheckOptions): Promise<CheckResult
     : [selectLocals(all, options.disks), await destinationProblems(qmp, guest)];
   const isSource = role === "source";
   const { copied, shared, problems: unknown } = divideShared(all, selection.disks, options);
-  const more = isSource ? [...unknown, ...unmovable(copied)] : [];
+  const multifd = options.ram?.multifd ?? null;
+  const more = [
+    ...isSource ? [...unknown, ...unmovable(copied)] : [],
+    ...await ramProblems(qmp, role, options.ram),
+    ...isSource && options.verify ? await verifyProblems({ ...options.host, ...options }) : [],
+  ];
   const problems: Problem[] = [...found, ...selection.problems, ...more]
     .map((message) => ({ side: role, message }));
   const { shared: warnings, media } = notCopied(all.filter((disk) => !shared.includes(disk)));
@@ -154,10 +176,25 @@ export async function checkMigration(options: CheckOptions): Promise<CheckResult
     problems.push(
       ...storage.problems.map((message) => ({ side: "destination" as const, message })),
     );
+    problems.push(...await baseProblems(options, peer, { disks: all, copied: disks }));
     const answer = await peer.prepare({
       ...{ migration: crypto.randomUUID(), guest: guest.description, disks, checkOnly: true },
       shared: staying.length > 0 ? staying : null,
+      multifd,
+      postcopy: options.ram?.postcopy ? { preempt: false } : null,
     }, options.signal);
+    if (options.ram?.postcopy && !answer.postcopy) {
+      problems.push({ side: "destination", message: NO_POSTCOPY_THERE });
+    }
+    if (multifd && !answer.multifd) {
+      problems.push({ side: "destination", message: NO_MULTIFD_THERE });
+    }
+    if (options.verify && !answer.hashes) {
+      problems.push({ side: "destination", message: NO_VERIFY_THERE });
+    }
+    if (options.delta && !answer.hashes) {
+      problems.push({ side: "destination", message: NO_DELTA_THERE });
+    }
     warnings.push(...answer.warnings);
   } catch (error) {
     if (!(error instanceof RpcError) || error.code !== "refused") throw error;
@@ -168,6 +205,24 @@ export async function checkMigration(options: CheckOptions): Promise<CheckResult
     await peer.close();
   }
   return result();
+}
+
+/** What keeps the uppermost images from crossing alone. */
+async function baseProblems(
+  { sync, verifyBase: verify = false, ...options }: CheckOptions,
+  peer: DestinationPeer,
+  disks: { readonly disks: readonly Disk[]; readonly copied: readonly DiskDescription[] },
+): Promise<Problem[]> {
+  if (sync !== "top") return [];
+  const { signal } = options;
+  try {
+    const access = { ...options.host, ...options };
+    await compareBases({ access, peer, ...disks, verify, onProgress: () => {}, signal });
+    return [];
+  } catch (error) {
+    if (!(error instanceof MigrationError)) throw error;
+    return error.problems.map((message) => ({ side: "destination", message }));
+  }
 }
 
 function described({ name, sizeBytes, format }: Disk): DiskDescription {

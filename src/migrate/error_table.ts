@@ -1,6 +1,6 @@
 /**
  * Every error code that `--json` prints: which kind of end it is, on which side the cause lies, what it
- * means and what to do next. docs/errors.md is this table (`tools/errors.ts`).
+ * means and what to do next. docs/errors.md is this table (`tools/docs/errors.ts`).
  *
  * A code is a contract with scripts. To rename one, keep the old name for one release and say so in
  * docs/operations.md.
@@ -286,6 +286,19 @@ export const ERRORS = {
     next: "retry",
     meaning: "A disk of the destination is the source's own, or may be: a copy would destroy it.",
   },
+  "base-differs": {
+    kinds: CAN.refused,
+    side: "destination",
+    next: "retry",
+    meaning:
+      "With `--sync top`: the destination's backing files are not the source's, or its image is not empty.",
+  },
+  "base-not-compared": {
+    kinds: CAN.refused,
+    side: "destination",
+    next: "retry",
+    meaning: "With `--sync top`: vmferry could not compare the backing files of both ends.",
+  },
   "machines-differ": {
     kinds: CAN.both,
     side: "destination",
@@ -362,6 +375,21 @@ export const ERRORS = {
     next: "retry",
     meaning: "The destination's QEMU closed a disk's NBD connection.",
     advice: SEE_PEER,
+  },
+  "disk-differs": {
+    kinds: CAN.failed,
+    side: "destination",
+    next: "retry",
+    meaning:
+      "With `--verify`: blocks of a disk or image differ from the source's, also after they were " +
+      "sent again: while the guest was paused, or after the copy.",
+    advice: "check the destination's storage and who else writes to it before the next try",
+  },
+  "verify-failed": {
+    kinds: CAN.failed,
+    side: "either",
+    next: "retry",
+    meaning: "With `--verify`: an end cannot read a disk or image to compare it.",
   },
   "exports-gone": {
     kinds: CAN.failed,
@@ -501,8 +529,9 @@ export const ERRORS = {
     kinds: CAN.failed,
     side: "source",
     next: "retry",
-    meaning: "The source's QEMU opened a second connection for RAM: a migration setting that " +
-      "vmferry turns off was turned on.",
+    meaning:
+      "The source's QEMU opened more connections for RAM than both ends have agreed on, one " +
+      "without --multifd: somebody has changed its migration settings.",
   },
   "not-loaded": {
     kinds: CAN.failed,
@@ -579,6 +608,31 @@ export const ERRORS = {
     side: "destination",
     next: "recover",
     meaning: "The source handed the guest over and could not learn whether it runs.",
+  },
+  "postcopy-paused": {
+    kinds: ["unknown"],
+    side: "either",
+    next: "recover",
+    meaning:
+      "The guest runs at the destination (post-copy), and a part of its RAM, which only the " +
+      "source's QEMU has, does not cross: the connection or one of the tools was lost for too long. The guest " +
+      "needs both QEMUs until they are joined again.",
+    advice:
+      "leave both QEMUs as they are, and run both commands again with --resume: 'vmferry receive " +
+      "--resume' at the destination, then 'vmferry migrate --resume' at the source, each with the options of before. Over " +
+      "ssh:// the second one is enough, with --remote-qmp PATH and without --launch",
+  },
+  "postcopy-lost": {
+    kinds: ["unknown"],
+    side: "either",
+    next: "recover",
+    meaning:
+      "One of the two QEMUs ended while a part of the guest's RAM was still at the source: the guest " +
+      "cannot go on at the destination.",
+    advice:
+      "if the source's QEMU is there, 'vmferry recover --force-run-here' continues the guest at the source " +
+      "from the moment of the switchover: what it did since then is lost. Otherwise kill the destination's QEMU, which " +
+      "waits for this RAM forever, and start the guest from its disks there",
   },
   "lost": {
     kinds: ["unknown"],
@@ -716,7 +770,9 @@ export const ERRORS = {
     kinds: CAN.refused,
     side: "destination",
     next: "retry",
-    meaning: "Another domain or disk of the destination has the path of a disk's image.",
+    meaning:
+      "Another domain, disk or launch of the destination has the path of a disk's image, or another " +
+      "launch there has the guest's name.",
   },
   "image-missing": {
     kinds: CAN.refused,
@@ -731,6 +787,15 @@ export const ERRORS = {
     side: "destination",
     next: "retry",
     meaning: "A file of the destination has another size, format or content than the source's.",
+  },
+  "image-changed": {
+    kinds: CAN.failed,
+    side: "source",
+    next: "retry",
+    meaning:
+      "A program has written to an image, or to one below it, while `vmferry copy` copied it. No image " +
+      "gets its name.",
+    advice: "end the program that writes to the image, and copy again",
   },
   "no-room": {
     kinds: CAN.refused,

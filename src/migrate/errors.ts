@@ -124,3 +124,8 @@ export function qemuGone(side: Side, cause: Error | undefined, log?: string): Mi
   const quoted = quote !== undefined;
   return new MigrationError("failed", `${side}-qemu-gone`, side, message, { cause, quoted });
 }
+
+/** The record of the destination must stay: somebody has to find the guest by it, or to resume with it. */
+export function needsRecord({ kind, code }: MigrationError): boolean {
+  return kind === "unknown" && (code === "not-seen-running" || code === "postcopy-paused");
+}

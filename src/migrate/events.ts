@@ -11,7 +11,23 @@ import type { WarningCode } from "./warning_table.ts";
 export const TOO_LATE = "Too late to cancel: the guest is being handed over";
 
 /** The steps of a migration as its user sees them. */
-export type Phase = "launch" | "prepare" | "mirror" | "ram" | "switchover" | "handover" | "done";
+export type Phase =
+  | "launch"
+  | "prepare"
+  /** Images of a guest that is shut off. */
+  | "copy"
+  | "mirror"
+  /** Both ends' disks are compared (`--verify`). */
+  | "verify"
+  | "ram"
+  | "switchover"
+  | "handover"
+  /** The guest runs at the destination, and the rest of its RAM crosses. */
+  | "postcopy"
+  | "done";
+
+/** A step for a guest that changes its RAM faster than RAM crosses. */
+export type LadderStep = "auto-converge" | "postcopy";
 
 /** Which of the two ends. */
 export type Side = "source" | "destination";
@@ -28,6 +44,35 @@ export interface DiskProgress {
   readonly sizeBytes?: number;
   /** The mirror job is ready: every further guest write goes to both. */
   readonly ready: boolean;
+  /** Each write of the guest waits for the destination; absent where it does not. */
+  readonly copyMode?: "write-blocking";
+  /** How long a write of the guest took on average since the last report, ms; absent without any. */
+  readonly writeMs?: number;
+  /** With `--delta`: bytes that were not sent, because the destination's disk had them. */
+  readonly skipped?: number;
+  /** With `--verify`: bytes that were found to be the same at both ends. */
+  readonly verified?: number;
+}
+
+/** With `--verify`: what was compared of a disk. */
+export interface VerifiedDisk {
+  /** Name of the disk: qdev id, device name or node name. */
+  readonly disk: string;
+  /** Blocks of 64 KiB of the disk. */
+  readonly blocks: number;
+  /** Bytes that were compared, repeated comparisons included. */
+  readonly bytes: number;
+  /** How long both ends compared, all disks together. */
+  readonly seconds: number;
+  /**
+   * The root hash of what the disk held when the guest was paused, in hexadecimal digits; `null` where a block
+   * is not proved, or there was no time to compute it.
+   */
+  readonly rootHash: string | null;
+  /** Blocks that were not compared after the last write to them. */
+  readonly unproved: number;
+  /** Blocks that differed, and were sent again. */
+  readonly differed: number;
 }
 
 /** How much of the guest's RAM has crossed. */
@@ -42,6 +87,15 @@ export interface RamProgress {
   readonly dirtyRate: number;
   /** Passes over RAM so far. */
   readonly iteration: number;
+  /** Share of the guest's CPU time that QEMU takes from it (auto-converge), percent; absent without. */
+  readonly throttlePercent?: number;
+  /** With `--xbzrle`: pages that crossed as their changes, their bytes, and pages that could not. */
+  readonly xbzrle?: {
+    readonly pages: number;
+    readonly bytes: number;
+    readonly cacheMisses: number;
+    readonly overflow: number;
+  };
 }
 
 /** The first cause of a failure. */
@@ -75,7 +129,11 @@ export type MigrationEvent =
     readonly libvirt?: true;
     /** It builds the machine that a source describes. */
     readonly launch?: true;
+    /** It takes images of a guest that is shut off. */
+    readonly copy?: true;
   }
+  /** Which migration it is, as soon as an end knows: the same id on both hosts. */
+  | { readonly event: "migration"; readonly migration: string }
   | { readonly event: "phase"; readonly phase: Phase }
   | {
     readonly event: "progress";
@@ -84,6 +142,7 @@ export type MigrationEvent =
     readonly ram: RamProgress | null;
     readonly rate: number;
     readonly eta: number | null;
+    readonly compression?: number;
   }
   | {
     readonly event: "link";
@@ -101,6 +160,21 @@ export type MigrationEvent =
     readonly sent: number;
     readonly total: number;
   }
+  /** A step for a guest that changes its RAM faster than RAM crosses; each is reported once. */
+  | {
+    readonly event: "ladder";
+    readonly step: LadderStep;
+    /** For people, with the rates. */
+    readonly message: string;
+    /** How fast RAM crosses, bytes per second. */
+    readonly rate: number;
+    /** What the last pass over RAM had to send, bytes. */
+    readonly left: number;
+    /** What the guest changes, bytes per second; `null` where QEMU did not measure it. */
+    readonly changed: number | null;
+    /** Throttle that QEMU is asked for, percent of the guest's CPU time; `null` without one. */
+    readonly throttlePercent: number | null;
+  }
   | { readonly event: "warning"; readonly code: WarningCode; readonly message: string }
   | {
     readonly event: "result";
@@ -112,7 +186,12 @@ export type MigrationEvent =
     readonly totalMs: number;
     /** Bytes that crossed the tunnel, both directions. */
     readonly bytes: number;
+    readonly compression?: number;
+    /** With `--delta`: bytes of all disks that were not sent, because the destination had them. */
+    readonly skipped?: number;
     readonly error: ReportedError | null;
+    /** With `--verify`, of a guest that has arrived. */
+    readonly verify?: readonly VerifiedDisk[];
     /**
      * QEMU's run state at the destination when the guest has arrived, such as `running`, `paused` or
      * `suspended`; `null` otherwise, or where it is not known.
@@ -123,6 +202,18 @@ export type MigrationEvent =
     /** Of a check, in which no guest was to be moved. */
     readonly check?: true;
   };
+
+/**
+ * The member of an event that says how well the tunnel compressed: bytes that crossed, as a share of
+ * those without compression. Missing where it saved less than half a percent.
+ *
+ * @param crossed bytes that crossed.
+ * @param carried as many as there would be without compression.
+ */
+export function compressionOf(crossed: number, carried: number): { compression?: number } {
+  const share = carried > 0 ? Math.round(crossed / carried * 1000) / 1000 : 1;
+  return share < 0.995 ? { compression: share } : {};
+}
 
 /** The warning of a destination whose source gave up before it prepared a migration. */
 export function sourceLeft(reason: string): MigrationEvent {

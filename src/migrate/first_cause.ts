@@ -7,6 +7,8 @@ import { type ErrorCode, MigrationError } from "./errors.ts";
 
 /** How long the other side may take to report the failure behind a symptom, ms. */
 export const CAUSE_MS = 2_000;
+/** The same while the guest runs: a busy destination undoes first, and reports the failure then. */
+const RUNNING_CAUSE_MS = 8_000;
 /** Codes that a QEMU's failure on the other side also leads to. */
 const SYMPTOMS: readonly ErrorCode[] = [
   "disk-write-failed",
@@ -20,11 +22,14 @@ const SYMPTOMS: readonly ErrorCode[] = [
  */
 export class FirstCause {
   readonly #clock: Clock;
+  readonly #isPaused: () => boolean;
   readonly #stop = new AbortController();
   #symptom: { readonly reason: unknown } | undefined;
 
-  constructor(clock: Clock) {
+  /** @param isPaused the guest waits for the end of this. */
+  constructor(clock: Clock, isPaused: () => boolean) {
     this.#clock = clock;
+    this.#isPaused = isPaused;
   }
 
   /** Aborted with the cause. */
@@ -38,7 +43,8 @@ export class FirstCause {
     if (!isSymptom(reason)) return this.#stop.abort(reason);
     if (this.#symptom) return;
     this.#symptom = { reason };
-    const cancel = this.#clock.after(CAUSE_MS, () => this.#stop.abort(reason));
+    const ms = this.#isPaused() ? CAUSE_MS : RUNNING_CAUSE_MS;
+    const cancel = this.#clock.after(ms, () => this.#stop.abort(reason));
     this.#stop.signal.addEventListener("abort", cancel, { once: true });
   }
 

@@ -6,6 +6,8 @@
  */
 import { destinationState, schema } from "../rpc/mod.ts";
 import type { SourceState } from "./handover/states.ts";
+import { agreedMultifd } from "./multifd.ts";
+import { agreedPostcopy } from "./postcopy/agreed.ts";
 
 const { flag, integer, list, nullable, object, text, word } = schema;
 
@@ -53,6 +55,8 @@ const common = {
    * finishes them first. `null`: all is undone, or it is not over.
    */
   left: nullable(list(text(1024), 64)),
+  /** RAM crosses in several streams; `null`: in one, or both ends have not agreed yet. */
+  multifd: nullable(agreedMultifd),
 };
 
 const sourceState = word<SourceState>(
@@ -61,6 +65,7 @@ const sourceState = word<SourceState>(
   "ram",
   "switchover",
   "handover",
+  "postcopy",
   "done",
   "undone",
   "unknown",
@@ -82,6 +87,10 @@ const source = object({
   destination: text(4096),
   /** The command that looks after this migration there. */
   recoverThere: text(4096),
+  /** What both QEMUs are set up for; `null`: no post-copy, as in records before 1.1. */
+  postcopy: nullable(agreedPostcopy),
+  /** With `--verify`: QEMU's NBD server was started for it, or is about to be; `null`: it was not. */
+  verifies: nullable(flag),
   mirrors: list(
     object({
       name,
@@ -92,6 +101,7 @@ const source = object({
       targetNode: name,
       noHoles: nullable(flag),
       topOnly: nullable(flag),
+      delta: nullable(flag),
     }),
     1024,
   ),
@@ -106,6 +116,8 @@ const destination = object({
   exports: list(object({ disk: name, exportName: text(1024), id: name }), 1024),
   /** QEMU was given its one incoming migration. */
   incomingStarted: flag,
+  /** As at the source. */
+  postcopy: nullable(agreedPostcopy),
   /** Whether the guest is to run; `null` before the source said so. */
   run: nullable(flag),
 });
@@ -140,9 +152,11 @@ export function firstSourceRecord(what: Pick<SourceRecord, "qmp" | "destination"
     stopped: "no",
     asleep: null,
     recoverThere: "",
+    postcopy: null,
+    verifies: null,
     mirrors: [],
     settings: { capabilities: [], parameters: {} },
-    ...{ qemu: null, left: null },
+    ...{ qemu: null, left: null, multifd: null },
   };
 }
 
@@ -158,8 +172,9 @@ export function firstRecord(
     state: "waiting",
     exports: [],
     incomingStarted: false,
+    postcopy: null,
     run: null,
     settings: { capabilities: [], parameters: {} },
-    ...{ qemu: null, left: null },
+    ...{ qemu: null, left: null, multifd: null },
   };
 }

@@ -10,6 +10,8 @@ export {
   type CheckResult,
   type Problem,
 } from "./check.ts";
+export { DeltaFilter, NO_DELTA_THERE } from "./delta/mod.ts";
+export { ExportReaders } from "./destination/export_readers.ts";
 export { DestinationMigration } from "./destination/migration.ts";
 export type { DestinationOptions } from "./destination/options.ts";
 export type { DestinationState } from "./handover/states.ts";
@@ -17,11 +19,12 @@ export { DestinationPeer } from "./source/destination_peer.ts";
 export { adviceOn } from "./advice.ts";
 export { type CodedProblem, Collected, type Findings, refusalOf } from "./findings.ts";
 export { type ErrorCode, ERRORS, type FailureKind, isErrorCode } from "./error_table.ts";
-export { asMigrationError, codeFromPeer, MigrationError } from "./errors.ts";
+export { asMigrationError, codeFromPeer, MigrationError, needsRecord } from "./errors.ts";
 export { type WarningCode, WARNINGS } from "./warning_table.ts";
-export { sourceLeft, TOO_LATE } from "./events.ts";
+export { compressionOf, sourceLeft, TOO_LATE } from "./events.ts";
 export type {
   DiskProgress,
+  LadderStep,
   MigrationEvent,
   Outcome,
   Phase,
@@ -29,6 +32,7 @@ export type {
   Report,
   ReportedError,
   Side,
+  VerifiedDisk,
 } from "./events.ts";
 export {
   type DestinationRecord,
@@ -40,6 +44,8 @@ export {
 export type { LastWords } from "./last_words.ts";
 export { ALLOWABLE, type Difference, type RuleName, RULES, type Severity } from "./machine/mod.ts";
 export { type LimitChange, Limits } from "./limits.ts";
+export type { AutoConverge, CopyMode, PostcopyChoice, RamChoices } from "./ram_choices.ts";
+export { type LadderChange, LadderError } from "./progress/ladder_steps.ts";
 export type { DiskChoice } from "./disks/plan.ts";
 export {
   isLeft,
@@ -52,6 +58,7 @@ export {
   removeComparison,
   undoPreparing,
 } from "./handover/recover.ts";
+export { CHANNELS, COMPRESSIONS } from "./multifd.ts";
 export { SourceMigration } from "./source/migration.ts";
 export type { Arrange, Migrated, SourceOptions } from "./source/options.ts";
 export type { BlockFacts, DescribeHost, FileFacts, HostFacts } from "./storage/host_facts.ts";

@@ -1,6 +1,8 @@
-/** What is wrong with an export or its server. */
+import { ERRORS } from "./wire.ts";
+
+/** What is wrong with an export, its server or its client. */
 export type NbdErrorCode =
-  /** The peer is no NBD server, or one without the fixed newstyle negotiation. */
+  /** The peer does not speak NBD, or not the fixed newstyle negotiation. */
   | "not-nbd"
   /** The server wants TLS (NBD_REP_ERR_TLS_REQD). */
   | "tls-required"
@@ -8,11 +10,11 @@ export type NbdErrorCode =
   | "unknown-export"
   /** The server refused an option or a request. */
   | "refused"
-  /** The server broke the protocol. */
+  /** The peer broke the protocol. */
   | "protocol-error"
-  /** The server hung up. */
+  /** The peer hung up. */
   | "closed"
-  /** The server did not answer in time. */
+  /** The peer did not answer in time. */
   | "timeout"
   /** The export has another size than expected. */
   | "size-mismatch"
@@ -36,4 +38,28 @@ export class NbdError extends Error {
 export class NbdProbeError extends NbdError {
   /** The class, also in a bundle. */
   override name = "NbdProbeError";
+}
+
+/** Errors of a request that NBD knows (proto.md, "Error values"). */
+export type NbdErrno = keyof typeof ERRORS;
+
+/** A block device refused or failed one request; the device itself may still work. */
+export class NbdDeviceError extends NbdError {
+  /** The class, also in a bundle. */
+  override name = "NbdDeviceError";
+  /** The error that travels to the client. */
+  readonly errno: NbdErrno;
+  /** Makes the error; its code is `refused`. */
+  constructor(errno: NbdErrno, message: string, options?: { readonly cause?: unknown }) {
+    super("refused", message, options);
+    this.errno = errno;
+  }
+}
+
+/** The error with this number; EINVAL for a number that proto.md does not list, as it recommends. */
+export function errnoOf(number: number): NbdErrno {
+  for (const [name, value] of Object.entries(ERRORS)) {
+    if (value === number) return name as NbdErrno;
+  }
+  return "EINVAL";
 }

@@ -124,7 +124,7 @@ export interface RawNode {
   /** Opened read-only. */
   readonly ro?: boolean;
   /** Not in every driver's answer. */
-  readonly image?: { readonly "actual-size"?: number };
+  readonly image?: { readonly "actual-size"?: number; readonly "virtual-size"?: number };
 }
 
 /** The answer of `x-debug-query-block-graph` (XDbgBlockGraph). */
@@ -151,6 +151,10 @@ export interface RawBlockStats {
   readonly stats: {
     /** Discards that succeeded, ignored ones included; always 0 for virtio-blk. */
     readonly unmap_operations?: number;
+    /** Writes of the guest. */
+    readonly wr_operations?: number;
+    /** How long they took together, ns. */
+    readonly wr_total_time_ns?: number;
     /** End of the highest write to the node since it was opened. */
     readonly wr_highest_offset?: number;
   };
@@ -215,6 +219,19 @@ export interface RawMigration {
     /** Megabits a second. */
     readonly mbps: number;
   };
+  /** Throttle of the guest, percent of its CPU time; missing without one. Since QEMU 2.4. */
+  readonly "cpu-throttle-percentage"?: number;
+  /** With `xbzrle`. */
+  readonly "xbzrle-cache"?: {
+    /** Sent for pages of which only the changes were sent, bytes. */
+    readonly bytes: number;
+    /** How many pages that were. */
+    readonly pages: number;
+    /** Pages that were not in the cache. */
+    readonly "cache-miss": number;
+    /** Pages that had changed too much. */
+    readonly overflow: number;
+  };
   /** Measured, once the migration is complete. */
   readonly downtime?: number;
   /** Estimated. */
@@ -225,4 +242,16 @@ export interface RawMigration {
   readonly "error-desc"?: string;
   /** Why QEMU would refuse to migrate. Since QEMU 6.0. */
   readonly "blocked-reasons"?: readonly string[];
+}
+
+/** An entry of `query-qmp-schema` (SchemaInfo). */
+export interface RawSchemaEntity {
+  /** A command's name, or the name of a type that means nothing by itself. */
+  readonly name: string;
+  /** Of a command: the type of its arguments. */
+  readonly "arg-type"?: string;
+  /** Of an object. */
+  readonly members?: readonly { readonly name: string; readonly type?: string }[];
+  /** Of an enumeration. */
+  readonly values?: readonly string[];
 }

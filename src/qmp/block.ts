@@ -1,5 +1,5 @@
 import type { QmpClient } from "./client.ts";
-import type { RawBlock } from "./answers.ts";
+import type { RawBlock, RawBlockStats } from "./answers.ts";
 import { QmpCommandError } from "./errors.ts";
 
 /** A disk of the guest, from `query-block`. */
@@ -92,10 +92,28 @@ export async function lookAtDisks(client: QmpClient): Promise<DiskLook[]> {
 /** Discards of the guest on each of its disks, by the disk's name (`query-blockstats`). */
 export async function discardCounts(client: QmpClient): Promise<Map<string, number>> {
   const stats = await client.execute("query-blockstats", {});
-  return new Map(stats.map(({ device = "", qdev, "node-name": node, stats }) => [
-    diskName({ device, ...(qdev ? { qdev } : {}) }) || (node ?? ""),
-    stats.unmap_operations ?? 0,
+  return new Map(stats.map((entry) => [statsName(entry), entry.stats.unmap_operations ?? 0]));
+}
+
+/** The guest's writes to a disk since QEMU's start. */
+export interface WriteTime {
+  /** How many. */
+  readonly operations: number;
+  /** How long all of them took together, ns. */
+  readonly totalNs: number;
+}
+
+/** The guest's writes to each of its disks, by the disk's name (`query-blockstats`). */
+export async function writeTimes(client: QmpClient): Promise<Map<string, WriteTime>> {
+  const stats = await client.execute("query-blockstats", {});
+  return new Map(stats.map((entry) => [
+    statsName(entry),
+    { operations: entry.stats.wr_operations ?? 0, totalNs: entry.stats.wr_total_time_ns ?? 0 },
   ]));
+}
+
+function statsName({ device = "", qdev, "node-name": node }: RawBlockStats): string {
+  return diskName({ device, ...(qdev ? { qdev } : {}) }) || (node ?? "");
 }
 
 /** The id in `qdev`, which may be a path such as `/machine/peripheral/vd0/virtio-backend`. */

@@ -19,6 +19,8 @@ export interface BlockNode {
   readonly readOnly: boolean;
   /** Bytes that it takes in its file system, without those of its backing file; missing where unknown. */
   readonly allocatedBytes?: number;
+  /** Virtual size, bytes; missing where unknown. */
+  readonly sizeBytes?: number;
   /** Names of the nodes below it, with their roles: `file`, `backing`, `data-file`, `image`. */
   readonly children: readonly { readonly role: string; readonly node: string }[];
 }
@@ -51,7 +53,11 @@ export function joinGraph(nodes: readonly RawNode[], graph: RawGraph): BlockGrap
       });
     const { drv: driver = "", file: filename = "", ro: readOnly = false } = raw;
     const allocated = raw.image?.["actual-size"];
-    const size = allocated === undefined ? {} : { allocatedBytes: allocated };
+    const virtual = raw.image?.["virtual-size"];
+    const size = {
+      ...(allocated === undefined ? {} : { allocatedBytes: allocated }),
+      ...(virtual === undefined ? {} : { sizeBytes: virtual }),
+    };
     return [name, { name, driver, filename, readOnly, children, ...size }];
   }));
 }

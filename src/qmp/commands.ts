@@ -8,6 +8,7 @@ import type {
   RawJob,
   RawMigration,
   RawNode,
+  RawSchemaEntity,
   RawTarget,
   ReadOnlyNode,
 } from "./answers.ts";
@@ -29,6 +30,8 @@ export interface Commands {
   };
   /** Since QEMU 0.14. */
   "query-commands": { args: Empty; answer: readonly { readonly name: string }[] };
+  /** Since QEMU 2.5; some 200 KiB. The members that describe a command's arguments and an enumeration. */
+  "query-qmp-schema": { args: Empty; answer: readonly RawSchemaEntity[] };
   /** Since QEMU 0.14. */
   "query-status": { args: Empty; answer: { readonly status: string; readonly running: boolean } };
   /** Since QEMU 0.14. All zeros for a guest without one. */
@@ -110,6 +113,13 @@ export interface Commands {
   "query-block-jobs": { args: Empty; answer: readonly RawBlockJob[] };
   /** Since QEMU 0.14. */
   "query-migrate": { args: Empty; answer: RawMigration };
+  /** Since QEMU 5.2. `calc-time` in seconds, `sample-pages` of each GiB. */
+  "calc-dirty-rate": { args: { "calc-time": number; "sample-pages": number }; answer: Empty };
+  /** Since QEMU 5.2. MiB a second, once `status` is `measured`. */
+  "query-dirty-rate": {
+    args: Empty;
+    answer: { readonly status: string; readonly "dirty-rate"?: number };
+  };
   /** Since QEMU 1.2. */
   "query-migrate-capabilities": {
     args: Empty;
@@ -124,8 +134,14 @@ export interface Commands {
   "query-migrate-parameters": { args: Empty; answer: Readonly<Record<string, unknown>> };
   /** Since QEMU 2.4. Parameters that a QEMU does not list are not set. */
   "migrate-set-parameters": { args: Readonly<Record<string, unknown>>; answer: Empty };
-  /** Since QEMU 0.14. */
-  "migrate": { args: { uri: string }; answer: Empty };
+  /** Since QEMU 0.14; `resume`, for a post-copy that is paused, since 2.12. */
+  "migrate": { args: { uri: string; resume?: boolean }; answer: Empty };
+  /** Since QEMU 3.0, also out of band: closes the stream of a migration in post-copy. */
+  "migrate-pause": { args: Empty; answer: Empty };
+  /** Since QEMU 3.0, out of band: the destination's part of resuming a post-copy. */
+  "migrate-recover": { args: { uri: string }; answer: Empty };
+  /** Since QEMU 2.5. */
+  "migrate-start-postcopy": { args: Empty; answer: Empty };
   /** Since QEMU 2.3; `exit-on-error` since 9.1: before, QEMU ends when the stream breaks. */
   "migrate-incoming": { args: { uri: string; "exit-on-error"?: boolean }; answer: Empty };
   /** Since QEMU 2.11. */
@@ -147,7 +163,14 @@ export interface Commands {
   "nbd-server-stop": { args: Empty; answer: Empty };
   /** Since QEMU 5.2. */
   "block-export-add": {
-    args: { type: "nbd"; id: string; "node-name": string; name: string; writable: boolean };
+    args: {
+      type: "nbd";
+      id: string;
+      "node-name": string;
+      name: string;
+      writable: boolean;
+      "allocation-depth"?: boolean;
+    };
     answer: Empty;
   };
   /** Since QEMU 5.2. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { printable } from "../io/mod.ts";
+import { parseExact, printable } from "../io/mod.ts";
 import { QmpCommandError, QmpError } from "./errors.ts";
 
 /** QEMU's version as `query-version` returns it. */
@@ -34,8 +34,8 @@ export type Message = Readonly<Record<string, unknown>>;
 /** @throws {QmpError} code `not-qmp` when the line is no JSON object; the message shows it. */
 export function parseMessage(line: string): Message {
   try {
-    const message = JSON.parse(line);
-    if (typeof message === "object" && message !== null) return message;
+    const message = parseExact(line);
+    if (typeof message === "object" && message !== null) return message as Message;
   } catch {
     // Falls through.
   }

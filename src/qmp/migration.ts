@@ -16,6 +16,22 @@ export interface MigrationInfo {
       readonly dirtyRateBytes: number;
       /** Passes over RAM so far. */
       readonly iteration: number;
+      /** Size of a page of the guest's. */
+      readonly pageBytes: number;
+    }
+    | undefined;
+  /** QEMU's throttle of the guest (auto-converge), percent of its CPU time; `undefined` without one. */
+  readonly throttlePercent: number | undefined;
+  /** Pages of which only the changes were sent; `undefined` without QEMU's `xbzrle`. */
+  readonly xbzrle:
+    | {
+      readonly pages: number;
+      /** Sent for them, bytes. */
+      readonly bytes: number;
+      /** Pages that were not in QEMU's cache. */
+      readonly cacheMisses: number;
+      /** Pages that had changed too much. */
+      readonly overflow: number;
     }
     | undefined;
   /** Measured by QEMU, once the migration is complete. */
@@ -47,6 +63,14 @@ export async function queryMigrate(client: QmpClient): Promise<MigrationInfo> {
       total: info.ram.total,
       dirtyRateBytes: (info.ram["dirty-pages-rate"] ?? 0) * (info.ram["page-size"] ?? 4096),
       iteration: info.ram["dirty-sync-count"],
+      pageBytes: info.ram["page-size"] ?? 4096,
+    },
+    throttlePercent: info["cpu-throttle-percentage"],
+    xbzrle: info["xbzrle-cache"] && {
+      pages: info["xbzrle-cache"].pages,
+      bytes: info["xbzrle-cache"].bytes,
+      cacheMisses: info["xbzrle-cache"]["cache-miss"],
+      overflow: info["xbzrle-cache"].overflow,
     },
     downtimeMs: info.downtime,
     expectedDowntimeMs: info["expected-downtime"],
@@ -56,6 +80,9 @@ export async function queryMigrate(client: QmpClient): Promise<MigrationInfo> {
     blockedReasons: info["blocked-reasons"] ?? [],
   };
 }
+
+/** Statuses of a migration that is over. With any other one, known or not, it still runs. */
+export const MIGRATION_OVER: readonly string[] = ["none", "completed", "failed", "cancelled"];
 
 /** How to wait for a migration. */
 export interface WaitMigrationOptions {

@@ -1,13 +1,20 @@
 import { messageOf } from "../io/mod.ts";
 import type { QmpClient } from "./client.ts";
-import { QmpClosedError } from "./errors.ts";
+import { QmpClosedError, QmpCommandError } from "./errors.ts";
 
 /** Capabilities and parameters to set; those that this QEMU does not have are skipped. */
 export interface WantedSettings {
   /** By QEMU's names, such as `events` (`migrate-set-capabilities`). */
   readonly capabilities?: Readonly<Record<string, boolean>>;
   /** By QEMU's names and in its units (`migrate-set-parameters`). */
-  readonly parameters?: Readonly<Record<string, number | string>>;
+  readonly parameters?: Readonly<Record<string, boolean | number | string>>;
+  /** Parameters that are set only instead of one value; another value stays. */
+  readonly replaced?: Readonly<Record<string, readonly [from: string, to: string]>>;
+  /**
+   * Names among `parameters` that may change again during the migration. Their old values are remembered
+   * even if nothing changes now, so that the journal has them.
+   */
+  readonly changing?: readonly string[];
 }
 
 /** The old values of the settings that were changed. Plain data, for the journal. */
@@ -18,6 +25,8 @@ export interface MigrationSettingsRecord {
   readonly parameters: Readonly<Record<string, unknown>>;
 }
 
+const NOTHING = { capabilities: {}, parameters: {} };
+
 /**
  * Sets QEMU's migration capabilities and parameters, and restores the old values. Calls are carried
  * out one after the other; after `restore` nothing is set any more.
@@ -27,7 +36,7 @@ export class MigrationSettings {
   #turn: Promise<void> = Promise.resolve();
   #over = false;
   #before: MigrationSettingsRecord;
-  #planned: Required<WantedSettings> = { capabilities: {}, parameters: {} };
+  #planned: Required<Pick<WantedSettings, "capabilities" | "parameters">> = NOTHING;
 
   /**
    * Nothing is set yet.
@@ -56,8 +65,8 @@ export class MigrationSettings {
   async apply(wanted: WantedSettings): Promise<void> {
     await this.#inTurn(async () => {
       if (this.#over) return;
-      const { capabilities = {}, parameters = {} } = wanted;
-      const known = Object.keys(capabilities).length === 0 &&
+      const { capabilities = {}, parameters = {}, replaced = {} } = wanted;
+      const known = Object.keys({ ...capabilities, ...replaced }).length === 0 &&
         Object.keys(parameters).every((name) => name in this.#before.parameters);
       if (known) this.#planned = { capabilities, parameters };
       else await this.#plan(wanted);
@@ -78,9 +87,10 @@ export class MigrationSettings {
   }
 
   /**
-   * Restores the old values.
+   * Restores the old values: the capabilities at once, and the parameters at once. QEMU refuses all values
+   * of a command for one of them; then each is restored by itself.
    *
-   * @throws {Error} with QEMU's reason for each command that it refused; the others are carried out.
+   * @throws {Error} with QEMU's reason for each value that it refused; the others are restored.
    * @throws {QmpClosedError} when the connection is over.
    */
   async restore(): Promise<void> {
@@ -93,35 +103,37 @@ export class MigrationSettings {
     return done;
   }
 
-  async #plan({ capabilities = {}, parameters = {} }: WantedSettings): Promise<void> {
-    const [hasCapabilities, hasParameters] = await Promise.all([
+  async #plan(
+    { capabilities = {}, parameters = {}, replaced = {}, changing = [] }: WantedSettings,
+  ): Promise<void> {
+    const [hasCapabilities, has] = await Promise.all([
       this.#client.execute("query-migrate-capabilities", {}),
       this.#client.execute("query-migrate-parameters", {}),
     ]);
     const switched = hasCapabilities.filter(({ capability, state }) =>
       capability in capabilities && capabilities[capability] !== state
     );
-    const changed = Object.keys(parameters).filter((name) =>
-      name in hasParameters && hasParameters[name] !== parameters[name]
-    );
+    const changes = Object.entries(replaced).filter(([name, [from]]) => has[name] === from)
+      .map(([name, [, to]]) => [name, to] as const);
+    const wanted = { ...parameters, ...Object.fromEntries(changes) };
+    const changed = Object.keys(wanted)
+      .filter((name) => name in has && has[name] !== wanted[name]);
     this.#planned = {
       capabilities: Object.fromEntries(switched.map((c) => [c.capability, !c.state])),
-      parameters: Object.fromEntries(changed.map((name) => [name, parameters[name]!])),
+      parameters: Object.fromEntries(changed.map((name) => [name, wanted[name]!])),
     };
     const { capabilities: known, parameters: kept } = this.#before;
     const fresh = switched.filter((c) => !known.some((k) => k.capability === c.capability));
+    const remembered = [...changed, ...changing.filter((name) => name in has)];
     this.#before = {
       capabilities: [...known, ...fresh],
-      parameters: {
-        ...Object.fromEntries(changed.map((name) => [name, hasParameters[name]])),
-        ...kept,
-      },
+      parameters: { ...Object.fromEntries(remembered.map((name) => [name, has[name]])), ...kept },
     };
   }
 
   async #set(): Promise<void> {
     const { capabilities, parameters } = this.#planned;
-    this.#planned = { capabilities: {}, parameters: {} };
+    this.#planned = NOTHING;
     const list = Object.entries(capabilities).map(([capability, state]) => ({ capability, state }));
     if (list.length > 0) {
       await this.#client.execute("migrate-set-capabilities", { capabilities: list });
@@ -134,20 +146,46 @@ export class MigrationSettings {
   async #restore(): Promise<void> {
     this.#over = true;
     const { capabilities, parameters } = this.#before;
-    const failed: string[] = [];
-    const fail = (error: unknown) => {
-      if (error instanceof QmpClosedError) throw error;
-      failed.push(messageOf(error));
-    };
-    if (Object.keys(parameters).length > 0) {
-      await this.#client.execute("migrate-set-parameters", parameters)
-        .catch(fail);
-    }
-    if (capabilities.length > 0) {
-      await this.#client.execute("migrate-set-capabilities", { capabilities })
-        .catch(fail);
-    }
+    const values = Object.entries(parameters);
+    // A capability may forbid values of parameters, so it comes last. One that is switched on may need
+    // another one off, so those that are switched off come first.
+    const switches = capabilities.toSorted((a, b) => Number(a.state) - Number(b.state));
+    const failed = [
+      ...await restoreAll(
+        values,
+        (some) => this.#client.execute("migrate-set-parameters", Object.fromEntries(some)),
+      ),
+      ...await restoreAll(
+        switches,
+        (some) => this.#client.execute("migrate-set-capabilities", { capabilities: some }),
+      ),
+    ];
     this.#before = { capabilities: [], parameters: {} };
-    if (failed.length > 0) throw new Error(failed.join("; "));
+    if (failed.length > 0) throw new Error([...new Set(failed)].join("; "));
   }
+}
+
+/**
+ * Restores all values at once, or else each by itself.
+ *
+ * @returns QEMU's reason for each value that it refused.
+ * @throws {QmpClosedError} when the connection is over.
+ */
+async function restoreAll<T>(
+  values: readonly T[],
+  restore: (values: readonly T[]) => Promise<unknown>,
+): Promise<string[]> {
+  if (values.length === 0) return [];
+  try {
+    await restore(values);
+    return [];
+  } catch (error) {
+    if (error instanceof QmpClosedError) throw error;
+    // Without an answer QEMU would not answer the next command either.
+    if (!(error instanceof QmpCommandError) || values.length === 1) return [messageOf(error)];
+  }
+  const failed: string[] = [];
+  for (const value of values) failed.push(...await restoreAll([value], restore));
+  // One reason may concern all of them, such as a migration that runs.
+  return [...new Set(failed)];
 }

@@ -4,7 +4,16 @@
  *
  * @module
  */
-export { discardCounts, type Disk, type DiskLook, listDisks, lookAtDisks } from "./block.ts";
+export { measureDirtyRate } from "./dirty_rate.ts";
+export {
+  discardCounts,
+  type Disk,
+  type DiskLook,
+  listDisks,
+  lookAtDisks,
+  type WriteTime,
+  writeTimes,
+} from "./block.ts";
 export {
   type BlockGraph,
   type BlockNode,
@@ -26,6 +35,7 @@ export { type JobInfo, queryBlockJobs, queryJobs } from "./jobs.ts";
 export { describeMachine, type Machine } from "./machine.ts";
 export type { QemuVersion, QmpEvent } from "./messages.ts";
 export {
+  MIGRATION_OVER,
   type MigrationEnd,
   type MigrationInfo,
   queryMigrate,
@@ -40,4 +50,5 @@ export {
   type MigrationSettingsRecord,
   type WantedSettings,
 } from "./migration_settings.ts";
+export { type MultifdFeatures, queryMultifd } from "./multifd_features.ts";
 export { hmp, optional } from "./optional.ts";

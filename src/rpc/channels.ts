@@ -166,6 +166,7 @@ export class ChannelListener {
   readonly #channel: string;
   readonly #log: Logger;
   readonly #tasks = new TaskGroup();
+  readonly #join: typeof splice;
   readonly #onEnd: (end: ChannelEnd) => void;
   readonly #pipes = new Set<BytePipe>();
   readonly #streams = new Set<TunnelStream>();
@@ -180,6 +181,8 @@ export class ChannelListener {
       readonly open: OpenStream;
       readonly log: Logger;
       readonly onEnd?: (end: ChannelEnd) => void;
+      /** Joins a connection and its stream, and owns both. Default: bytes both ways. */
+      readonly join?: typeof splice;
     },
   ) {
     this.#acceptor = acceptor;
@@ -187,6 +190,7 @@ export class ChannelListener {
     this.#open = options.open;
     this.#log = options.log;
     this.#onEnd = options.onEnd ?? (() => {});
+    this.#join = options.join ?? splice;
     this.#tasks.spawn(() => this.#acceptLoop());
   }
 
@@ -244,7 +248,7 @@ export class ChannelListener {
       this.#streams.add(stream);
       if (this.#closing.signal.aborted) stream.reset("cancelled", CLOSED);
       stream.widenWindow();
-      this.#onEnd({ channel, ...await splice(stream, pipe) });
+      this.#onEnd({ channel, ...await this.#join(stream, pipe) });
     } catch (error) {
       pipe.close();
       const failure = error instanceof Error ? error : new Error(messageOf(error));

@@ -100,6 +100,8 @@ export const domainProcedures = {
       socketDirs: list(path, 16),
       /** Network interfaces of the host, to find bridges. */
       interfaces: list(text(64), 4096),
+      /** It answers `hashBlocks` with the name of an export. An older end does not say so. */
+      hashes: nullable(flag),
     }),
   },
   /** Asks for the destination's side of the domain's files. Changes nothing. */

@@ -115,6 +115,11 @@ const launchStart = object({
   environment: record(text(MAX_ARGUMENT), 256),
   /** User and group that it runs as, by name; `null`: the user of this vmferry. */
   user: nullable(object({ user: text(256), group: text(256) })),
+  /**
+   * User and group that own what is created, by name, where QEMU changes its user by itself (`-runas`);
+   * `null`: those of `user`.
+   */
+  owner: nullable(object({ user: text(256), group: text(256) })),
   /** The QMP socket that this vmferry uses; one of `argv`, where that is not empty. */
   qmp: path,
   /** `systemd`: a transient unit where systemd runs, else as `daemon`: a process of its own. */

@@ -13,6 +13,8 @@ export {
   type OpenStream,
   type ServedChannel,
 } from "./channels.ts";
+export type { BackingFile } from "./base_procedures.ts";
+export type { CopyImage } from "./copy_procedures.ts";
 export type { DomainImage, DomainImageFacts, ImageToPrepare } from "./domain_procedures.ts";
 export {
   type DeviceDescription,

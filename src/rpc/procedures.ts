@@ -15,10 +15,22 @@ import {
   type TypeOf,
   word,
 } from "./schema.ts";
+import { baseProcedures } from "./base_procedures.ts";
+import { copyProcedures } from "./copy_procedures.ts";
+import { deltaProcedures } from "./delta_procedures.ts";
 import { domainProcedures } from "./domain_procedures.ts";
 import { launchProcedures } from "./launch_procedures.ts";
 import { describePage } from "./inventory.ts";
-import { message, migrationId, name, storageKey } from "./shapes.ts";
+import {
+  blockSample,
+  disk,
+  message,
+  migrationId,
+  multifd,
+  name,
+  postcopy,
+  storageNode,
+} from "./shapes.ts";
 
 const guest = object({
   uuid: nullable(text(64)),
@@ -27,41 +39,6 @@ const guest = object({
   machine: text(128),
   vcpus: integer(1, 65536),
   ramBytes: integer(),
-});
-
-const disk = object({
-  name,
-  /** Virtual size, bytes. */
-  sizeBytes: integer(),
-  /** Image format at that end, such as `raw`; the two ends may differ. */
-  format: text(64),
-});
-
-/** A node of a disk's chain in an end's QEMU. */
-const storageNode = object({
-  node: name,
-  /** QEMU's block driver, such as `qcow2`, `file`, `nbd`. */
-  driver: text(64),
-  /** A path or URL, for people; empty for a node above others. */
-  address: text(1024),
-  /** A mirror to this disk writes to it; false for a backing file. */
-  written: flag,
-  /** Two nodes with a key in common are the same storage. */
-  keys: list(storageKey, 64),
-  /** Keys of the storage that it is a part of. */
-  beneath: list(storageKey, 64),
-});
-
-/** Blocks of one node of the source. */
-const blockSample = object({
-  /** The source's disk. */
-  disk: name,
-  /** Bytes of each block. */
-  blockBytes: integer(1, 65536),
-  /** Where they begin in the node, bytes. */
-  offsets: list(integer(), 256),
-  /** The first 16 bytes of each one's SHA-256, in hexadecimal digits. */
-  hashes: list(text(32), 256),
 });
 
 /** In the order of the requested disks. */
@@ -79,6 +56,8 @@ export type DestinationState =
   | "loaded"
   /** `finish` came: QEMU may have received `cont`. */
   | "starting"
+  /** The guest runs here, and a part of its RAM is still at the source (post-copy). */
+  | "postcopy"
   /** The guest runs here, or is paused if it was before. */
   | "finished"
   /** The migration failed: the guest has not run here and never will. */
@@ -93,6 +72,7 @@ export const destinationState: Schema<DestinationState> = word(
   "loading",
   "loaded",
   "starting",
+  "postcopy",
   "finished",
   "failed",
   "lost",
@@ -114,6 +94,10 @@ export const procedures = {
       checkOnly: flag,
       /** Disks that both ends share: they are not copied, and both ends have them. */
       shared: nullable(list(disk, 1024)),
+      /** `null`: RAM crosses in one stream, as always with an older source. */
+      multifd: nullable(object(multifd)),
+      /** RAM may cross by post-copy, for which both QEMUs are set up. Since vmferry 1.1. */
+      postcopy: nullable(object(postcopy)),
     }),
     result: object({
       qemuVersion: text(128),
@@ -129,6 +113,15 @@ export const procedures = {
       ),
       /** The command that recovers this migration at the destination; empty if unknown. */
       recover: message,
+      /**
+       * What the destination's QEMU is set to, or would be. `null` where nobody asked for it, and from an older
+       * end, which would take one stream. `zeroPages`: its QEMU knows zero pages in each of the streams.
+       */
+      multifd: nullable(object({ ...multifd, zeroPages: flag })),
+      /** What QEMU is set up for, or could be; `null` where nobody asked for it, and from an older end. */
+      postcopy: nullable(object(postcopy)),
+      /** This end answers `hashBlocks`; `null` from an older one. */
+      hashes: nullable(flag),
     }),
   },
   /**
@@ -233,6 +226,22 @@ export const procedures = {
     params: object({ run: flag }),
     result: object({ status: text(64) }),
   },
+  /**
+   * Source to destination, in state `postcopy`: the connection of RAM was lost, and QEMU is to wait for it
+   * again (`migrate-recover`). Answered when it does; then the source opens channel `ram` again. Since vmferry
+   * 1.1.
+   */
+  recover: {
+    params: object({}),
+    /** `whole`: QEMU has all of RAM; only its last word on that was lost. */
+    result: object({ whole: flag }),
+  },
+  /** Source to destination, in state `postcopy`: the source's QEMU has ended. Answered when its last bytes are there. */
+  ramLost: {
+    params: object({}),
+    /** `whole`: QEMU has all of RAM. Otherwise the destination gives up. */
+    result: object({ whole: flag }),
+  },
   /** Source to destination: gives the migration up; undo everything. Never after `finish`. */
   abort: {
     params: object({
@@ -257,6 +266,9 @@ export const procedures = {
       guest: nullable(text(64)),
     }),
   },
+  ...baseProcedures,
+  ...copyProcedures,
+  ...deltaProcedures,
   ...domainProcedures,
   ...launchProcedures,
 } as const satisfies Record<string, { params: Schema<unknown>; result: Schema<unknown> }>;

@@ -14,6 +14,7 @@ import {
   type Logger,
   messageOf,
 } from "../io/mod.ts";
+import type { Compression } from "./compress/compressor.ts";
 import { ConnectionError, SessionError } from "./errors.ts";
 import { type Local, openSession, resumeSession } from "./connection/handshake.ts";
 import * as limits from "./limits.ts";
@@ -36,6 +37,8 @@ export interface ConnectOptions {
   readonly mayReconnect: boolean;
   /** Bytes sent and not acknowledged, at most. Default {@link limits.IN_FLIGHT}. */
   readonly inFlight?: number;
+  /** Compresses what a peer that accepts it is sent. Default: nothing. */
+  readonly compression?: Compression | undefined;
   /** How silence is judged. Default: {@link limits.PING_AFTER_MS}, {@link limits.DEAD_AFTER_MS}. */
   readonly liveness?: Liveness;
   /** Numbers from 0 to 1 for the jitter of the waits. Default `Math.random`. */
@@ -72,6 +75,8 @@ export async function connectSession(options: ConnectOptions): Promise<Session> 
     identity: result.identity,
     peer: result.peer,
     graceMs: local.graceMs,
+    decompress: local.decompress,
+    compression: options.compression,
     clock,
     log,
     ...(options.inFlight ? { inFlight: options.inFlight } : {}),

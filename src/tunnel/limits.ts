@@ -11,6 +11,56 @@ const MiB = 1024 * KiB;
 
 /** Largest DATA payload that is accepted, and that is sent. */
 export const MAX_DATA = 256 * KiB;
+/** Bytes of a stream in one compressed DATA frame, at most. */
+export const MAX_RAW: number = MAX_DATA;
+/** Largest window of a compressed frame, as a power of two: its decoder needs as many bytes. */
+export const ZSTD_WINDOW_LOG = 18;
+/** Level of zstd: faster ones save much less, and higher ones are no faster than 1 Gbit/s. */
+export const ZSTD_LEVEL = 1;
+/** Smaller pieces are never compressed: their latency counts more. */
+export const MIN_COMPRESSED = 4 * KiB;
+/** A piece is sent compressed if it shrinks to this share. */
+export const WORTH_COMPRESSING = 0.9;
+/** Pieces in a row that did not shrink, after which a stream is not compressed for a while. */
+export const BAD_PIECES = 8;
+/** Bytes of a stream for which nothing is compressed then; it doubles with each failed try. */
+export const FIRST_COMPRESS_PAUSE = 16 * MiB;
+/** The longest such pause. */
+export const MOST_COMPRESS_PAUSE = 256 * MiB;
+/** Pieces that the compressor may have at a time; the next one is sent as it is. */
+export const MOST_COMPRESS_JOBS = 64;
+/** Rate of the compressor until it was measured, bytes per ms. */
+export const COMPRESS_RATE: number = 300 * 1000;
+/** Pieces over which the rate of the compressor is taken. */
+export const COMPRESS_MEMORY = 16;
+/** Before it has worked, the compressor counts as if it had worked at {@link COMPRESS_RATE} for so long, ms. */
+export const COMPRESS_MEMORY_MS = 10;
+/** The compressor must be so many times as fast as the connection to begin. */
+export const COMPRESS_FACTOR = 2;
+/** The same to continue. */
+export const COMPRESS_FACTOR_STAY = 1.25;
+/** A compressor that was too slow is tried again after this time. */
+export const COMPRESS_RETRY_MS = 250;
+/** A round with fewer bytes says little about what the connection carries. */
+export const BULK_ROUND = 128 * KiB;
+/**
+ * Time over which the rate is taken that compression is compared with. The rate is not known before
+ * half of it: a program is slow in its first moments.
+ */
+export const BULK_MS = 200;
+/** A write that takes longer waits for the connection. */
+export const BLOCKED_MS = 2;
+/**
+ * How long a frame counts as waiting for the connection, beyond two round trips: compressed frames
+ * wait less, and a busy processor lets the queue run empty for moments.
+ */
+export const HELD_MS = 1000;
+/** The compressor must answer within {@link COMPRESS_TICKS} of these. */
+export const COMPRESS_TICK_MS = 500;
+/** See {@link COMPRESS_TICK_MS}. */
+export const COMPRESS_TICKS = 10;
+/** Smallest output buffer that zlib accepts. */
+export const LEAST_ZLIB_CHUNK = 64;
 /** Smallest value that a peer may name as its largest DATA payload. */
 export const MIN_MAX_DATA = 4 * KiB;
 /** Longest text of a RESET, GOAWAY or REFUSE. */
@@ -90,6 +140,8 @@ export const GATHER_FRAME = 16 * KiB;
 export const GATHER_BUFFER = 64 * KiB;
 /** Frames a stream may have waiting for the connection. */
 export const FRAMES_AHEAD = 2;
+/** The same while its frames are compressed, which takes time and makes them smaller. */
+export const COMPRESSED_FRAMES_AHEAD = 6;
 /** Time for the whole handshake: preface, HELLO and credential. */
 export const HANDSHAKE_MS = 10_000;
 /** Handshakes under way at a time; one more closes the oldest. */

@@ -7,6 +7,9 @@
  *
  * @module
  */
+export type { Compressed, Compression, Compressor } from "./compress/compressor.ts";
+export { WorkerCompressor, type WorkerCompressorOptions } from "./compress/worker_compressor.ts";
+export { type Decompress, loadDecompress } from "./compress/zstd.ts";
 export { type ConnectOptions, connectSession } from "./connect.ts";
 export type { FrameBuffer, FrameSize, ReadBuffer } from "./connection/buffers.ts";
 export type { Liveness } from "./connection/connection.ts";

@@ -13,6 +13,7 @@ import {
   TaskGroup,
   withDeadline,
 } from "../io/mod.ts";
+import type { Compression } from "./compress/compressor.ts";
 import { SessionError } from "./errors.ts";
 import { answerHandshake, type Local } from "./connection/handshake.ts";
 import * as limits from "./limits.ts";
@@ -29,6 +30,8 @@ export interface ServeOptions {
   readonly log: Logger;
   /** Bytes sent and not acknowledged, at most. Default {@link limits.IN_FLIGHT}. */
   readonly inFlight?: number;
+  /** Compresses what a peer that accepts it is sent. Default: nothing. */
+  readonly compression?: Compression | undefined;
   /** How silence is judged. Default: {@link limits.PING_AFTER_MS}, {@link limits.DEAD_AFTER_MS}. */
   readonly liveness?: Liveness;
   /** How long a handshake may take, ms. Default {@link limits.HANDSHAKE_MS}. */
@@ -106,6 +109,8 @@ export class SessionServer {
         peer: result.peer,
         ...(pipe.peer === undefined ? {} : { from: pipe.peer }),
         graceMs: local.graceMs,
+        decompress: local.decompress,
+        compression: this.#options.compression,
         clock,
         log,
         ...(this.#options.inFlight ? { inFlight: this.#options.inFlight } : {}),

@@ -104,6 +104,24 @@ export class Session implements Resumable {
     return this.#parts.slot.bytes;
   }
 
+  /** As `bytes`, but as many as there would be without compression. */
+  get carried(): number {
+    const { raw, wire } = this.data;
+    return this.bytes + raw - wire;
+  }
+
+  /**
+   * Payload of all DATA frames so far, both directions, bytes: `raw` as the streams have it, `wire` as
+   * it crosses, which is less where it is compressed.
+   */
+  get data(): { readonly raw: number; readonly wire: number } {
+    const { queue, inbound } = this.#parts;
+    return {
+      raw: queue.data.raw + inbound.data.raw,
+      wire: queue.data.wire + inbound.data.wire,
+    };
+  }
+
   /** Bytes sent and not acknowledged. */
   get inFlight(): number {
     return this.#parts.outbound.inFlight;

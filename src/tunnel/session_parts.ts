@@ -2,6 +2,8 @@ import type { Clock, Logger } from "../io/mod.ts";
 import { ReadBufferPool } from "./connection/buffers.ts";
 import type { Liveness } from "./connection/connection.ts";
 import type { SessionIdentity } from "./connection/handshake.ts";
+import type { Compression } from "./compress/compressor.ts";
+import type { Decompress } from "./compress/zstd.ts";
 import { ConnectionSlot } from "./connection/slot.ts";
 import { Ending } from "./ending.ts";
 import { Grace } from "./grace.ts";
@@ -34,6 +36,10 @@ export interface SessionOptions {
   readonly log: Logger;
   /** Bytes sent and not acknowledged, at most. Default {@link limits.IN_FLIGHT}. */
   readonly inFlight?: number;
+  /** Decompresses what the peer sends; as the handshake offered it. */
+  readonly decompress?: Decompress | undefined;
+  /** Compresses what a peer that accepts it is sent; `undefined`: nothing. */
+  readonly compression?: Compression | undefined;
   /** The same until a rate was measured. Default {@link limits.FIRST_IN_FLIGHT}. */
   readonly firstInFlight?: number;
   /** Default: {@link limits.PING_AFTER_MS} and {@link limits.DEAD_AFTER_MS}. */
@@ -52,6 +58,7 @@ export interface SessionParts {
   readonly ending: Ending;
   readonly grace: Grace;
   readonly connection: SessionConnection;
+  readonly inbound: Inbound;
 }
 
 /** Makes the parts of a session and joins them. */
@@ -83,6 +90,7 @@ export function joinParts(options: SessionOptions): SessionParts {
       },
     },
     peerMaxData: peer.maxData,
+    compression: peer.decompresses ? options.compression : undefined,
   });
   const outbound: Outbound = new Outbound({ ...sending, queue, acks, onProgress: grace.renew });
   const streams = new StreamTable({ role, peer, clock, slot, output: queue, readBuffers });
@@ -93,9 +101,24 @@ export function joinParts(options: SessionOptions): SessionParts {
       grace.stop();
     },
   });
-  const inbound = new Inbound({ host: ending, streams, outbound, acks, readBuffers });
+  const { decompress } = options;
+  const inbound = new Inbound({ host: ending, streams, outbound, acks, readBuffers, decompress });
   const connection = new SessionConnection({
     ...{ clock, log, liveness, graceMs, slot, acks, outbound, inbound, grace, ending },
   });
-  return { graceMs, liveness, slot, acks, queue, streams, outbound, ending, grace, connection };
+  return {
+    ...{
+      graceMs,
+      liveness,
+      slot,
+      acks,
+      queue,
+      streams,
+      outbound,
+      ending,
+      grace,
+      connection,
+      inbound,
+    },
+  };
 }

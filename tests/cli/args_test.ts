@@ -23,11 +23,13 @@ Deno.test("migrate accepts every flag at once", () => {
       disks: ["vda", "vdb"],
       shared: [],
       reuse: [],
+      ...{ sync: "full", verifyBase: false, delta: false, verify: false },
       launch: undefined,
       bandwidth: 1.5 * 1024 ** 3,
       maxDowntimeMs: 250,
       timeoutMs: 120_000,
       timeoutAction: "abort",
+      ram: {},
       quitSource: true,
       allow: [],
       hooks: { beforeSwitchover: undefined, after: undefined, timeoutMs: 30_000 },
@@ -41,6 +43,7 @@ Deno.test("migrate accepts every flag at once", () => {
       connectMs: 10_000,
       deadAfterMs: 15_000,
       inFlight: undefined,
+      compress: "auto",
       socketOwner: undefined,
       ticketFile: undefined,
       transportFlags: {},
@@ -75,7 +78,7 @@ Deno.test("a running migration is chosen and told what to do", () => {
   const choice = { qmp: undefined, name: undefined, runDir: undefined };
   const plain = { json: false, quiet: false, verbose: false };
   assertEquals(parse("status --json --name vm1"), {
-    ...{ command: "status", ...choice, ...plain, name: "vm1", json: true },
+    ...{ command: "status", watch: false, ...choice, ...plain, name: "vm1", json: true },
   });
   assertEquals(parse("cancel --qmp /q --timeout 5"), {
     ...{ command: "cancel", timeoutMs: 5000, ...choice, ...plain, qmp: "/q" },
@@ -121,7 +124,10 @@ const WRONG: readonly [string, string][] = [
   [`check --qmp /q --remote-qmp ${"x".repeat(108)} ssh://h`, "--remote-qmp: the path has 108"],
   ["migrate --qmp /q --max-downtime 2001s tcp://h:1", "at most 2000 s"],
   ["migrate --qmp /q --timeout-action suspend tcp://h:1", "needs --timeout"],
-  ["migrate --qmp /q --timeout 1 --timeout-action kill tcp://h:1", "expected abort or pause"],
+  [
+    "migrate --qmp /q --timeout 1 --timeout-action kill tcp://h:1",
+    "expected abort, pause or postcopy",
+  ],
   ["status vm1", '"vm1" is one argument too many'],
   ["cancel --secret-file /s", "--secret-file is no flag of"],
   ["set", "set needs bandwidth=SIZE"],
@@ -270,6 +276,9 @@ Deno.test("ssh:// names a host, and what runs there is put together", () => {
   assertEquals(command.peerArgs, [
     ...["receive", "--stdio", "--quiet", "--qmp", "/r", "--disk", "a=b"],
   ]);
+  const resumed = parse("migrate --qmp /q --remote-qmp /r --resume ssh://h");
+  assert(resumed.command === "migrate");
+  assertEquals(resumed.peerArgs, ["receive", "--stdio", "--quiet", "--qmp", "/r", "--resume"]);
 });
 
 Deno.test("a socket's owner is a user's name or number, with a group's or the user's own", async () => {

@@ -6,7 +6,7 @@ import { ControlServer } from "../../src/cli/control/server.ts";
 import { StatusBoard } from "../../src/cli/control/status_board.ts";
 import { MigrationTimeout } from "../../src/cli/args/timeout.ts";
 import { DeadlineError, silentLogger, systemClock, writeAll } from "../../src/io/mod.ts";
-import { Limits, type MigrationError } from "../../src/migrate/mod.ts";
+import { LadderError, Limits, type MigrationError } from "../../src/migrate/mod.ts";
 import { connectUnix, listenUnix } from "../../src/transport/mod.ts";
 import { readAll } from "../support/bytes.ts";
 import { ManualClock } from "../support/manual_clock.ts";
@@ -115,6 +115,7 @@ Deno.test("a migration is given a timeout while it runs, and told to pause its g
   const controlled = controlSource(board, identity, limits, stop, {
     timeout,
     pause: (why) => paused.push(why),
+    steps: () => Promise.resolve(),
   });
   const before = { bandwidth: null, maxDowntimeMs: 300 };
   await assertRejects(
@@ -191,4 +192,35 @@ Deno.test("status names the directory of a killed process and a process that doe
       "is it stopped?",
     );
   });
+});
+
+Deno.test("steps are taken and forbidden while a migration runs, and one that is not possible is refused", async () => {
+  const board = new StatusBoard();
+  using timeout = new MigrationTimeout(new ManualClock(), 0, "abort", () => {});
+  const identity = {
+    ...{ role: "source" as const, pid: 1, runDir: "/r", qmp: "/q" },
+    guest: { name: null, uuid: null },
+  };
+  const asked: unknown[] = [];
+  const controlled = controlSource(board, identity, new Limits(null, 300), new AbortController(), {
+    timeout,
+    pause: () => {},
+    steps: (change) => {
+      asked.push(change);
+      return change.postcopy === "now"
+        ? Promise.reject(new LadderError("not allowed"))
+        : Promise.resolve();
+    },
+  });
+  const rest = { bandwidth: null, maxDowntimeMs: 300, pause: null, timeoutMs: null };
+  const set = await controlled.set({ autoConverge: true });
+  assertEquals(set, { ...rest, timeoutAction: "abort", autoConverge: true });
+  await assertRejects(() => controlled.set({ postcopy: "now" }), ControlError, "not allowed");
+  const both = await controlled.set({ autoConverge: false, postcopy: "never" });
+  assertEquals(both, { ...rest, timeoutAction: "abort", autoConverge: false, postcopy: "never" });
+  assertEquals(asked.length, 3);
+  assertEquals(await controlled.set({ bandwidth: 7 }), { ...both, bandwidth: 7 });
+  assertEquals(asked.length, 3, "a change of a limit is no step");
+  board.note({ event: "phase", phase: "switchover" });
+  await assertRejects(() => controlled.set({ autoConverge: true }), ControlError, "stopped");
 });

@@ -41,6 +41,7 @@ Deno.test("a request is parsed, a malformed one is refused with the reason", () 
       ...['{"command":"set","pause":true}', '{"command":"set","timeoutAction":"kill"}'],
       ...["", "[]", "null", "{}", '{"command":"quit"}', '{"command":"set"}', '{"command":"set",'],
       ...['{"command":"set","bandwidth":0}', '{"command":"set","maxDowntimeMs":"1"}'],
+      ...['{"command":"set","autoConverge":1}', '{"command":"set","postcopy":"on"}'],
       ...['{"command":"set","bandwidth":1.5}', '{"command":"set","maxDowntimeMs":-1}'],
     ]
   ) {
@@ -125,6 +126,9 @@ Deno.test("limits are read as they are typed", () => {
     ...{ pause: "when-copied", timeoutMs: 600_000, timeoutAction: "pause" },
   });
   assertEquals(parseLimitChange(["timeout=none"]), { timeoutMs: 0 });
+  assertEquals(parseLimitChange(["auto-converge=off", "postcopy=now"]), {
+    ...{ autoConverge: false, postcopy: "now" },
+  });
   for (
     const [words, message] of [
       [[], "set needs"],
@@ -137,7 +141,9 @@ Deno.test("limits are read as they are typed", () => {
       [["max-downtime=2001s"], "at most 2000 s"],
       [["pause=now"], 'pause: got "now", expected when-copied'],
       [["timeout=1d"], "timeout: got"],
-      [["timeout-action=kill"], "expected abort or pause"],
+      [["auto-converge=yes"], 'auto-converge: got "yes", expected on or off'],
+      [["postcopy=maybe"], 'postcopy: got "maybe", expected now or never'],
+      [["timeout-action=kill"], "expected abort, pause or postcopy"],
     ] as const
   ) assertThrows(() => parseLimitChange(words), UsageError, message);
 });

@@ -11,12 +11,15 @@ const RECORD: SourceRecord = {
     asleep: null,
     qemu: null,
     left: null,
+    multifd: null,
+    postcopy: null,
+    verifies: null,
     destination: "tcp://h:1",
     recoverThere: "",
   },
   mirrors: [{
     ...{ name: "vd0", device: "d0", sizeBytes: 5, exportName: "e" },
-    ...{ jobId: "j", targetNode: "t", noHoles: null, topOnly: null },
+    ...{ jobId: "j", targetNode: "t", noHoles: null, topOnly: null, delta: null },
   }],
   settings: {
     capabilities: [{ capability: "events", state: false }],

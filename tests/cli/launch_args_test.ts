@@ -36,6 +36,7 @@ Deno.test("options of a launch need --launch, and those of a running QEMU exclud
   refused("receive --launch --qmp /q --listen unix:///s", "--qmp does not go with --launch");
   refused("receive --qmp /q --launch-any --listen unix:///s", "--launch-any goes with --launch");
   refused("migrate --qmp /q --launch --sync part ssh://h", "full or top");
+  refused("migrate --qmp /q --verify-base ssh://h", "--verify-base goes with --sync top");
   refused("migrate --qmp /q --launch --map a=/b ssh://h", "expected OLD=NEW");
   refused("check --qmp /q --launch", "check --launch needs a DESTINATION");
 });

@@ -5,17 +5,23 @@
  * @module
  */
 import { silentLogger, systemClock, withDeadline, writeAll } from "../../src/io/mod.ts";
-import { NbdError, probeExport } from "../../src/nbd/mod.ts";
+import {
+  ResumedStream,
+  StreamError,
+  type StreamItem,
+} from "../../src/migrate/postcopy/resumed_stream.ts";
 import { QmpClient, QmpCommandError, QmpError } from "../../src/qmp/mod.ts";
 import { ChannelServer, RpcPeer } from "../../src/rpc/mod.ts";
 import { openSession, resumeSession } from "../../src/tunnel/connection/handshake.ts";
 import { limits, type Session, SessionError, type TunnelStream } from "../../src/tunnel/mod.ts";
 import * as wire from "../../src/tunnel/wire/layout.ts";
-import { WHOLE } from "../nbd/dialogue.ts";
+import { WHOLE as RESUMED } from "../migrate/postcopy/source_stream.ts";
 import { concat } from "../support/bytes.ts";
 import { memoryPipe } from "../support/memory_pipe.ts";
 import { frame, listen, listeningEnd, LOCAL, shout, u64 } from "../tunnel/raw_peer.ts";
+import { compressedFrames } from "./compressed_frames.ts";
 import { Dice } from "./dice.ts";
+import { nbdClient, nbdProbe, nbdServer } from "./nbd_targets.ts";
 
 /** Returns how many frames, lines or dialogues it sent. */
 export type Target = (dice: Dice) => Promise<number>;
@@ -110,6 +116,8 @@ export const targets: Readonly<Record<string, Target>> = {
     return frames.length;
   },
 
+  compressed: compressedFrames,
+
   /** RPC messages with their JSON changed. */
   rpc: async (dice) => {
     const { server, intruder } = listeningEnd();
@@ -152,24 +160,41 @@ export const targets: Readonly<Record<string, Target>> = {
     return rounds;
   },
 
-  /** An NBD server with changed bytes. */
-  nbd: async (dice) => {
-    const rounds = 30;
+  /** A source that resumes post-copy, with changed bytes: the same in any portions. */
+  postcopy: (dice) => {
+    const rounds = 300;
     for (let i = 0; i < rounds; i++) {
-      const [ours, theirs] = memoryPipe();
-      const saying = writeAll(theirs, dice.mutated(concat(WHOLE)))
-        .then(() => theirs.closeWrite()).catch(() => {});
-      try {
-        await inTime("NBD", probeExport(ours, "disk", { timeoutMs: 1000 }));
-      } catch (error) {
-        if (!(error instanceof NbdError)) throw error;
+      const bytes = dice.below(4) === 0 ? dice.bytes(dice.below(500)) : dice.mutated(RESUMED);
+      const portions: Uint8Array[] = [];
+      for (let at = 0; at < bytes.length;) {
+        const part = bytes.subarray(at, at + 1 + dice.below(40));
+        portions.push(part);
+        at += part.length;
       }
-      theirs.close();
-      await saying;
+      const [whole, cut] = [parsed([bytes]), parsed(portions)];
+      if (whole !== cut) throw new Error(`Got ${cut} in portions, expected ${whole}`);
     }
-    return rounds;
+    return Promise.resolve(rounds);
   },
+
+  nbd: nbdProbe,
+  "NBD server": nbdServer,
+  "NBD client": nbdClient,
 };
+
+/** The items of a resumed stream and its error, as text. */
+function parsed(portions: readonly Uint8Array[]): string {
+  const stream = new ResumedStream(4096);
+  const items: StreamItem[] = [];
+  try {
+    for (const portion of portions) items.push(...stream.push(portion));
+  } catch (error) {
+    if (!(error instanceof StreamError)) throw error;
+    // Items of the portion with the error are lost.
+    return error.message;
+  }
+  return JSON.stringify(items);
+}
 
 /** The RPC of a receiving end, with a channel whose bytes are dropped. */
 function serve(session: Session): void {

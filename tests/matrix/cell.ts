@@ -7,13 +7,15 @@
 import { Network } from "../scenarios/support/network.ts";
 import { Pair } from "../scenarios/pair/pair.ts";
 import { assertNotCancelledLate } from "../scenarios/pair/pair_outcome.ts";
-import { MiB } from "../scenarios/pair/pair_options.ts";
+import { filledMemory } from "../scenarios/pair/filled_memory.ts";
+import { MiB, type PairOptions } from "../scenarios/pair/pair_options.ts";
 import type { Qemu } from "../scenarios/support/qemu.ts";
 import { assertExit, type ScenarioContext } from "../scenarios/support/scenario.ts";
 import type { Vmferry } from "../scenarios/support/vmferry.ts";
 import type { Fault } from "./faults.ts";
 import { type Outcome, outcomesOf } from "./outcomes.ts";
 import type { Phase } from "./phases.ts";
+import { MEMORY_MIB } from "./postcopy_phases.ts";
 import type { Run } from "./run.ts";
 import { sh } from "../support/sh.ts";
 
@@ -40,7 +42,7 @@ export async function playCell(context: ScenarioContext, phase: Phase, fault: Fa
   const pair = await Pair.start(context, {
     gated: true,
     bytes: BYTES,
-    memoryMiB: 64,
+    ...await memoryOf(context, phase),
     guest: { ramPages: 1024, ramStep: 2, ring: RING },
     ...(network ? { network } : {}),
     ...(small ? { destinationDirs: { 0: small, 1: small } } : {}),
@@ -72,7 +74,8 @@ export async function playCell(context: ScenarioContext, phase: Phase, fault: Fa
   if (codes.migrate[0] === 5 && codes.receive[0] !== 5) {
     throw new Error(`cancelled at the source, and exit ${codes.receive} at the destination`);
   }
-  await recoverAll(run, codes.migrate[0]!);
+  if (phase.postcopy && codes.migrate[0] === 4) await recoverPostcopy(run, address, fault);
+  else await recoverAll(run, codes.migrate[0]!);
   if (fault.kills && (codes.receive[0] === 3 || codes.migrate[0] === 3)) {
     // The migration could not be resumed.
     await assertExit(pair.recover(sideOf(fault.kills), ["--yes"]), 0, END_MS);
@@ -167,6 +170,40 @@ async function recoverAll(run: Run, code: number): Promise<void> {
   }
 }
 
+/** The guest's RAM; after the switch to post-copy it takes some seconds to cross. */
+async function memoryOf(
+  context: ScenarioContext,
+  { postcopy }: Phase,
+): Promise<Partial<PairOptions>> {
+  if (!postcopy) return { memoryMiB: 64 };
+  const dir = await Deno.makeTempDir({ dir: "/dev/shm" });
+  context.use({ [Symbol.asyncDispose]: () => Deno.remove(dir, { recursive: true }) });
+  const memory = await filledMemory(`${dir}/memory`, MEMORY_MIB);
+  return {
+    ...{ memoryMiB: MEMORY_MIB, sourceExtra: memory.source, destinationExtra: memory.destination },
+  };
+}
+
+/** The guest needs both QEMUs. Without the destination's, it runs at the source, as it was at the switchover. */
+async function recoverPostcopy({ pair }: Run, address: string, { ends }: Fault): Promise<void> {
+  if (ends === undefined) {
+    const receive = pair.receive(["--resume"]);
+    const migrate = pair.migrate(address, ["--resume"]);
+    await assertExit(migrate, 0, END_MS);
+    await assertExit(receive, 0, END_MS);
+    return;
+  }
+  if (ends === "destination") {
+    await assertExit(pair.recover("source", ["--yes"]), 4, END_MS);
+  } else {
+    // It answers no `quit` while its guest waits for a page.
+    await pair.destination.crash();
+  }
+  for (const side of ["source", "dest"] as const) {
+    await assertExit(pair.recover(side, ["--force-run-here"]), 0, END_MS);
+  }
+}
+
 /** Everything is in its place, and the next try works at once. */
 async function finalCheck(
   context: ScenarioContext,
@@ -199,8 +236,9 @@ async function finalCheck(
 
 async function incomingUsed(qemu: Qemu): Promise<boolean> {
   if (await qemu.gone()) return true;
-  const { status } = await qemu.execute<{ status?: string }>("query-migrate");
-  return status !== undefined && status !== "none";
+  const info = await qemu.execute<{ status?: string; "socket-address"?: unknown }>("query-migrate");
+  // QEMU 7.2 has no status before the first byte arrives on the socket that it listens on.
+  return info["socket-address"] !== undefined || (info.status ?? "none") !== "none";
 }
 
 async function lastWords({ migrate, receive }: Run): Promise<string> {

@@ -12,7 +12,7 @@ import { type Fault, FAULTS } from "./faults.ts";
 import { tableOf } from "./outcomes.ts";
 import { type Phase, PHASES } from "./phases.ts";
 
-const CELL_MS = 300_000;
+const CELL_MS = 600_000;
 
 const args = parseArgs(Deno.args, {
   string: ["jobs", "phase", "fault", "json", "table"],

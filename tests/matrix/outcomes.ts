@@ -25,14 +25,21 @@ const TABLE: Readonly<Record<string, string>> = {
   "probe":             "D 0 | S 1   | - 1 | S 1   | S 5 | S 1   | D 0 | D 0   | D 0 | S 1   | S 1  | S 5",
   "mirror, early":     "D 0 | D 0   | - 1 | S 1   | S 5 | S 1   | D 0 | D 0   | D 0 | S 1   | S 1  | S 5",
   "mirror, late":      "D 0 | D 0   | - 1 | S 1   | S 5 | S 1   | D 0 | D 0   | D 0 | S 1   | D 0  | S 5",
-  // A cancel arrives while the guest is handed over, or before.
+  // A cancel starts as the hold ends, and arrives before the guest is handed over or while it is.
   "ready":             "D 0 | D 0   | - 1 | S 1   | S 5 | S 1   | D 0 | D 0   | D 0 | S 1   | D 0  | S 5 or D 0",
   "ram":               "S 1 | S 1   | - 1 | S 1   | S 5 | S 1   | D 0 | D 0   | D 0 | S 1   | D 0  | S 5",
-  "pre-switchover":    "S 1 | S 1   | - 1 | S 1   | S 5 | S 1   | D 0 | D 0   | D 0 | S 1   | D 0  | D 0",
-  "cancel - continue": "S 1 | S 1   | - 1 | S 1   | S 5 | S 1   | D 0 | D 0   | D 0 | S 1   | D 0  | D 0",
+  "pre-switchover":    "S 1 | S 1   | - 1 | S 1   | S 5 | S 1   | D 0 | D 0   | D 0 | S 1   | D 0  | S 5 or D 0",
+  "cancel - continue": "S 1 | S 1   | - 1 | S 1   | S 5 | S 1   | D 0 | D 0   | D 0 | S 1   | D 0  | S 5 or D 0",
   "finish sent":       "D 0 | D 0   | D 0 | S 4   | D 0 | D 0   | D 0 | D 0   | D 0 | D 4   |      | D 0",
   "guest runs":        "D 0 | D 0   | D 0 | S 4   | D 0 | D 0   | D 0 | D 0   | D 0 | D 4   |      | D 0",
   "source ends":       "D 0 | D 0   | D 0 | - 0   | D 0 | D 0   | D 0 | D 0   | D 0 | D 0   |      | D 0",
+  "postcopy, switch":  "S 1 | S 1   | - 1 | S 1   | S 5 | S 1   | D 0 | D 0   | D 0 | S 1   | D 0  | S 5 or D 0",
+  "postcopy, device":  "S 1 | S 1   | - 1 | S 1   | S 5 | S 1   | D 0 | D 0   | D 0 | S 1   | D 0  | S 5 or D 0",
+  // From the switch on the guest needs both QEMUs, until the rest of its RAM has crossed.
+  "postcopy, finish sent": "D 0 | D 0 | - 4 | S 4 | D 0 | D 0   | D 0 | D 0   | D 0 | D 4   |      | D 0",
+  "postcopy, early":   "D 0 | D 0   | - 4 | S 4   | D 0 | D 0   | D 0 | D 0   | D 0 | D 4   |      | D 0",
+  // The rest of RAM may have left the source's QEMU before that ends.
+  "postcopy, late":    "D 0 | D 0   | - 4 or D 0 | S 4   | D 0 | D 0   | D 0 | D 0   | D 0 | D 4   |      | D 0",
 };
 
 /** Phase, fault, and the outcomes that are allowed there; of cells that are played. */

@@ -6,15 +6,8 @@
  */
 import type { Pair } from "../scenarios/pair/pair.ts";
 import type { JsonEvent } from "../scenarios/support/vmferry.ts";
-import { atFullSpeed, type Run, setBandwidth } from "./run.ts";
-
-/** A place that a migration is going to be held at. */
-export interface Armed {
-  /** Resolves when it is there. */
-  reached(run: Run): Promise<void>;
-  /** Ends the hold, so that the migration continues. */
-  release(run: Run): Promise<void>;
-}
+import { POSTCOPY_PHASES } from "./postcopy_phases.ts";
+import { type Armed, atFullSpeed, holding, setBandwidth } from "./run.ts";
 
 export interface Phase {
   readonly name: string;
@@ -22,6 +15,8 @@ export interface Phase {
   readonly options: readonly string[];
   /** `finish` may have been sent: the guest may be the destination's. */
   readonly handedOver: boolean;
+  /** RAM crosses by post-copy, and takes some seconds. */
+  readonly postcopy?: true;
   /** Which tool can be killed here, started again with --resume, and goes on. */
   readonly resumable: readonly ("migrate" | "receive")[];
   /** To be called before `migrate` is started. */
@@ -29,7 +24,6 @@ export interface Phase {
 }
 
 const BOTH = ["migrate", "receive"] as const;
-type Side = "source" | "destination";
 
 export const PHASES: readonly Phase[] = [
   {
@@ -127,15 +121,8 @@ export const PHASES: readonly Phase[] = [
     ...{ options: [], handedOver: true, resumable: BOTH },
     arm: (pair) => holding(pair, "source", "job-dismiss"),
   },
+  ...POSTCOPY_PHASES,
 ];
-
-function holding(pair: Pair, side: Side, command: string): Armed {
-  const held = pair.gates[side].hold(command);
-  return {
-    reached: () => held.arrived,
-    release: () => Promise.resolve(held.release()),
-  };
-}
 
 /** Between two shares of the disks. */
 function mirrored(least: number, most: number): Armed {

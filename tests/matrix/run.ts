@@ -12,6 +12,23 @@ export interface Run {
   migrate: Vmferry;
 }
 
+/** A place that a migration is going to be held at. */
+export interface Armed {
+  /** Resolves when it is there. */
+  reached(run: Run): Promise<void>;
+  /** Ends the hold, so that the migration continues. */
+  release(run: Run): Promise<void>;
+}
+
+/** Holds a migration where it gives a command to the QEMU of one side. */
+export function holding(pair: Pair, side: "source" | "destination", command: string): Armed {
+  const held = pair.gates[side].hold(command);
+  return {
+    reached: () => held.arrived,
+    release: () => Promise.resolve(held.release()),
+  };
+}
+
 /** Lifts the bandwidth of a migration that still runs; one that has ended does not mind. */
 export async function atFullSpeed({ pair }: Run): Promise<void> {
   await setBandwidth(pair, "none");

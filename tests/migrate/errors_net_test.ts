@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { ERRORS, WARNINGS } from "../../src/migrate/mod.ts";
-import { DOC, errorsPage } from "../../tools/errors.ts";
+import { DOC, errorsPage } from "../../tools/docs/errors.ts";
 
 const SRC = new URL("../../src/", import.meta.url);
 

@@ -111,6 +111,8 @@ export const NO_HOST: DescribeHost = (paths) =>
   });
 
 export interface FakeDestinationOptions {
+  /** How long a source may be away, ms. Default 0. */
+  readonly graceMs?: number;
   readonly resume?: DestinationRecord;
   readonly report?: Report;
   /** Called before a record counts as written; a rejection is a journal that cannot be written. */
@@ -125,8 +127,10 @@ export interface FakeDestinationOptions {
 export async function fakeDestination(
   clock: Clock,
   more: Commands = {},
-  { resume, report = () => {}, onWrite, beforeSwitchover, afterUndo }: FakeDestinationOptions = {},
+  options: FakeDestinationOptions = {},
 ) {
+  const { resume, report = () => {}, graceMs = 0 } = options;
+  const { onWrite, beforeSwitchover, afterUndo } = options;
   const [ours, theirs] = memoryPipe();
   const qemu = new WaitingQemu(theirs, more);
   const qmp = await QmpClient.open(ours);
@@ -135,7 +139,7 @@ export async function fakeDestination(
   let lastWrite = Promise.resolve();
   const migration = new DestinationMigration({
     ...{ qmp, qmpPath: "/qmp", listen: "tcp://x:1", recoverCommand: "recover", resume },
-    ...{ graceMs: 0, disks: [], report, clock, log: silentLogger },
+    ...{ graceMs, disks: [], report, clock, log: silentLogger },
     ...(beforeSwitchover ? { beforeSwitchover } : {}),
     ...(afterUndo ? { afterUndo } : {}),
     runDir: { path: (name: string) => `/run/${name}` },

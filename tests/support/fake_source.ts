@@ -32,7 +32,15 @@ export class FakeTool {
     this.#handlers = {
       prepare: ({ checkOnly, disks }) =>
         Promise.resolve({
-          ...{ qemuVersion: "7.2.15", warnings: [], images: null, recover: "recover it" },
+          ...{
+            qemuVersion: "7.2.15",
+            warnings: [],
+            images: null,
+            recover: "recover it",
+            multifd: null,
+            postcopy: null,
+            hashes: null,
+          },
           exports: checkOnly ? [] : disks.map(({ name }) => ({ disk: name, exportName: name })),
         }),
       status: () => Promise.resolve({ state: "prepared", guest: "inmigrate" }),

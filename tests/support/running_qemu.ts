@@ -23,6 +23,8 @@ export class RunningQemu {
   status = "running";
   migration = "none";
   migrationError: string | undefined;
+  /** Whether RAM crosses again when post-copy is resumed. */
+  joins = true;
   /** Status of each mirror job, by its id. */
   readonly jobs = new Map<string, string>();
   readonly nodes = new Set<string>();
@@ -100,8 +102,11 @@ export class RunningQemu {
       },
       "migrate-set-parameters": () => OK,
       "migrate-set-capabilities": () => OK,
-      "migrate": ({ uri }) => {
+      "migrate": ({ uri, resume }) => {
         this.#sockets.connect(String(uri).replace(/^unix:/, ""));
+        if (resume) {
+          return this.joins ? this.#after(() => this.migrate("postcopy-active")) : OK;
+        }
         this.status = "finish-migrate";
         return this.#after(async () => {
           await this.say("STOP");

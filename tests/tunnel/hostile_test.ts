@@ -31,7 +31,7 @@ const FAULTS: readonly [string, readonly Uint8Array[], string][] = [
   ["a length of four gigabytes", [hugeLength], "4294967295 bytes"],
   ["DATA one byte too long", [frame(wire.DATA, 0, new Uint8Array(limits.MAX_DATA + 1))], "262145"],
   ["reserved bits", [reservedBits], "reserved bits"],
-  ["an undefined flag", [frame(wire.DATA, 0, new Uint8Array(1), 2)], "flags 2"],
+  ["an undefined flag", [frame(wire.DATA, 0, new Uint8Array(1), 4)], "flags 4"],
   ["a flag where none is", [frame(wire.PONG, 0, new Uint8Array(8), 1)], "flags 1"],
   ["a flag that PING has not", [frame(wire.PING, 0, new Uint8Array(8), 2)], "flags 2"],
   ["ACK on a stream", [frame(wire.ACK, 3, u64(0))], "on stream 3"],

@@ -1,7 +1,7 @@
 import { type BytePipe, silentLogger, systemClock, writeAll } from "../../src/io/mod.ts";
 import { FrameParser, putHeader } from "../../src/tunnel/wire/frame.ts";
 import { openSession } from "../../src/tunnel/connection/handshake.ts";
-import { type Session, SessionServer } from "../../src/tunnel/mod.ts";
+import { type Decompress, type Session, SessionServer } from "../../src/tunnel/mod.ts";
 import * as wire from "../../src/tunnel/wire/layout.ts";
 import { memoryNetwork } from "../support/cutting.ts";
 
@@ -36,7 +36,12 @@ export const SECRET = new TextEncoder().encode("sixteen bytes ok");
 export const LOCAL = { secret: SECRET, graceMs: 0, version: "1.0.0" };
 
 /** A listening end, and raw connections to it. */
-export function listeningEnd(graceMs = 0, handshakeMs = 10_000, inFlight?: number) {
+export function listeningEnd(
+  graceMs = 0,
+  handshakeMs = 10_000,
+  inFlight?: number,
+  decompress?: Decompress,
+) {
   const quiet = memoryNetwork(() => undefined, { capacity: 1 << 20 });
   const dialled: BytePipe[] = [];
   const network = {
@@ -50,7 +55,7 @@ export function listeningEnd(graceMs = 0, handshakeMs = 10_000, inFlight?: numbe
   const sessions: Session[] = [];
   const waiters: ((session: Session) => void)[] = [];
   const server = new SessionServer(network.acceptor, {
-    local: { ...LOCAL, graceMs },
+    local: { ...LOCAL, graceMs, decompress },
     clock: systemClock,
     log: silentLogger,
     handshakeMs,

@@ -1,83 +1,9 @@
 import { assertEquals, assertInstanceOf, assertRejects, assertStringIncludes } from "@std/assert";
-import {
-  type Acceptor,
-  type BytePipe,
-  type Clock,
-  silentLogger,
-  systemClock,
-  writeAll,
-} from "../../src/io/mod.ts";
-import { connectSession } from "../../src/tunnel/connect.ts";
+import { type BytePipe, systemClock, writeAll } from "../../src/io/mod.ts";
 import { SessionError } from "../../src/tunnel/errors.ts";
-import { SessionServer } from "../../src/tunnel/serve.ts";
-import type { Session } from "../../src/tunnel/session.ts";
 import { concat, pattern, randomOf, readAll } from "../support/bytes.ts";
-import { type Cut, hurriedClock, memoryNetwork } from "../support/cutting.ts";
-
-interface World {
-  readonly connecting: Session;
-  readonly listening: Session;
-  readonly server: SessionServer;
-  readonly connections: () => number;
-}
-
-async function world(
-  cutOf: (n: number) => Cut | undefined = () => undefined,
-  options: {
-    graceMs?: number;
-    capacity?: number;
-    recordBytes?: number;
-    inFlight?: number;
-    clock?: Clock;
-    /** What the listening end is given in place of each connection. */
-    wrap?: (pipe: BytePipe) => BytePipe;
-  } = {},
-): Promise<World> {
-  const network = memoryNetwork(cutOf, options);
-  const wrap = options.wrap ?? ((pipe) => pipe);
-  const local = {
-    secret: pattern(32, 9),
-    graceMs: options.graceMs ?? 600_000,
-    version: "1.0.0",
-  };
-  const accepted = Promise.withResolvers<Session>();
-  const common = {
-    local,
-    clock: options.clock ?? hurriedClock,
-    log: silentLogger,
-    ...(options.inFlight ? { inFlight: options.inFlight } : {}),
-  };
-  const acceptor: Acceptor = {
-    ...network.acceptor,
-    async accept() {
-      const pipe = await network.acceptor.accept();
-      return pipe && wrap(pipe);
-    },
-  };
-  const server = new SessionServer(acceptor, {
-    ...common,
-    handshakeMs: 60_000,
-    onSession: accepted.resolve,
-  });
-  try {
-    const connecting = await connectSession({
-      ...common,
-      dial: network.dial,
-      connectMs: 60_000,
-      mayReconnect: true,
-      random: () => 0,
-    });
-    return {
-      connecting,
-      listening: await accepted.promise,
-      server,
-      connections: network.connections,
-    };
-  } catch (error) {
-    await server.close();
-    throw error;
-  }
-}
+import type { Cut } from "../support/cutting.ts";
+import { type World, world } from "./resume_world.ts";
 
 /** A small conversation that uses every kind of sequenced frame; returns what arrived. */
 async function converse({ connecting, listening, server }: World): Promise<string[]> {

@@ -8,6 +8,7 @@ import {
   type Resumable,
 } from "../../src/tunnel/connection/handshake.ts";
 import type { Liveness } from "../../src/tunnel/connection/connection.ts";
+import type { Compression, Decompress } from "../../src/tunnel/mod.ts";
 import { Session } from "../../src/tunnel/session.ts";
 import { memoryPipe } from "../support/memory_pipe.ts";
 
@@ -20,11 +21,15 @@ export interface PairOptions {
   readonly inFlight?: number;
   readonly liveness?: Liveness;
   readonly pipes?: [BytePipe, BytePipe];
+  readonly decompress?: Decompress;
+  /** Of the connecting end. */
+  readonly compression?: Compression;
 }
 
 /** What both ends of a test bring to a handshake. */
 export function localOf(options: PairOptions): Local {
-  return { secret: options.secret, graceMs: options.graceMs ?? 0, version: "1.0.0" };
+  const { secret, decompress } = options;
+  return { secret, decompress, graceMs: options.graceMs ?? 0, version: "1.0.0" };
 }
 
 /** What a listening end knows that has one session or none, and room for more. */
@@ -50,12 +55,14 @@ export async function sessionPair(
     graceMs: local.graceMs,
     clock: options.clock ?? systemClock,
     log: silentLogger,
+    decompress: local.decompress,
     ...(options.inFlight ? { inFlight: options.inFlight } : {}),
     ...(options.liveness ? { liveness: options.liveness } : {}),
   };
   const connecting = new Session({
     ...common,
     role: "connecting",
+    compression: options.compression,
     identity: a.identity,
     peer: a.peer,
   });

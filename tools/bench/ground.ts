@@ -11,12 +11,18 @@ export function freePort(): number {
   return listener.addr.port;
 }
 
+/** Flags of a socket in /proc/net/unix that listens (__SO_ACCEPTCON). */
+const LISTENS = "00010000";
+
 /** Waits until a socket or a port on loopback listens, without connecting to it. */
 export async function listening(at: string | number): Promise<void> {
   await poll(`${at} to listen`, async () => {
     if (typeof at === "string") {
       const table = await Deno.readTextFile("/proc/net/unix");
-      return table.split("\n").some((line) => line.endsWith(` ${at}`)) ? true : undefined;
+      // Its file is there when it is bound, and it accepts connections only when it listens.
+      const isListening = (line: string) =>
+        line.endsWith(` ${at}`) && line.split(/ +/)[3] === LISTENS;
+      return table.split("\n").some(isListening) ? true : undefined;
     }
     const port = at.toString(16).toUpperCase().padStart(4, "0");
     for (const table of ["/proc/net/tcp", "/proc/net/tcp6"]) {

@@ -12,7 +12,7 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { mirrorBufferBytes } from "../../src/migrate/disks/buffer_size.ts";
 import { makeDirectories, quantile, randomFile } from "./ground.ts";
-import { type Line, startLine } from "./line.ts";
+import { type Line, startLine } from "./line/line.ts";
 import { describe, machine } from "./machine.ts";
 import { MirrorBench } from "./mirrors.ts";
 import { peakMemoryMiB } from "./processes.ts";

@@ -7,9 +7,24 @@ import { freePort } from "./ground.ts";
 import { type Relay, startRelay } from "./relays/relays.ts";
 import { run } from "../run.ts";
 
+/** How ssh connects. */
+export interface SshOptions {
+  /** Connect to this port, which leads to `far`. Default: straight to sshd. */
+  readonly near?: number;
+  /** The port of sshd. Default: a free one. */
+  readonly far?: number;
+  /** `ssh -C`. */
+  readonly compress?: boolean;
+}
+
 /** Forwards a socket in `dir` to `target` with that cipher; nothing of the user's settings counts. */
-export async function sshForward(dir: string, target: string, cipher: string): Promise<Relay> {
-  const port = freePort();
+export async function sshForward(
+  dir: string,
+  target: string,
+  cipher: string,
+  options: SshOptions = {},
+): Promise<Relay> {
+  const port = options.far ?? freePort();
   const path = `${dir}/ssh.sock`;
   await makeKeys(dir);
   // As root sshd needs a directory that only the started service would have created.
@@ -34,7 +49,8 @@ export async function sshForward(dir: string, target: string, cipher: string): P
     far: [await sshd(), "-D", "-e", "-f", `${dir}/sshd_config`],
     farListens: port,
     near: [
-      ...["ssh", "-F", "none", "-N", "-i", `${dir}/user_key`, "-p", String(port)],
+      ...["ssh", "-F", "none", "-N", "-i", `${dir}/user_key`, "-p", String(options.near ?? port)],
+      ...(options.compress ? ["-C"] : []),
       ...["-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", `Ciphers=${cipher}`],
       ...["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"],
       ...["-L", `${path}:${target}`, "127.0.0.1"],

@@ -1,6 +1,6 @@
 /**
  * Finds phrases that this project does not use, with the words to use instead: `tools/check/words.ts
- * [FILE…]`, without files over everything that git knows. Exits with 1 where it finds one.
+ * [FILE…]`, without files over the whole project. Exits with 1 where it finds one.
  * docs/glossary.md says what each word means.
  *
  * @module
@@ -67,10 +67,10 @@ function exceptions(): Set<string> {
 }
 
 function tracked(): string[] {
-  const { stdout } = new Deno.Command("git", { args: ["ls-files"], cwd: project("") }).outputSync();
-  return new TextDecoder().decode(stdout).split("\n").filter((path) =>
-    /\.(ts|md|sh)$|^Makefile$/.test(path)
-  );
+  const { stdout } = new Deno.Command(project("tools/check/files.sh"), {
+    args: [".ts", ".md", ".sh", "Makefile"],
+  }).outputSync();
+  return new TextDecoder().decode(stdout).trim().split("\n");
 }
 
 if (import.meta.main) {

@@ -4,6 +4,8 @@
  * @module
  */
 import type { Given } from "./given.ts";
+import { LOG_FORMATS, type LogFormat } from "../output/log_format.ts";
+import { UsageError } from "./usage_error.ts";
 
 /** What every command has. */
 export interface CommonOptions {
@@ -12,6 +14,10 @@ export interface CommonOptions {
   readonly verbose: boolean;
   readonly secretFile: string | undefined;
   readonly insecure: boolean;
+  /** Absent: `text`. */
+  readonly logFormat?: LogFormat;
+  /** Path of the file for metrics. */
+  readonly metrics?: string;
 }
 
 /** Reads {@link CommonOptions}. */
@@ -25,5 +31,22 @@ export function common(given: Given): CommonOptions {
     verbose: given.has("verbose"),
     secretFile: given.one("secret-file"),
     insecure: given.has("insecure"),
+    ...logFormatOf(given),
+    ...metricsOf(given),
   };
+}
+
+function metricsOf(given: Given): Pick<CommonOptions, "metrics"> {
+  const metrics = given.one("metrics");
+  if (metrics === undefined) return {};
+  if (metrics.endsWith(".prom")) return { metrics };
+  throw new UsageError(
+    `--metrics: got "${metrics}", expected a name that ends in .prom: node_exporter reads no other`,
+  );
+}
+
+function logFormatOf(given: Given): Pick<CommonOptions, "logFormat"> {
+  const isFormat = (text: string) => LOG_FORMATS.find((format) => format === text);
+  const logFormat = given.read("log-format", isFormat, "text, json or journald");
+  return logFormat ? { logFormat } : {};
 }

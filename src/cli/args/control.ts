@@ -23,6 +23,8 @@ export interface ChoiceOptions {
 /** `vmferry status`. */
 export interface StatusCommand extends ChoiceOptions {
   readonly command: "status";
+  /** Again and again, until a signal. */
+  readonly watch: boolean;
 }
 
 /** `vmferry cancel`. */
@@ -40,7 +42,7 @@ export interface SetCommand extends ChoiceOptions {
 /** Reads the options of `status`. */
 export function parseStatus(given: Given): StatusCommand {
   noPositional(given);
-  return { command: "status", ...choice(given) };
+  return { command: "status", watch: given.has("watch"), ...choice(given) };
 }
 
 /** Reads the options of `cancel`. */

@@ -12,6 +12,7 @@ import { type Destination, destinationOf } from "./ends.ts";
 import { type Given, seconds } from "./given.ts";
 import { heldOf } from "./held.ts";
 import { timeoutAction } from "./migration.ts";
+import { RAM_FLAGS } from "./ram.ts";
 import { tunnel, type TunnelOptions } from "./tunnel.ts";
 
 /** libvirt's system daemon, also for users that `virsh` would connect to their own one. */
@@ -28,6 +29,8 @@ export interface DomainOptions extends CommonOptions, TunnelOptions {
   readonly shared: readonly string[];
   /** Targets of disks whose images at the destination may be overwritten. */
   readonly reuse: readonly string[];
+  /** What the destination's disks hold already is not sent. */
+  readonly delta: boolean;
   /** The arguments behind `--`, for `virsh migrate`. */
   readonly virshOptions: readonly string[];
   readonly runDir: string | undefined;
@@ -55,13 +58,13 @@ export function parseDomainCommand(given: Given): DomainCommand {
     bandwidth: given.read("bandwidth", parseSize, BANDWIDTH) ?? null,
     maxDowntimeMs: given.read("max-downtime", parseDowntime, DOWNTIME) ?? 300,
     timeoutMs: seconds(given, "timeout", 0),
-    timeoutAction: timeoutAction(given),
+    timeoutAction: domainTimeoutAction(given),
   };
 }
 
 /** Reads the options of `check domain`; the word `domain` is the first argument. */
 export function parseCheckDomain(given: Given): CheckDomainCommand {
-  for (const flag of ["qmp", "disk", "allow", "remote-qmp"]) {
+  for (const flag of ["qmp", "disk", "allow", "remote-qmp", ...RAM_FLAGS]) {
     if (given.has(flag)) given.fail(`--${flag} does not go with 'check domain'`);
   }
   return { command: "check-domain", ...optionsOf(given.behind(1)) };
@@ -88,9 +91,17 @@ function optionsOf(given: Given): DomainOptions {
     destination,
     connect: given.one("connect") ?? SYSTEM_URI,
     ...heldOf(given),
+    delta: given.has("delta"),
     virshOptions: given.rest,
     runDir: given.one("run-dir"),
     ...common(given),
     ...options,
   };
+}
+
+/** libvirt drives the QEMU of a domain: it takes post-copy by options of its own. */
+function domainTimeoutAction(given: Given): TimeoutAction {
+  const action = timeoutAction(given);
+  if (action !== "postcopy") return action;
+  given.fail("--timeout-action postcopy is not for a domain: give virsh its options behind --");
 }

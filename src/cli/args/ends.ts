@@ -45,9 +45,13 @@ export function listenOf(given: Given): Address | "stdio" {
   return parseAddress(listen, "--listen");
 }
 
-/** Fails when a file is to hold a ticket where none is made. */
+/** Fails when a file is to hold a ticket where none is made, or none holds one that a log must not. */
 export function noIdleTicketFile(given: Given, listen: Address | "stdio"): void {
   const makesTicket = listen !== "stdio" && listen.transport === "ticket";
+  const isLog = given.has("log-format") && given.one("log-format") !== "text";
+  if (makesTicket && isLog && !given.has("ticket-file") && !given.has("json")) {
+    given.fail("--log-format needs --ticket-file FILE here: a ticket must not be in a log");
+  }
   if (makesTicket || !given.has("ticket-file")) return;
   const orTcp = given.command === "receive"
     ? ", or tcp:// without --secret-file and --insecure"

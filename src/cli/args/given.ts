@@ -77,6 +77,15 @@ export function readFlags(command: CommandName, args: readonly string[]): Given 
   const split = args.indexOf("--");
   const rest = split < 0 ? [] : args.slice(split + 1);
   const own = split < 0 ? args : args.slice(0, split);
+  for (const arg of own) {
+    const [flag = "", value] = arg.split(/=(.*)/s);
+    // It would count as given whatever the value is.
+    if (value !== undefined && flag.startsWith("--") && switches.includes(flag.slice(2))) {
+      throw new UsageError(
+        `${flag} takes no value, got "${value}". Leave it out if it is not meant`,
+      );
+    }
+  }
   const parsed = parseArgs(withNumbers(own, valued.map((f) => `--${f.name}`)), {
     boolean: [...switches, "help"],
     // An argument stays as it was typed, however much it looks like a number.

@@ -9,6 +9,7 @@ import { common, type CommonOptions } from "./common.ts";
 import { listenOf, noIdleTicketFile, ticketUnlessOther } from "./ends.ts";
 import { type Given, noPositional, seconds, unique } from "./given.ts";
 import { type HookArguments, hooksOf, type StartArguments, startOf } from "./hooks.ts";
+import { syncOf } from "./sync.ts";
 import { tunnel, type TunnelOptions } from "./tunnel.ts";
 import { UsageError } from "./usage_error.ts";
 
@@ -35,7 +36,7 @@ export interface ReceiveLaunchCommand extends CommonOptions, TunnelOptions {
 }
 
 /** Flags of a source that go with `--launch` only. */
-const WITH_LAUNCH = ["dry-run", "qemu-command", "map", "sync", "persist", "start", "stop"];
+const WITH_LAUNCH = ["dry-run", "qemu-command", "map", "persist", "start", "stop"];
 
 /** Reads the options of a source's launch; `undefined` without `--launch`. */
 export function launchOf(given: Given): LaunchArguments | undefined {
@@ -66,7 +67,7 @@ export function launchOf(given: Given): LaunchArguments | undefined {
     diskPaths: diskChoices(given).flatMap(({ name, path }) =>
       path === undefined ? [] : [{ name, path }]
     ),
-    sync: given.read("sync", parseSync, "full or top") ?? "full",
+    sync: syncOf(given).sync,
     persist: given.has("persist"),
     qemuCommand: given.one("qemu-command"),
     dryRun: given.has("dry-run"),
@@ -89,10 +90,6 @@ export function diskChoices(given: Given): DiskChoice[] {
     return { name, path };
   });
   return unique(given, choices, ({ name }) => name);
-}
-
-function parseSync(text: string): "full" | "top" | undefined {
-  return text === "full" || text === "top" ? text : undefined;
 }
 
 /** Flags of `receive` that speak of a QEMU which runs already, or of libvirt. */

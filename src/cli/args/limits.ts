@@ -23,8 +23,8 @@ export function parseDowntime(text: string): number | undefined {
 }
 
 /** What `set` accepts, as text. */
-const SETTINGS = "bandwidth=SIZE, max-downtime=MS, pause=when-copied, timeout=SECONDS or " +
-  "timeout-action=ACTION";
+const SETTINGS = "bandwidth=SIZE, max-downtime=MS, pause=when-copied, timeout=SECONDS, " +
+  "timeout-action=ACTION, auto-converge=on|off or postcopy=now|never";
 
 /** A day, ms. */
 const MAX_TIMEOUT_MS = 86_400_000;
@@ -38,7 +38,7 @@ function parseTimeout(text: string): number | undefined {
 
 /**
  * Reads `bandwidth=500M` (or `=none`), `max-downtime=300`, `pause=when-copied`, `timeout=600` (or
- * `=none`) and `timeout-action=pause`, some of them.
+ * `=none`), `timeout-action=pause`, `auto-converge=on` (or `=off`) and `postcopy=now` (or `=never`), some of them.
  *
  * @throws {UsageError} saying what is wrong with them.
  */
@@ -83,6 +83,18 @@ export function parseLimitChange(words: readonly string[]): SetChange {
         throw new UsageError(`timeout-action: got "${value}", expected ${TIMEOUT_ACTION}`);
       }
       change.timeoutAction = action;
+    } else if (name === "auto-converge") {
+      once("autoConverge", word);
+      if (value !== "on" && value !== "off" || more.length > 0) {
+        throw new UsageError(`auto-converge: got "${value}", expected on or off`);
+      }
+      change.autoConverge = value === "on";
+    } else if (name === "postcopy") {
+      once("postcopy", word);
+      if (value !== "now" && value !== "never" || more.length > 0) {
+        throw new UsageError(`postcopy: got "${value}", expected now or never`);
+      }
+      change.postcopy = value;
     } else {
       throw new UsageError(`got "${word}", expected ${SETTINGS}`);
     }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ALLOWABLE, type RuleName } from "../../migrate/mod.ts";
+import { ALLOWABLE, type RamChoices, type RuleName } from "../../migrate/mod.ts";
 import { type Address, checkSocketPath } from "../endpoint/address.ts";
 import { BANDWIDTH, DOWNTIME, parseDowntime } from "./limits.ts";
 import { parseSize } from "./size.ts";
@@ -20,7 +20,9 @@ import {
 import { heldOf } from "./held.ts";
 import { type HookArguments, hooksOf, type StartArguments, startOf } from "./hooks.ts";
 import { diskChoices, type LaunchArguments, launchOf } from "./launch.ts";
+import { ramOf } from "./ram.ts";
 import { type Given, noPositional, required, seconds, unique } from "./given.ts";
+import { type SyncArguments, syncOf } from "./sync.ts";
 import { tunnel, type TunnelOptions } from "./tunnel.ts";
 
 /** `vmferry receive`. Times in ms. */
@@ -38,7 +40,7 @@ export interface ReceiveCommand extends CommonOptions, TunnelOptions {
 }
 
 /** `vmferry migrate`. Times in ms, bandwidth in bytes a second; `null`: no limit. */
-export interface MigrateCommand extends CommonOptions, TunnelOptions {
+export interface MigrateCommand extends CommonOptions, TunnelOptions, SyncArguments {
   readonly command: "migrate";
   readonly qmp: string;
   readonly destination: Destination;
@@ -47,6 +49,8 @@ export interface MigrateCommand extends CommonOptions, TunnelOptions {
   readonly reuse: readonly string[];
   readonly bandwidth: number | null;
   readonly maxDowntimeMs: number;
+  /** How RAM crosses. */
+  readonly ram: RamChoices;
   readonly timeoutMs: number;
   readonly timeoutAction: TimeoutAction;
   readonly quitSource: boolean;
@@ -59,10 +63,12 @@ export interface MigrateCommand extends CommonOptions, TunnelOptions {
 }
 
 /** `vmferry check`. */
-export interface CheckCommand extends CommonOptions, TunnelOptions {
+export interface CheckCommand extends CommonOptions, TunnelOptions, SyncArguments {
   readonly command: "check";
   readonly qmp: string;
   readonly allow: readonly RuleName[];
+  /** How RAM would cross. */
+  readonly ram: RamChoices;
   readonly destination: Destination | undefined;
   readonly disks: readonly { readonly name: string; readonly local: string }[];
   readonly shared: readonly string[];
@@ -126,9 +132,11 @@ export function parseMigrate(given: Given): MigrateCommand {
     destination,
     disks,
     ...heldOf(given),
+    ...syncOf(given),
     launch,
     bandwidth: given.read("bandwidth", parseSize, BANDWIDTH) ?? null,
     maxDowntimeMs: given.read("max-downtime", parseDowntime, DOWNTIME) ?? 300,
+    ram: ramOf(given),
     timeoutMs: seconds(given, "timeout", 0),
     timeoutAction: timeoutAction(given),
     quitSource: given.has("quit-source"),
@@ -148,6 +156,7 @@ export function parseCheck(given: Given): CheckCommand {
   if (launch && !destination) {
     given.fail("check --launch needs a DESTINATION, such as ssh://root@host2");
   }
+  given.read("timeout-action", parseTimeoutAction, TIMEOUT_ACTION);
   const disks = launch
     ? diskChoices(given).map(({ name }) => ({ name, local: name }))
     : unique(given, given.many("disk").map(diskChoice), (d) => d.name);
@@ -155,10 +164,12 @@ export function parseCheck(given: Given): CheckCommand {
     command: "check",
     qmp: qmpOf(given),
     allow: allowed(given),
+    ram: ramOf(given),
     destination,
     disks,
     launch,
     ...heldOf(given),
+    ...syncOf(given),
     runDir: given.one("run-dir"),
     ...common(given),
     ...tunnel(given),

@@ -19,6 +19,12 @@ import {
 } from "./domain.ts";
 import { type ForwardCommand, parseForward } from "./forward.ts";
 import { readFlags } from "./given.ts";
+import {
+  type CopyCommand,
+  parseCopy,
+  parseReceiveCopy,
+  type ReceiveCopyCommand,
+} from "../copy/args.ts";
 import { parseReceiveLaunch, type ReceiveLaunchCommand } from "./launch.ts";
 import {
   type CheckCommand,
@@ -45,6 +51,8 @@ export type Command =
   | MigrateCommand
   | DomainCommand
   | CheckDomainCommand
+  | CopyCommand
+  | ReceiveCopyCommand
   | ForwardCommand
   | CheckCommand
   | StatusCommand
@@ -70,10 +78,13 @@ export function parseCommandLine(args: readonly string[]): Command {
   if (given === "help") return { command: "help", topic: command };
   switch (command) {
     case "receive":
+      if (given.has("copy")) return parseReceiveCopy(given);
       if (given.has("launch")) return parseReceiveLaunch(given);
       return given.has("libvirt") ? parseReceiveDomain(given) : parseReceive(given);
     case "migrate":
       return parseMigrate(given);
+    case "copy":
+      return parseCopy(given);
     case "forward":
       return parseForward(given);
     case "domain":

@@ -1,16 +1,19 @@
 import type { Clock } from "../../io/mod.ts";
 
-/** What to do with a migration that is not done in time: undo it, or pause the guest for the rest. */
-export type TimeoutAction = "abort" | "pause";
+/**
+ * What to do with a migration that is not done in time: undo it, pause the guest for the rest, or have it run at the
+ * destination before all of its RAM is there.
+ */
+export type TimeoutAction = "abort" | "pause" | "postcopy";
 
-/** Reads `abort`, or `pause` (also by its old name, `suspend`). */
+/** Reads `abort`, `pause` (also by its old name, `suspend`), or `postcopy`. */
 export function parseTimeoutAction(text: string): TimeoutAction | undefined {
   if (text === "suspend") return "pause";
-  return text === "abort" || text === "pause" ? text : undefined;
+  return text === "abort" || text === "pause" || text === "postcopy" ? text : undefined;
 }
 
 /** What {@link parseTimeoutAction} reads, as text. */
-export const TIMEOUT_ACTION = "abort or pause";
+export const TIMEOUT_ACTION = "abort, pause or postcopy";
 
 /** The time that a migration is given; it can be given another one while it runs. */
 export class MigrationTimeout implements Disposable {

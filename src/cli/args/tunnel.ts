@@ -8,12 +8,18 @@ import { checkSocketPath } from "../endpoint/address.ts";
 import { parseDuration, parseSize } from "./size.ts";
 import { type Given, seconds } from "./given.ts";
 
+/** `on`: whatever shrinks. `auto`: only what has to wait for the connection. `off`: nothing, either way. */
+export type CompressMode = "auto" | "on" | "off";
+
+const COMPRESS_MODES: readonly CompressMode[] = ["auto", "on", "off"];
+
 /** What commands with a tunnel have. Times in ms, sizes in bytes. */
 export interface TunnelOptions {
   readonly graceMs: number;
   readonly connectMs: number;
   readonly deadAfterMs: number;
   readonly inFlight: number | undefined;
+  readonly compress: CompressMode;
   /** `USER[:GROUP]` that QEMU runs as, where it is another one. */
   readonly socketOwner: string | undefined;
   /** Where a listening end leaves its ticket. */
@@ -44,6 +50,11 @@ export function tunnel(given: Given, started?: readonly string[]): TunnelOptions
       const size = parseSize(t);
       return size !== undefined && size >= 65536 ? size : undefined;
     }, "a size of 64K or more, as 32M"),
+    compress: given.read(
+      "compress",
+      (t) => COMPRESS_MODES.find((mode) => mode === t),
+      "auto, on or off",
+    ) ?? "auto",
     socketOwner: given.one("socket-owner"),
     ticketFile: given.one("ticket-file"),
     transportFlags: transportFlags(given, transport),
@@ -97,6 +108,7 @@ function peerArgs(given: Given, inUse: InUse): readonly string[] {
   }
   const forwards = given.command === "forward";
   const launches = given.has("launch");
+  const resumes = given.has("resume") && !given.rest.includes("--resume");
   if (!forwards && !launches && qmp === undefined) {
     given.fail(
       `${STARTERS} needs --remote-qmp PATH, the destination's QEMU on that host; or --launch, which starts it`,
@@ -108,6 +120,8 @@ function peerArgs(given: Given, inUse: InUse): readonly string[] {
     "--stdio",
     ...(given.has("verbose") ? ["--verbose"] : given.rest.includes("--verbose") ? [] : ["--quiet"]),
     ...(launches ? ["--launch", ...siteArgs(given)] : qmp === undefined ? [] : ["--qmp", qmp]),
+    // What this end goes on with is cut off there, too.
+    ...(resumes ? ["--resume"] : []),
     ...given.rest,
   ];
 }

@@ -47,6 +47,7 @@ export async function checkDomainCommand(
       const uri = uriWithSocket(parseLibvirtUri(await uriThere(peer, signal)), socket);
       const { problems, warnings, notes, disks, qemu } = await checkDomain({
         ...{ name: options.domain, reuse: options.reuse, shared: options.shared, migrate, peer },
+        delta: options.delta,
         source: new Virsh({ run: runProgram, uri: options.connect }),
         destination: new Virsh({ run: runProgram, uri }),
         ...{ run: runProgram, describeHost: describeHost(log), files: fileReader },

@@ -44,7 +44,7 @@ export async function checkLaunch(options: CheckLaunchOptions, output: Output): 
     const access = await launchSource(options, launch, { qmp, report: output.report, log });
     const own = await checkMigration({
       ...{ qmp, log, signal, clock: systemClock, socketPath: "", connect: undefined },
-      ...{ allow: options.allow, shared: options.shared, reuse: options.reuse },
+      ...{ allow: options.allow, shared: options.shared, reuse: options.reuse, ram: options.ram },
       disks: options.disks.map((name) => ({ name, local: name })),
       host: hostAccess(log),
     });

@@ -14,7 +14,10 @@ import { EXIT, type ExitCode } from "../output/exit_code.ts";
 import type { Output } from "../output/output.ts";
 import { absolutePath } from "../paths.ts";
 import { runBase } from "../run/base.ts";
+import { watch } from "./watch.ts";
 
+/** Changes that an older vmferry does not know. */
+const SINCE_LATER = ["pause", "timeoutMs", "timeoutAction", "autoConverge", "postcopy"] as const;
 /** How long a migration may take to carry out `set`, ms; QEMU can be busy. */
 const SET_MS = 90_000;
 /** As long as it takes, ms. */
@@ -27,6 +30,7 @@ export function status(
 ): Promise<ExitCode> {
   return refusable(output, async () => {
     const base = runBase(options.runDir);
+    if (options.watch) return await watch(base, await wantedBy(options), options, output);
     const { found, silent } = await findMigrations(base);
     const fitting = matching(found, await wantedBy(options));
     for (const { status } of fitting) output.answerEvent(status);
@@ -64,6 +68,7 @@ export function cancel(
     switch (result.outcome) {
       case "cancelled":
         return EXIT.done;
+      case "copied":
       case "migrated":
         return EXIT.refused;
       case "unknown":
@@ -83,7 +88,7 @@ export function set(
     const { socket } = await chosen(options);
     const { change } = options;
     const now = await ask(socket, { command: "set", ...change }, SET_MS) as InForce;
-    for (const name of ["pause", "timeoutMs", "timeoutAction"] as const) {
+    for (const name of SINCE_LATER) {
       if (change[name] === undefined || now[name] !== undefined) continue;
       const message = `The vmferry that runs the migration is older and has not set ${name}`;
       throw new ControlError("failed", message);

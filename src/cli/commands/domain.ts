@@ -14,6 +14,7 @@ import type { DomainCommand } from "../args/domain.ts";
 import { UsageError } from "../args/usage_error.ts";
 import { CONTROL_SOCKET } from "../control/protocol.ts";
 import { SourceControl } from "../control/source_control.ts";
+import { MetricsFile } from "../metrics/metrics_file.ts";
 import type { Identity } from "../control/status_board.ts";
 import { connector } from "../endpoint/connecting_end.ts";
 import { formatDestination } from "../endpoint/ticket_file.ts";
@@ -36,7 +37,8 @@ const RESUME = "the guest was paused and stays so: 'virsh resume' at the destina
 /** The source of a domain: has libvirt migrate it through the tunnel. */
 export async function domain(options: DomainCommand, output: Output): Promise<ExitCode> {
   const { log } = output;
-  await using control = new SourceControl(options, output);
+  await using metrics = await MetricsFile.open(options.metrics, output);
+  await using control = new SourceControl(options, metrics);
   const { report, limits, signal } = control;
   const startedAt = systemClock.now();
   let kept: KeptTicket | undefined;
@@ -60,6 +62,7 @@ export async function domain(options: DomainCommand, output: Output): Promise<Ex
     migration = new DomainMigration({
       ...{ name: options.domain, uri: options.connect, migrate, limits, connect, report, log },
       clock: systemClock,
+      delta: options.delta,
       check: (access) => check(access, options, migrate, report, log),
       destination: formatDestination(options.destination),
       earlier: dead.records,
@@ -99,13 +102,13 @@ export async function domain(options: DomainCommand, output: Output): Promise<Ex
 /** Checks the domain and both hosts; see {@link CheckSource}. */
 async function check(
   access: CheckAccess,
-  { domain: name, reuse, shared }: DomainCommand,
+  { domain: name, reuse, shared, delta }: DomainCommand,
   migrate: MigrateOptions,
   report: Report,
   log: Logger,
 ): Promise<SourcePlan> {
   const { problems, warnings, notes, plan } = await checkDomain({
-    ...{ ...access, name, reuse, shared, migrate, clock: systemClock, log },
+    ...{ ...access, name, reuse, shared, delta, migrate, clock: systemClock, log },
     ...{ run: runProgram, describeHost: describeHost(log), files: fileReader },
   });
   for (const note of notes) log.log("info", note);

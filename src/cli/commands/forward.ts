@@ -1,5 +1,5 @@
 import { type Clock, delay, messageOf, systemClock } from "../../io/mod.ts";
-import { asMigrationError, type MigrationError } from "../../migrate/mod.ts";
+import { asMigrationError, compressionOf, type MigrationError } from "../../migrate/mod.ts";
 import {
   type ChannelEnd,
   ChannelListener,
@@ -68,6 +68,7 @@ export async function forward(options: Options, output: Output): Promise<ExitCod
     totalMs: Math.round(clock.now() - startedAt),
     streams: totals.streams,
     bytes: totals.bytes,
+    ...compressionOf(totals.data.wire, totals.data.raw),
     error: failure?.reported ?? null,
   });
   if (failure) return exitCodeOf(failure);
@@ -79,10 +80,20 @@ class Totals {
   streams = 0;
   failed = 0;
   bytes = 0;
+  /** Payload of the sessions that have ended, bytes: as the streams had it, and as it crossed. */
+  readonly data = { raw: 0, wire: 0 };
   readonly #output: Output;
 
   constructor(output: Output) {
     this.#output = output;
+  }
+
+  /** Counts what a session carries, once it has ended. */
+  watch(session: Session): void {
+    session.ended.then(() => {
+      this.data.raw += session.data.raw;
+      this.data.wire += session.data.wire;
+    });
   }
 
   readonly add = ({ channel, sent, received, error }: ChannelEnd): void => {
@@ -114,6 +125,7 @@ async function serve(
   const open = new Map<Session, ChannelServer>();
   const firstEnd = Promise.withResolvers<SessionError | undefined>();
   const server = await end.serve((session) => {
+    totals.watch(session);
     const channels = new ChannelServer(session, totals.add);
     for (const { name, path } of mode.to) channels.serve(name, () => connectUnix(path));
     const rpc = new RpcPeer(session.rpc, {
@@ -161,7 +173,12 @@ async function connect(
   totals: Totals,
 ): Promise<void> {
   const socketOwner = await ownerFrom(options);
-  const makeSession = await connector(mode.destination, options, output);
+  const dial = await connector(mode.destination, options, output);
+  const makeSession = async (signal: AbortSignal) => {
+    const session = await dial(signal);
+    totals.watch(session);
+    return session;
+  };
   let current = await openClient(makeSession, stop, output);
   const listeners: ChannelListener[] = [];
   const round = new Round(mode.from.map((s) => s.name));

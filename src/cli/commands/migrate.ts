@@ -1,24 +1,26 @@
-import { type Logger, messageOf, systemClock } from "../../io/mod.ts";
+import { systemClock } from "../../io/mod.ts";
 import {
   adviceOn,
   asMigrationError,
+  type ErrorCode,
   SourceMigration,
   type SourceRecord,
 } from "../../migrate/mod.ts";
-import { launchBy, type LeftGuest, type QemuProcess } from "../../launch/mod.ts";
+import { launchBy, type QemuProcess } from "../../launch/mod.ts";
 import { formatDestination } from "../endpoint/ticket_file.ts";
 import type { Command } from "../args/mod.ts";
 import { identify } from "../control/controlled.ts";
 import { CONTROL_SOCKET } from "../control/protocol.ts";
 import { SourceControl } from "../control/source_control.ts";
+import { MetricsFile } from "../metrics/metrics_file.ts";
 import type { Identity } from "../control/status_board.ts";
 import { connector } from "../endpoint/connecting_end.ts";
 import { EXIT, type ExitCode } from "../output/exit_code.ts";
 import { Hooks } from "../host/hooks.ts";
-import { disableUnit } from "../host/disable_unit.ts";
-import { stateDirectory } from "../host/launch_host.ts";
-import { markMoved } from "../run/mark_moved.ts";
+import { findProcess } from "../host/qemu_process.ts";
+import { holdUnit } from "../host/source_unit.ts";
 import { runProgram } from "../host/run_program.ts";
+import { leaveHost } from "../run/leave_host.ts";
 import { launchSource } from "../host/launch_source.ts";
 import { QemuLog } from "../host/qemu_log.ts";
 import { openQmp } from "../host/open_qmp.ts";
@@ -28,16 +30,22 @@ import { whereIsIt } from "../output/where_is_it.ts";
 import { exitCodeOf, type LaunchedQemu, resultEvent } from "../output/result.ts";
 import { recoverCommand, RunState } from "../run/run_state.ts";
 import { hostAccess } from "../host/access.ts";
-import { listenFor, ownerFrom, ownerOfSocket } from "../run/socket_owner.ts";
+import { listenFor, ownerFrom, ownerOfQemu } from "../run/socket_owner.ts";
 import { KEPT_TICKET, KeptTicket } from "../endpoint/ticket_use.ts";
 import { UsageError } from "../args/usage_error.ts";
 
 type Options = Command & { readonly command: "migrate" };
 
+/** Where the user need not find out which host runs the guest. */
+const OWN_ADVICE: readonly ErrorCode[] = [
+  ...["guest-asleep-stuck", "postcopy-paused", "postcopy-lost"] as const,
+];
+
 /** The source: carries the guest to a receiving end. */
 export async function migrate(options: Options, output: Output): Promise<ExitCode> {
   const { log } = output;
-  await using control = new SourceControl(options, output);
+  await using metrics = await MetricsFile.open(options.metrics, output);
+  await using control = new SourceControl(options, metrics);
   const { report, limits, signal } = control;
   const start = systemClock.now();
   const owner = await ownerFrom(options);
@@ -55,7 +63,7 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
     const qmpPath = await realPath(options.qmp);
     await using qmp = await openQmp(options.qmp, "source", log);
     await using qemuLog = new QemuLog(options.qmp, log);
-    const socketOwner = owner ?? (options.launch && await ownerOfSocket(qmpPath));
+    const socketOwner = owner ?? (options.launch && await ownerOfQemu(qmpPath));
     await using run = await RunState.open<SourceRecord>({
       base: options.runDir,
       qmp,
@@ -73,11 +81,12 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
     await control.serve(run.dir.own(CONTROL_SOCKET), identity);
     await qemuLog.ready();
     const { launch } = options;
-    let unit: QemuProcess["unit"] = null;
+    let process: QemuProcess | undefined;
+    const unitCode = launch ? "launch" : "source-unit";
     let launched: LaunchedQemu | undefined;
     const arrange = launch && launchBy({
       ...await launchSource(options, launch, { qmp, report, log }),
-      described: ({ process }) => unit = process.unit,
+      described: (description) => process = description.process,
       started: (qemu) => launched = qemu,
     });
     migration = new SourceMigration({
@@ -90,7 +99,11 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
       graceMs: options.graceMs,
       connect,
       ...(arrange ? { arrange } : {}),
-      sync: launch?.sync ?? "full",
+      sync: options.sync,
+      verifyBase: options.verifyBase,
+      delta: options.delta,
+      verify: options.verify,
+      ram: options.ram,
       ...hooks.beforeSwitchover,
       listen: (path) => listenFor(path, socketOwner),
       disks: options.disks,
@@ -100,6 +113,18 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
       compareSocket: run.dir.compareSocket,
       limits,
       quitSource: options.quitSource,
+      departed: async () => {
+        const { messages, mustStay } = await leaveHost({
+          guest: { ...identity.guest, qmpPaths: [qmpPath, options.qmp] },
+          to: formatDestination(options.destination),
+          // Without a launch only a QEMU that is about to end is worth a look.
+          process: process ??
+            (options.quitSource ? await findProcess(options.qmp, log) : undefined),
+          persist: launch?.persist ?? false,
+        }, log);
+        for (const message of messages) report({ event: "warning", code: unitCode, message });
+        return mustStay;
+      },
       lastWords: qemuLog.read,
       removeFile: (path) => Deno.remove(path).catch(() => {}),
       allow: options.allow,
@@ -112,11 +137,6 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
     try {
       const migrated = await migration.run();
       if (migration.leftBehind) run.dir.keep();
-      const qmpPaths = [qmpPath, options.qmp];
-      const left = await leave({ ...identity.guest, qmpPaths }, options.destination, log);
-      if (left) report({ event: "warning", code: "launch", message: left });
-      const disabled = launch && await disableUnit(runProgram, unit, launch.persist);
-      if (disabled) report({ event: "warning", code: "launch", message: disabled });
       const { quitSource } = options;
       await hooks.end(resultEvent({ startedAt: start, ...migrated, launched, quitSource }));
       return EXIT.done;
@@ -125,8 +145,12 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
       const failure = asMigrationError(error, "source");
       if (failure.kind !== "unknown") throw failure;
       run.dir.keep();
+      // The user may have to end it: then it must not start the guest again.
+      const left = process ?? await findProcess(options.qmp, log);
+      const { messages } = await holdUnit(runProgram, left, Deno.uid() ?? 0);
+      for (const message of messages) report({ event: "warning", code: unitCode, message });
       const { bytes } = migration;
-      const next = failure.code === "guest-asleep-stuck" ? adviceOn(failure) : whereIsIt(
+      const next = OWN_ADVICE.includes(failure.code) ? adviceOn(failure) : whereIsIt(
         recoverCommand(qmpPath, options.runDir),
         migration.record,
         options.destination.transport === "ssh",
@@ -143,26 +167,5 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
       resultEvent({ startedAt: start, bytes, memoryBegan, isLaunch, error: failure }),
     );
     return exitCodeOf(failure);
-  }
-}
-
-/**
- * Keeps an earlier launch's `start.sh` from starting the copy that the guest has left.
- *
- * @returns why it may still do so, if it may.
- */
-async function leave(
-  guest: LeftGuest,
-  to: Options["destination"],
-  log: Logger,
-): Promise<string | undefined> {
-  const text = `This guest was moved to ${formatDestination(to)} on ${new Date().toISOString()}`;
-  try {
-    const marked = await markMoved(await stateDirectory(), guest, text);
-    for (const path of marked) log.log("info", `${path} keeps start.sh from starting the old copy`);
-    return undefined;
-  } catch (error) {
-    const why = messageOf(error);
-    return `start.sh of an earlier launch may still start the guest at the source: ${why}`;
   }
 }

@@ -5,11 +5,13 @@ import {
   DestinationMigration,
   type DestinationRecord,
   MigrationError,
+  needsRecord,
 } from "../../migrate/mod.ts";
 import { type Address, parseAddress } from "../endpoint/address.ts";
 import type { Command } from "../args/mod.ts";
 import { identify } from "../control/controlled.ts";
 import { DestinationControl } from "../control/destination_control.ts";
+import { MetricsFile } from "../metrics/metrics_file.ts";
 import { CONTROL_SOCKET } from "../control/protocol.ts";
 import { EXIT, type ExitCode } from "../output/exit_code.ts";
 import { hostAccess } from "../host/access.ts";
@@ -39,7 +41,8 @@ const RESUMED_MS = 20_000;
 /** The destination: serves one migration, ends when the guest runs here or the migration has failed. */
 export async function receive(options: Options, output: Output): Promise<ExitCode> {
   const { log } = output;
-  await using control = new DestinationControl(output);
+  await using metrics = await MetricsFile.open(options.metrics, output);
+  await using control = new DestinationControl(metrics);
   const { report } = control;
   const start = systemClock.now();
   using end = await ListeningEnd.prepare(options.listen, options, {
@@ -108,9 +111,7 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
     let reported: Promise<void> | undefined;
     try {
       failure = await outcomeOf(migration);
-      // A search for the guest needs the journal.
-      const isUnseen = failure?.kind === "unknown" && failure.code === "not-seen-running";
-      if (isUnseen || migration.leftBehind) run.dir.keep();
+      if (failure && needsRecord(failure) || migration.leftBehind) run.dir.keep();
       const { bytes, memoryBegan, guestStatus: guest } = migration;
       // The source hears the outcome while the hook runs.
       reported = hooks.end(

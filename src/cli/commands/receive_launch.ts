@@ -3,6 +3,7 @@ import { asMigrationError, type MigrationError } from "../../migrate/mod.ts";
 import type { ReceiveLaunchCommand } from "../args/launch.ts";
 import { UsageError } from "../args/usage_error.ts";
 import { DestinationControl } from "../control/destination_control.ts";
+import { MetricsFile } from "../metrics/metrics_file.ts";
 import { CONTROL_SOCKET } from "../control/protocol.ts";
 import type { Identity } from "../control/status_board.ts";
 import { ListeningEnd } from "../endpoint/listening_end.ts";
@@ -14,7 +15,12 @@ import type { Output } from "../output/output.ts";
 import { exitCodeOf, resultEvent } from "../output/result.ts";
 import { removeAbandoned } from "../run/abandoned.ts";
 import { runBase } from "../run/base.ts";
-import { openLaunchJournal, rivalLaunches, settleLaunches } from "../run/launch_journal.ts";
+import {
+  openLaunchJournal,
+  otherLaunches,
+  rivalLaunches,
+  settleLaunches,
+} from "../run/launch_journal.ts";
 import { LaunchedMigration } from "../run/launched_migration.ts";
 import { PrivateRunDir } from "../run/run_dir.ts";
 import { askedMs, outcomeOf } from "./outcome.ts";
@@ -29,9 +35,11 @@ export async function receiveLaunch(
 ): Promise<ExitCode> {
   const { log } = output;
   const isStdio = options.listen === "stdio";
+  await using metrics = await MetricsFile.open(options.metrics, output);
   await using control = new DestinationControl({
+    identify: metrics.identify,
     report: (event) =>
-      output.report(event.event === "listening" ? { ...event, launch: true } : event),
+      metrics.report(event.event === "listening" ? { ...event, launch: true } : event),
     log,
   });
   const { report } = control;
@@ -65,6 +73,7 @@ export async function receiveLaunch(
       journal: {
         write: (record) => journal.write(record),
         rivals: (qmp) => rivalLaunches({ base, own: dir.directory, qmp, log }),
+        others: () => otherLaunches({ base, own: dir.directory, log }),
       },
       ...hooks.beforeSwitchover,
       base: options.runDir,

@@ -18,6 +18,10 @@ import { connector } from "../endpoint/connecting_end.ts";
 import { EXIT, type ExitCode } from "../output/exit_code.ts";
 import { DirectoryLock } from "../run/dir_lock.ts";
 import { type CutOff, findJournals } from "../run/journal_file.ts";
+import { identify } from "../control/controlled.ts";
+import { findProcess } from "../host/qemu_process.ts";
+import { runProgram } from "../host/run_program.ts";
+import { endCommand, holdUnit } from "../host/source_unit.ts";
 import { launchHost } from "../host/launch_host.ts";
 import { openQmp } from "../host/open_qmp.ts";
 import type { Output } from "../output/output.ts";
@@ -25,7 +29,9 @@ import { ownCommand } from "../own_command.ts";
 import { realPath } from "../paths.ts";
 import { runBase } from "../run/base.ts";
 import { settleLaunches } from "../run/launch_journal.ts";
+import { leaveHost } from "../run/leave_host.ts";
 import { PrivateRunDir } from "../run/run_dir.ts";
+import { listenFor, ownerOfQemu } from "../run/socket_owner.ts";
 import { recoverCommand } from "../run/run_state.ts";
 import { KEPT_TICKET, KeptTicket } from "../endpoint/ticket_use.ts";
 
@@ -144,6 +150,7 @@ async function recoverOne(
     destination: await ask(options, record, runDir, output),
     force: options.force,
     removeFile: (path) => Deno.remove(path).catch(() => {}),
+    listen: async (path) => await listenFor(path, await ownerOfQemu(record.qmp)),
     path: (name) => runDir.path(name),
     forget: () => runDir[Symbol.asyncDispose](),
     clock: systemClock,
@@ -151,17 +158,60 @@ async function recoverOne(
   };
   const verdict = recoverVerdict(work);
   const done = (options.yes || options.force) && verdict !== "ask";
+  // While QEMU can be found by its socket.
+  const end = record.side === "source"
+    ? await leaveUnit(
+      { ...{ verdict, done, qmp, runDir, to: record.destination }, options },
+      output,
+    )
+    : undefined;
   const problems = done ? await putRight(work, verdict) : [];
   output.report({
     ...{ event: "recover", side, migration, state, verdict, done, qemu: facts.status },
     next: [
       ...problems,
       ...(record.left && !done ? [`left of it: ${record.left.join("; ")}`] : []),
-      ...nextSteps(options, record, verdict, done),
+      ...nextSteps(options, record, verdict, done, end),
     ],
   });
   if (verdict === "ask") return EXIT.unknown;
   return problems.length > 0 ? EXIT.failed : EXIT.done;
+}
+
+/**
+ * Keeps systemd from starting a guest at the source that is at the destination, or may be.
+ *
+ * @returns the command that ends QEMU for good where it runs in a unit and the user has to end it.
+ */
+async function leaveUnit(
+  { verdict, done, qmp, runDir, to, options: { qmp: path, yes } }: {
+    readonly verdict: Verdict;
+    readonly done: boolean;
+    readonly qmp: QmpClient;
+    readonly runDir: PrivateRunDir;
+    readonly to: string;
+    readonly options: Options;
+  },
+  { report, log }: Output,
+): Promise<string | undefined> {
+  if (verdict !== "leave" && verdict !== "ask") return undefined;
+  const process = await findProcess(path, log);
+  if (!process) return undefined;
+  let messages: readonly string[] = [];
+  try {
+    if (verdict === "ask" && yes) {
+      ({ messages } = await holdUnit(runProgram, process, Deno.uid() ?? 0));
+    } else if (verdict === "leave" && done) {
+      const { guest } = await identify("source", qmp, path, runDir.directory);
+      const left = { ...guest, qmpPaths: [await realPath(path), path] };
+      ({ messages } = await leaveHost({ guest: left, to, process, persist: false }, log));
+    }
+  } catch (error) {
+    // It ended meanwhile.
+    log.log("info", `the guest that has left: ${messageOf(error)}`);
+  }
+  for (const message of messages) report({ event: "warning", code: "source-unit", message });
+  return verdict === "ask" ? endCommand(process) : undefined;
 }
 
 const NOTHING = {
@@ -204,19 +254,25 @@ async function ask(
   }
 }
 
-/** What the user does next, a sentence each. */
+/**
+ * What the user does next, a sentence each.
+ *
+ * @param end command that ends the source's QEMU for good, where it runs in a unit.
+ */
 function nextSteps(
   { qmp }: Options,
   record: JournalRecord,
   verdict: Verdict,
   done: boolean,
+  end?: string,
 ): string[] {
   const command = `${ownCommand()} recover --qmp ${qmp}`;
   if (verdict === "ask" && record.side === "source") {
     const there = record.recoverThere || "vmferry recover --qmp PATH";
     return [
       `find out whether the guest runs at the destination (${record.destination}). There: ${there}`,
-      `if it runs there, end this QEMU. If not, end that QEMU, then: ${command} ` +
+      `if it runs there, end this QEMU${end === undefined ? "" : ` with '${end}'`}. If not, end ` +
+      `that QEMU, then: ${command} ` +
       "--force-run-here",
     ];
   }

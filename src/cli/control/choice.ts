@@ -12,7 +12,7 @@ import { ControlError } from "./protocol.ts";
 export interface Wanted {
   /** The QMP socket's absolute path, and where it leads to. */
   readonly qmp: readonly string[] | undefined;
-  /** The guest's name or UUID. */
+  /** The guest's name or UUID; the path of an image of a copy. */
   readonly name: string | undefined;
 }
 
@@ -21,7 +21,7 @@ export function matching(found: readonly Found[], wanted: Wanted): readonly Foun
   const { qmp, name } = wanted;
   return found.filter(({ status, qmp: of }) =>
     (qmp === undefined || qmp.some((path) => of.includes(path))) &&
-    (name === undefined || name === status.guest.name ||
+    (name === undefined || name === status.guest.name || status.copy?.includes(name) ||
       name.toLowerCase() === status.guest.uuid?.toLowerCase())
   );
 }
@@ -66,6 +66,10 @@ export function nobody(found: readonly Found[], silent: readonly Silent[], base:
 export function introduce(status: StatusEvent): string {
   const { role, guest, qmp, pid } = status;
   const name = guest.name ?? guest.uuid;
+  if (status.copy !== undefined) {
+    const command = role === "source" ? `copy ${status.copy.join(" ")}` : "receive --copy";
+    return `${command}, process ${pid}`;
+  }
   if (status.libvirt !== undefined) {
     const command = role === "source" ? "domain" : "receive --libvirt";
     return `${command}${name ? ` (domain "${name}")` : ""}, ${status.libvirt}, process ${pid}`;

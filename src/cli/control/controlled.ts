@@ -4,7 +4,14 @@
  * @module
  */
 import { messageOf } from "../../io/mod.ts";
-import { type Limits, MigrationError, type Side, TOO_LATE } from "../../migrate/mod.ts";
+import {
+  type LadderChange,
+  LadderError,
+  type Limits,
+  MigrationError,
+  type Side,
+  TOO_LATE,
+} from "../../migrate/mod.ts";
 import { describeMachine, type QmpClient } from "../../qmp/mod.ts";
 import { absolutePath } from "../paths.ts";
 import type { MigrationTimeout } from "../args/timeout.ts";
@@ -31,6 +38,8 @@ export interface Ending {
   readonly timeout: MigrationTimeout;
   /** Pauses the guest as soon as only what it changes is left to copy. */
   readonly pause: (why: string) => void;
+  /** Takes or forbids steps for a guest that changes its RAM faster than RAM crosses. */
+  readonly steps: (change: LadderChange) => Promise<void>;
 }
 
 /** A `migrate`; aborting `stop` ends it. */
@@ -43,6 +52,7 @@ export function controlSource(
 ): Controlled {
   const { signal } = stop;
   let pause: "when-copied" | null = null;
+  let steps: Pick<SetChange, "autoConverge" | "postcopy"> = {};
   return {
     ended: board.ended,
     status: () =>
@@ -52,10 +62,14 @@ export function controlSource(
         ending: signal.aborted ? messageOf(signal.reason) : null,
       }),
     async set(change: SetChange) {
-      refuseWhenLate(board, "changed");
+      // The connection is still limited while the rest of RAM crosses.
+      const isBandwidth = Object.keys(change).every((name) => name === "bandwidth");
+      if (board.phase !== "postcopy" || !isBandwidth) refuseWhenLate(board, "changed");
       if (signal.aborted) throw late(`It is being undone: ${messageOf(signal.reason)}`);
       const isPaused = board.phase === "switchover";
-      if (isPaused && (change.maxDowntimeMs !== undefined || change.pause !== undefined)) {
+      const { maxDowntimeMs: downtime, pause: pausing, autoConverge: throttling } = change;
+      const isLate = [downtime, pausing, throttling, change.postcopy].some((c) => c !== undefined);
+      if (isPaused && isLate) {
         throw late("The guest is stopped for the switchover already: its downtime has begun");
       }
       const { timeoutAction, timeoutMs } = change;
@@ -68,13 +82,24 @@ export function controlSource(
       await limits.set(change);
       const now = { bandwidth: limits.bandwidth, maxDowntimeMs: limits.maxDowntimeMs };
       if (!end) return now;
+      const { autoConverge, postcopy } = change;
+      const wanted = {
+        ...(autoConverge === undefined ? {} : { autoConverge }),
+        ...(postcopy === undefined ? {} : { postcopy }),
+      };
+      if (Object.keys(wanted).length > 0) {
+        await end.steps(wanted).catch((error) => {
+          throw error instanceof LadderError ? new ControlError("too-late", error.message) : error;
+        });
+        steps = { ...steps, ...wanted };
+      }
       end.timeout.set(change);
       if (change.pause) {
         pause = change.pause;
         end.pause("Asked for by 'vmferry set pause=when-copied'");
       }
       const { leftMs, action } = end.timeout;
-      return { ...now, pause, timeoutMs: leftMs, timeoutAction: action };
+      return { ...now, pause, timeoutMs: leftMs, timeoutAction: action, ...steps };
     },
     cancel() {
       refuseWhenLate(board, "cancelled");

@@ -11,7 +11,7 @@ import { isSourcesToReport } from "../output/events.ts";
 import { onSignals } from "../signals.ts";
 import { controlDestination } from "./controlled.ts";
 import { ControlServer } from "./server.ts";
-import { type Identity, StatusBoard } from "./status_board.ts";
+import { type ControlOutput, type Identity, StatusBoard } from "./status_board.ts";
 
 /** A destination that waits for its source, or serves it. */
 interface Cancellable {
@@ -27,6 +27,7 @@ export class DestinationControl implements AsyncDisposable {
   /** A source at the other end of the pipe shows what this end prints, beside its own report. */
   sourceReports = false;
   readonly #log: Logger;
+  readonly #identify: ControlOutput["identify"];
   readonly #board = new StatusBoard();
   #migration: Cancellable | undefined;
   #cancelled: MigrationError | undefined;
@@ -35,9 +36,10 @@ export class DestinationControl implements AsyncDisposable {
   #server: ControlServer | undefined;
 
   /** Begins nothing yet. */
-  constructor(output: { readonly report: Report; readonly log: Logger }) {
+  constructor(output: ControlOutput) {
     const { log } = output;
     this.#log = log;
+    this.#identify = output.identify;
     this.report = this.#board.noting((event) => {
       if (this.sourceReports && isSourcesToReport(event, log)) return;
       output.report(event);
@@ -63,6 +65,7 @@ export class DestinationControl implements AsyncDisposable {
 
   /** Serves `status` and `cancel` on the socket at `path`. */
   async serve(path: string, identity: Identity): Promise<void> {
+    this.#identify?.(identity);
     this.#server = new ControlServer(
       await listenUnix(path),
       controlDestination(this.#board, identity, (reason) => void this.#migration?.cancel(reason)),

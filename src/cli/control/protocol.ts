@@ -7,6 +7,7 @@
  *                                           -> {"result": {"bandwidth": 1048576, "maxDowntimeMs": 300}}
  *     {"command": "set", "pause": "when-copied", "timeoutMs": 600000, "timeoutAction": "pause"}
  *                                                     -> {"result": {…, "pause", "timeoutMs", "timeoutAction"}}
+ *     {"command": "set", "autoConverge": true, "postcopy": "never"} -> {"result": {…, "autoConverge", "postcopy"}}
  *     {"command": "cancel"}            when the migration has ended -> {"result": {"event": "result", …}}
  *     anything that is not done                                     -> {"error": {"code", "message"}}
  *
@@ -35,6 +36,10 @@ export interface SetChange extends LimitChange {
   /** From now on, ms; 0: as long as it takes. */
   readonly timeoutMs?: number;
   readonly timeoutAction?: TimeoutAction;
+  /** Whether QEMU throttles the guest: from now on, or no longer. */
+  readonly autoConverge?: boolean;
+  /** Start post-copy, or never do. */
+  readonly postcopy?: "now" | "never";
 }
 
 /** What holds. A migration that does not know a member leaves it out. */
@@ -46,6 +51,10 @@ export interface InForce {
   /** What is left of it, ms; `null`: as long as it takes. */
   readonly timeoutMs?: number | null;
   readonly timeoutAction?: TimeoutAction;
+  /** As it was asked for; absent where nothing was. */
+  readonly autoConverge?: boolean;
+  /** As {@link autoConverge}. */
+  readonly postcopy?: "now" | "never";
 }
 
 /** Why something was not done. */
@@ -87,6 +96,7 @@ export function parseRequest(line: string): Request {
 
 function parseChange(message: Record<string, unknown>): SetChange {
   const { bandwidth, maxDowntimeMs, pause, timeoutMs, timeoutAction } = message;
+  const { autoConverge, postcopy } = message;
   const change: { -readonly [K in keyof SetChange]: SetChange[K] } = {};
   if (bandwidth !== undefined) {
     if (bandwidth !== null && !isWhole(bandwidth, 1)) throw bad("bandwidth is bytes, or null");
@@ -106,11 +116,22 @@ function parseChange(message: Record<string, unknown>): SetChange {
   }
   if (timeoutAction !== undefined) {
     const action = parseTimeoutAction(String(timeoutAction));
-    if (action === undefined) throw bad('timeoutAction is "abort" or "pause"');
+    if (action === undefined) throw bad('timeoutAction is "abort", "pause" or "postcopy"');
     change.timeoutAction = action;
   }
+  if (autoConverge !== undefined) {
+    if (typeof autoConverge !== "boolean") throw bad("autoConverge is true or false");
+    change.autoConverge = autoConverge;
+  }
+  if (postcopy !== undefined) {
+    if (postcopy !== "now" && postcopy !== "never") throw bad('postcopy is "now" or "never"');
+    change.postcopy = postcopy;
+  }
   if (Object.keys(change).length === 0) {
-    throw bad("set names none of bandwidth, maxDowntimeMs, pause, timeoutMs and timeoutAction");
+    throw bad(
+      "set names none of bandwidth, maxDowntimeMs, pause, timeoutMs, timeoutAction, autoConverge " +
+        "and postcopy",
+    );
   }
   return change;
 }

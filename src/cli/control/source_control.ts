@@ -1,11 +1,18 @@
-import { type Logger, systemClock } from "../../io/mod.ts";
-import { Limits, MigrationError, type Report, TOO_LATE } from "../../migrate/mod.ts";
+import { type Logger, messageOf, systemClock } from "../../io/mod.ts";
+import {
+  type LadderChange,
+  LadderError,
+  Limits,
+  MigrationError,
+  type Report,
+  TOO_LATE,
+} from "../../migrate/mod.ts";
 import { listenUnix } from "../../transport/mod.ts";
 import { MigrationTimeout, type TimeoutAction } from "../args/timeout.ts";
 import { onSignals } from "../signals.ts";
 import { controlSource } from "./controlled.ts";
 import { ControlServer } from "./server.ts";
-import { type Identity, StatusBoard } from "./status_board.ts";
+import { type ControlOutput, type Identity, StatusBoard } from "./status_board.ts";
 
 /** The options that every source has. */
 export interface SourceLimits {
@@ -20,6 +27,8 @@ export interface SourceLimits {
 /** A migration whose guest can be paused for the rest of the copy. */
 interface Suspendable {
   suspend(why: string): void;
+  /** Absent for a domain: libvirt drives its QEMU. */
+  setLadder?(change: LadderChange): Promise<void>;
 }
 
 /** How a user stops, limits and watches a source: by signals, `--timeout` and the control socket. */
@@ -30,19 +39,22 @@ export class SourceControl implements AsyncDisposable {
   readonly report: Report;
   readonly #options: SourceLimits;
   readonly #log: Logger;
+  readonly #identify: ControlOutput["identify"];
   readonly #board = new StatusBoard();
   readonly #stop = new AbortController();
   #migration: Suspendable | undefined;
   /** A pause that comes before there is a migration is not forgotten. */
   #pauseAsked: string | undefined;
+  #postcopyAsked: string | undefined;
   #signals: Disposable | undefined;
   #timeout: MigrationTimeout | undefined;
   #server: ControlServer | undefined;
 
   /** Begins nothing yet. */
-  constructor(options: SourceLimits, output: { readonly report: Report; readonly log: Logger }) {
+  constructor(options: SourceLimits, output: ControlOutput) {
     this.#options = options;
     this.#log = output.log;
+    this.#identify = output.identify;
     this.limits = new Limits(options.bandwidth, options.maxDowntimeMs);
     this.report = this.#board.noting(output.report);
   }
@@ -58,13 +70,19 @@ export class SourceControl implements AsyncDisposable {
     this.#signals = onSignals((name) => this.#cancel(name));
     this.#timeout = new MigrationTimeout(systemClock, timeoutMs, timeoutAction, (action, text) => {
       if (action === "pause") return this.#pause(text);
+      if (action === "postcopy") return void this.#postcopy(text);
       this.#stop.abort(new MigrationError("failed", "timeout", "source", text));
     });
   }
 
   /** Serves `status`, `set` and `cancel` on the socket at `path`. */
   async serve(path: string, identity: Identity): Promise<void> {
-    const end = { timeout: this.#timeout!, pause: (why: string) => this.#pause(why) };
+    this.#identify?.(identity);
+    const end = {
+      timeout: this.#timeout!,
+      pause: (why: string) => this.#pause(why),
+      steps: (change: LadderChange) => this.#steps(change),
+    };
     this.#server = new ControlServer(
       await listenUnix(path),
       controlSource(this.#board, identity, this.limits, this.#stop, end),
@@ -77,6 +95,7 @@ export class SourceControl implements AsyncDisposable {
   drive(migration: Suspendable): void {
     this.#migration = migration;
     if (this.#pauseAsked !== undefined) migration.suspend(this.#pauseAsked);
+    if (this.#postcopyAsked !== undefined) void this.#postcopy(this.#postcopyAsked);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -92,6 +111,28 @@ export class SourceControl implements AsyncDisposable {
     }
     const message = `Cancelled by ${name}`;
     this.#stop.abort(new MigrationError("cancelled", "cancelled", "source", message));
+  }
+
+  async #steps(change: LadderChange): Promise<void> {
+    if (!this.#migration) throw new LadderError("The migration has not begun yet: try again");
+    if (!this.#migration.setLadder) {
+      throw new LadderError(
+        "libvirt drives the QEMU of a domain: give --auto-converge or --postcopy behind --, and use " +
+          "'virsh migrate-postcopy'",
+      );
+    }
+    await this.#migration.setLadder(change);
+  }
+
+  /** Post-copy as soon as RAM crosses; where it is not possible, the migration fails. */
+  async #postcopy(why: string): Promise<void> {
+    if (!this.#migration) return void (this.#postcopyAsked = why);
+    try {
+      await this.#steps({ postcopy: "when-ram" });
+    } catch (error) {
+      const text = `${why}. ${messageOf(error)}`;
+      this.#stop.abort(new MigrationError("failed", "timeout", "source", text));
+    }
   }
 
   #pause(why: string): void {

@@ -1,10 +1,12 @@
+import type { Logger } from "../../io/mod.ts";
 import type { MigrationEvent, Phase, Report, Side } from "../../migrate/mod.ts";
 import { withoutTicket } from "../endpoint/address.ts";
-import type { StatusEvent } from "../output/events.ts";
+import type { CopyEvent, StatusEvent } from "../output/events.ts";
 
 type Progress = MigrationEvent & { readonly event: "progress" };
 type Link = MigrationEvent & { readonly event: "link" };
-export type Result = MigrationEvent & { readonly event: "result" };
+/** The last event of a migration or of a copy. */
+export type Result = (MigrationEvent & { readonly event: "result" }) | CopyEvent;
 
 /** Warnings that are kept for `status`. */
 const MAX_WARNINGS = 20;
@@ -14,11 +16,21 @@ export interface Identity {
   readonly role: Side;
   readonly pid: number;
   readonly runDir: string;
-  /** The QMP socket, an absolute path; empty for a domain of libvirt. */
+  /** The QMP socket, an absolute path; empty for a domain of libvirt and for a copy. */
   readonly qmp: string;
   /** URI of the libvirt whose domain it is. */
   readonly libvirt?: string;
+  /** It is a copy, of these images at the source; empty at its destination. */
+  readonly copy?: readonly string[];
   readonly guest: { readonly name: string | null; readonly uuid: string | null };
+}
+
+/** Where a control reports. */
+export interface ControlOutput {
+  readonly report: Report;
+  readonly log: Logger;
+  /** Called once it is known which guest it is. */
+  readonly identify?: (identity: Identity) => void;
 }
 
 /** Keeps the latest events of a migration for `status`. Pure but for the two clocks. */
@@ -33,6 +45,7 @@ export class StatusBoard {
   #link: Link | undefined;
   #address: string | null = null;
   #warnings: string[] = [];
+  readonly #steps: string[] = [];
   #over = false;
 
   constructor() {
@@ -52,7 +65,7 @@ export class StatusBoard {
 
   /** The guest is being handed over, or has been: there is nothing left to cancel. */
   get isLate(): boolean {
-    return this.#phase === "handover" || this.#phase === "done";
+    return ["handover", "postcopy", "done"].includes(this.#phase ?? "");
   }
 
   /** A report that is noted here on its way to `next`. */
@@ -63,7 +76,7 @@ export class StatusBoard {
     };
   }
 
-  note(event: MigrationEvent): void {
+  note(event: MigrationEvent | CopyEvent): void {
     switch (event.event) {
       case "phase":
         this.#phase = event.phase;
@@ -78,9 +91,13 @@ export class StatusBoard {
         // Status needs no ticket.
         this.#address = withoutTicket(event.address);
         break;
+      case "ladder":
+        this.#steps.push(event.message);
+        break;
       case "warning":
         this.#warnings = [...this.#warnings, event.message].slice(-MAX_WARNINGS);
         break;
+      case "copy":
       case "result":
         this.#over = true;
         this.#end(event);
@@ -103,10 +120,12 @@ export class StatusBoard {
       ram: progress?.ram ?? null,
       rate: progress?.rate ?? 0,
       eta: progress?.eta ?? null,
+      ...(progress?.compression === undefined ? {} : { compression: progress.compression }),
       link: { state: this.#link?.state ?? "up", graceLeft: this.#link?.graceLeft ?? null },
       ...limits,
       startedAt: this.#startedAt,
       elapsedMs: Math.round(performance.now() - this.#start),
+      ...(this.#steps.length > 0 ? { steps: [...this.#steps] } : {}),
       warnings: this.#warnings,
     };
   }

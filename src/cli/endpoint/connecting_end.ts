@@ -15,6 +15,7 @@ import type { CommonOptions } from "../args/common.ts";
 import type { Destination } from "../args/ends.ts";
 import type { TunnelOptions } from "../args/tunnel.ts";
 import { checkSafety } from "./safety.ts";
+import { compressionOf } from "./compression.ts";
 import { inputFrom } from "./input_error.ts";
 import { CarryEvents } from "../output/carry_events.ts";
 import { LinkEvents } from "../output/link_events.ts";
@@ -95,12 +96,14 @@ export async function connector(
     onCarry: new CarryEvents(told.report, clock).onProgress,
   };
   const dial = await inputFrom(() => transport.prepareDial(address, context));
+  const { decompress, compression } = await compressionOf(options, told.log);
   const open =
     (link: LinkEvents, proof: Pick<ConnectOptions["local"], "secret" | "binding">) =>
     (signal: AbortSignal) =>
       connectSession({
         dial,
-        local: { ...proof, graceMs: options.graceMs, version: VERSION },
+        local: { ...proof, graceMs: options.graceMs, version: VERSION, decompress },
+        compression,
         clock,
         log: told.log,
         connectMs: Math.max(options.connectMs, transport.leastConnectMs),

@@ -2,6 +2,7 @@ import { type Acceptor, type Clock, systemClock } from "../../io/mod.ts";
 import { type Session, SessionServer } from "../../tunnel/mod.ts";
 import { type Address, formatAddress, type Listen, listenerOf } from "../../transport/mod.ts";
 import { type EndOptions, livenessOf, secretOf, type Told, warnOf } from "./connecting_end.ts";
+import { compressionOf } from "./compression.ts";
 import { inputFrom } from "./input_error.ts";
 import { LinkEvents } from "../output/link_events.ts";
 import { readPrivate, writePrivate } from "./private_file.ts";
@@ -107,11 +108,13 @@ export class ListeningEnd implements Disposable {
     const acceptor = this.#acceptor!;
     const { report, log } = this.#told;
     const { inFlight } = this.#options;
-    const rest = { graceMs: this.graceMs, version: VERSION };
+    const { decompress, compression } = await compressionOf(this.#options, log);
+    const rest = { graceMs: this.graceMs, version: VERSION, decompress };
     return new SessionServer(acceptor, {
       local: this.#use?.local(rest) ?? { ...rest, secret: this.#secret },
       clock,
       log,
+      compression,
       liveness: livenessOf(this.#options),
       ...(inFlight === undefined ? {} : { inFlight }),
       onSession: (session) => {

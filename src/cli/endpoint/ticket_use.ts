@@ -113,7 +113,7 @@ export class TicketUse {
   }
 
   /** What this end brings to each handshake, at the time of that handshake. */
-  local(rest: Pick<Local, "graceMs" | "version">): Local {
+  local(rest: Pick<Local, "graceMs" | "version" | "decompress">): Local {
     const { ticket } = this;
     const successor = () => this.#successor;
     return {

@@ -4,12 +4,13 @@
  * @module
  */
 
+import { ALLOWABLE } from "../../migrate/mod.ts";
 import { type TransportFlag, TRANSPORTS } from "../../transport/mod.ts";
 import { type CommandName, COMMANDS, type Flag } from "./flag.ts";
 
 /** Those with a tunnel of their own. */
 const TUNNEL: readonly CommandName[] = [
-  ...["receive", "migrate", "domain", "forward", "check", "recover"] as const,
+  ...["receive", "migrate", "domain", "copy", "forward", "check", "recover"] as const,
 ];
 /** Those that speak to a migration that is running. */
 const CONTROL: readonly CommandName[] = ["status", "cancel", "set"];
@@ -19,7 +20,7 @@ const LISTENING: readonly CommandName[] = ["receive", "forward"];
 const BY_END: Readonly<Record<TransportFlag["end"], readonly CommandName[]>> = {
   both: TUNNEL,
   listening: LISTENING,
-  connecting: ["migrate", "domain", "forward", "check"],
+  connecting: ["migrate", "domain", "copy", "forward", "check"],
 };
 
 /** A flag of a transport, for the commands that can use it. */
@@ -44,7 +45,8 @@ export const FLAGS: readonly Flag[] = [
     name: "name",
     value: "NAME",
     commands: CONTROL,
-    help: "The migration of the guest with this name or UUID.",
+    help:
+      "The migration of the guest with this name or UUID, or the copy of the image at this path.",
   },
   {
     name: "listen",
@@ -75,6 +77,12 @@ export const FLAGS: readonly Flag[] = [
       "--launch, too. It decides which QEMU runs here: see --launch-any.",
   },
   {
+    name: "copy",
+    commands: ["receive"],
+    help:
+      "Take images of a guest that is shut off, from 'vmferry copy', instead of a guest for --qmp.",
+  },
+  {
     name: "launch-any",
     commands: ["receive"],
     help: "With --launch: start whatever the source asks for. Without it a source that is not at " +
@@ -97,12 +105,67 @@ export const FLAGS: readonly Flag[] = [
       "the same paths.",
   },
   {
+    name: "map",
+    value: "OLD=NEW",
+    many: true,
+    commands: ["copy"],
+    help:
+      "The source's directory or file OLD is NEW at the destination; absolute paths. The longest " +
+      "OLD counts. Repeatable. Default: the same paths.",
+  },
+  {
+    name: "format",
+    value: "FORMAT",
+    values: ["raw", "qcow2"],
+    commands: ["copy"],
+    help:
+      "Format of the images: raw or qcow2. Give raw where a guest that you do not trust has written " +
+      "to a raw image. Default: what each looks like.",
+  },
+  {
     name: "sync",
     value: "WHAT",
+    values: ["full", "top"],
     commands: ["migrate", "check"],
     help:
-      "With --launch: full (each disk arrives as one image with everything), or top (only its " +
-      "uppermost image is copied, and the destination has the backing file). Default: full.",
+      "full (each disk crosses with everything), or top (only its uppermost image crosses, and the " +
+      "destination's image has the same backing file: the same name and size). Default: full.",
+  },
+  {
+    name: "verify-base",
+    commands: ["migrate", "check"],
+    help:
+      "With --sync top: compare the contents of the backing files of both ends, too. A launch " +
+      "always does.",
+  },
+  {
+    name: "delta",
+    commands: ["migrate", "domain", "check"],
+    help:
+      "Do not send what the destination's disks hold already, as on the way back: both ends compare " +
+      "hashes of blocks of 64 KiB. An old copy also needs --reuse NAME.",
+  },
+  {
+    name: "verify",
+    commands: ["migrate", "check"],
+    help:
+      "Compare every block of each disk at both ends before the guest moves. What differs is sent " +
+      "again once; the migration fails if it still differs.",
+  },
+  {
+    name: "delta",
+    commands: ["copy"],
+    help:
+      "Do not send what the destination's image PATH of --reuse PATH holds already: both ends compare " +
+      "hashes of blocks of 64 KiB. A file is changed in place: until the copy is whole it is called " +
+      ".NAME.vmferry-copy.",
+  },
+  {
+    name: "verify",
+    commands: ["copy"],
+    help:
+      "Compare every block of each image at both ends before it gets its name. What differs is sent " +
+      "again once; the copy fails if it still differs.",
   },
   {
     name: "persist",
@@ -128,6 +191,7 @@ export const FLAGS: readonly Flag[] = [
   {
     name: "allow",
     value: "RULE",
+    values: ALLOWABLE,
     many: true,
     commands: ["migrate", "check"],
     help:
@@ -153,9 +217,18 @@ export const FLAGS: readonly Flag[] = [
       "that exists. Repeatable.",
   },
   {
+    name: "reuse",
+    value: "PATH",
+    many: true,
+    commands: ["copy"],
+    help:
+      "The destination's file or block device PATH may be replaced; a file is replaced once the " +
+      "new one is whole. Repeatable. Default: vmferry refuses to copy to a path that exists.",
+  },
+  {
     name: "bandwidth",
     value: "SIZE",
-    commands: ["migrate", "domain"],
+    commands: ["migrate", "domain", "copy"],
     help: "Bytes a second for disks and memory together, as 500M or 1.5G. Default: no limit.",
   },
   {
@@ -165,6 +238,55 @@ export const FLAGS: readonly Flag[] = [
     help:
       "Longest downtime for RAM at the switchover; vmferry keeps it shorter where another pass " +
       "over RAM helps. Default: 300.",
+  },
+  {
+    name: "multifd",
+    value: "N",
+    commands: ["migrate", "check"],
+    help: "RAM crosses in N + 1 streams of the one connection (QEMU's multifd), N from 2 to 16. " +
+      "Both ends need a vmferry and a QEMU that can do it. Default: one stream.",
+  },
+  {
+    name: "multifd-compression",
+    value: "METHOD",
+    values: ["none", "zlib", "zstd"],
+    commands: ["migrate", "check"],
+    help: "With --multifd: QEMU compresses RAM with none, zlib or zstd. Default: none.",
+  },
+  {
+    name: "xbzrle",
+    commands: ["migrate", "check"],
+    help:
+      "For slow connections: the source's QEMU keeps a copy of RAM pages that it has sent, and " +
+      "sends again only the bytes of a page that have changed (QEMU's xbzrle). Not with --multifd " +
+      "or post-copy. See docs/busy-guests.md.",
+  },
+  {
+    name: "xbzrle-cache",
+    value: "SIZE",
+    commands: ["migrate", "check"],
+    help:
+      "With --xbzrle: RAM for these copies, a power of two; it helps only where the pages that " +
+      "the guest changes fit in. Default: 64M.",
+  },
+  {
+    name: "postcopy",
+    commands: ["migrate", "check"],
+    help:
+      "After RAM has crossed once the guest runs at the destination, and the rest of its RAM follows " +
+      "(QEMU's post-copy). Until it has, the guest needs both hosts. See docs/busy-guests.md.",
+  },
+  {
+    name: "postcopy-after",
+    value: "SECONDS",
+    commands: ["migrate", "check"],
+    help: "The same after this long in the phase ram, if RAM has not crossed by then.",
+  },
+  {
+    name: "allow-postcopy",
+    commands: ["migrate", "check"],
+    help: "The same only where nothing else ends the migration, or when it is asked for " +
+      "(vmferry set postcopy=now). Default: never.",
   },
   {
     name: "timeout",
@@ -229,10 +351,75 @@ export const FLAGS: readonly Flag[] = [
   {
     name: "timeout-action",
     value: "ACTION",
-    commands: ["migrate", "domain"],
+    values: ["abort", "pause", "postcopy"],
+    commands: ["check"],
+    help: "What migrate is to do at --timeout: with postcopy, whether both ends can do that.",
+  },
+  {
+    name: "timeout-action",
+    value: "ACTION",
+    values: ["abort", "pause", "postcopy"],
+    commands: ["migrate"],
+    help:
+      "What to do at --timeout: abort (undo everything), or pause (pause the guest as soon as " +
+      "only what it changes is left to copy; it runs again at the destination), or postcopy (as " +
+      "with --postcopy, as soon as RAM crosses). Default: abort.",
+  },
+  {
+    name: "timeout-action",
+    value: "ACTION",
+    values: ["abort", "pause"],
+    commands: ["domain"],
     help:
       "What to do at --timeout: abort (undo everything), or pause (pause the guest as soon as " +
       "only what it changes is left to copy; it runs again at the destination). Default: abort.",
+  },
+  {
+    name: "auto-converge",
+    commands: ["migrate", "check"],
+    help: "Have QEMU throttle the guest's CPUs from the first pass over RAM on. Default: vmferry " +
+      "throttles them once the RAM does not converge.",
+  },
+  {
+    name: "no-auto-converge",
+    commands: ["migrate", "check"],
+    help: "Never throttle the guest.",
+  },
+  {
+    name: "throttle-initial",
+    value: "PERCENT",
+    commands: ["migrate", "check"],
+    help:
+      "The first throttle. Default: with --auto-converge 20, else as much as the rates ask for.",
+  },
+  {
+    name: "throttle-increment",
+    value: "PERCENT",
+    commands: ["migrate", "check"],
+    help: "Each further step of the throttle. Default: with --auto-converge 10, else half of the " +
+      "CPU time that is left.",
+  },
+  {
+    name: "throttle-max",
+    value: "PERCENT",
+    commands: ["migrate", "check"],
+    help: "The largest throttle. Default: 99.",
+  },
+  {
+    name: "dirty-limit",
+    value: "RATE",
+    commands: ["migrate", "check"],
+    help: "Let no vCPU change more RAM than this a second, as 50M, while RAM crosses. Needs QEMU " +
+      "8.1 and KVM with dirty-ring-size.",
+  },
+  {
+    name: "copy-mode",
+    value: "MODE",
+    values: ["background", "write-blocking"],
+    commands: ["migrate", "check"],
+    help:
+      "write-blocking: each write of the guest waits until the destination has it too, from the " +
+      "start. background: vmferry does so only for a disk that falls behind. Default: background.",
   },
   {
     name: "quit-source",
@@ -245,6 +432,13 @@ export const FLAGS: readonly Flag[] = [
     help:
       "Resume the migration of this QEMU whose vmferry was killed on this host: disks continue " +
       "where they were.",
+  },
+  {
+    name: "resume",
+    commands: ["copy"],
+    help:
+      "Continue with what a copy that was cut off has left at the destination, if the source's " +
+      "image has not changed since. Default: from the start.",
   },
   {
     name: "yes",
@@ -260,10 +454,10 @@ export const FLAGS: readonly Flag[] = [
   {
     name: "run-dir",
     value: "DIR",
-    commands: ["receive", "migrate", "domain", "check", "recover"],
+    commands: ["receive", "migrate", "domain", "copy", "check", "recover"],
     help:
       "Directory for the sockets that QEMU connects to. Default: /run/vmferry for root, for others " +
-      "vmferry in $XDG_RUNTIME_DIR.",
+      "vmferry in $XDG_RUNTIME_DIR, or /tmp/vmferry-run-UID where that is not set.",
   },
   {
     name: "run-dir",
@@ -348,34 +542,61 @@ export const FLAGS: readonly Flag[] = [
   {
     name: "grace",
     value: "SECONDS",
-    commands: ["receive", "migrate", "domain", "forward"],
+    commands: ["receive", "migrate", "domain", "copy", "forward"],
     help: "How long the connection may be lost before vmferry gives up. Acknowledged bytes renew " +
       "it; the lower value of both ends counts. 0: not at all. Default: 60.",
   },
   {
     name: "dead-after",
     value: "SECONDS",
-    commands: ["receive", "migrate", "domain", "forward"],
+    commands: ["receive", "migrate", "domain", "copy", "forward"],
     help: "Replace the connection after this much silence or a stuck write. Default: 15.",
   },
   {
     name: "connect-timeout",
     value: "SECONDS",
-    commands: ["migrate", "domain", "forward", "check", "recover"],
+    commands: ["migrate", "domain", "copy", "forward", "check", "recover"],
     help: "How long to wait for the other end to answer. Default: 10.",
   },
   {
     name: "in-flight",
     value: "SIZE",
-    commands: ["receive", "migrate", "domain", "forward"],
+    commands: ["receive", "migrate", "domain", "copy", "forward"],
     help:
       "Maximum unacknowledged bytes. Default: from the connection's rate and round trip, up to " +
       "64M.",
   },
   {
+    name: "compress",
+    value: "auto|on|off",
+    commands: ["receive", "migrate", "domain", "copy", "forward"],
+    help:
+      "Compress with zstd what this end sends. auto: only bytes that would have to wait for the " +
+      "connection. off: this end accepts nothing compressed either. Default: auto.",
+  },
+  {
+    name: "watch",
+    commands: ["status"],
+    help: "Show it again every second until Ctrl-C; on a terminal in place.",
+  },
+  {
     name: "json",
     commands: COMMANDS,
     help: "Print one JSON object a line on standard output, for programs.",
+  },
+  {
+    name: "log-format",
+    value: "text|json|journald",
+    commands: COMMANDS,
+    help:
+      "How lines on standard error look. json: one object a line; journald: with a priority for " +
+      "systemd. Both name the migration, the same on both hosts. Default: text.",
+  },
+  {
+    name: "metrics",
+    value: "FILE.prom",
+    commands: ["receive", "migrate", "domain"],
+    help: "Keep metrics of the migration in this file, for node_exporter's textfile collector.",
   },
   { name: "quiet", commands: COMMANDS, help: "Print no progress, only warnings and the end." },
   { name: "verbose", commands: COMMANDS, help: "Print debug messages." },

@@ -1,3 +1,5 @@
+import type { RunProgram } from "../../host/mod.ts";
+
 /**
  * The first part of scripts for sh: `find_pid` prints the ids of the processes that serve the QMP socket
  * `$1`, a line each; `$hidden` has those of the QEMUs that this user may not look at.
@@ -5,11 +7,13 @@
  * - The socket's inode stands in the `net/unix` of its network namespace, and the process has it among its
  *   descriptors. The path there is as QEMU bound it: of its own root, perhaps relative to its working
  *   directory.
+ * - With a second argument, only sockets with those flags count, such as 00000000: accepted connections.
  * - Only a process with `qemu` or `kvm` in its command line counts: to read every descriptor of a large
  *   host takes long.
  */
 export const FIND_QEMU = String.raw`
 qmp=$1
+only=$2
 real=$(readlink -f -- "$qmp")
 base=$(basename -- "$real")
 is_ours() {
@@ -40,7 +44,8 @@ done
 # What is served there: an inode and a path each.
 sockets=$(
   # shellcheck disable=SC2086 # a list
-  cat $tables 2>/dev/null | while read -r _ _ _ _ _ _ inode path; do
+  cat $tables 2>/dev/null | while read -r _ _ _ has _ _ inode path; do
+    [ -z "$only" ] || [ "$has" = "$only" ] || continue
     case $path in
       "$base"|*/"$base") echo "$inode $path" ;;
     esac
@@ -58,3 +63,37 @@ find_pid() {
   done | sort -u
 }
 `;
+
+/** How long the look at all QEMUs may take, ms. */
+const LOOK_MS = 10_000;
+
+/**
+ * The flags of a connection that was accepted. A QEMU that listens may have lost the path to another one.
+ */
+const ACCEPTED = "00000000";
+
+/** Prints a line for each QEMU that has such a connection to the socket `$1`: its id and those above it. */
+const SERVERS = `
+${FIND_QEMU}
+for pid in $(find_pid); do
+  line=
+  while [ "\${pid:-0}" -gt 1 ]; do
+    line="$line $pid"
+    pid=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$pid/status" 2>/dev/null)
+  done
+  echo "$line"
+done
+`;
+
+/**
+ * The QEMUs that have accepted a connection to a UNIX socket, each with the processes above it; none where
+ * this user may not look at them.
+ */
+export async function qmpServers(
+  run: RunProgram,
+  path: string,
+): Promise<readonly (readonly number[])[]> {
+  const { stdout } = await run(["sh", "-c", SERVERS, "sh", path, ACCEPTED], { timeoutMs: LOOK_MS });
+  return stdout.split("\n").map((line) => line.trim()).filter((line) => line !== "")
+    .map((line) => line.split(" ").map(Number));
+}

@@ -4,6 +4,7 @@ import { connectUnix } from "../../transport/mod.ts";
 import { describeHost } from "./describe_host.ts";
 import { siteEnvironment } from "./hooks.ts";
 import { isListenedOn } from "./open_qmp.ts";
+import { qmpServers } from "./find_qemu.ts";
 import { runProgram, startProgram } from "./run_program.ts";
 import { runSiteCommand } from "./site_command.ts";
 import { SiteQemu } from "./site_qemu.ts";
@@ -30,6 +31,7 @@ export async function launchHost(
     siteQemu: (of) => siteQemu(of, log, peer),
     describeHost: describeHost(log),
     connectUnix: (path) => connectUnix(path),
+    serversOf: (path) => qmpServers(runProgram, path),
     createFile,
     user: { uid, name: name || `user ${uid}` },
     stateDir,

@@ -5,9 +5,10 @@
  * @module
  */
 import { nameOf, type RunProgram } from "../../host/mod.ts";
-import { messageOf } from "../../io/mod.ts";
+import { type Logger, messageOf } from "../../io/mod.ts";
 import type { QemuProcess } from "../../launch/mod.ts";
 import { DESCRIBE_QEMU } from "./describe_qemu.ts";
+import { runProgram } from "./run_program.ts";
 import { type FoundProcess, parseQemuReport, type QemuReport } from "./qemu_report.ts";
 
 /** How long the look may take, ms. */
@@ -66,6 +67,19 @@ export async function describeProcess(run: RunProgram, qmpPath: string): Promise
     : null;
   const unit = await isOwn(run, found, parent) ? found.unit : null;
   return { ...process, unit, otherMounts };
+}
+
+/** The same by this host's programs; `undefined` where the process cannot be described. */
+export async function findProcess(
+  qmpPath: string,
+  log: Logger,
+): Promise<QemuProcess | undefined> {
+  try {
+    return await describeProcess(runProgram, qmpPath);
+  } catch (error) {
+    log.log("info", `the QEMU behind ${qmpPath}: ${messageOf(error)}`);
+    return undefined;
+  }
 }
 
 function reportOf(text: string, qmpPath: string): QemuReport {

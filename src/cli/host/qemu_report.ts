@@ -107,8 +107,9 @@ function nameOf(path: string): string {
 }
 
 /**
- * The unit in the lines of /proc/PID/cgroup, `ID:CONTROLLERS:PATH`: of the unified hierarchy, or systemd's
- * own. A scope is none: nothing starts it again.
+ * The unit in the lines of /proc/PID/cgroup, `ID:CONTROLLERS:PATH`: of systemd's own hierarchy, or of the
+ * unified one. Both are there where systemd uses only one, as in a container. A scope is none: nothing starts
+ * it again.
  *
  * @example
  * ```ts
@@ -122,15 +123,21 @@ function nameOf(path: string): string {
  */
 export function unitOf(lines: readonly string[]): QemuProcess["unit"] {
   const paths = lines.map((line) => /^\d+:([^:]*):(.*)$/.exec(line)).filter((m) => m !== null);
-  const path = paths.find(([, controllers]) => controllers === "name=systemd") ??
-    paths.find(([, controllers]) => controllers === "");
-  const names = (path?.[2] ?? "").split("/");
+  const units = ["name=systemd", ""].map((controllers) =>
+    unitIn(paths.find((path) => path[1] === controllers)?.[2] ?? "")
+  );
+  const unit = units.find((found) => found !== null);
+  return unit === undefined || unit.name.endsWith(".scope") ? null : unit;
+}
+
+/** The unit of a group, which may be a scope. */
+function unitIn(path: string): QemuProcess["unit"] {
+  const names = path.split("/");
   const manager = names.findIndex((name) => /^user@\d+\.service$/.test(name));
   // A unit may have made groups of its own below it.
   const own = names.slice(manager + 1);
   const name = own.find((part) => /\.(service|scope)$/.test(part));
-  if (name === undefined || name.endsWith(".scope")) return null;
-  return { name, scope: manager < 0 ? "system" : "user" };
+  return name === undefined ? null : { name, scope: manager < 0 ? "system" : "user" };
 }
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

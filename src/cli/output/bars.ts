@@ -1,6 +1,6 @@
 import { printable } from "../../io/mod.ts";
 import type { MigrationEvent } from "../../migrate/mod.ts";
-import { percent } from "./words.ts";
+import { compressed, details, percent, throttled } from "./words.ts";
 import { formatSeconds, formatSize } from "../args/size.ts";
 
 type Progress = MigrationEvent & { readonly event: "progress" };
@@ -56,7 +56,7 @@ export function barLines(progress: Progress, width: number): string[] {
       label,
       d.transferred,
       d.total,
-      d.ready ? "ready" : formatSize(d.sizeBytes ?? d.total),
+      (d.ready ? "ready" : formatSize(d.sizeBytes ?? d.total)) + details(d),
       width,
     )
   );
@@ -65,11 +65,11 @@ export function barLines(progress: Progress, width: number): string[] {
     lines.push(`  ... ${disks.length} disks in all, ${ready} ready`);
   }
   if (ram) {
-    const note = `${formatSize(ram.remaining)} left, pass ${ram.iteration}`;
+    const note = `${formatSize(ram.remaining)} left, pass ${ram.iteration}${throttled(ram)}`;
     lines.push(bar("RAM", label, ram.total - ram.remaining, ram.total, note, width));
   }
   const left = eta === null ? "" : `, ${formatSeconds(eta)} left`;
-  lines.push(`  ${formatSize(rate)}/s${left}`);
+  lines.push(`  ${formatSize(rate)}/s${compressed(progress)}${left}`);
   return lines.map((line) => line.slice(0, width));
 }
 

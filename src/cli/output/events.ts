@@ -29,6 +29,7 @@ export type CliEvent =
     readonly totalMs: number;
     readonly streams: number;
     readonly bytes: number;
+    readonly compression?: number;
     readonly error: ReportedError | null;
   }
   /** recover: a migration that was cut off, and what is or was done about it. */
@@ -73,6 +74,7 @@ export type CliEvent =
     /** `command`: as a shell reads it, on the host of that side. */
     readonly commands: readonly { readonly side: Side; readonly command: string }[];
   }
+  | CopyEvent
   | StatusEvent
   /** status: a directory of a run whose process does not answer. */
   | {
@@ -91,8 +93,50 @@ export type CliEvent =
     readonly pause?: "when-copied" | null;
     /** What is left until `timeoutAction`, ms; `null`: as long as it takes. */
     readonly timeoutMs?: number | null;
-    readonly timeoutAction?: "abort" | "pause";
+    readonly timeoutAction?: "abort" | "pause" | "postcopy";
+    /** Whether the guest may be throttled; absent where nothing was said about it. */
+    readonly autoConverge?: boolean;
+    /** `now`: it has begun; `never`: the ladder does not begin it. */
+    readonly postcopy?: "now" | "never";
   };
+
+/** An image of a copy. Sizes in bytes. */
+export interface CopiedImageEvent {
+  /** Path at the source; absent at the destination. */
+  readonly path?: string;
+  /** Path at the destination. */
+  readonly to: string;
+  /** Virtual size, and the data in it. */
+  readonly sizeBytes?: number;
+  readonly dataBytes?: number;
+  /** What it takes at the destination; `null` where unknown. */
+  readonly allocatedBytes: number | null;
+  /** With `--delta`: data that was not sent, because the destination had it. */
+  readonly skippedBytes?: number;
+  /** With `--verify`: what was compared; see the same of a migration. */
+  readonly verify?: {
+    readonly blocks: number;
+    readonly bytes: number;
+    readonly seconds: number;
+    readonly differed: number;
+    readonly rootHash: string;
+  };
+}
+
+/** copy, receive --copy: all is over. */
+export interface CopyEvent {
+  readonly event: "copy";
+  /** Which end this is. */
+  readonly side: Side;
+  readonly outcome: "copied" | "failed" | "cancelled";
+  readonly images: readonly CopiedImageEvent[];
+  readonly totalMs: number;
+  /** Bytes that crossed, both directions. */
+  readonly bytes: number;
+  readonly error: ReportedError | null;
+  /** What the user should do now, a sentence each. */
+  readonly next: readonly string[];
+}
 
 /** Whether a source at the other end of a pipe reports this itself, beside the warnings that it shows. */
 export function isSourcesToReport(event: MigrationEvent, log: Logger): boolean {
@@ -106,10 +150,12 @@ export interface StatusEvent {
   readonly role: Side;
   readonly pid: number;
   readonly runDir: string;
-  /** The QMP socket, an absolute path; empty for a domain of libvirt. */
+  /** The QMP socket, an absolute path; empty for a domain of libvirt and for a copy. */
   readonly qmp: string;
   /** URI of the libvirt whose domain it is; absent for a QEMU that vmferry drives by QMP. */
   readonly libvirt?: string;
+  /** Present for a copy: its images at the source, absolute paths; empty at its destination. */
+  readonly copy?: readonly string[];
   readonly guest: { readonly name: string | null; readonly uuid: string | null };
   /** `null` while a receive waits for its source. */
   readonly phase: Phase | null;
@@ -118,6 +164,8 @@ export interface StatusEvent {
   readonly disks: readonly DiskProgress[];
   readonly ram: RamProgress | null;
   readonly rate: number;
+  /** Bytes that crossed so far, as a share of those without compression; missing if there was none. */
+  readonly compression?: number;
   readonly eta: number | null;
   readonly link: { readonly state: "up" | "down"; readonly graceLeft: number | null };
   /** Bytes per second; `null`: no limit, or not this end's to set. */
@@ -128,6 +176,8 @@ export interface StatusEvent {
   /** RFC 3339. */
   readonly startedAt: string;
   readonly elapsedMs: number;
+  /** Steps for a guest that changes its RAM faster than RAM crosses: those that were taken, as text. */
+  readonly steps?: readonly string[];
   /** The latest ones. */
   readonly warnings: readonly string[];
 }

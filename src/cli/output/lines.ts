@@ -1,10 +1,11 @@
 import { printableAll } from "../../io/mod.ts";
 import { withoutTicket } from "../endpoint/address.ts";
-import type { Outcome, Side } from "../../migrate/mod.ts";
+import type { Outcome, Side, VerifiedDisk } from "../../migrate/mod.ts";
+import { copyLines } from "./copy_event.ts";
 import type { CliEvent, RecoverVerdict } from "./events.ts";
 import { formatSeconds, formatSize } from "../args/size.ts";
 import { statusLines } from "./status_lines.ts";
-import { percent, PHASES } from "./words.ts";
+import { compressed, percent, PHASES, throttled } from "./words.ts";
 
 const WHERE: Readonly<Record<Exclude<Outcome, "migrated">, string>> = {
   failed: "the guest was not moved",
@@ -12,7 +13,17 @@ const WHERE: Readonly<Record<Exclude<Outcome, "migrated">, string>> = {
   unknown: "OUTCOME UNKNOWN: do not start the guest anywhere before you know where it runs",
 };
 
-const TIMEOUTS = { abort: "undo everything", pause: "pause the guest for the rest" } as const;
+const TIMEOUTS = {
+  abort: "undo everything",
+  pause: "pause the guest for the rest",
+  postcopy: "run the guest at the destination before all of its RAM is there",
+} as const;
+
+const AUTO_CONVERGE = {
+  true: "the guest is throttled if its RAM does not converge",
+  false: "the guest is not throttled",
+} as const;
+const POSTCOPY = { now: "post-copy has begun", never: "no post-copy" } as const;
 
 /** Where a guest is that has arrived, by QEMU's run state there. */
 function arrived(guest: string | null): string {
@@ -47,8 +58,12 @@ function textOf(event: CliEvent, quiet: boolean): string | undefined {
       return event.address === "stdio" ? undefined : listeningLines(event);
     case "warning":
       return `vmferry: warning: ${event.message}`;
+    case "ladder":
+      return `vmferry: ${event.message}`;
     case "result":
       return resultLine(event);
+    case "copy":
+      return copyLines(event, quiet);
     case "check":
       return checkLines(event);
     case "plan":
@@ -59,10 +74,13 @@ function textOf(event: CliEvent, quiet: boolean): string | undefined {
       return `vmferry: ${event.runDir}: ${event.reason}`;
     case "limits": {
       const { bandwidth, maxDowntimeMs, pause, timeoutMs = null, timeoutAction } = event;
+      const { autoConverge, postcopy } = event;
       const rate = bandwidth === null ? "no limit" : `at most ${formatSize(bandwidth)}/s`;
       return [
         `vmferry: bandwidth: ${rate}; downtime: at most ${maxDowntimeMs} ms`,
         ...(pause ? ["the guest is paused as soon as its disks have been copied once"] : []),
+        ...(autoConverge === undefined ? [] : [AUTO_CONVERGE[`${autoConverge}`]]),
+        ...(postcopy === undefined ? [] : [POSTCOPY[postcopy]]),
         ...(timeoutMs === null
           ? []
           : [`in ${formatSeconds(timeoutMs / 1000)}: ${TIMEOUTS[timeoutAction ?? "abort"]}`]),
@@ -79,10 +97,12 @@ function textOf(event: CliEvent, quiet: boolean): string | undefined {
         : `vmferry: copying vmferry to ${event.host}: ${percent(event.sent, event.total)}`;
     case "end":
       if (event.error) return `vmferry: ${event.error.message}`;
-      return quiet ? undefined : `vmferry: ${event.streams} streams, ${formatSize(event.bytes)} ` +
-        `in ${(event.totalMs / 1000).toFixed(1)} s`;
+      return quiet ? undefined : `vmferry: ${event.streams} streams, ${formatSize(event.bytes)}` +
+        `${compressed(event)} in ${(event.totalMs / 1000).toFixed(1)} s`;
     case "stream":
       if (event.error) return `vmferry: ${event.channel}: ${event.error}`;
+      return undefined;
+    case "migration":
       return undefined;
     case "phase":
       return quiet ? undefined : `vmferry: ${PHASES[event.phase]}`;
@@ -92,13 +112,20 @@ function textOf(event: CliEvent, quiet: boolean): string | undefined {
 }
 
 function listeningLines(
-  { address, ticketFile, reusable, libvirt, launch }: CliEvent & { event: "listening" },
+  { address, ticketFile, reusable, libvirt, launch, copy }: CliEvent & { event: "listening" },
 ): string {
   const where = withoutTicket(address);
   const line = `vmferry: listening on ${where}`;
   const [goodFor, command] = reusable
     ? ["valid as long as this runs", "forward --from NAME=unix:///PATH"]
-    : ["single-use", libvirt ? "domain NAME" : `migrate --qmp PATH${launch ? " --launch" : ""}`];
+    : [
+      "single-use",
+      libvirt
+        ? "domain NAME"
+        : copy
+        ? "copy IMAGE..."
+        : `migrate --qmp PATH${launch ? " --launch" : ""}`,
+    ];
   if (ticketFile !== undefined) {
     return `${line}; the ticket is in ${ticketFile}, ${goodFor}. On the source:\n` +
       `  vmferry ${command} --ticket-file FILE`;
@@ -109,9 +136,9 @@ function listeningLines(
 
 function progressLine(event: CliEvent & { event: "progress" }): string {
   const parts = event.disks.map((d) => `${d.name} ${percent(d.transferred, d.total)}`);
-  if (event.ram) parts.push(`RAM ${formatSize(event.ram.remaining)} left`);
+  if (event.ram) parts.push(`RAM ${formatSize(event.ram.remaining)} left${throttled(event.ram)}`);
   const eta = event.eta === null ? "" : `, ${formatSeconds(event.eta)} left`;
-  return `vmferry: ${parts.join(", ")}, ${formatSize(event.rate)}/s${eta}`;
+  return `vmferry: ${parts.join(", ")}, ${formatSize(event.rate)}/s${compressed(event)}${eta}`;
 }
 
 function resultLine(event: CliEvent & { event: "result" }): string {
@@ -127,12 +154,21 @@ function resultLine(event: CliEvent & { event: "result" }): string {
     ].join("\n");
   }
   const figures = [
-    `${formatSize(event.bytes)} in ${(event.totalMs / 1000).toFixed(1)} s`,
+    `${formatSize(event.bytes)}${compressed(event)} in ${(event.totalMs / 1000).toFixed(1)} s`,
+    event.skipped === undefined ? undefined : `${formatSize(event.skipped)} were there`,
     event.downtimeMs === null ? undefined : `downtime ${Math.round(event.downtimeMs)} ms`,
     event.pauseMs === null ? undefined : `guest paused for ${Math.round(event.pauseMs)} ms`,
   ];
   const line = `${where}: ${figures.filter((f) => f !== undefined).join(", ")}`;
-  return [line, ...event.next.map((step) => `vmferry: next: ${step}`)].join("\n");
+  const verified = (event.verify ?? []).map(verifiedLine);
+  return [line, ...verified, ...event.next.map((step) => `vmferry: next: ${step}`)].join("\n");
+}
+
+function verifiedLine({ disk, unproved, differed, rootHash }: VerifiedDisk): string {
+  const again = differed > 0 ? `, ${differed} blocks were sent again` : "";
+  const what = unproved > 0 ? `${unproved} blocks were not compared` : "the same at both ends";
+  const hash = rootHash === null ? "" : `, root hash ${rootHash}`;
+  return `vmferry: disk ${disk}: ${what}${again}${hash}`;
 }
 
 const VERDICTS: Readonly<Record<RecoverVerdict, readonly [plan: string, done: string]>> = {

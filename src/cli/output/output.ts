@@ -10,6 +10,7 @@ import type { CliEvent } from "./events.ts";
 import { LineWriter, type Sink } from "./line_writer.ts";
 import { Bars } from "./bars.ts";
 import { lineOf } from "./lines.ts";
+import { formatLine, levelOf, loggable } from "./log_format.ts";
 
 const RANK: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warning: 2, error: 3 };
 /** Lines that only tell how far things are come no closer together than this, ms. */
@@ -37,21 +38,22 @@ export class Output {
   readonly log: Logger;
   readonly #stdout: LineWriter;
   readonly #stderr: LineWriter;
-  readonly #options: Pick<CommonOptions, "json" | "quiet">;
+  readonly #options: Pick<CommonOptions, "json" | "quiet" | "logFormat">;
   readonly #bars: Bars | undefined;
+  #migration: string | undefined;
   #lastProgress = -Infinity;
   #lastCarry = -Infinity;
   #lastLinkDown = -Infinity;
 
   constructor(
-    options: Pick<CommonOptions, "json" | "quiet" | "verbose">,
+    options: Pick<CommonOptions, "json" | "quiet" | "verbose" | "logFormat">,
     outlets: Outlets = PROCESS,
   ) {
     this.#options = options;
     this.#stdout = new LineWriter(outlets.stdout);
     this.#stderr = new LineWriter(outlets.stderr);
     const least: LogLevel = options.verbose ? "debug" : "warning";
-    const plain = options.json || options.quiet || options.verbose;
+    const plain = options.json || options.quiet || options.verbose || this.#isLog;
     if (!plain && movesItsCursor(outlets)) {
       this.#bars = new Bars((text) => this.#stderr.write(text), outlets.columns);
     }
@@ -59,6 +61,7 @@ export class Output {
       debugEnabled: options.verbose,
       log: (level, message) => {
         if (RANK[level] < RANK[least]) return;
+        if (this.#isLog) return this.#logLine(message, level);
         // To compare with the logs of the peer and of both QEMUs.
         const when = options.verbose ? `${timeOfDay()} ` : "";
         this.line(`vmferry: ${when}${level}: ${printable(message, LONGEST_LINE)}`);
@@ -68,10 +71,12 @@ export class Output {
 
   /** Reports an event. Never waits. */
   readonly report = (event: CliEvent): void => {
+    if (event.event === "migration") this.#migration = event.migration;
     const isProgress = event.event === "progress" || event.event === "carry";
     if (isProgress && this.#options.quiet) return;
     if (this.#options.json) {
-      const line = JSON.stringify({ ...event, time: new Date().toISOString() });
+      const migration = this.#migration === undefined ? {} : { migration: this.#migration };
+      const line = JSON.stringify({ ...migration, ...event, time: new Date().toISOString() });
       this.#stdout.write(line + "\n", isProgress);
       return;
     }
@@ -90,13 +95,16 @@ export class Output {
       this.#lastLinkDown = event.state === "down" ? now : -Infinity;
     }
     // The last word stands below the bars.
-    if (event.event === "result") this.#bars?.end();
-    const line = lineOf(event, this.#options.quiet);
-    if (line !== undefined) this.line(line);
+    if (event.event === "result" || event.event === "copy") this.#bars?.end();
+    const line = lineOf(this.#isLog ? loggable(event) : event, this.#options.quiet);
+    if (line === undefined) return;
+    if (this.#isLog) this.#logLine(line, levelOf(event), event);
+    else this.line(line);
   };
 
   /** A line for people, or some, on standard error; it cannot move the cursor. */
   readonly line = (text: string): void => {
+    if (this.#isLog) return this.#logLine(text, "info");
     const lines = text.split("\n").map((line) => printable(line, LONGEST_LINE)).join("\n");
     if (this.#bars) this.#bars.above(lines);
     else this.#stderr.write(lines + "\n");
@@ -112,6 +120,22 @@ export class Output {
   /** Text that was asked for, on standard output: help, version. */
   answer(text: string): void {
     this.#stdout.write(text + "\n");
+  }
+
+  get #isLog(): boolean {
+    return (this.#options.logFormat ?? "text") !== "text";
+  }
+
+  #logLine(text: string, level: LogLevel, event?: CliEvent): void {
+    const { logFormat } = this.#options;
+    if (logFormat === undefined || logFormat === "text") return;
+    // The program's name is in the log already.
+    const message = text.split("\n")
+      .map((line) => printable(line.replace(/^vmferry: (warning: )?/, ""), LONGEST_LINE)).join(
+        "\n",
+      );
+    const line = { level, message, migration: this.#migration, time: new Date() };
+    this.#stderr.write(formatLine(logFormat, event ? { ...line, event } : line) + "\n");
   }
 
   async close(): Promise<void> {

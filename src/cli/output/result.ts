@@ -1,11 +1,13 @@
 import { systemClock } from "../../io/mod.ts";
 import {
   adviceOn,
+  compressionOf,
   ERRORS,
   type FailureKind,
   type MigrationError,
   type MigrationEvent,
   type Outcome,
+  type VerifiedDisk,
 } from "../../migrate/mod.ts";
 import { EXIT, type ExitCode } from "./exit_code.ts";
 
@@ -54,6 +56,8 @@ function afterLaunch({ what, log }: LaunchedQemu, quitSource: boolean): string[]
 export function resultEvent(end: {
   readonly startedAt: number;
   readonly bytes: number;
+  /** As many as there would have been without compression. */
+  readonly carried?: number;
   readonly downtimeMs?: number | null;
   readonly pauseMs?: number | null;
   readonly error?: MigrationError | undefined;
@@ -61,6 +65,10 @@ export function resultEvent(end: {
   readonly guest?: string | null;
   /** Disks on which the guest's discards were dropped while they were mirrored. */
   readonly discarded?: readonly string[];
+  /** With `--delta`: bytes of all disks that were not sent. */
+  readonly skipped?: number;
+  /** With `--verify`: what was compared. */
+  readonly verify?: readonly VerifiedDisk[];
   /** The destination's QEMU was given its one incoming migration, or may have been. */
   readonly memoryBegan?: boolean | undefined;
   readonly next?: readonly string[];
@@ -82,7 +90,10 @@ export function resultEvent(end: {
     pauseMs: end.pauseMs ?? null,
     totalMs: Math.round(systemClock.now() - end.startedAt),
     bytes: end.bytes,
+    ...compressionOf(end.bytes, end.carried ?? 0),
+    ...(end.skipped === undefined ? {} : { skipped: end.skipped }),
     error: end.error?.reported ?? null,
+    ...(end.verify ? { verify: end.verify } : {}),
     guest: end.error ? null : end.guest ?? null,
     next: end.next ??
       (end.error

@@ -1,6 +1,6 @@
 import { introduce } from "../control/choice.ts";
 import type { StatusEvent } from "./events.ts";
-import { percent, PHASES } from "./words.ts";
+import { compressed, details, percent, PHASES, throttled } from "./words.ts";
 import { formatSeconds, formatSize } from "../args/size.ts";
 
 /** How a running migration is, for people. Pure. */
@@ -12,31 +12,32 @@ export function statusLines(status: StatusEvent): string {
     `, ${formatSeconds(status.elapsedMs / 1000)} so far` +
     (eta === null ? "" : `, ${formatSeconds(eta)} left`),
     ...disks.map((d) =>
-      d.ready
+      (d.ready
         ? `disk ${d.name}: ready, ${formatSize(d.total - d.transferred)} behind`
         : `disk ${d.name}: ${percent(d.transferred, d.total)} of ${
           formatSize(d.sizeBytes ?? d.total)
-        }`
+        }`) + details(d)
     ),
   ];
   if (ram) {
     lines.push(
       `RAM: ${formatSize(ram.remaining)} left, pass ${ram.iteration}, ` +
-        `changes at ${formatSize(ram.dirtyRate)}/s`,
+        `changes at ${formatSize(ram.dirtyRate)}/s${throttled(ram)}`,
     );
   }
   if (status.role === "source") {
     const { bandwidth, maxDowntimeMs } = status;
     lines.push(
-      `rate ${formatSize(rate)}/s, limit ` +
+      `rate ${formatSize(rate)}/s${compressed(status)}, limit ` +
         (bandwidth === null ? "none" : `${formatSize(bandwidth)}/s`) +
-        `, downtime limit ${maxDowntimeMs} ms`,
+        (maxDowntimeMs === null ? "" : `, downtime limit ${maxDowntimeMs} ms`),
     );
   }
   if (link.state === "down") {
     lines.push(`connection lost, reconnecting, ${formatSeconds(link.graceLeft ?? 0)} left`);
   }
   if (ending !== null) lines.push(`being undone: ${ending}`);
+  lines.push(...(status.steps ?? []));
   lines.push(...status.warnings.map((w) => `warning: ${w}`));
   return [head, ...lines.map((line) => `  ${line}`)].join("\n");
 }

@@ -7,7 +7,7 @@ export const PREFIX = "run-";
 
 /** The mode of a base that is made here, and where others must get at their sockets in it. */
 const [MODE, PASSABLE] = [0o700, 0o711];
-/** Where root's runs are, and those of users without a directory of their own in /run. */
+/** Where root's runs are. */
 const IN_RUN = "/run/vmferry";
 
 /** The directory that each run has its own in: `base`, else this user's default. */
@@ -18,16 +18,19 @@ export function runBase(base: string | undefined): string {
 /**
  * Root's is always the same: root by ssh, by sudo and from a unit is to find what one of them has begun,
  * and /run/user/0 goes away with the last login. Others have theirs in `$XDG_RUNTIME_DIR` where that is
- * theirs (su may leave another one's).
+ * theirs (su may leave another one's). A login without one, such as by ssh where systemd does not run, has
+ * a directory in /tmp; nobody else may have made that, see {@link checkBase}.
  */
 function defaultBase(): string {
-  const path = Deno.uid() === 0 ? undefined : Deno.env.get("XDG_RUNTIME_DIR");
-  if (!path) return IN_RUN;
+  const uid = Deno.uid();
+  if (uid === 0) return IN_RUN;
+  const path = Deno.env.get("XDG_RUNTIME_DIR");
   try {
-    return Deno.statSync(path).uid === Deno.uid() ? absolutePath(`${path}/vmferry`) : IN_RUN;
+    if (path && Deno.statSync(path).uid === uid) return absolutePath(`${path}/vmferry`);
   } catch {
-    return IN_RUN;
+    // It does not exist.
   }
+  return `/tmp/vmferry-run-${uid}`;
 }
 
 /**

@@ -27,6 +27,7 @@ export function startsAnew(record: JournalRecord, { launches }: NextMigration): 
     // The guest is paused, or may run at the destination: only the user decides.
     case "switchover":
     case "handover":
+    case "postcopy":
     case "unknown":
     case "done":
     case "undone":

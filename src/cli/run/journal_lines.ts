@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { parseExact } from "../../io/mod.ts";
 
 /**
  * The value of the last whole line; `undefined` where there is none.
@@ -13,7 +14,7 @@ export function lastValue(text: string): unknown {
   // What stands behind the last line's end was cut short.
   for (const line of text.split("\n").slice(0, -1).reverse()) {
     try {
-      return JSON.parse(line);
+      return parseExact(line);
     } catch {
       // It was cut short, and more was written behind it.
     }

@@ -93,6 +93,21 @@ export async function rivalLaunches(
   { base, own, qmp, log }: { base: string; own: string; qmp: string; log: Logger },
 ): Promise<string[]> {
   const [found, socket]: [string[], string] = [[], await socketPath(qmp)];
+  for (const record of await otherLaunches({ base, own, log })) {
+    if (await socketPath(record.qmp) === socket) found.push(record.migration);
+  }
+  return found;
+}
+
+/**
+ * The launches of other processes that are under way.
+ *
+ * @param own the run directory of the launch that asks.
+ */
+export async function otherLaunches(
+  { base, own, log }: { base: string; own: string; log: Logger },
+): Promise<LaunchRecord[]> {
+  const found: LaunchRecord[] = [];
   for (const dir of await runFolders(base)) {
     const path = `${dir}/${LAUNCH_JOURNAL}`;
     if (dir === own || !await isFile(path)) continue;
@@ -102,7 +117,7 @@ export async function rivalLaunches(
     try {
       const record = parseLaunchRecord(lastValue(await Deno.readTextFile(path)));
       const isOver = !record || record.state === "committed" || record.state === "undone";
-      if (!isOver && await socketPath(record.qmp) === socket) found.push(record.migration);
+      if (!isOver) found.push(record);
     } catch (error) {
       log.log("warning", `${path}: ${messageOf(error)}`);
     }

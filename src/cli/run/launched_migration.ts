@@ -16,6 +16,7 @@ import {
   DestinationMigration,
   type DestinationRecord,
   type MigrationError,
+  needsRecord,
   type Report,
 } from "../../migrate/mod.ts";
 import type { RpcPeer } from "../../rpc/mod.ts";
@@ -29,7 +30,7 @@ import { openQmp } from "../host/open_qmp.ts";
 import { QemuLog } from "../host/qemu_log.ts";
 import { realPath } from "../paths.ts";
 import { recoverCommand, RunState } from "./run_state.ts";
-import { ownerOfSocket } from "./socket_owner.ts";
+import { ownerOfQemu } from "./socket_owner.ts";
 
 /** What it is made from. */
 export interface LaunchedOptions
@@ -113,8 +114,7 @@ export class LaunchedMigration implements AsyncDisposable {
       const failure = asMigrationError(error, "destination");
       if (failure.kind === "unknown") await this.#launch.keep();
       else this.#warn("not-undone", await this.#launch.undo());
-      const isUnseen = failure.kind === "unknown" && failure.code === "not-seen-running";
-      if (isUnseen || this.mustStay) this.#run?.dir.keep();
+      if (needsRecord(failure) || this.mustStay) this.#run?.dir.keep();
       throw failure;
     }
     if (this.#migration!.leftBehind) this.#run?.dir.keep();
@@ -154,7 +154,7 @@ export class LaunchedMigration implements AsyncDisposable {
     const run = stack.use(
       await RunState.open<DestinationRecord>({
         ...{ base, qmp, qmpPath, log, side: "destination", resume: false },
-        socketOwner: await ownerOfSocket(qmpPath),
+        socketOwner: await ownerOfQemu(qmpPath),
       }),
     );
     await checkDestination(qmp, []);

@@ -26,6 +26,7 @@ import { type NextMigration, startsAnew } from "./cut_off.ts";
 import { type CutOff, findJournals, JournalFile } from "./journal_file.ts";
 import { runBase } from "./base.ts";
 import { PrivateRunDir } from "./run_dir.ts";
+import { listenFor, ownerOfQemu } from "./socket_owner.ts";
 import type { SocketOwner } from "./socket_owner.ts";
 
 export interface RunStateOptions {
@@ -134,6 +135,7 @@ async function finishLeft(options: RunStateOptions, { dir, record }: CutOff): Pr
     const work: RecoverOptions = {
       ...{ qmp, record, facts, destination: undefined, force: false, clock: systemClock, log },
       removeFile: (path) => Deno.remove(path).catch(() => {}),
+      listen: async (path) => await listenFor(path, await ownerOfQemu(record.qmp)),
       path: (name) => runDir.path(name),
       forget: () => runDir[Symbol.asyncDispose](),
     };
@@ -163,7 +165,7 @@ export function recoverCommand(qmpPath: string, base: string | undefined): strin
 function choices(record: JournalRecord, { side, base, next }: RunStateOptions): string {
   const command = side === "source" ? "migrate" : "receive";
   const without = next?.launches
-    ? " (without --launch, --map, --sync, --persist, --qemu-command, --disk)"
+    ? " (without --launch, --map, --sync, --verify-base, --persist, --qemu-command, --disk)"
     : "";
   return `A migration of this guest was cut off in state "${record.state}": 'vmferry ${command} ` +
     `--resume …'${without} continues it, '${

@@ -2,6 +2,8 @@ import { lchown } from "node:fs/promises";
 import { type Acceptor, messageOf } from "../../io/mod.ts";
 import { listenUnix } from "../../transport/mod.ts";
 import { UsageError } from "../args/usage_error.ts";
+import { FIND_QEMU } from "../host/find_qemu.ts";
+import { runProgram } from "../host/run_program.ts";
 
 /** Whom sockets are given to: the user that QEMU runs as. */
 export interface SocketOwner {
@@ -20,17 +22,35 @@ export async function ownerFrom(
   return text === undefined ? undefined : await findOwner(text, lookUp);
 }
 
+/** Prints the user and group of each QEMU that serves the socket `$1`. */
+const USERS = `
+${FIND_QEMU}
+for pid in $(find_pid); do
+  sed -n 's/^[UG]id:[[:space:]]*[0-9]*[[:space:]]*\\([0-9]*\\).*/\\1/p' "/proc/$pid/status" | tr '\\n' ' '
+  echo
+done
+`;
+
+/** How long the look at all QEMUs may take, ms. */
+const LOOK_MS = 10_000;
+
 /**
  * The user that the QEMU behind a socket runs as, where it is another one than this process's and this
- * one is root; QEMU has made the socket.
+ * one is root. Where that QEMU is not found, the owner of the socket, which QEMU has made: with `-runas`,
+ * QEMU has made it before it has changed its user.
  *
  * @throws {Error} when there is no such socket.
  */
-export async function ownerOfSocket(path: string): Promise<SocketOwner | undefined> {
+export async function ownerOfQemu(path: string): Promise<SocketOwner | undefined> {
   try {
-    const { uid, gid } = await Deno.stat(path);
-    if (Deno.uid() !== 0 || uid === null || gid === null || uid === 0) return undefined;
-    return { uid, gid };
+    const info = await Deno.stat(path);
+    if (Deno.uid() !== 0 || info.uid === null || info.gid === null) return undefined;
+    const { stdout } = await runProgram(["sh", "-c", USERS, "sh", path], { timeoutMs: LOOK_MS });
+    const [found, ...more] = stdout.split("\n").filter((line) => line.trim() !== "");
+    const [uid = info.uid, gid = info.gid] = found === undefined || more.length > 0
+      ? []
+      : found.trim().split(" ").map(Number);
+    return uid === 0 ? undefined : { uid, gid };
   } catch (error) {
     throw new Error(`The QMP socket ${path}: ${messageOf(error)}`, { cause: error });
   }

@@ -8,6 +8,7 @@ import {
   asMigrationError,
   type DestinationMigration,
   type MigrationError,
+  needsRecord,
   type Report,
   sourceLeft,
 } from "../../migrate/mod.ts";
@@ -167,8 +168,7 @@ export class StartAttempt implements AsyncDisposable {
 
   async #fail(failure: MigrationError): Promise<AttemptEnd> {
     this.#failure = failure;
-    const isUnseen = failure.kind === "unknown" && failure.code === "not-seen-running";
-    if (isUnseen || this.migration?.leftBehind) this.#opened!.keep();
+    if (needsRecord(failure) || this.migration?.leftBehind) this.#opened!.keep();
     // The guest may run there.
     if (failure.kind !== "unknown") await this.#stopQemu();
     const word = failure.kind === "refused" ? "refused" : failure.code;

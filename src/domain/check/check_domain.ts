@@ -14,7 +14,7 @@ import type { CheckDomainOptions, CheckedDisk, DomainCheck, DomainPlan } from ".
 import { judgeResources } from "./resource_rules.ts";
 import { judgeRoom } from "./room_rules.ts";
 import { sourceFacts } from "./source_facts.ts";
-import { judgeEnds, judgeNames } from "./source_rules.ts";
+import { judgeDelta, judgeEnds, judgeNames } from "./source_rules.ts";
 
 /**
  * Finds everything that would prevent the migration of a domain, and what the migration would do. Changes
@@ -49,6 +49,7 @@ export async function checkDomain(options: CheckDomainOptions): Promise<DomainCh
       destinationUuid: destination?.host.hostUuid ?? null,
     }));
   }
+  if (options.delta) found.add(judgeDelta(options.migrate, destination?.host));
   const plan = domain && judgeMove(options, domain, destination, (await asked)!, found);
   return {
     ...{ problems: found.problems, warnings: found.warnings, notes: found.notes, domain },

@@ -38,6 +38,8 @@ export interface CheckDomainOptions {
   readonly peer: DomainFactsPeer;
   /** Targets of `--reuse`: their images at the destination may be overwritten. */
   readonly reuse: readonly string[];
+  /** `--delta`: what the destination's disks hold already is not to be sent. Default: false. */
+  readonly delta?: boolean;
   /** Targets of `--shared`: both hosts have them, and they are not copied. */
   readonly shared: readonly string[];
   /** The options for `virsh migrate`. */

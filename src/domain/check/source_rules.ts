@@ -5,7 +5,15 @@
  */
 import { closestString } from "@std/text/closest-string";
 import { levenshteinDistance } from "@std/text/levenshtein-distance";
-import { type BlockJob, isAtLeast, type ListedDomain, OLDEST_LIBVIRT } from "../../libvirt/mod.ts";
+import {
+  type BlockJob,
+  isAtLeast,
+  type ListedDomain,
+  type MigrateOptions,
+  OLDEST_LIBVIRT,
+} from "../../libvirt/mod.ts";
+import { NO_DELTA_THERE } from "../../migrate/mod.ts";
+import type { Result } from "../../rpc/mod.ts";
 import { Collected, type Findings } from "./findings.ts";
 
 /** Most names in a message. */
@@ -196,4 +204,25 @@ export function closest(word: string, candidates: readonly string[]): string | u
   const near = closestString(word, candidates, { caseSensitive: true });
   const most = Math.max(2, Math.floor(word.length / 3));
   return levenshteinDistance(word, near) <= most ? near : undefined;
+}
+
+/**
+ * What prevents `--delta`, which compares what QEMU sends with what the destination's NBD server has. Pure.
+ *
+ * @param there the destination; `undefined` where it does not answer.
+ */
+export function judgeDelta(
+  { tls }: Pick<MigrateOptions, "tls">,
+  there: Pick<Result<"describeDomainHost">, "hashes"> | undefined,
+): Findings {
+  const found = new Collected();
+  if (there && !there.hashes) {
+    found.problem("destination", "unknown-procedure", NO_DELTA_THERE);
+  }
+  if (tls) {
+    const message = "--delta does not go with --tls: QEMU would encrypt the disks before vmferry " +
+      "can compare them. The tunnel is encrypted by ssh://, tls:// or a ticket";
+    found.problem("source", "option-refused", message);
+  }
+  return found;
 }

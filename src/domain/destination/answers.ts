@@ -1,5 +1,11 @@
-import { asMigrationError, ERRORS, type FailureKind } from "../../migrate/mod.ts";
-import { type Result, RpcError } from "../../rpc/mod.ts";
+import { hashBlocks } from "../../delta/mod.ts";
+import {
+  asMigrationError,
+  ERRORS,
+  type ExportReaders,
+  type FailureKind,
+} from "../../migrate/mod.ts";
+import { type Params, type Result, RpcError } from "../../rpc/mod.ts";
 
 /** The refusal of a call of `vmferry migrate`. */
 export const WRONG_COMMAND =
@@ -23,4 +29,19 @@ export async function answered<T>(answer: Promise<T>): Promise<T> {
     const isRefusal = kind === "refused" && kinds.includes("failed");
     throw new RpcError(isRefusal ? "refused" : code, message, problems);
   }
+}
+
+/**
+ * Answers `hashBlocks`: libvirt has started QEMU's NBD server by the time that a mirror writes to it.
+ *
+ * @param readers of the session that asks; `undefined`: it has prepared nothing.
+ * @throws {RpcError} `refused` without readers; as `hashBlocks` of src/delta.
+ */
+export async function hashExport(
+  readers: ExportReaders | undefined,
+  { disk, offset, length }: Params<"hashBlocks">,
+): Promise<Result<"hashBlocks">> {
+  if (!readers) throw new RpcError("refused", "This session has prepared no domain");
+  const hashes = await readers.use(disk, (reader) => hashBlocks(reader, { offset, length }));
+  return hashes.encode();
 }

@@ -74,6 +74,7 @@ export class DescribedHost {
       user: host.user.name,
       socketDirs: await socketDirs(host, owner),
       interfaces: host.interfaces().slice(0, 4096),
+      hashes: true,
     };
   }
 

@@ -1,5 +1,5 @@
 import { type Clock, type Logger, withDeadline } from "../../io/mod.ts";
-import { asMigrationError, MigrationError, sourceLeft } from "../../migrate/mod.ts";
+import { asMigrationError, ExportReaders, MigrationError, sourceLeft } from "../../migrate/mod.ts";
 import {
   ChannelServer,
   type Handlers,
@@ -9,7 +9,7 @@ import {
   RpcPeer,
 } from "../../rpc/mod.ts";
 import type { Session, SessionError } from "../../tunnel/mod.ts";
-import { answered, leftOf, WRONG_COMMAND } from "./answers.ts";
+import { answered, hashExport, leftOf, WRONG_COMMAND } from "./answers.ts";
 import { createAll, Recorded } from "./create.ts";
 import { DescribedHost } from "./describe_host.ts";
 import { hasRun } from "./has_run.ts";
@@ -29,6 +29,8 @@ const GIVEN_UP = "The migration was given up at the destination";
 interface Served {
   readonly session: Session;
   readonly channels: ChannelServer;
+  /** Of QEMU's exports, for the source that has prepared. */
+  readers?: ExportReaders;
   /** The session has ended. */
   isOver: boolean;
 }
@@ -162,15 +164,13 @@ export class DomainDestination {
       prepareDomain: (params) => answered(this.#prepare(served, params)),
       domainStatus: ({ uuid }) => answered(this.#status(served, uuid)),
       settleDomain: (params) => answered(this.#settleDomain(params)),
+      hashBlocks: (params) => answered(hashExport(served.readers, params)),
       abort: ({ reason }) => {
         if (this.#isIdle) this.#options.report(sourceLeft(reason));
         return Promise.resolve({ left: null });
       },
       // The calls of `vmferry migrate`.
-      describe: wrong,
-      describeDisks: wrong,
-      prepare: wrong,
-      attach: wrong,
+      ...{ describe: wrong, describeDisks: wrong, prepare: wrong, attach: wrong },
     };
   }
 
@@ -202,6 +202,7 @@ export class DomainDestination {
       throw new RpcError("refused", "This receive has a migration already; start another receive");
     }
     this.#owner = served.session;
+    report({ event: "migration", migration: params.migration });
     const preparing = async () => {
       await claimed(served.session);
       const owners = await this.#described.ownersOf(params.socketDir, params.owner);
@@ -226,11 +227,11 @@ export class DomainDestination {
     if (this.#ending.hasBegun) {
       throw new RpcError("failed", this.#ending.failure?.message ?? GIVEN_UP);
     }
+    served.readers = new ExportReaders(() => host.connectUnix(`${record.socketDir}/nbd.sock`));
     for (const channel of ["ram", "nbd"] as const) {
-      const path = `${record.socketDir}/${channel}.sock`;
       const isTooLate = () => served.isOver || this.#ending.hasBegun;
       const dial = async () => {
-        const pipe = await dialQemu(host, path, isTooLate);
+        const pipe = await dialQemu(host, `${record.socketDir}/${channel}.sock`, isTooLate);
         if (channel === "ram") {
           this.#ramCrosses = true;
           report({ event: "phase", phase: "ram" });
@@ -257,6 +258,7 @@ export class DomainDestination {
   }
 
   async #cutAll(): Promise<void> {
+    for (const { readers } of this.#served) readers?.close();
     await Promise.all([...this.#served].map(({ channels }) => channels.cut()));
   }
 

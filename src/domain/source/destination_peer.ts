@@ -6,6 +6,8 @@ import type { Session, TunnelStream } from "../../tunnel/mod.ts";
 const LOOK_MS = 60_000;
 /** How long it may take to create the images, ms. */
 const PREPARE_MS = 180_000;
+/** How long it may take to hash a range of a disk, ms. */
+const HASH_MS = 180_000;
 /** How long it may take to remove them, ms. */
 const SETTLE_MS = 120_000;
 /** How long one answer on the domain's state may take, ms. */
@@ -62,6 +64,11 @@ export class DomainPeer {
     signal?: AbortSignal,
   ): Promise<Result<"prepareDomain">> {
     return this.#rpc.call("prepareDomain", params, this.#patience(PREPARE_MS, signal));
+  }
+
+  /** Hashes of blocks of an export at the destination. */
+  hashBlocks(params: Params<"hashBlocks">): Promise<Result<"hashBlocks">> {
+    return this.#rpc.call("hashBlocks", params, this.#patience(HASH_MS));
   }
 
   /** The domain at the destination. */

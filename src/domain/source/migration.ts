@@ -1,10 +1,11 @@
-import { messageOf, withDeadline } from "../../io/mod.ts";
+import { type Acceptor, messageOf, withDeadline } from "../../io/mod.ts";
 import { type ProgramResult } from "../../host/mod.ts";
 import { domainState, Virsh } from "../../libvirt/mod.ts";
-import type { MigrationError, WarningCode } from "../../migrate/mod.ts";
+import type { DeltaFilter, MigrationError, WarningCode } from "../../migrate/mod.ts";
 import { type Arrival, downtime, lookAtArrival } from "./arrival.ts";
 import { FirstCause } from "./cause.ts";
 import { migrateCommand } from "./run/command.ts";
+import { deltaFilter } from "./delta_filter.ts";
 import type { DomainPeer } from "./destination_peer.ts";
 import { settleEarlier } from "./settle/earlier.ts";
 import { asDomainError } from "./failure.ts";
@@ -43,6 +44,7 @@ export class DomainMigration {
   #pauseAsked: string | undefined;
   #leftBehind = false;
   #early: EarlyLook | undefined;
+  #filter: DeltaFilter | undefined;
   #settled: readonly DomainSourceRecord[] = [];
   #unsettled: DomainSourceRecord | undefined;
 
@@ -166,30 +168,26 @@ export class DomainMigration {
     const { host, uri, clock, log, migrate, signal, limits, report } = this.#options;
     const { uuid, name } = plan.domain;
     const id = crypto.randomUUID();
+    report({ event: "migration", migration: id });
     const socketDir = chooseSocketDir(host.socketDirs, plan.host.socketDirs, id.slice(0, 8));
     const { uri: uriThere, hostUuid } = plan.host;
-    const { destination: given } = this.#options;
-    const { undefineSource } = migrate;
+    const [{ destination: given }, { undefineSource }] = [this.#options, migrate];
     await this.#note({
       ...{ version: 1, side: "source", state: "prepared", migration: id, destination: given },
       ...{ name, uuid, uri, uriThere, hostUuid, socketDir, undefineSource, wasPaused: false },
     });
     this.#cleanups.push(() => host.removeDirectory(socketDir), () => this.#sockets.close());
     await host.makeDirectory(socketDir);
-    for (const channel of ["ram", "nbd"]) {
-      await this.#sockets.serve(`${socketDir}/${channel}.sock`, channel);
-    }
+    const filter = this.#filter = this.#options.delta ? deltaFilter(peer, log) : undefined;
+    await this.#sockets.serve(`${socketDir}/ram.sock`, "ram");
+    await this.#sockets.serve(`${socketDir}/nbd.sock`, "nbd", filter ? { join: filter.join } : {});
     const paths = {
-      source: host.own("source.sock"),
-      destination: host.own("migrate.sock"),
+      ...{ source: host.own("source.sock"), destination: host.own("migrate.sock") },
       qemuDir: socketDir,
     };
     const relay = new SourceRelay(await host.listen(paths.source), {
-      ...{
-        connect: host.connectLibvirt,
-        log,
-        onFault: (error: unknown) => this.#cause.take(error),
-      },
+      ...{ connect: host.connectLibvirt, log },
+      onFault: (error: unknown) => this.#cause.take(error),
     });
     this.#cleanups.push(() => relay.close());
     const run = new VirshRun({
@@ -204,7 +202,8 @@ export class DomainMigration {
       run.cut(cause ?? new Error("The destination ended the session"));
       if (cause) this.#cause.take(cause);
     });
-    await this.#sockets.serve(paths.destination, "libvirt", (acceptor) => fenced(acceptor, run));
+    const wrap = (acceptor: Acceptor) => fenced(acceptor, run);
+    await this.#sockets.serve(paths.destination, "libvirt", { wrap });
     const images = [...plan.images];
     const named = { migration: id, name: plan.nameThere, uuid };
     // As late as possible, and meanwhile; it counts with state `migrating`.
@@ -222,6 +221,7 @@ export class DomainMigration {
         sizeBytes: plan.images.find((image) => image.name === target)?.sizeBytes ?? 0,
       })),
       bytes: () => this.bytes,
+      carried: () => this.#sessions.carried,
     });
     if (this.#pauseAsked !== undefined) transfer.suspend(this.#pauseAsked);
     signal.throwIfAborted();
@@ -289,7 +289,9 @@ export class DomainMigration {
       );
     }
     this.#options.report({ event: "phase", phase: "done" });
-    return { downtimeMs, guest, bytes: this.bytes };
+    const { skippedSum: skipped } = this.#filter ?? {};
+    const { carried } = this.#sessions;
+    return { downtimeMs, guest, bytes: this.bytes, carried, ...(skipped ? { skipped } : {}) };
   }
 
   #warn(code: WarningCode, message: string): void {

@@ -42,6 +42,8 @@ export interface DomainMigrationOptions {
   readonly host: DomainSourceHost;
   /** The options for `virsh migrate`. */
   readonly migrate: MigrateOptions;
+  /** What the destination's disks hold already is not sent. */
+  readonly delta: boolean;
   /** Checks the domain and both hosts. */
   readonly check: CheckSource;
   /** Bandwidth and downtime, which `vmferry set` may change. */
@@ -66,4 +68,8 @@ export interface DomainMigrated {
   readonly guest: string | null;
   /** Bytes that crossed the tunnel, both directions. */
   readonly bytes: number;
+  /** As many as there would have been without compression. */
+  readonly carried: number;
+  /** With `--delta`: bytes of all disks that were not sent; missing where another process has moved it. */
+  readonly skipped?: number;
 }

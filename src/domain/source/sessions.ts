@@ -16,6 +16,7 @@ export class Sessions {
   readonly #options: { readonly clock: Clock; readonly log: Logger };
   #peer: DomainPeer | undefined;
   #bytesBefore = 0;
+  #carriedBefore = 0;
   #host: Result<"describeDomainHost"> | undefined;
 
   /** Makes no session yet. */
@@ -35,6 +36,11 @@ export class Sessions {
   /** Bytes that crossed so far, both directions. */
   get bytes(): number {
     return this.#bytesBefore + (this.#peer?.session.bytes ?? 0);
+  }
+
+  /** As `bytes`, but as many as there would be without compression. */
+  get carried(): number {
+    return this.#carriedBefore + (this.#peer?.session.carried ?? 0);
   }
 
   /** The host UUID of the peer in use; `undefined` before {@link describe}. */
@@ -89,6 +95,7 @@ export class Sessions {
     try {
       const session = await withDeadline(clock, CONNECT_MS, "a new session", opening);
       this.#bytesBefore = this.bytes;
+      this.#carriedBefore = this.carried;
       this.#host = undefined;
       return this.#peer = new DomainPeer(session, this.#options);
     } catch (error) {

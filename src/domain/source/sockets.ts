@@ -1,4 +1,5 @@
 import type { Acceptor, Logger } from "../../io/mod.ts";
+import type { DeltaFilter } from "../../migrate/mod.ts";
 import { ChannelListener, type OpenStream } from "../../rpc/mod.ts";
 
 /** Opens a listener for a channel. */
@@ -8,6 +9,14 @@ interface SocketsContext {
   readonly log: Logger;
   /** A connection could not be carried on; the program behind it sees a closed socket. */
   readonly onFault: (error: unknown) => void;
+}
+
+/** How a socket is served. */
+interface ServeOptions {
+  /** Makes another listener of it. Default: as it is. */
+  readonly wrap?: (acceptor: Acceptor) => Acceptor;
+  /** Joins a connection and its stream, and owns both. Default: bytes both ways. */
+  readonly join?: DeltaFilter["join"];
 }
 
 /** The sockets that lead to channels of the destination. Owns their listeners. */
@@ -23,7 +32,7 @@ export class Sockets {
   async serve(
     path: string,
     channel: string,
-    wrap: (acceptor: Acceptor) => Acceptor = (acceptor) => acceptor,
+    { wrap = (acceptor) => acceptor, join }: ServeOptions = {},
   ): Promise<void> {
     const { listen, open, log, onFault } = this.#context;
     const acceptor = wrap(await listen(path));
@@ -38,6 +47,7 @@ export class Sockets {
             throw error;
           }
         },
+        ...(join ? { join } : {}),
         onEnd: ({ error }) => error && log.log("debug", `channel ${channel}: ${error.message}`),
       }),
     );

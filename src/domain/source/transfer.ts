@@ -25,6 +25,8 @@ export interface TransferContext {
   readonly limits: Limits;
   /** Bytes that crossed so far, both directions. */
   readonly bytes: () => number;
+  /** As many as there would be without compression. */
+  readonly carried: () => number;
   readonly report: Report;
   readonly clock: Clock;
   readonly log: Logger;
@@ -66,7 +68,7 @@ export class Transfer {
    */
   async run(start: StartProgram, argv: readonly string[]): Promise<ProgramResult> {
     const { signal, disks, virsh, uuid, report, clock, log, wasPaused } = this.#context;
-    const { bytes } = this.#context;
+    const { bytes, carried } = this.#context;
     const isPaused = () => wasPaused || this.#suspended;
     const ended = this.#run.run(start, argv);
     this.#watch = new DomainWatch({
@@ -76,6 +78,9 @@ export class Transfer {
       },
       get bytes() {
         return bytes();
+      },
+      get carried() {
+        return carried();
       },
       onBegun: () => void this.#holdLimits(),
       onRam: () => {

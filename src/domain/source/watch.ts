@@ -7,7 +7,7 @@ import {
   jobInfo,
   type Virsh,
 } from "../../libvirt/mod.ts";
-import type { DiskProgress, Phase, Report } from "../../migrate/mod.ts";
+import { compressionOf, type DiskProgress, type Phase, type Report } from "../../migrate/mod.ts";
 import { type CopiedDisk, diskProgress, ramProgress, Rate } from "./progress.ts";
 
 /** Pause between two looks, ms. */
@@ -31,6 +31,8 @@ export interface WatchContext {
   readonly paused: boolean;
   /** Bytes that crossed so far, both directions. */
   readonly bytes: number;
+  /** As many as there would be without compression: what the rate counts. */
+  readonly carried: number;
   /** libvirt has begun: limits can be applied. Called once. */
   readonly onBegun: () => void;
   /** Every disk was copied once. */
@@ -60,7 +62,7 @@ export class DomainWatch {
   /** Begins to watch. */
   constructor(context: WatchContext) {
     this.#context = context;
-    this.#rate = new Rate(context.clock.now(), context.bytes);
+    this.#rate = new Rate(context.clock.now(), context.carried);
     this.#phase = context.disks.length > 0 ? "mirror" : "ram";
     context.report({ event: "phase", phase: this.#phase });
     this.#running = this.#watch();
@@ -162,7 +164,7 @@ export class DomainWatch {
   #tell(job: JobInfo): void {
     const { report, clock, disks } = this.#context;
     const now = clock.now();
-    this.#rate.sample(now, this.#context.bytes);
+    this.#rate.sample(now, this.#context.carried);
     const ram = ramProgress(job);
     const isCopied = ORDER.indexOf(this.#phase) > ORDER.indexOf("mirror");
     const progress = disks.map((disk): DiskProgress => {
@@ -177,6 +179,7 @@ export class DomainWatch {
       ram,
       rate: this.#rate.value,
       eta,
+      ...compressionOf(this.#context.bytes, this.#context.carried),
     });
     if (this.#phase === "ram" && ram && ram.iteration > 1) this.#judge(ram.dirtyRate, now);
     else this.#divergesSince = undefined;

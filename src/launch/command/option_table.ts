@@ -1,6 +1,6 @@
 /**
  * The options of qemu-system-*, QEMU 7.2 to 11.1 (qemu-options.hx), and what a launch does with each.
- * docs/launch-options.md is made from it.
+ * docs/reference/launch-options.md is made from it.
  *
  * @module
  */
@@ -171,7 +171,11 @@ export const OPTIONS: Readonly<Record<string, OptionRule>> = {
   ),
 
   // Boot image or kernel.
-  "bios": text("keep", FILE + "; a bare name is the destination's own firmware"),
+  "bios": text(
+    "keep",
+    FILE +
+      "; a bare name that is no file in QEMU's working directory is the destination's own firmware",
+  ),
   "kernel": text("keep", FILE),
   "shim": text("keep", FILE, { majors: [10, 99] }),
   "append": text(),

@@ -10,6 +10,7 @@ import { keepCommand, startAtBoot } from "./keep.ts";
 import { keptName } from "./kept_name.ts";
 import type { LaunchPlan } from "./plan.ts";
 import type { Recorded } from "./recorded.ts";
+import { removePidFile } from "./remove.ts";
 
 /** States of a migration in which the guest runs here, or may. */
 const HANDED_OVER = ["starting", "finished", "lost"];
@@ -47,6 +48,7 @@ export async function commitLaunch(
     }
   };
   await attempt("the journal", () => recorded.write({ state: "committed", mayHaveGuest: true }));
+  await attempt("the pid file", () => removePidFile(host, recorded.current));
   // What starts the guest there knows its command line.
   if (recorded.current.qemu.site) return failures;
   await attempt("the guest's command line", async () => {

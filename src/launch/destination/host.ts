@@ -66,6 +66,11 @@ export interface LaunchHost {
   /** Connects to a UNIX socket. */
   readonly connectUnix: (path: string) => Promise<BytePipe>;
   /**
+   * The QEMUs that have accepted a connection to a UNIX socket, each with the processes above it; none where
+   * this user may not look at them.
+   */
+  readonly serversOf: (path: string) => Promise<readonly (readonly number[])[]>;
+  /**
    * Creates a file that must not exist, for its owner alone.
    *
    * @throws {Error} with the system's words when it exists or cannot be created.

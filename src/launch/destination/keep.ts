@@ -11,13 +11,10 @@ import { scopeOf } from "./qemu/qemu.ts";
 import type { LaunchRecord, UnitRecord } from "./record.ts";
 import { unitFile } from "./qemu/unit.ts";
 import { MOVED } from "./moved.ts";
-import { bootUnitName } from "./names.ts";
+import { bootUnitName, bootUnitPath, MARK } from "./names.ts";
 
 /** Longest wait for systemd to read its units again, ms. */
 const RELOAD_MS = 60_000;
-
-/** The first line of every unit file of vmferry. */
-const MARK = "# Written by vmferry; a later launch of this guest replaces it.";
 
 /** Writes standard input to the file `$1` with mode `$2`, in a directory for its owner alone. */
 const WRITE = `
@@ -123,10 +120,7 @@ export async function startAtBoot(
   const moved = `${guestDirectory(host, record)}/${MOVED}`;
   const file = unitFile({ unit, description, argv: forBoot(plan.argv), start, moved });
   const text = `${MARK}\n${file}`;
-  const directory = scope === "system"
-    ? "/etc/systemd/system"
-    : `${host.home ?? ""}/.config/systemd/user`;
-  const argv = ["sh", "-c", WRITE_UNIT, "sh", `${directory}/${unit.name}`, MARK];
+  const argv = ["sh", "-c", WRITE_UNIT, "sh", bootUnitPath(host, record.name), MARK];
   const result = await host.run(argv, { timeoutMs: RELOAD_MS, input: text });
   if (result.code !== 0) throw new Error(result.stderr.trim());
   await command(host.run, ["systemctl", scopeOf(unit), "daemon-reload"], RELOAD_MS);

@@ -1,6 +1,6 @@
 import type { Params } from "../../rpc/mod.ts";
 import type { LaunchHost } from "./host.ts";
-import type { LaunchPlan } from "./plan.ts";
+import type { LaunchRecord } from "./record.ts";
 
 /** How long a look at what an earlier launch has kept may take, ms. */
 const LOOK_MS = 10_000;
@@ -13,7 +13,10 @@ type Guest = Params<"prepareLaunch">["guest"];
  */
 export async function keptName(
   { run, stateDir }: Pick<LaunchHost, "run" | "stateDir">,
-  { record: { name }, params: { guest } }: Pick<LaunchPlan, "record" | "params">,
+  { record: { name }, params: { guest } }: {
+    readonly record: Pick<LaunchRecord, "name">;
+    readonly params: Pick<Params<"prepareLaunch">, "guest">;
+  },
 ): Promise<string> {
   const path = `${stateDir}/${name}/command.json`;
   const argv = ["sh", "-c", 'cat -- "$1" 2>/dev/null || :', "sh", path];

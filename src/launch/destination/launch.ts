@@ -15,7 +15,7 @@ import {
   RpcPeer,
 } from "../../rpc/mod.ts";
 import type { Session, SessionError } from "../../tunnel/mod.ts";
-import { answered } from "./answers.ts";
+import { answered, whyGone } from "./answers.ts";
 import { describeLaunchFiles } from "./describe/describe_files.ts";
 import { describeLaunchHost } from "./describe/describe_host.ts";
 import { commitLaunch, guarded } from "./commit.ts";
@@ -168,10 +168,10 @@ export class LaunchDestination {
 
   /** Waits until the sources of sessions that no migration serves have left, five seconds at most. */
   async leave(): Promise<void> {
+    const { clock } = this.#options.host;
     await Promise.all([...this.#served].map(async ({ session, channels }) => {
       if (session === this.#owner && this.#started) return;
       if (session.state === "down") session.abort("It is over", "stopped");
-      const { clock } = this.#options.host;
       await withDeadline(clock, LEAVE_MS, "the source to leave", session.ended).catch(() => {
         session.abort(this.#refusal?.message ?? "The launch is over", "stopped");
       });
@@ -181,13 +181,13 @@ export class LaunchDestination {
   }
 
   #handlers(served: () => Served): Handlers {
-    const { host, trust } = this.#options;
+    const { host, trust, journal } = this.#options;
     return {
       openTunnel: (params) => served().channels.open(params),
       ...NO_MIGRATION,
       abort: (params) => answered(this.#abort(served(), params)),
       describeLaunchHost: (params) => answered(describeLaunchHost(host, trust, params)),
-      describeLaunchFiles: (params) => answered(describeLaunchFiles(host, trust, params)),
+      describeLaunchFiles: (params) => answered(describeLaunchFiles(host, trust, journal, params)),
       prepareLaunch: (params) => answered(this.#call(() => this.#prepare(served(), params))),
       startLaunch: (params) => answered(this.#call(() => this.#start(served(), params))),
     };
@@ -284,17 +284,13 @@ export class LaunchDestination {
   async #onEnd(served: Served, cause: SessionError | undefined): Promise<void> {
     const { session, channels, rpc } = served;
     this.#served.delete(served);
+    const isOwner = session === this.#owner;
+    if (isOwner) this.#making?.recorded.noteUndo(this.#options.host.log);
     // Before any wait: a launch that is under way has no source any more.
-    const gone = session === this.#owner && !this.#started
-      ? this.cancel(
-        cause
-          ? asMigrationError(cause, "destination")
-          : new MigrationError("failed", "source-gone", "source", "The source ended the session"),
-      )
-      : undefined;
+    const gone = isOwner && !this.#started ? this.cancel(whyGone(cause)) : undefined;
     await channels.cut();
     await channels.join();
     await gone;
-    if (!this.#started || session !== this.#owner) await rpc.join();
+    if (!this.#started || !isOwner) await rpc.join();
   }
 }

@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { LaunchHost } from "./host.ts";
+
 /** Longest name: systemd takes units of up to 255 bytes, a file system names of as many. */
 const MAX_NAME = 64;
 
@@ -44,4 +46,16 @@ export function unitName(name: string): string {
  */
 export function bootUnitName(name: string): string {
   return `vmferry-${name}-boot.service`;
+}
+
+/** The first line of every unit file of vmferry. */
+export const MARK = "# Written by vmferry; a later launch of this guest replaces it.";
+
+/** The file of the unit that starts a guest at boot. */
+export function bootUnitPath(
+  { user, home }: Pick<LaunchHost, "user" | "home">,
+  name: string,
+): string {
+  const directory = user.uid === 0 ? "/etc/systemd/system" : `${home ?? ""}/.config/systemd/user`;
+  return `${directory}/${bootUnitName(name)}`;
 }

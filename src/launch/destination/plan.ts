@@ -4,14 +4,16 @@
  *
  * @module
  */
-import { directoryOf } from "../../host/mod.ts";
+import { directoryOf, isPlainPath } from "../../host/mod.ts";
 import { type ErrorCode, MigrationError } from "../../migrate/mod.ts";
 import type { LaunchStart, Params } from "../../rpc/mod.ts";
-import { confinedDirectory, isPlainPath, resolvePaths } from "./rules/allow.ts";
+import { confinedDirectory, resolvePaths } from "./rules/allow.ts";
 import { readStart, startRefusals } from "./rules/arguments.ts";
+import { bootUnitFaults } from "./rules/boot_unit.ts";
 import { findBinary, hostFacts } from "./describe/describe_host.ts";
 import { type Fault, fileFaults, missingDirectories } from "./rules/file_faults.ts";
 import type { LaunchHost } from "./host.ts";
+import { keptName } from "./kept_name.ts";
 import { launchName } from "./names.ts";
 import type { LaunchTrust } from "./options.ts";
 import { findOwner, type Owner } from "./rules/owner.ts";
@@ -28,7 +30,7 @@ export interface LaunchPlan {
   readonly start: LaunchStart;
   /** Path of the binary and its arguments. */
   readonly argv: readonly string[];
-  /** The user and group of QEMU; `null`: this user's. */
+  /** The user and group of QEMU, which own what is created; `null`: this user's. */
   readonly owner: Owner | null;
 }
 
@@ -62,7 +64,7 @@ export async function planLaunch(
     hostFacts(host),
     findBinary(host.run, trust, binary.slice(binary.lastIndexOf("/") + 1), binary),
     resolvePaths(host, [...pathsIn(params), ...read.paths.map(({ path }) => path)]),
-    findOwner(host, start.user),
+    findOwner(host, start.user ?? start.owner),
   ]);
   if ("problem" in owner) faults.push(...coded("host-unfit", [owner.problem]));
   faults.push(...coded("launch-not-allowed", startRefusals(trust, read, start, places)));
@@ -78,9 +80,12 @@ export async function planLaunch(
   }
   faults.push(...await fileFaults(host, trust, params, places));
   faults.push(...await socketFaults(host, read, start));
+  const name = launchName(guest.name, guest.uuid, migration);
+  if (start.persist) {
+    faults.push(...await bootUnitFaults(host, await keptName(host, { record: { name }, params })));
+  }
   if (faults.length > 0 || found === undefined || "problem" in owner) throw refusalOf(faults);
 
-  const name = launchName(guest.name, guest.uuid, migration);
   const useUnit = unitsMatter && facts.systemd;
   const unit = useUnit ? await chooseUnit(host, name, migration) : null;
   const files = useUnit ? null : await chooseLog(host, name, migration);
@@ -90,6 +95,7 @@ export async function planLaunch(
       ...{ version: 1, side: "launch", state: "preparing", mayHaveGuest: false },
       ...{ migration, name, qmp: start.qmp, log: files?.log ?? null },
       qemu: { unit, pidFile: files?.pidFile ?? null },
+      reused: params.reuse.map(({ path }) => path),
       made: await planMade(host, params, madePaths(read), files),
     },
   };
@@ -104,7 +110,7 @@ async function planSite(
   const { migration, guest, start } = params;
   const [places, owner] = await Promise.all([
     resolvePaths(host, pathsIn(params)),
-    findOwner(host, start.user),
+    findOwner(host, start.user ?? start.owner),
   ]);
   const site = { ...host.site!, guest };
   const faults: Fault[] = [
@@ -119,6 +125,7 @@ async function planSite(
       ...{ version: 1, side: "launch", state: "preparing", mayHaveGuest: false },
       ...{ migration, name: launchName(guest.name, guest.uuid, migration), qmp: start.qmp },
       ...{ log: null, qemu: { unit: null, pidFile: null, site } },
+      reused: params.reuse.map(({ path }) => path),
       made: await planMade(host, params, [start.qmp], null),
     },
   };

@@ -71,6 +71,10 @@ export interface LaunchRecord {
   readonly state: "preparing" | "starting" | "started" | "committed" | "undone";
   /** The guest may run here: nothing is removed and no process ended. */
   readonly mayHaveGuest: boolean;
+  /** Its process undoes it; missing: it does not. */
+  readonly undoing?: boolean;
+  /** Existing images that it overwrites; missing: none. */
+  readonly reused?: readonly string[];
   /** The QMP socket of the QEMU. */
   readonly qmp: string;
   /** What the launch makes, in the order of its creation. */
@@ -87,6 +91,8 @@ export interface LaunchJournal {
   write(record: LaunchRecord): Promise<void>;
   /** The other launches under way on this host whose QEMU makes the same QMP socket, by their migrations. */
   rivals(qmp: string): Promise<readonly string[]>;
+  /** All other launches under way on this host. */
+  others(): Promise<readonly LaunchRecord[]>;
 }
 
 /**

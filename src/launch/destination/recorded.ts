@@ -1,3 +1,4 @@
+import { type Logger, messageOf } from "../../io/mod.ts";
 import type { LaunchJournal, LaunchRecord, MadeRecord } from "./record.ts";
 
 /** The record of a launch that is under way, in memory and in the journal. */
@@ -21,6 +22,22 @@ export class Recorded {
     // Kept even if the journal fails: this process undoes what may have been done.
     this.#record = { ...this.#record, ...change };
     await this.#journal.write(this.#record);
+  }
+
+  /**
+   * Writes down that the launch ends without its guest, so that the next launch of the guest waits for the
+   * undo. Does nothing if the guest may be here. Never rejects.
+   */
+  async noteUndo(log: Logger): Promise<void> {
+    if (this.#record.mayHaveGuest || this.#record.undoing) return;
+    await this.write({ undoing: true }).catch((error) => {
+      log.log("warning", `the journal: ${messageOf(error)}`);
+    });
+  }
+
+  /** As `LaunchJournal.others`. */
+  async others(): Promise<readonly LaunchRecord[]> {
+    return await this.#journal.others();
   }
 
   /** As `LaunchJournal.rivals`. Once the record is written, each of two launches sees the other. */

@@ -56,6 +56,11 @@ export async function removeLaunch(host: LaunchHost, record: LaunchRecord): Prom
   return { left: (await undo.run()).here, foreign };
 }
 
+/** Removes the file with the process of a QEMU that vmferry will not have to find again. */
+export async function removePidFile(host: LaunchHost, record: LaunchRecord): Promise<void> {
+  for (const made of record.made) if (made.kind === "pid") await remove(host, made, record);
+}
+
 /** @returns what is another program's for certain. */
 async function remove(host: LaunchHost, made: MadeRecord, record: LaunchRecord): Promise<string[]> {
   const { kind, path, temporary } = made;

@@ -9,7 +9,7 @@ import { QmpClient } from "../../qmp/mod.ts";
 import type { LaunchHost } from "./host.ts";
 import { lookAtQemu } from "./qemu/qemu.ts";
 import type { LaunchRecord } from "./record.ts";
-import { removeLaunch } from "./remove.ts";
+import { removeLaunch, removePidFile } from "./remove.ts";
 
 /** How long QEMU may take to accept the connection that has found out whether it runs, ms. */
 const ACCEPT_MS = 2_000;
@@ -51,8 +51,11 @@ export async function settleLaunch(
     const { state } = await lookAtQemu(host, record);
     const isRunning = state === "running";
     if (record.mayHaveGuest && word !== "elsewhere") {
+      // Then nobody has to find out where the guest is.
+      const isSettled = !isRunning || await runsGuest(host, record.qmp);
+      if (isSettled) await removePidFile(host, record);
       const stays = `${what} may have brought its guest here: its files stay`;
-      return { forget: !isRunning, undone: false, message: stays, left: [] };
+      return { forget: isSettled, undone: false, message: stays, left: [] };
     }
     // Held until QEMU has ended: no other process can give it a guest meanwhile.
     const mayEnd = !site && (word === "elsewhere" || await isBeginning(host, record));
@@ -81,6 +84,18 @@ async function isBeginning({ run }: LaunchHost, { state, qmp }: LaunchRecord): P
   if (state !== "starting") return false;
   const [socket] = await lookAt(run, [qmp]);
   return socket?.state === "missing" && !socket.hidden;
+}
+
+/** Whether QEMU says that it runs a guest; one that is paused may still have to be started. */
+async function runsGuest(host: LaunchHost, path: string): Promise<boolean> {
+  const { clock, log } = host;
+  try {
+    await using qmp = await QmpClient.open(await connectSoon(host, path), { clock, log });
+    return (await qmp.execute("query-status", {})).status === "running";
+  } catch (error) {
+    log.log("debug", `${path}: ${messageOf(error)}`);
+    return false;
+  }
 }
 
 interface Waiting extends AsyncDisposable {

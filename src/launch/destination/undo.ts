@@ -11,7 +11,7 @@ export async function undoMaking(
   making: Making,
   { host, report }: Pick<LaunchDestinationOptions, "host" | "report">,
 ): Promise<readonly string[]> {
-  await making.stop();
+  await Promise.all([making.recorded.noteUndo(host.log), making.stop()]);
   const { left, foreign } = await removeLaunch(host, making.recorded.current);
   // Its starter, QEMU's parent, has seen the end.
   making.release();

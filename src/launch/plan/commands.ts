@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { imageCommand } from "../destination/create/image_command.ts";
+import { imageCommand } from "../../host/mod.ts";
 import { systemdRun } from "../destination/qemu/unit.ts";
 import type { LaunchPlan } from "./plan.ts";
 import { shellCommand } from "./shell.ts";

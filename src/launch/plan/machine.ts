@@ -8,7 +8,7 @@ import { currentCommand } from "../describe/current_command.ts";
 import { Collected, type Findings } from "../../migrate/mod.ts";
 import type { MachineDescription } from "../description.ts";
 import { isFound, Places } from "./files.ts";
-import { mapPath, unusedMaps } from "./path_map.ts";
+import { fromRoot, mapPath, unusedMaps } from "./path_map.ts";
 import type { PlannedFile } from "./planned_file.ts";
 import type { LaunchWishes } from "./wishes.ts";
 
@@ -22,12 +22,24 @@ export interface TranslatedMachine {
 }
 
 /**
+ * The names of files without a directory that QEMU looks for in its working directory first, then in its
+ * data directories (`qemu_find_file`, QEMU 7.2 to 11.1).
+ */
+export function bareNames({ command, facts }: MachineDescription): string[] {
+  // Nobody knows in which directory a daemon was started.
+  if (isDaemon(command)) return [];
+  const found = pathsOf(currentCommand(command, facts, [])).filter((at) => at.searched);
+  return [...new Set(found.filter(isFound).map(({ path }) => path))];
+}
+
+/**
  * Translates the machine.
  *
  * @param copied names of the disks that are copied.
  * @param qmp the source's QMP socket, as its command line names it, from the root.
  * @param bySite a command of the user starts QEMU there, with a command line of its own: what this one has
  * beyond files is no problem.
+ * @param near those of {@link bareNames} that lie in QEMU's working directory.
  */
 export function translate(
   description: MachineDescription,
@@ -35,6 +47,7 @@ export function translate(
   copied: readonly string[],
   qmp: string,
   bySite = false,
+  near: ReadonlySet<string> = new Set(),
 ): TranslatedMachine {
   const { facts, process } = description;
   const found = new Collected();
@@ -47,7 +60,12 @@ export function translate(
       `QEMU's paths may not be those of the source's host: ${process.otherMounts}`,
     );
   }
-  const now = currentCommand(description.command, facts, wishes.sync === "full" ? copied : []);
+  const current = currentCommand(description.command, facts, wishes.sync === "full" ? copied : []);
+  // From here on a path as any other: the destination's QEMU would find a file of its own.
+  const now = withPaths(
+    current,
+    (path, at) => at.searched && near.has(path) ? fromRoot(path, process.cwd) : path,
+  );
   const changes = { removed: [], added: [], machineType: facts.machineType };
   const arriving = forDestination(now, changes);
   arriving.problems.forEach(doubt);
@@ -89,9 +107,13 @@ export function translate(
   return { command, qmp: qmpThere, findings: found, files: all };
 }
 
+function isDaemon({ options }: QemuCommand): boolean {
+  return options.some(({ name }) => name === "daemonize");
+}
+
 /** QEMU changes to `/` when it becomes a daemon, after it has opened its files. */
 function lostPaths({ command }: MachineDescription, now: QemuCommand): string[] {
-  if (!command.options.some(({ name }) => name === "daemonize")) return [];
+  if (!isDaemon(command)) return [];
   return pathsOf(now).filter((at) => !at.path.startsWith("/") && !isFound(at)).map((
     { option, path },
   ) =>

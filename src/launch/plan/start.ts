@@ -27,7 +27,9 @@ export function startOf(
 ): LaunchStart {
   const { environment, user, unit } = description.process;
   // With -runas QEMU opens everything as root first and changes its user by itself.
-  const isOther = host.user.uid === 0 && user.uid !== 0 && changesUser(machine.command) === null;
+  const changes = changesUser(machine.command) !== null;
+  const isOther = host.user.uid === 0 && user.uid !== 0;
+  const named = { user: user.name, group: user.group };
   // The same kind of thing that it is at the source; a unit that starts at boot is systemd's.
   const hasUnit = unit !== null && unit.name.endsWith(".service");
   return {
@@ -35,9 +37,8 @@ export function startOf(
     cwd,
     environment: { ...environment },
     // Where another command starts QEMU, the user is that of the images only.
-    user: isOther && (!host.site || host.userProblem === null)
-      ? { user: user.name, group: user.group }
-      : null,
+    user: isOther && !changes && (!host.site || host.userProblem === null) ? named : null,
+    owner: isOther && changes && host.userProblem === null ? named : null,
     qmp: machine.qmp,
     manager: host.systemd && (hasUnit || wishes.persist) ? "systemd" : "daemon",
     persist: wishes.persist,

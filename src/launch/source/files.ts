@@ -67,6 +67,31 @@ export async function lookAtFiles(
   return found;
 }
 
+/** Prints the index of each name that is a file in directory `$1`. */
+const FIND_NAMES = `
+cd -- "$1" || exit 0
+shift
+i=0
+for name do
+  [ -f "./$name" ] && echo "$i"
+  i=$((i + 1))
+done
+:
+`;
+
+/** Those of the names that are files in a directory. */
+export async function filesIn(
+  directory: string,
+  names: readonly string[],
+  { run, signal }: Pick<FileAccess, "run" | "signal">,
+): Promise<ReadonlySet<string>> {
+  if (names.length === 0) return new Set();
+  const argv = ["sh", "-c", FIND_NAMES, "sh", directory, ...names];
+  const { stdout } = await run(argv, { timeoutMs: LOOK_MS, signal });
+  const found = stdout.split("\n").filter((line) => line !== "").map(Number);
+  return new Set(names.filter((_, i) => found.includes(i)));
+}
+
 /** `null` where this user cannot read the file. */
 async function sha256(
   path: string,

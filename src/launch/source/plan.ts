@@ -8,12 +8,12 @@ import type { DestinationPeer } from "../../migrate/mod.ts";
 import { type DiskDescription, type Params, RpcError } from "../../rpc/mod.ts";
 import { pathsOf } from "../command/mod.ts";
 import type { MachineDescription } from "../description.ts";
-import { translate } from "../plan/machine.ts";
+import { bareNames, translate } from "../plan/machine.ts";
 import { fromRoot } from "../plan/path_map.ts";
 import { type LaunchPlan, planLaunch } from "../plan/plan.ts";
 import { asked } from "../plan/planned_file.ts";
 import type { LaunchWishes } from "../plan/wishes.ts";
-import { type FileAccess, lookAtFiles, READ_BYTES_PER_MS } from "./files.ts";
+import { type FileAccess, filesIn, lookAtFiles, READ_BYTES_PER_MS } from "./files.ts";
 
 /** How long the destination may take to describe its host, ms. */
 const HOST_MS = 90_000;
@@ -57,7 +57,8 @@ export async function makePlan(peer: LaunchPeer, options: PlanOptions): Promise<
     signal,
   );
   const qmp = await qmpOf(options);
-  const machine = translate(description, wishes, copied, qmp, host.site !== null);
+  const near = await filesIn(process.cwd, bareNames(description), options);
+  const machine = translate(description, wishes, copied, qmp, host.site !== null, near);
   const here = await lookAtFiles(machine.files, options);
   const files = machine.files.map((file, i) => asked(file, here[i]));
   const read = files.reduce(

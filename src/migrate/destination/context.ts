@@ -113,6 +113,7 @@ export class DestinationContext {
     this.owner = session;
     const { qmpPath, listen } = this.options;
     this.driver.record = firstRecord({ migration, qmp: qmpPath, listen });
+    this.report({ event: "migration", migration });
   }
 
   /** Forgets a migration for which nothing was prepared, so that its source can prepare it again. */

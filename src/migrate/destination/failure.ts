@@ -8,6 +8,7 @@ import { type Clock, type Logger, messageOf, withDeadline } from "../../io/mod.t
 import { type QmpClient, waitMigration } from "../../qmp/mod.ts";
 import { RpcError } from "../../rpc/mod.ts";
 import { adviceOn } from "../advice.ts";
+import { inPostcopy } from "../postcopy/mod.ts";
 import { type ErrorCode, MigrationError } from "../errors.ts";
 import { quoteOf } from "../last_words.ts";
 import { leftHere } from "../undo.ts";
@@ -167,8 +168,9 @@ export class GivingUp {
 async function discardLoaded(qmp: QmpClient, clock: Clock, log: Logger): Promise<boolean> {
   let told = false;
   try {
-    const { status } = await waitMigration(qmp, isLoadOver, { stallMs: DISCARD_MS, clock });
-    if (status === "completed") {
+    const isOver = (status: string) => isLoadOver(status) || inPostcopy(status);
+    const { status } = await waitMigration(qmp, isOver, { stallMs: DISCARD_MS, clock });
+    if (status !== "failed") {
       await qmp.execute("quit", {});
       told = true;
     }

@@ -1,6 +1,7 @@
-import type { Clock } from "../../io/mod.ts";
+import { type Clock, DeadlineError, delay } from "../../io/mod.ts";
 import { type QmpClient, queryMigrate, waitMigration } from "../../qmp/mod.ts";
 import { type Result, RpcError } from "../../rpc/mod.ts";
+import { inPostcopy, POSTCOPY_PAUSED } from "../postcopy/mod.ts";
 import { stopNbdServer } from "../disks/nbd_exports.ts";
 import { patience } from "../timeouts.ts";
 import type { DestinationContext } from "./context.ts";
@@ -9,6 +10,8 @@ import { type GivingUp, isLoadOver, notLoaded } from "./failure.ts";
 
 /** Longest time for QEMU to load what has crossed, without progress while connected, ms. */
 const LOAD_MS = 120_000;
+/** Pause between two looks at QEMU's run state, ms. */
+const LOOK_MS = 5;
 /** Longest time for a source that has cut the stream to say so, ms. */
 const CAUSE_MS = 1_000;
 
@@ -77,13 +80,39 @@ export class Loading {
   /** @throws {Error} in QEMU's words, when QEMU cannot load the guest. */
   async #loaded(): Promise<void> {
     const { qmp, clock } = this.#context;
-    const { status, errorDesc } = await waitMigration(qmp, isLoadOver, {
-      ...patience(LOAD_MS, () => this.#context.owner),
-      clock,
-      // The source asks before it sends the last bytes: QEMU need not be asked whether it has begun.
-      begun: Promise.resolve(),
-    });
-    if (status !== "completed") throw new Error(errorDesc ?? "QEMU could not load it");
+    const { status, errorDesc } = await waitMigration(
+      qmp,
+      (status) => isLoadOver(status) || inPostcopy(status),
+      {
+        ...patience(LOAD_MS, () => this.#context.owner),
+        clock,
+        // The source asks before it sends the last bytes: QEMU need not be asked whether it has begun.
+        begun: Promise.resolve(),
+      },
+    );
+    if (inPostcopy(status)) await this.#canRun();
+    else if (status !== "completed") throw new Error(errorDesc ?? "QEMU could not load it");
+  }
+
+  /** In post-copy QEMU says nothing when it has the devices: its run state changes. */
+  async #canRun(): Promise<void> {
+    const { qmp, clock } = this.#context;
+    const { stallMs, progress } = patience(LOAD_MS, () => this.#context.owner);
+    let [changed, before] = [clock.now(), progress()];
+    while (true) {
+      const [{ status }, { status: migration, errorDesc }] = await Promise.all([
+        qmp.execute("query-status", {}),
+        queryMigrate(qmp),
+      ]);
+      if (migration === "failed") throw new Error(errorDesc ?? "QEMU could not load it");
+      if (status !== "inmigrate") return;
+      if (migration === POSTCOPY_PAUSED) throw new Error("The stream of RAM broke");
+      if (progress() !== before) [changed, before] = [clock.now(), progress()];
+      if (clock.now() - changed > stallMs) {
+        throw new DeadlineError("QEMU does not load the devices");
+      }
+      await delay(clock, LOOK_MS);
+    }
   }
 
   /** Before `load` no call waits for QEMU's word, so the failure ends the session. */

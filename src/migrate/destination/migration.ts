@@ -7,6 +7,7 @@ import { GivingUp } from "./failure.ts";
 import { Loading } from "./load.ts";
 import type { DestinationOptions } from "./options.ts";
 import { Preparation } from "./prepare.ts";
+import { RamFollows } from "./ram_follows.ts";
 import { Resumption } from "./resume.ts";
 import { Sessions } from "./sessions.ts";
 import { GuestStart } from "./start.ts";
@@ -21,6 +22,7 @@ import { GuestStart } from "./start.ts";
  * | `openTunnel` of `ram` | `load.ts` | QEMU is given its one incoming migration |
  * | `load` | `load.ts` | answered when QEMU has loaded the guest |
  * | `finish` | `start.ts` | the guest runs here |
+ * | `recover` | `ram_follows.ts` | QEMU waits for the rest of RAM again (post-copy) |
  * | `attach` | `resume.ts` | another session of the same source takes its place |
  * | `abort` | `failure.ts` | everything is undone |
  *
@@ -43,13 +45,14 @@ export class DestinationMigration {
     const before = new BeforeSwitchover(context, givingUp);
     const loading = new Loading(context, givingUp, before);
     const preparation = new Preparation(context, givingUp, loading);
-    const start = new GuestStart(context, givingUp);
-    const resumption = new Resumption(context, givingUp, preparation, start);
+    const following = new RamFollows(context, givingUp);
+    const start = new GuestStart(context, givingUp, following);
+    const resumption = new Resumption(context, { givingUp, preparation, start, following });
     this.#context = context;
     this.#givingUp = givingUp;
     this.#resumption = resumption;
     this.#sessions = new Sessions(context, {
-      ...{ preparation, before, loading, start, givingUp, resumption },
+      ...{ preparation, before, loading, start, following, givingUp, resumption },
     });
     options.qmp.closed.then((cause) => {
       const quoted = options.lastWords?.().then((log) => qemuGone("destination", cause, log));

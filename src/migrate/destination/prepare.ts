@@ -1,5 +1,6 @@
 import { type ChannelServer, type Params, type Result, RpcError } from "../../rpc/mod.ts";
 import type { Session } from "../../tunnel/mod.ts";
+import { hashBlocks } from "../../delta/mod.ts";
 import { nameExports } from "../disks/nbd_exports.ts";
 import type { DiskPair } from "../disks/plan.ts";
 import { lookAtImages, type TargetImage } from "../disks/target_images.ts";
@@ -7,6 +8,8 @@ import { asMigrationError, refusal } from "../errors.ts";
 import { lookAt } from "../guest/inspect.ts";
 import { versionOf } from "../guest/run_states.ts";
 import type { DestinationRecord } from "../journal.ts";
+import type { AgreedRam } from "../multifd.ts";
+import { type AgreedPostcopy, hasPreempt } from "../postcopy/mod.ts";
 import { qemuProcess } from "../qemu_process.ts";
 import type { DestinationStorage } from "../storage/destination_storage.ts";
 import type { DestinationContext } from "./context.ts";
@@ -51,9 +54,9 @@ export class Preparation {
     const context = this.#context;
     this.#assertIdle();
     if (params.checkOnly) {
-      const { problems } = await lookAt(context.qmp, params, context.options.disks);
+      const { problems, multifd } = await lookAt(context.qmp, params, context.options.disks);
       if (problems.length > 0) throw new RpcError("refused", problems.join("; "), problems);
-      return this.#answer([], null);
+      return { ...this.#answer([], null), multifd, postcopy: this.#postcopy(params) };
     }
     // Before the first wait: of two sources that come at once, the second is refused.
     context.claim(session, params.migration);
@@ -68,9 +71,20 @@ export class Preparation {
     return this.#answer(this.#context.record?.exports ?? [], this.#images);
   }
 
+  /** Answers `hashBlocks`: what a disk holds now, whatever the mirror writes to it meanwhile. */
+  async hashBlocks({ disk, ...range }: Params<"hashBlocks">): Promise<Result<"hashBlocks">> {
+    const made = this.#context.record?.exports.find((each) => each.disk === disk);
+    if (!made) throw new RpcError("refused", `disk ${disk} is not exported`);
+    const { readers } = this.#context.incoming;
+    const hashes = await readers.use(made.exportName, (reader) => hashBlocks(reader, range));
+    return hashes.encode();
+  }
+
   /** Offers the disks and the RAM to this source; an earlier one no longer gets connections. */
   serveOn(channels: ChannelServer): void {
-    this.#context.incoming.serveOn(channels, () => this.#loading.begin());
+    const { incoming, record } = this.#context;
+    const { multifd = null, postcopy = null } = record ?? {};
+    incoming.serveOn(channels, { multifd, postcopy }, () => this.#loading.begin());
   }
 
   #assertIdle(): void {
@@ -83,8 +97,22 @@ export class Preparation {
   }
 
   #answer(exports: Exports, images: TargetImage[] | null): Result<"prepare"> {
-    const { qmp, options: { recoverCommand: recover } } = this.#context;
-    return { qemuVersion: versionOf(qmp), exports, warnings: [], images, recover };
+    const { qmp, record, options: { recoverCommand: recover } } = this.#context;
+    const multifd = record?.multifd ?? null;
+    return {
+      qemuVersion: versionOf(qmp),
+      exports,
+      warnings: [],
+      images,
+      recover,
+      multifd,
+      postcopy: record?.postcopy ?? null,
+      hashes: true,
+    };
+  }
+
+  #postcopy({ postcopy }: Params<"prepare">): AgreedPostcopy | null {
+    return postcopy && { preempt: postcopy.preempt && hasPreempt(this.#context.qmp) };
   }
 
   async #make(
@@ -97,10 +125,13 @@ export class Preparation {
       await options.claimed?.(session);
       // A comparison uses QEMU's only NBD server.
       await storage.idle;
-      const { guest, pairs, problems } = await lookAt(qmp, params, options.disks);
+      const { guest, pairs, problems, multifd } = await lookAt(qmp, params, options.disks);
       if (problems.length > 0) throw refusal("refused", "destination", problems);
       report({ event: "phase", phase: "prepare" });
-      const exports = await this.#export(guest, pairs);
+      const exports = await this.#export(guest, pairs, {
+        multifd,
+        postcopy: this.#postcopy(params),
+      });
       this.serveOn(channels);
       report({ event: "phase", phase: "mirror" });
       return exports;
@@ -109,16 +140,26 @@ export class Preparation {
     }
   }
 
-  async #export(guest: string, pairs: readonly DiskPair[]): Promise<Exports> {
+  async #export(
+    guest: string,
+    pairs: readonly DiskPair[],
+    ram: AgreedRam,
+  ): Promise<Exports> {
     const { qmp, incoming, log } = this.#context;
     // Pauses nothing in this state, but clears QEMU's wish to run the guest by itself when the last byte
     // has come. Only `finish` may run it.
     await qmp.execute("stop", {});
     const exports = nameExports(pairs);
-    const settings = await incoming.plan();
+    const settings = await incoming.plan(ram);
     const qemu = await qemuProcess(qmp);
     // Before anything is changed in QEMU: a process that resumes or recovers undoes by this record.
-    await this.#context.driver.note({ guest, exports, settings: settings.before, qemu });
+    await this.#context.driver.note({
+      guest,
+      exports,
+      settings: settings.before,
+      qemu,
+      ...ram,
+    });
     await incoming.make(settings, pairs, exports);
     this.#images = await lookAtImages(qmp, pairs, log);
     await this.#context.driver.take("exported", {});

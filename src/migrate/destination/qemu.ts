@@ -3,11 +3,14 @@ import { MigrationSettings, type QmpClient, QmpCommandError } from "../../qmp/mo
 import type { ChannelServer } from "../../rpc/mod.ts";
 import { MigrationError } from "../errors.ts";
 import type { DestinationRecord } from "../journal.ts";
-import { lazyPipe } from "../disks/lazy_pipe.ts";
 import { addExports, type NbdExport, removeExports, startNbdServer } from "../disks/nbd_exports.ts";
 import type { HostAccess, RunDir } from "../storage/access.ts";
 import { removeLeft } from "../storage/temporary_exports.ts";
+import { type AgreedRam, multifdSettings, ramStreams } from "../multifd.ts";
 import { ONE_STREAM, PLAIN } from "../settings.ts";
+import { postcopyCapabilities } from "../postcopy/mod.ts";
+import { ExportReaders } from "./export_readers.ts";
+import { RamStreams } from "./ram_streams.ts";
 import type { DiskPair } from "../disks/plan.ts";
 import type { UndoList } from "../undo.ts";
 
@@ -28,20 +31,23 @@ export class IncomingEnd {
   readonly #options: IncomingEndOptions;
   readonly #undo: UndoList;
   #channels: ChannelServer | undefined;
+  readonly #readers: ExportReaders;
   /** QEMU's NBD server is ours, or may be. */
   #hasServer = true;
 
   constructor(options: IncomingEndOptions, undo: UndoList) {
     this.#options = options;
     this.#undo = undo;
+    this.#readers = new ExportReaders(() => options.host.connectUnix(this.#nbdPath));
   }
 
   /** Reads the current settings and plans those of an incoming migration. Sets nothing. */
-  async plan(): Promise<MigrationSettings> {
+  async plan({ multifd, postcopy }: AgreedRam): Promise<MigrationSettings> {
     const settings = new MigrationSettings(this.#options.qmp);
+    const { capabilities, parameters } = multifdSettings(multifd);
     await settings.plan({
-      capabilities: { ...ONE_STREAM, events: true, "late-block-activate": true },
-      parameters: PLAIN,
+      capabilities: { ...ONE_STREAM, ...capabilities, ...postcopyCapabilities(postcopy) },
+      parameters: { ...PLAIN, ...parameters },
     });
     return settings;
   }
@@ -80,18 +86,31 @@ export class IncomingEnd {
   /**
    * Offers both sockets as the channels `nbd` and `ram`, to this source alone.
    *
+   * @param agreed how RAM crosses.
    * @param startIncoming called before the first byte of RAM crosses.
    */
-  serveOn(channels: ChannelServer, startIncoming: () => Promise<void>): void {
+  serveOn(
+    channels: ChannelServer,
+    agreed: AgreedRam,
+    startIncoming: () => Promise<void>,
+  ): void {
     this.#channels = channels;
     const { connectUnix } = this.#options.host;
     channels.serve("nbd", () => connectUnix(this.#nbdPath));
-    const dialRam = async () => {
-      await startIncoming();
-      return lazyPipe(() => connectUnix(this.#ramPath));
-    };
-    // Keep this queue short: whatever is in it when the guest is paused adds to the downtime.
-    channels.serve("ram", dialRam, { narrow: true });
+    const ram = new RamStreams({
+      ...{ count: ramStreams(agreed), begin: startIncoming },
+      // QEMU waits for its stream of urgent pages before the first of them.
+      atOnce: agreed.postcopy !== null,
+      connect: () => connectUnix(this.#ramPath),
+    });
+    // Keep this queue short: whatever is in it when the guest is paused adds to the downtime. QEMU loads the
+    // streams of multifd in threads of their own, which do not delay the last writes to the disks.
+    channels.serve("ram", () => ram.dial(), { narrow: agreed.multifd === null });
+  }
+
+  /** Connections of vmferry's own to what QEMU exports, beside the mirror. */
+  get readers(): Pick<ExportReaders, "use"> {
+    return this.#readers;
   }
 
   /** Has QEMU listen for the RAM stream, by `migrate-incoming`. */
@@ -108,6 +127,25 @@ export class IncomingEnd {
     }
   }
 
+  /**
+   * Has QEMU wait for RAM again, whose connection was lost in post-copy (`migrate-recover`, out of band), and
+   * offers it to this source alone. Repeatable.
+   *
+   * @throws {QmpCommandError} when QEMU does not accept it.
+   */
+  async recover(channels: ChannelServer): Promise<void> {
+    const { qmp, host } = this.#options;
+    await host.removeFile(this.#ramPath);
+    await qmp.execute("migrate-recover", { uri: `unix:${this.#ramPath}` }, { oob: true });
+    this.serveRamAgain(channels);
+  }
+
+  /** Offers RAM's socket, at which QEMU waits, to this source alone. */
+  serveRamAgain(channels: ChannelServer): void {
+    const { connectUnix } = this.#options.host;
+    channels.serve("ram", () => connectUnix(this.#ramPath), { narrow: true });
+  }
+
   get #nbdPath(): string {
     return this.#options.runDir.path("nbd.sock");
   }
@@ -122,7 +160,10 @@ export class IncomingEnd {
 
   #undoExports(exports: readonly NbdExport[]): void {
     const { qmp, host, clock, log } = this.#options;
-    const cut = async () => await this.#channels?.cut();
+    const cut = async () => {
+      this.#readers.close();
+      await this.#channels?.cut();
+    };
     this.#undo.add("the NBD server's socket", () => host.removeFile(this.#nbdPath));
     this.#undo.add("the connections to it", cut);
     this.#undo.add("the NBD server and its exports", async () => {

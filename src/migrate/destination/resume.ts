@@ -8,10 +8,19 @@ import type { DestinationRecord } from "../journal.ts";
 import type { DestinationContext } from "./context.ts";
 import { CUT_OFF, failed, type GivingUp, NOT_SEEN, unknown } from "./failure.ts";
 import type { Preparation } from "./prepare.ts";
+import type { RamFollows } from "./ram_follows.ts";
 import type { GuestStart } from "./start.ts";
 
 /** Least time for a source to attach to a resumed migration, ms. */
 const LEASE_AT_LEAST_MS = 10_000;
+
+/** What goes on with a migration that is resumed. */
+export interface ResumptionParts {
+  readonly givingUp: GivingUp;
+  readonly preparation: Preparation;
+  readonly start: GuestStart;
+  readonly following: RamFollows;
+}
 
 /** Resuming a migration: after this process was killed, after the source's was, or with both. */
 export class Resumption {
@@ -19,23 +28,25 @@ export class Resumption {
   readonly #givingUp: GivingUp;
   readonly #preparation: Preparation;
   readonly #start: GuestStart;
+  readonly #following: RamFollows;
 
-  constructor(
-    context: DestinationContext,
-    givingUp: GivingUp,
-    preparation: Preparation,
-    start: GuestStart,
-  ) {
+  constructor(context: DestinationContext, parts: ResumptionParts) {
     this.#context = context;
-    this.#givingUp = givingUp;
-    this.#preparation = preparation;
-    this.#start = start;
+    this.#givingUp = parts.givingUp;
+    this.#preparation = parts.preparation;
+    this.#start = parts.start;
+    this.#following = parts.following;
   }
 
   /** Resumes from the journal of a killed process. To be called before any source is served. */
   async resume(record: DestinationRecord): Promise<void> {
     const context = this.#context;
     context.incoming.resume(record);
+    context.report({ event: "migration", migration: record.migration });
+    if (record.state === "postcopy") {
+      context.arrivedAs = await guestStatus(context.qmp) ?? null;
+      return void this.#following.begin();
+    }
     const event = resumedBy(record.state, record.incomingStarted);
     if (event === "fault") return await this.#givingUp.give("fault", failed("cut-off", CUT_OFF));
     if (event === undefined) {
@@ -93,6 +104,7 @@ export class Resumption {
     context.owner = session;
     context.ownerEnd = undefined;
     old?.abort("The source took its migration over in another session", "stopped");
+    this.#following.hasSource();
     if (state === "prepared") this.#preparation.serveOn(channels);
     return { state, exports: record.exports };
   }

@@ -18,6 +18,7 @@ import type { DestinationContext } from "./context.ts";
 import type { GivingUp } from "./failure.ts";
 import type { Loading } from "./load.ts";
 import type { Preparation } from "./prepare.ts";
+import type { RamFollows } from "./ram_follows.ts";
 import type { Resumption } from "./resume.ts";
 import type { GuestStart } from "./start.ts";
 
@@ -29,7 +30,7 @@ const OLD_SOURCE =
   "the same and that no disk of the destination is on storage of the source";
 
 /** States in which the guest runs here, or may. */
-const HANDED_OVER: readonly DestinationState[] = ["starting", "finished", "lost"];
+const HANDED_OVER: readonly DestinationState[] = ["starting", "postcopy", "finished", "lost"];
 
 /** The phases that answer a source's calls. */
 export interface Phases {
@@ -37,6 +38,7 @@ export interface Phases {
   readonly before: BeforeSwitchover;
   readonly loading: Loading;
   readonly start: GuestStart;
+  readonly following: RamFollows;
   readonly givingUp: GivingUp;
   readonly resumption: Resumption;
 }
@@ -112,7 +114,7 @@ export class Sessions {
 
   #handlers(served: Served): Handlers {
     const { session, channels } = served;
-    const { preparation, before, loading, start, resumption } = this.#phases;
+    const { preparation, before, loading, start, following, resumption } = this.#phases;
     const { qmp } = this.#context;
     const describer = new MachineDescriber(qmp);
     return {
@@ -123,11 +125,17 @@ export class Sessions {
         return preparation.idleStorage.describe(params);
       },
       compareBlocks: (params) => preparation.idleStorage.compare(params),
+      describeBases: (params) => preparation.idleStorage.describeBases(params),
+      hashBase: (params) => preparation.idleStorage.hashBase(params),
       ready: async ({ step }) => {
         // QEMU is there.
         if (step === "prepare") return { ready: true };
         this.#assertOwner(session);
         return await before.ready();
+      },
+      hashBlocks: async (params) => {
+        this.#assertOwner(session);
+        return await preparation.hashBlocks(params);
       },
       prepare: (params) => this.#prepare(served, params),
       attach: (params) => Promise.resolve(resumption.attach(session, channels, params)),
@@ -139,6 +147,14 @@ export class Sessions {
       finish: ({ run }) => {
         this.#assertOwner(session);
         return start.finish(run);
+      },
+      recover: async () => {
+        this.#assertOwner(session);
+        return await following.recover(channels);
+      },
+      ramLost: async () => {
+        this.#assertOwner(session);
+        return await following.sourceEnded();
       },
       abort: (params) => this.#abort(session, params),
       status: (params) => this.#status(served, params),
@@ -227,5 +243,6 @@ export class Sessions {
       ? asMigrationError(cause, "destination")
       : new MigrationError("failed", "source-gone", "source", "The source ended the session");
     await this.#phases.givingUp.give("fault", error);
+    this.#phases.following.lostSource(error);
   }
 }

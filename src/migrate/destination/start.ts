@@ -1,10 +1,12 @@
 import { delay, messageOf, withDeadline } from "../../io/mod.ts";
-import { QmpClosedError, QmpCommandError } from "../../qmp/mod.ts";
+import { QmpClosedError, QmpCommandError, queryMigrate } from "../../qmp/mod.ts";
 import { type Result, RpcError } from "../../rpc/mod.ts";
 import { announce } from "../guest/announce.ts";
 import { guestStatus, runs, warnIfStands } from "../guest/run_states.ts";
 import type { DestinationContext } from "./context.ts";
 import { failed, type GivingUp, LOST } from "./failure.ts";
+import { inPostcopy } from "../postcopy/mod.ts";
+import type { RamFollows } from "./ram_follows.ts";
 
 /** Longest time for QEMU to say that the guest runs, however often the source asks, ms. */
 const START_MS = 180_000;
@@ -19,14 +21,17 @@ type Answer = Result<"finish">;
 export class GuestStart {
   readonly #context: DestinationContext;
   readonly #givingUp: GivingUp;
+  readonly #following: RamFollows;
   #answer: Promise<Answer> | undefined;
-  #isWatched = false;
+  /** Ends the watch over the start; `undefined` before the first attempt. */
+  #unwatch: (() => void) | undefined;
   /** QEMU has let the guest run, whatever its run state is now. */
   #hasRun = false;
 
-  constructor(context: DestinationContext, givingUp: GivingUp) {
+  constructor(context: DestinationContext, givingUp: GivingUp, following: RamFollows) {
     this.#context = context;
     this.#givingUp = givingUp;
+    this.#following = following;
   }
 
   /** A start is under way, or done. */
@@ -43,7 +48,7 @@ export class GuestStart {
   async finish(run: boolean): Promise<Answer> {
     const { state } = this.#context;
     // A guest that runs may still be waited for: what was made for it is being undone.
-    const isKnown = state === "finished" && !this.#answer;
+    const isKnown = (state === "finished" || state === "postcopy") && !this.#answer;
     if (isKnown || state === "failed" || state === "lost") return await this.#answerEnd(run);
     return await (this.#answer ??= this.#start(run).catch((error) => {
       this.#answer = undefined;
@@ -85,6 +90,16 @@ export class GuestStart {
       warnIfStands(status, report);
     }
     let answer: Answer | undefined;
+    if (inPostcopy((await queryMigrate(context.qmp)).status)) {
+      // The guest runs: its RAM may take longer than a start.
+      this.#unwatch?.();
+      await driver.take("ram-left", {
+        "report postcopy": () => report({ event: "phase", phase: "postcopy" }),
+        "answer finish": () => answer = { status },
+      });
+      void this.#following.begin();
+      return answer!;
+    }
     await driver.take("runs", {
       undo: async () => {
         context.settle();
@@ -110,8 +125,7 @@ export class GuestStart {
 
   /** From the first attempt on QEMU has three minutes, over all attempts. */
   #watch(): void {
-    if (this.#isWatched) return;
-    this.#isWatched = true;
+    if (this.#unwatch) return;
     const { qmp, clock, settled } = this.#context;
     const stops = [
       clock.after(START_MS, () => this.#onSilent()),
@@ -119,7 +133,8 @@ export class GuestStart {
         if (event === "RESUME") this.#hasRun = true;
       }),
     ];
-    settled.addEventListener("abort", () => stops.forEach((stop) => stop()), { once: true });
+    this.#unwatch = () => stops.forEach((stop) => stop());
+    settled.addEventListener("abort", this.#unwatch, { once: true });
   }
 
   #onSilent(): void {

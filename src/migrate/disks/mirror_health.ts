@@ -1,5 +1,5 @@
 import type { Clock, Logger } from "../../io/mod.ts";
-import { type QmpClient, QmpCommandError, queryBlockJobs } from "../../qmp/mod.ts";
+import { type JobInfo, type QmpClient, QmpCommandError, queryBlockJobs } from "../../qmp/mod.ts";
 import type { MigrationError } from "../errors.ts";
 import type { JobWatch } from "./job_watch.ts";
 import { mirrorFault, reasonOf } from "./mirror_fault.ts";
@@ -17,6 +17,8 @@ export interface MirrorHealthOptions {
   /** The jobs as of the last look. */
   readonly jobs: Pick<JobWatch, "get" | "ids" | "failedOperation">;
   readonly connections: () => Connections;
+  /** Starts the job of a mirror anew; `undefined`: a lost connection does not come back. */
+  readonly restart: ((mirror: Mirror) => Promise<void>) | undefined;
   /** A mirror failed that should run on. Called at most once. */
   readonly onFault: (error: MigrationError) => void;
 }
@@ -60,12 +62,12 @@ export class MirrorHealth {
 
   /** @param started ids of the jobs that vmferry has started. */
   async check(started: ReadonlySet<string>): Promise<void> {
-    if (!this.isEnding) this.#checkRunning(started);
+    if (!this.isEnding) await this.#checkRunning(started);
     await this.#resumePaused();
   }
 
-  #checkRunning(started: ReadonlySet<string>): void {
-    const { mirrors, jobs, onFault } = this.#options;
+  async #checkRunning(started: ReadonlySet<string>): Promise<void> {
+    const { log, mirrors, jobs, onFault, restart } = this.#options;
     for (const mirror of mirrors) {
       if (!started.has(mirror.jobId)) continue;
       const job = jobs.get(mirror.jobId);
@@ -73,11 +75,30 @@ export class MirrorHealth {
       // Just started: QEMU lists the job from the next look on.
       if (!job && !this.#everSeen.has(mirror.jobId)) continue;
       if (this.#faulted) return;
+      const next = job && restart ? this.#afterFirstLook(job) : "hopeless";
+      if (next === "later") continue;
+      if (next === "again") {
+        log.log("debug", `disk ${mirror.name}: its mirror job is started again`);
+        this.#everSeen.delete(mirror.jobId);
+        await restart!(mirror);
+        continue;
+      }
       this.#faulted = true;
       onFault(this.fault(mirror, job?.error ?? "the mirror job is gone"));
       return;
     }
     for (const id of jobs.ids) this.#everSeen.add(id);
+  }
+
+  /**
+   * Whether to start a job again that ended before it copied anything. QEMU 11.1 asks the target first what it
+   * holds, and ends the job if its connection is lost meanwhile; any later error only pauses a job.
+   */
+  #afterFirstLook({ id, currentProgress, status }: JobInfo): "again" | "later" | "hopeless" {
+    const { clock, connections, jobs } = this.#options;
+    if (currentProgress > 0 || status !== "concluded") return "hopeless";
+    if (jobs.failedOperation(id) !== undefined) return "hopeless";
+    return this.#retries.next(id, connections(), clock.now());
   }
 
   /** Resumes jobs that are paused because of their target, or reports why that is hopeless. */

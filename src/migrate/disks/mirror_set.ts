@@ -1,10 +1,12 @@
-import { type Clock, type Logger, messageOf } from "../../io/mod.ts";
+import type { Clock, Logger } from "../../io/mod.ts";
 import { type QmpClient, QmpCommandError, queryJobs } from "../../qmp/mod.ts";
 import { MigrationError } from "../errors.ts";
 import type { DiskProgress } from "../events.ts";
+import type { CopyMode } from "../ram_choices.ts";
+import { CopyModes } from "./copy_modes.ts";
 import { JobWatch } from "./job_watch.ts";
 import { MirrorHealth } from "./mirror_health.ts";
-import { CONNECT_MS, type Connections } from "./mirror_retry.ts";
+import type { Connections } from "./mirror_retry.ts";
 import {
   connectTarget,
   cutTargets,
@@ -13,6 +15,7 @@ import {
   targetOptions,
   touchTargets,
 } from "./mirror_target.ts";
+import { untilConnected } from "./until_connected.ts";
 
 export interface MirrorSetOptions {
   readonly qmp: QmpClient;
@@ -25,7 +28,11 @@ export interface MirrorSetOptions {
   readonly bufferBytes?: number | undefined;
   /** A lost connection may come back: the job of its target is paused until then. */
   readonly mayWait: boolean;
+  /** Of each job from its start on. Default: `background`. */
+  readonly copyMode?: CopyMode | undefined;
   readonly connections: () => Connections;
+  /** The members of {@link progress} that QEMU knows nothing of. */
+  readonly more?: (disk: string) => Pick<DiskProgress, "skipped" | "verified">;
   /** A mirror failed that should run on. Called at most once. */
   readonly onFault: (error: MigrationError) => void;
 }
@@ -47,18 +54,18 @@ export class MirrorSet {
   readonly #nodes = new Set<string>();
   readonly #started = new Set<string>();
   readonly #health: MirrorHealth;
-  #adopted = false;
-  /** Jobs in copy mode write-blocking: the guest's writes wait for the target. */
-  readonly #blocking = new Set<string>();
+  readonly #modes: CopyModes;
 
   constructor(options: MirrorSetOptions) {
     this.#options = options;
     this.#qmp = options.qmp;
+    this.#modes = new CopyModes(options);
     this.#jobs = new JobWatch({
       ...{ qmp: options.qmp, clock: options.clock, log: options.log },
       onLook: () => this.#health.check(this.#started),
     });
-    this.#health = new MirrorHealth({ ...options, jobs: this.#jobs });
+    const restart = options.mayWait ? (mirror: Mirror) => this.#restart(mirror) : undefined;
+    this.#health = new MirrorHealth({ ...options, jobs: this.#jobs, restart });
   }
 
   /** Progress of each disk in bytes, in the order of `mirrors`. */
@@ -71,6 +78,8 @@ export class MirrorSet {
         sizeBytes: mirror.sizeBytes,
         total: job?.totalProgress || mirror.sizeBytes,
         ready: job?.status === "ready",
+        ...this.#modes.of(mirror),
+        ...this.#options.more?.(mirror.name),
       };
     });
   }
@@ -91,8 +100,9 @@ export class MirrorSet {
       if (names.has(targetNode)) this.#nodes.add(targetNode);
       if (jobs.some((job) => job.id === jobId)) this.#started.add(jobId);
     }
-    this.#adopted = this.#started.size > 0;
-    this.#health.adopt(jobs.map(({ id }) => id), this.#adopted);
+    const adopted = this.#started.size > 0;
+    if (adopted) this.#modes.adopt();
+    this.#health.adopt(jobs.map(({ id }) => id), adopted);
   }
 
   /** True while QEMU has a job or a target node of this set. */
@@ -107,7 +117,7 @@ export class MirrorSet {
    * @throws {MigrationError} code `mirror-failed`, with the disk and QEMU's error; the signal's reason.
    */
   async start(signal: AbortSignal): Promise<void> {
-    const { mirrors, socketPath, mayWait, bufferBytes } = this.#options;
+    const { mirrors, socketPath, mayWait } = this.#options;
     this.#jobs.start();
     for (const mirror of mirrors) {
       if (this.#nodes.has(mirror.targetNode)) continue;
@@ -129,39 +139,42 @@ export class MirrorSet {
       signal.throwIfAborted();
       await this.#attempt(mirror, "could not be mirrored", async () => {
         this.#started.add(mirror.jobId);
-        await startMirror(this.#qmp, mirror, { mayWait, bufferBytes, signal });
+        await this.#startJob(mirror, signal);
       });
     }
     this.#jobs.look();
   }
 
+  async #startJob(mirror: Mirror, signal?: AbortSignal): Promise<void> {
+    const { mayWait, bufferBytes } = this.#options;
+    const copyMode = this.#modes.begin(mirror.jobId);
+    await startMirror(this.#qmp, mirror, { mayWait, bufferBytes, copyMode, signal });
+  }
+
+  /** Has QEMU forget the job of a mirror that has ended, and starts it again. */
+  async #restart(mirror: Mirror): Promise<void> {
+    await this.#qmp.execute("job-dismiss", { id: mirror.jobId });
+    await this.#startJob(mirror);
+  }
+
   /**
-   * Sets a mirror's copy mode to write-blocking (`block-job-change`, QEMU 8.2): a write of the guest
-   * completes when the destination has it too, so the mirror no longer falls behind.
+   * Sets a mirror's copy mode to write-blocking, see {@link CopyModes.makeBlocking}.
    *
    * @param name of the disk.
-   * @returns false where QEMU lacks the command or rejects it, or the mode is set already.
+   * @returns false where that is not possible, or done already.
    */
   async makeBlocking(name: string): Promise<boolean> {
-    const id = this.#options.mirrors.find((mirror) => mirror.name === name)?.jobId;
-    if (id === undefined || this.#health.isEnding || this.#blocking.has(id)) return false;
-    if (!this.#qmp.hasCommand("block-job-change")) return false;
-    this.#blocking.add(id);
-    try {
-      const change = { id, type: "mirror", "copy-mode": "write-blocking" } as const;
-      await this.#qmp.execute("block-job-change", change);
-      return true;
-    } catch (error) {
-      this.#options.log.log("info", `disk ${name}: block-job-change: ${messageOf(error)}`);
-      return false;
-    }
+    return !this.#health.isEnding && await this.#modes.makeBlocking(name);
   }
 
   /** Whether the guest's writes to a disk wait for the destination, or may do so. */
   get isBlocking(): boolean {
-    // QEMU does not report the copy mode that an earlier process has set.
-    const maybe = this.#adopted && this.#qmp.hasCommand("block-job-change");
-    return (maybe || this.#blocking.size > 0) && !this.#health.isEnding;
+    return this.#modes.isBlocking && !this.#health.isEnding;
+  }
+
+  /** Measures how long the guest's writes wait, for {@link progress}. Never rejects. */
+  async measureWaits(): Promise<void> {
+    if (!this.#health.isEnding) await this.#modes.measure();
   }
 
   /** Waits until every mirror is ready. */
@@ -180,29 +193,16 @@ export class MirrorSet {
 
   /**
    * Waits until every mirror is ready and every target has a connection: from then on none may be lost.
-   * QEMU does not notice a lost connection while there is nothing to write.
-   *
-   * @throws {MigrationError} code `mirror-stuck`, when QEMU does not reconnect a target although the
-   * destination can be reached; the signal's reason.
+   * Throws as {@link untilConnected}.
    */
   async allStillReady(signal: AbortSignal): Promise<void> {
-    const { clock, connections, mirrors } = this.#options;
-    let since = clock.now();
-    while (true) {
-      await this.allReady(signal);
-      const { open, away } = connections();
-      if (!away && open >= mirrors.length) return;
-      if (away) since = clock.now();
-      if (clock.now() - since > CONNECT_MS) {
-        const message = "The source's QEMU did not connect to the destination's disks again " +
-          `within ${CONNECT_MS / 1000} s`;
-        throw new MigrationError("failed", "mirror-stuck", "source", message);
-      }
-      signal.throwIfAborted();
-      // A read from a silent server would block QEMU, and the guest with it.
-      if (!away) await touchTargets(this.#qmp, [...this.#nodes], this.#options.log);
-      await this.#jobs.nextLook(signal);
-    }
+    const { clock, connections, log, mirrors } = this.#options;
+    await untilConnected({
+      ...{ clock, connections, signal, targets: mirrors.length },
+      allReady: () => this.allReady(signal),
+      touch: () => touchTargets(this.#qmp, [...this.#nodes], log),
+      nextLook: () => this.#jobs.nextLook(signal),
+    });
   }
 
   /**

@@ -1,5 +1,6 @@
 import { type Logger, messageOf } from "../../io/mod.ts";
 import { type QmpClient, QmpCommandError } from "../../qmp/mod.ts";
+import type { CopyMode } from "../ram_choices.ts";
 
 /** How long QEMU may take for a `yank`, ms; it executes one even while its main loop is blocked. */
 const YANK_MS = 5_000;
@@ -21,14 +22,20 @@ export interface Mirror {
   readonly noHoles: boolean | null;
   /** Only what the uppermost image has is copied: the destination's disk has the same image below. */
   readonly topOnly: boolean | null;
+  /** What the destination's disk holds already is not sent: vmferry is QEMU's NBD server. */
+  readonly delta: boolean | null;
 }
 
 /**
  * The node that a disk is copied to, for `blockdev-add`: an NBD client on vmferry's socket. With
  * `noHoles` a `raw` node is put on top of it: QEMU 7.2 passes a mirror's discards to the node that the
  * mirror writes to, whatever its `discard` option says, and drops them only below that node.
+ *
+ * With `delta` vmferry decides what becomes a hole. A target that can make holes is zeroed by QEMU before
+ * anything is copied (7.2, 10.0), and what it holds would be lost.
  */
 export function targetOptions(mirror: Mirror, socketPath: string) {
+  const keepsHoles = mirror.noHoles || mirror.delta;
   const client = {
     driver: "nbd",
     "node-name": clientNode(mirror),
@@ -38,10 +45,11 @@ export function targetOptions(mirror: Mirror, socketPath: string) {
     // such as at the end of a migration, and the guest waits with it. The paused job waits instead.
     "reconnect-delay": 0,
     // Both options are needed for zeroes to become holes at the destination.
-    "detect-zeroes": mirror.noHoles ? "off" : "unmap",
-    discard: mirror.noHoles ? "ignore" : "unmap",
+    "detect-zeroes": keepsHoles ? "off" : "unmap",
+    discard: keepsHoles ? "ignore" : "unmap",
   } as const;
-  if (!mirror.noHoles) return client;
+  // vmferry's own server offers no discards.
+  if (!mirror.noHoles || mirror.delta) return client;
   return {
     driver: "raw",
     "node-name": mirror.targetNode,
@@ -90,7 +98,9 @@ export interface StartMirrorOptions {
   readonly mayWait: boolean;
   /** `buf-size`, bytes; `undefined`: QEMU's default. */
   readonly bufferBytes: number | undefined;
-  readonly signal: AbortSignal;
+  /** Default: `background`. */
+  readonly copyMode?: CopyMode;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -102,19 +112,19 @@ export interface StartMirrorOptions {
 export async function startMirror(
   qmp: QmpClient,
   mirror: Mirror,
-  { mayWait, bufferBytes, signal }: StartMirrorOptions,
+  { mayWait, bufferBytes, copyMode = "background", signal }: StartMirrorOptions,
 ): Promise<void> {
   await qmp.execute("blockdev-mirror", {
     "job-id": mirror.jobId,
     device: mirror.device,
     target: mirror.targetNode,
     sync: mirror.topOnly ? "top" : "full",
-    "copy-mode": "background",
+    "copy-mode": copyMode,
     "on-source-error": "report",
     "on-target-error": mayWait ? "stop" : "report",
     "auto-dismiss": false,
     ...(bufferBytes === undefined ? {} : { "buf-size": bufferBytes }),
-  }, { signal });
+  }, signal ? { signal } : {});
 }
 
 /** Reads from each target node (`qemu-io` by `human-monitor-command`), so that QEMU reconnects it. */
@@ -146,7 +156,7 @@ export async function cutTargets(
 }
 
 /** The node that has the connection, for `yank`. */
-export function clientNode({ targetNode, noHoles }: Mirror): string {
+export function clientNode({ targetNode, noHoles, delta }: Mirror): string {
   // A node's name has at most 31 characters.
-  return noHoles ? `${targetNode.replace(/-target$/, "")}-nbd` : targetNode;
+  return noHoles && !delta ? `${targetNode.replace(/-target$/, "")}-nbd` : targetNode;
 }

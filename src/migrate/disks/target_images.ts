@@ -84,17 +84,20 @@ function allocatedBytes(nodes: readonly RawNode[], name: string): number | undef
 }
 
 /**
- * Warnings about images that the source's QEMU cannot keep thin. From QEMU 10.1 on a mirror skips blocks
- * that its target reports as zero; the version decides, because no query reports this.
+ * Images that the source's QEMU fills with zeroes. From QEMU 10.1 on a mirror skips blocks that its target
+ * reports as zero; the version decides, because no query reports this.
  *
  * @param qmp of the source.
  */
-export function thickened(qmp: QmpClient, images: readonly TargetImage[]): string[] {
-  if (qmp.atLeast(10, 1)) return [];
-  return images.filter(({ fills }) => fills).map(fillsWarning);
+export function filledByZeroes(
+  qmp: Pick<QmpClient, "atLeast">,
+  images: readonly TargetImage[],
+): readonly TargetImage[] {
+  return qmp.atLeast(10, 1) ? [] : images.filter(({ fills }) => fills);
 }
 
-function fillsWarning({ disk, sizeBytes }: TargetImage): string {
+/** What to do about an image that is filled. */
+export function fillsWarning({ disk, sizeBytes }: TargetImage): string {
   const size = sizeBytes >= 2 ** 30
     ? `${(sizeBytes / 2 ** 30).toFixed(2)} GiB`
     : `${(sizeBytes / 2 ** 20).toFixed(0)} MiB`;

@@ -1,7 +1,4 @@
-import { type QmpClient, queryMigrate } from "../../qmp/mod.ts";
-
-/** Statuses in which no migration is under way that the mode would matter to. */
-const AT_REST: readonly string[] = ["none", "completed", "failed", "cancelled"];
+import { MIGRATION_OVER, optional, type QmpClient, queryMigrate } from "../../qmp/mod.ts";
 
 /**
  * Why QEMU would refuse to move the guest to another host, in its words. A QEMU with modes (8.2) lists only what
@@ -10,10 +7,12 @@ const AT_REST: readonly string[] = ["none", "completed", "failed", "cancelled"];
  */
 export async function migrationBlockers(qmp: QmpClient): Promise<readonly string[]> {
   const { status, blockedReasons } = await queryMigrate(qmp);
-  if (!AT_REST.includes(status)) return blockedReasons;
+  if (!MIGRATION_OVER.includes(status)) return blockedReasons;
   const { mode } = await qmp.execute("query-migrate-parameters", {});
   if (mode === undefined || mode === "normal") return blockedReasons;
-  await qmp.execute("migrate-set-parameters", { mode: "normal" });
+  // QEMU refuses every parameter while mapped-ram forbids the value of another one. The crossing switches it off.
+  const set = await optional(qmp.execute("migrate-set-parameters", { mode: "normal" }));
+  if (set === undefined) return blockedReasons;
   try {
     return (await queryMigrate(qmp)).blockedReasons;
   } finally {

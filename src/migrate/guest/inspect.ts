@@ -9,9 +9,12 @@ import {
   type QmpClient,
   queryBlockJobs,
   queryMigrate,
+  queryMultifd,
 } from "../../qmp/mod.ts";
 import type { GuestDescription, Params } from "../../rpc/mod.ts";
 import { migrationBlockers } from "./blockers.ts";
+import { type AgreedMultifd, multifdProblems } from "../multifd.ts";
+import { postcopyProblemsThere } from "../postcopy/mod.ts";
 import { ASLEEP } from "./watch.ts";
 import { carriesAsleep, runs, versionOf } from "./run_states.ts";
 import { compareGuests, type DiskChoice, type DiskPair, matchDisks } from "../disks/plan.ts";
@@ -142,6 +145,8 @@ export interface Look {
   readonly pairs: readonly DiskPair[];
   /** What prevents the migration, a message each. */
   readonly problems: readonly string[];
+  /** What QEMU would be set to; `null` where the source did not ask for it. */
+  readonly multifd: AgreedMultifd | null;
 }
 
 /**
@@ -155,14 +160,20 @@ export async function lookAt(
   choices: readonly DiskChoice[],
 ): Promise<Look> {
   const guest = await inspectGuest(qmp);
-  const { disks, shared } = announced;
+  const { disks, shared, multifd } = announced;
+  const features = multifd && await queryMultifd(qmp, multifd.compression);
   const { pairs, problems } = matchDisks(disks, await listDisks(qmp), choices, shared ?? []);
   const { name, uuid } = guest.description;
   return {
     guest: name ?? uuid ?? "",
     pairs,
+    multifd: multifd && features && { ...multifd, zeroPages: features.zeroPages },
     problems: [
       ...await destinationProblems(qmp, guest),
+      ...multifd && features
+        ? multifdProblems("destination", versionOf(qmp), features, multifd)
+        : [],
+      ...announced.postcopy && guest.status === "inmigrate" ? await postcopyProblemsThere(qmp) : [],
       ...compareGuests(announced.guest, guest.description),
       ...problems,
     ],

@@ -27,5 +27,5 @@ export function singlePassWarning(qmp: Pick<QmpClient, "version">): string {
     versionOf(qmp)
   } with TCG loses writes of a running guest if it sends RAM ` +
     "more than once. vmferry has it send RAM once, then pauses the guest for the pages that changed " +
-    "meanwhile: --max-downtime does not apply. Use KVM, or QEMU 9.0 or newer, for a short downtime.";
+    "meanwhile: --max-downtime does not apply, nor does a throttle of the guest. Use KVM, or QEMU 9.0 or newer, for a short downtime.";
 }

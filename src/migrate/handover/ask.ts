@@ -120,7 +120,7 @@ async function askAgain(options: HandoverOptions): Promise<string | null> {
   try {
     const { state, guest } = await peer.status(options.migration);
     const word = wordOf(state);
-    if (word === "answered") return guest;
+    if (word === "answered" || word === "ram-left") return guest;
     if (word === "denied") {
       throw new RpcError("not-started", "The destination gave up before it ran the guest");
     }

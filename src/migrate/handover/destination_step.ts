@@ -13,7 +13,7 @@ export type DestinationEffect =
   | "note incoming"
   /** Gives QEMU its one incoming migration. */
   | "qemu migrate-incoming"
-  /** Stops the NBD server and waits until QEMU has loaded all of the guest. */
+  /** Stops the NBD server and waits until QEMU can run the guest: it has loaded all of it but RAM that crosses later. */
   | "qemu load"
   /** Has QEMU run the guest, and waits until it says so; looks at one that is to stay paused. */
   | "qemu cont"
@@ -31,6 +31,7 @@ export type DestinationEffect =
   | "report ram"
   | "report switchover"
   | "report handover"
+  | "report postcopy"
   | "report done";
 
 export type DestinationAction = StateAction<DestinationState> | DestinationEffect;
@@ -75,8 +76,15 @@ export const DESTINATION_LISTS = {
     // The source has handed the guest over, and asks again where it has heard no answer.
     finish: RUN,
     runs: ["write finished", "enter", "undo", "report done", "settle", "answer finish"],
+    "ram-left": ["write postcopy", "enter", "report postcopy", "answer finish"],
     // A process that resumes this must not start the guest: the source may resume it.
     refused: [...GIVE_UP, "answer not-started"],
+    gone: ["enter", "try to write lost", "undo", "settle"],
+    status: TELL,
+  },
+  postcopy: {
+    "finish-late": ["answer finish"],
+    "ram-crossed": ["write finished", "enter", "undo", "report done", "settle"],
     gone: ["enter", "try to write lost", "undo", "settle"],
     status: TELL,
   },

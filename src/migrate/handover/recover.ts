@@ -4,17 +4,19 @@
  *
  * @module
  */
-import { type Clock, type Logger, messageOf, systemClock } from "../../io/mod.ts";
+import { type Acceptor, type Clock, type Logger, messageOf, systemClock } from "../../io/mod.ts";
 import { MigrationSettings, type QmpClient, queryJobs, queryMigrate } from "../../qmp/mod.ts";
 import type { DestinationState } from "./states.ts";
 import type { DestinationRecord, JournalRecord, SourceRecord } from "../journal.ts";
 import { MirrorSet } from "../disks/mirror_set.ts";
 import { exportsInQemu, removeExports, stopNbdServer } from "../disks/nbd_exports.ts";
 import { qemuProcess } from "../qemu_process.ts";
-import { Ram } from "../source/ram.ts";
+import { BACK_SOCKET, inPostcopy, takeBack } from "../postcopy/mod.ts";
+import { Ram } from "../ram/ram.ts";
 import { runAgain } from "../guest/run_again.ts";
 import { isToRun, runs } from "../guest/run_states.ts";
 import { removeLeft } from "../storage/temporary_exports.ts";
+import { stopIdleServer } from "../verify/mod.ts";
 import { UndoList } from "../undo.ts";
 import {
   destinationVerdict,
@@ -44,7 +46,7 @@ export function isLeft({ state, left }: JournalRecord): boolean {
 
 /** The guest may run at the other end, or here: only a word on that closes such a record. */
 export function isOpen({ state }: JournalRecord): boolean {
-  return ["handover", "unknown", "starting", "lost"].includes(state);
+  return ["handover", "unknown", "postcopy", "starting", "lost"].includes(state);
 }
 
 /** Asks QEMU; `undefined` where it is not the process any more that the record is about. */
@@ -85,6 +87,7 @@ export async function undoPreparing(
   log: Logger,
 ): Promise<void> {
   await removeComparison(qmp, log);
+  if (record.side === "source" && record.verifies) await stopIdleServer(qmp, log);
   if (record.side !== "destination" || record.state !== "waiting") return;
   if ((await qmp.execute("query-block-exports", {})).length === 0) await stopNbdServer(qmp, log);
   await new MigrationSettings(qmp, record.settings).restore();
@@ -111,6 +114,8 @@ export interface RecoverOptions {
   readonly removeFile: (path: string) => Promise<void>;
   /** Where the sockets of the process that was killed are. */
   readonly path: (name: string) => string;
+  /** Listens on a UNIX socket at the path, which QEMU connects to. */
+  readonly listen: (path: string) => Promise<Acceptor>;
   /** Removes the record, once nothing is left to be done. */
   readonly forget: () => Promise<void>;
   /** Time, injected. */
@@ -129,7 +134,8 @@ export function recoverVerdict(options: RecoverOptions): Verdict {
   return destinationVerdict({
     journal: record.state,
     runs: runs(facts.status),
-    complete: facts.migration === "completed",
+    complete: facts.migration === "completed" || inPostcopy(facts.migration),
+    ramLeft: inPostcopy(facts.migration),
     force,
   });
 }
@@ -144,7 +150,7 @@ export async function recover(options: RecoverOptions, verdict: Verdict): Promis
   const { record } = options;
   const left: string[] = [];
   const effects = record.side === "source"
-    ? sourceEffects(options, record, left)
+    ? sourceEffects(options, record, verdict, left)
     : destinationEffects(options, record, left);
   for (const action of RECOVER_LISTS[verdict]) {
     if (action !== "forget") await effects[action]();
@@ -156,7 +162,12 @@ export async function recover(options: RecoverOptions, verdict: Verdict): Promis
 type Effects = Readonly<Record<Exclude<RecoverAction, "forget">, () => Promise<void>>>;
 
 /** @param left receives what could not be put right. */
-function sourceEffects(options: RecoverOptions, record: SourceRecord, left: string[]): Effects {
+function sourceEffects(
+  options: RecoverOptions,
+  record: SourceRecord,
+  verdict: Verdict,
+  left: string[],
+): Effects {
   const { qmp, clock, log, path, removeFile, facts } = options;
   return {
     undo: async () => {
@@ -172,10 +183,19 @@ function sourceEffects(options: RecoverOptions, record: SourceRecord, left: stri
         onFault: () => {},
       });
       for (const name of ["nbd.sock", "ram.sock"]) undo.add(name, () => removeFile(path(name)));
+      undo.add("the exports of the comparison", async () => {
+        await removeComparison(qmp, log);
+        if (record.verifies) await stopIdleServer(qmp, log);
+      });
       undo.add("the mirror jobs", () => mirrors.undo());
       const settings = new MigrationSettings(qmp, record.settings);
       undo.add("QEMU's migration settings", () => settings.restore());
-      undo.add("the migration of RAM", () => new Ram({ qmp, clock, log }).undo());
+      undo.add("the migration of RAM", async () => {
+        const mayTakeBack = verdict === "run-here";
+        const socketPath = path(BACK_SOCKET);
+        const back = () => takeBack({ ...options, socketPath });
+        await new Ram({ qmp, clock, log, takeBack: back }).undo(mayTakeBack);
+      });
       await mirrors.adopt();
       left.push(...(await undo.run()).here);
     },

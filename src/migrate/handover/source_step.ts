@@ -19,6 +19,8 @@ export type SourceEffect =
   | "call finish"
   /** Lets the destination know that this end has heard its word. */
   | "call status"
+  /** Joins both QEMUs again, where they are not, until the rest of RAM crosses (post-copy). */
+  | "call recover"
   /** Has the destination undo what it prepared; begun as soon as there is a cause. */
   | "call abort"
   /** Every mirror is still connected and ready. */
@@ -29,6 +31,10 @@ export type SourceEffect =
   | "qemu end-mirrors"
   /** Waits until every mirror has ended without an error, on the machine of before. */
   | "wait mirrors"
+  /**
+   * With `--verify`: compares what was written last at both ends, and removes from QEMU what it was read through.
+   */
+  | "compare disks"
   /** Lets QEMU give everything away, and waits for it. */
   | "qemu migrate-continue"
   /** Removes the mirrors' jobs and nodes. */
@@ -37,14 +43,17 @@ export type SourceEffect =
   | "qemu quit"
   /** Resumes the guest here, if it ran before. */
   | "qemu cont"
-  /** Undoes everything: the sockets, the migration of RAM, the settings, the mirrors. */
+  /** Undoes everything in QEMU and on this host: the sockets, the migration of RAM, the settings, the mirrors. */
   | "undo"
+  /** Has the destination undo the rest, and ends the session. May wait for a connection that is down. */
+  | "undo there"
   /** Writes down what could not be undone, where there is such a thing. */
   | "note left"
   | "report mirror"
   | "report ram"
   | "report switchover"
   | "report handover"
+  | "report postcopy"
   | "report done";
 
 export type SourceAction = StateAction<SourceState> | SourceEffect;
@@ -59,6 +68,8 @@ const GIVE_UP = [
   "undo",
   "qemu cont",
   "note left",
+  // The guest does not wait for a connection that is down.
+  "undo there",
 ] as const;
 
 /** Of a guest that is the destination's. */
@@ -66,6 +77,7 @@ const LEAVE = [
   "try to write done",
   "qemu remove-mirrors",
   "undo",
+  "undo there",
   "note left",
   "qemu quit",
   "report done",
@@ -95,6 +107,8 @@ export const SOURCE_LISTS = {
       "report switchover",
       // The last write of the guest is at the destination before its disks are given away.
       "wait mirrors",
+      // Neither end writes any more, and the destination has not stopped its NBD server yet.
+      "compare disks",
       "call load",
       "qemu migrate-continue",
       "wait load",
@@ -117,11 +131,17 @@ export const SOURCE_LISTS = {
     // Of a process that resumes.
     crossed: ["call finish"],
     answered: ["enter", ...LEAVE],
-    denied: ["enter", "try to write undone", "undo", "qemu cont", "note left"],
-    silence: ["enter", "try to write unknown", "undo"],
+    // A source that resumes `handover` asks, and hears the same.
+    "ram-left": ["enter", "try to write postcopy", "report postcopy"],
+    denied: ["enter", "try to write undone", "undo", "qemu cont", "note left", "undo there"],
+    silence: ["enter", "try to write unknown", "undo", "undo there"],
+  },
+  postcopy: {
+    broken: ["call recover"],
+    "ram-crossed": ["enter", ...LEAVE],
   },
   done: { answered: ["call status", ...LEAVE] },
-  undone: { fault: ["undo", "qemu cont", "note left"] },
+  undone: { fault: ["undo", "qemu cont", "note left", "undo there"] },
   unknown: {},
 } as const satisfies Lists<SourceState, SourceEvent, SourceAction>;
 

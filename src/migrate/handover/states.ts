@@ -21,6 +21,8 @@ export type SourceState =
   | "switchover"
   /** The destination may have received `finish`: the guest must not run here. */
   | "handover"
+  /** The destination runs the guest, and a part of its RAM is still here: it lives on both hosts together. */
+  | "postcopy"
   /** The destination has the guest. */
   | "done"
   /** The migration failed: the guest is the source's. */
@@ -39,6 +41,12 @@ export type SourceEvent =
   | "crossed"
   /** The destination said that it has the guest. */
   | "answered"
+  /** The same, and QEMU here still has a part of the guest's RAM (post-copy). */
+  | "ram-left"
+  /** The stream of the rest of RAM broke, or its process was killed. */
+  | "broken"
+  /** The rest of the guest's RAM has crossed. */
+  | "ram-crossed"
   /** The destination said that it has not run the guest and never will. */
   | "denied"
   /** The destination has not answered within the grace. */
@@ -55,20 +63,27 @@ export const SOURCE: Transitions<SourceState, SourceEvent> = {
   handover: {
     crossed: "handover",
     answered: "done",
+    "ram-left": "postcopy",
     denied: "undone",
     silence: "unknown",
     fault: "handover",
   },
+  // The guest has run at the destination: it never runs here again.
+  postcopy: { broken: "postcopy", "ram-crossed": "done", fault: "postcopy" },
   done: { answered: "done", fault: "done" },
   undone: { fault: "undone" },
   unknown: { fault: "unknown" },
 };
 
 /** The event that a process begins with that resumes in this state; `undefined`: it goes on with the phase. */
-export function resumedWith(state: SourceState): "crossed" | "answered" | "fault" | undefined {
+export function resumedWith(
+  state: SourceState,
+): "crossed" | "broken" | "answered" | "fault" | undefined {
   switch (state) {
     case "handover":
       return "crossed";
+    case "postcopy":
+      return "broken";
     case "done":
       return "answered";
     case "undone":
@@ -95,6 +110,10 @@ export type DestinationEvent =
   | "status"
   /** QEMU said that the guest runs, or is paused if it was before. */
   | "runs"
+  /** The same, and a part of the guest's RAM is still at the source (post-copy). */
+  | "ram-left"
+  /** QEMU said completed after that. */
+  | "ram-crossed"
   /** QEMU said that it did not start the guest. */
   | "refused"
   /** QEMU ended, or was silent for longer than it may be. */
@@ -112,10 +131,15 @@ export const DESTINATION: Transitions<DestinationState, DestinationEvent> = {
   loading: { completed: "loaded", ...GIVEN_UP, status: "loading" },
   loaded: { finish: "starting", ...GIVEN_UP, status: "loaded" },
   starting: {
-    ...{ runs: "finished", refused: "failed", gone: "lost" },
+    ...{ runs: "finished", "ram-left": "postcopy", refused: "failed", gone: "lost" },
     ...{ finish: "starting", status: "starting" },
     // The source has handed the guest over, even if it left: from here on only QEMU can refuse.
     fault: "starting",
+  },
+  // The guest runs here, and needs the source: a source that left may come back.
+  postcopy: {
+    ...{ "ram-crossed": "finished", gone: "lost", fault: "postcopy", resumed: "postcopy" },
+    ...{ "finish-late": "postcopy", status: "postcopy" },
   },
   finished: stays("finished"),
   failed: stays("failed"),
@@ -156,7 +180,7 @@ export function resumedBy(
 
 /** States in which the migration may be the reason why the guest is paused. */
 export const MAY_HAVE_PAUSED: readonly SourceState[] = [
-  ...["ram", "switchover", "handover", "undone", "unknown"] as const,
+  ...["ram", "switchover", "handover", "postcopy", "undone", "unknown"] as const,
 ];
 
 /** States before the handover: whether the guest is to run can still change. */
@@ -167,6 +191,8 @@ export function wordOf(state: DestinationState): SourceEvent | "finish-again" | 
   switch (state) {
     case "finished":
       return "answered";
+    case "postcopy":
+      return "ram-left";
     case "failed":
       return "denied";
     case "loaded":
@@ -199,6 +225,8 @@ export function resumedAt(journal: SourceState): SourceState {
     case "handover":
     case "unknown":
       return "handover";
+    case "postcopy":
+      return "postcopy";
     case "done":
       return "done";
   }

@@ -66,10 +66,18 @@ export function sourceVerdict({ runs, journal, destination, force }: SourceFacts
       return "run-here";
     case "done":
       return "leave";
+    // The guest ran there: what it did since then is lost, where it is gone for good.
+    case "postcopy":
+      if (destination === "finished") return "leave";
+      // Its word that the guest is there is more than the user's.
+      if (destination === "postcopy") return "ask";
+      return force ? "run-here" : "ask";
     case "handover":
     case "unknown": {
       const word = destination === undefined ? undefined : wordOf(destination);
       if (word === "answered") return "leave";
+      // Both ends have to go on together, by --resume.
+      if (word === "ram-left") return "ask";
       return word === "denied" || force ? "run-here" : "ask";
     }
   }
@@ -80,16 +88,24 @@ export interface DestinationFacts {
   readonly journal: DestinationState;
   /** QEMU runs the guest. */
   readonly runs: boolean;
-  /** QEMU has all of the guest in it. */
+  /** QEMU has all of the guest in it, or all but a part of its RAM. */
   readonly complete: boolean;
+  /** QEMU is in post-copy: a part of the guest's RAM is at the source. */
+  readonly ramLeft: boolean;
   /** The user's word that the guest does not run and never will at the source. */
   readonly force: boolean;
 }
 
 /** What a destination does whose tool was killed. */
-export function destinationVerdict({ journal, runs, complete, force }: DestinationFacts): Verdict {
+export function destinationVerdict(facts: DestinationFacts): Verdict {
+  const { journal, runs, complete, ramLeft, force } = facts;
+  // Both ends have to go on together, by --resume.
+  if (ramLeft && (runs || ["starting", "postcopy", "lost"].includes(journal))) return "ask";
+  // QEMU 7.2 does not say "postcopy" while it waits for its stream again.
+  if (journal === "postcopy" && !complete) return "ask";
   if (runs) return "keep";
   switch (journal) {
+    case "postcopy":
     case "finished":
       return "keep";
     // QEMU may have come further than was written down.
@@ -99,7 +115,7 @@ export function destinationVerdict({ journal, runs, complete, force }: Destinati
     case "failed":
       return complete ? "discard" : "keep";
     case "loaded":
-      return force ? "run-here" : "discard";
+      return force && !ramLeft ? "run-here" : "discard";
     case "lost":
       if (!complete) return "keep";
       return force ? "run-here" : "ask";

@@ -1,34 +1,23 @@
-import type { DiskProgress, RamProgress } from "../events.ts";
+import type { DiskProgress } from "../events.ts";
 
 /** The state of the copy, sampled twice a second. Sizes in bytes, rates in bytes per second. */
 export interface Sample {
   /** ms. */
   readonly now: number;
   readonly disks: readonly DiskProgress[];
-  readonly ram: RamProgress | null;
-  /** Throughput of everything together. */
-  readonly rate: number;
 }
 
-/** A disk or the RAM that will not be copied completely while the guest writes as it does. */
-export type Finding =
-  | {
-    readonly kind: "disk";
-    readonly name: string;
-    /** What the guest writes and what the mirror copies, bytes per second. */
-    readonly written: number;
-    readonly copied: number;
-    /** What the mirror has yet to copy, bytes. */
-    readonly behind: number;
-    /** Almost ready, but never without a write in flight, as QEMU requires for `ready`. */
-    readonly close: boolean;
-  }
-  | {
-    readonly kind: "ram";
-    /** What the last complete pass had to send, bytes. */
-    readonly left: number;
-    readonly rate: number;
-  };
+/** A disk that will not be copied completely while the guest writes as it does. */
+export interface Finding {
+  readonly name: string;
+  /** What the guest writes and what the mirror copies, bytes per second. */
+  readonly written: number;
+  readonly copied: number;
+  /** What the mirror has yet to copy, bytes. */
+  readonly behind: number;
+  /** Almost ready, but never without a write in flight, as QEMU requires for `ready`. */
+  readonly close: boolean;
+}
 
 /** How long a disk must have made no progress, ms. */
 const DISK_MS = 15_000;
@@ -40,10 +29,6 @@ const PART = 64 * 1024;
 const CLOSE_MS = 3_000;
 /** Number of samples of the last second, the newest one included. */
 const RECENT = 3;
-/** How long the passes over RAM must not have become shorter, ms. */
-const RAM_MS = 10_000;
-/** Largest share of an earlier pass that a pass over RAM may have to send while it converges. */
-const SHORTER = 0.9;
 /** How long a finding is not repeated, ms. */
 const AGAIN_MS = 60_000;
 /** A ready disk that is behind by no more keeps up, bytes. */
@@ -55,12 +40,10 @@ interface Point {
   readonly total: number;
 }
 
-/** Predicts from samples of the progress whether the disks and the RAM will ever be copied. Pure. */
+/** Predicts from samples of the progress whether the disks will ever be copied. Pure. */
 export class Convergence {
   readonly #disks = new Map<string, { first: number; points: Point[] }>();
   readonly #reported = new Map<string, number>();
-  /** Each pass over RAM: when it was first seen, and the most that it had left to send. */
-  readonly #rounds = new Map<number, { readonly at: number; left: number }>();
 
   /** True once every disk was copied once: the rest is what the guest has changed meanwhile. */
   get onceThrough(): boolean {
@@ -72,12 +55,10 @@ export class Convergence {
 
   /** Takes a sample; returns the findings to report now. */
   look(sample: Sample): Finding[] {
-    const found = [...this.#disksOf(sample), ...this.#ramOf(sample)];
-    return found.filter((finding) => {
-      const key = finding.kind === "disk" ? `disk ${finding.name}` : "ram";
-      const last = this.#reported.get(key);
+    return [...this.#disksOf(sample)].filter(({ name }) => {
+      const last = this.#reported.get(name);
       if (last !== undefined && sample.now - last < AGAIN_MS) return false;
-      this.#reported.set(key, sample.now);
+      this.#reported.set(name, sample.now);
       return true;
     });
   }
@@ -101,25 +82,11 @@ export class Convergence {
       }
       const seconds = (now - from.at) / 1000;
       yield {
-        ...{ kind: "disk", name, behind, close: near !== undefined },
+        ...{ name, behind, close: near !== undefined },
         written: (total - from.total) / seconds,
         copied: (transferred - from.transferred) / seconds,
       };
     }
-  }
-
-  *#ramOf({ now, ram, rate }: Sample): Generator<Finding> {
-    // The first pass sends all RAM, a later one what the guest changed during the pass before.
-    if (!ram || ram.iteration < 2) return;
-    const round = this.#rounds.get(ram.iteration);
-    if (round) round.left = Math.max(round.left, ram.remaining);
-    else this.#rounds.set(ram.iteration, { at: now, left: ram.remaining });
-    const whole = [...this.#rounds].filter(([i]) => i < ram.iteration).map(([, r]) => r);
-    const last = whole.at(-1);
-    const before = whole.findLast((r) => last !== undefined && last.at - r.at >= RAM_MS);
-    for (const [i, { at }] of this.#rounds) if (before && at < before.at) this.#rounds.delete(i);
-    if (!last || !before || last.left < SHORTER * before.left) return;
-    yield { kind: "ram", left: last.left, rate };
   }
 }
 

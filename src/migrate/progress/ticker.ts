@@ -1,10 +1,12 @@
 import type { Clock } from "../../io/mod.ts";
 import { Convergence, type Finding } from "./convergence.ts";
-import type { Phase, RamProgress, Report } from "../events.ts";
+import type { LadderSteps } from "./ladder_steps.ts";
+import { perSecond } from "./ladder_words.ts";
+import { compressionOf, type Phase, type RamProgress, type Report } from "../events.ts";
 import type { WarningCode } from "../warning_table.ts";
 import type { GuestPauses, Held } from "../guest/pauses.ts";
 import type { MirrorSet } from "../disks/mirror_set.ts";
-import type { Ram } from "../source/ram.ts";
+import type { Ram } from "../ram/ram.ts";
 
 /** Interval of the progress events, ms. */
 const EVERY_MS = 500;
@@ -19,8 +21,12 @@ export interface ProgressContext {
   readonly report: Report;
   /** Bytes that crossed so far, both directions. */
   readonly bytes: number;
+  /** As many as there would be without compression: what the rate counts. */
+  readonly carried: number;
   /** Pauses the guest on request, once everything was copied once. */
   readonly pauses: Pick<GuestPauses, "due">;
+  /** Helps RAM that does not converge. */
+  readonly ladder: Pick<LadderSteps, "look">;
 }
 
 /** Reports the progress twice a second until it is stopped. */
@@ -47,9 +53,14 @@ export class ProgressTicker {
     this.#context = context;
     this.#mirrors = mirrors;
     this.#hold = hold;
-    this.#bytes = context.bytes;
+    this.#bytes = context.carried;
     this.#at = this.#since = context.clock.now();
     this.#arm();
+  }
+
+  /** Bytes of all disks that were not sent, because the destination had them. */
+  get skipped(): number {
+    return this.#mirrors.progress.reduce((sum, { skipped = 0 }) => sum + skipped, 0);
   }
 
   phase(phase: Phase): void {
@@ -75,6 +86,7 @@ export class ProgressTicker {
   async #tick(): Promise<void> {
     // A QEMU that does not answer is reported elsewhere; the RAM's progress is then left out.
     const ram = await this.#ram?.progress().catch(() => null) ?? null;
+    await this.#mirrors.measureWaits();
     if (this.#stopped) return;
     this.#tell(ram);
     await this.#judge(ram);
@@ -84,14 +96,16 @@ export class ProgressTicker {
 
   /** Reports what will not converge by itself, after trying to help it. */
   async #judge(ram: RamProgress | null): Promise<void> {
-    const [now, rate] = [this.#context.clock.now(), this.#rate ?? 0];
-    const disks = this.#mirrors.progress;
-    for (const finding of this.#convergence.look({ now, disks, ram, rate })) {
+    if (ram) this.#context.ladder.look(ram);
+    const now = this.#context.clock.now();
+    for (const finding of this.#convergence.look({ now, disks: this.#mirrors.progress })) {
       // The help for an earlier finding may have made this disk ready too.
-      if (finding.kind === "disk" && finding.close && this.#isReady(finding.name)) continue;
+      if (finding.close && this.#isReady(finding.name)) continue;
       this.#context.report({ event: "warning", ...wordsOn(finding, await this.#help(finding)) });
     }
-    if (this.#phase === "ram" || this.#convergence.onceThrough) this.#context.pauses.due();
+    // A paused guest would wait for the comparison of all disks.
+    const isCopied = this.#phase === "mirror" && this.#convergence.onceThrough;
+    if (this.#phase === "ram" || isCopied) this.#context.pauses.due();
   }
 
   #isReady(disk: string): boolean {
@@ -99,14 +113,13 @@ export class ProgressTicker {
   }
 
   async #help(finding: Finding): Promise<Help> {
-    if (finding.kind === "ram") return "none";
     if (await this.#mirrors.makeBlocking(finding.name)) return "blocking";
     return finding.close ? await this.#hold(finding.name) ?? "none" : "none";
   }
 
   #tell(ram: RamProgress | null): void {
     const now = this.#context.clock.now();
-    const bytes = this.#context.bytes;
+    const { bytes: crossed, carried: bytes } = this.#context;
     if (now > this.#at) {
       const rate = (bytes - this.#bytes) * 1000 / (now - this.#at);
       this.#rate = this.#rate === undefined ? rate : this.#rate + SMOOTHING * (rate - this.#rate);
@@ -122,6 +135,7 @@ export class ProgressTicker {
       ram,
       rate,
       eta: rate > 0 && now - this.#since >= ETA_AFTER_MS ? Math.ceil(left / rate) : null,
+      ...compressionOf(crossed, bytes),
     });
   }
 }
@@ -133,15 +147,6 @@ const MORE = "Allow more bandwidth ('vmferry set bandwidth=…')";
 const PAUSE = "pause the guest for the rest ('vmferry set pause=when-copied')";
 
 function wordsOn(finding: Finding, help: Help): { code: WarningCode; message: string } {
-  if (finding.kind === "ram") {
-    return {
-      code: "ram-not-converging",
-      // Not QEMU's dirty rate: it counts a page once per pass, however often the guest changes it.
-      message: `The RAM does not converge: each pass leaves as much to send as the one before, ` +
-        `${inMiB(finding.left)}, at ${perSecond(finding.rate)}. ${MORE} or a longer downtime ` +
-        `('vmferry set max-downtime=…'), or ${PAUSE}`,
-    };
-  }
   const { name, written, copied, close } = finding;
   const rates = close
     ? `The mirror of disk ${name} does not become ready: the guest writes again before the ` +
@@ -170,14 +175,4 @@ function wordsOn(finding: Finding, help: Help): { code: WarningCode; message: st
       ? `${rates}${paused}. Reduce its writes, or ${PAUSE}`
       : `${rates}: it will not become ready by itself. ${MORE}, or ${PAUSE}`,
   };
-}
-
-/** Bytes per second, as a rate. */
-function perSecond(rate: number): string {
-  return `${inMiB(rate)}/s`;
-}
-
-function inMiB(bytes: number): string {
-  const mib = bytes / (1024 * 1024);
-  return `${mib.toFixed(mib < 10 ? 1 : 0)} MiB`;
 }

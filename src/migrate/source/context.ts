@@ -16,9 +16,14 @@ import {
   type SourceState,
 } from "../handover/states.ts";
 import { firstSourceRecord, type SourceRecord, type Stop } from "../journal.ts";
+import type { DestinationState } from "../../rpc/mod.ts";
 import { MachineGuard } from "../machine/mod.ts";
+import { LadderSteps } from "../progress/ladder_steps.ts";
 import type { ProgressTicker } from "../progress/ticker.ts";
+import { pauseAgain } from "../postcopy/mod.ts";
 import { leftHere, UndoList } from "../undo.ts";
+import { Verification } from "../verify/mod.ts";
+import type { Mirror } from "../disks/mirror_set.ts";
 import { DestinationLink } from "./destination_link.ts";
 import { DestinationPeer } from "./destination_peer.ts";
 import type { SourceOptions } from "./options.ts";
@@ -40,13 +45,17 @@ export class SourceContext implements Disposable {
   readonly clock: Clock;
   readonly log: Logger;
   readonly report: Report;
+  /** In QEMU and on this host. */
   readonly undo: UndoList;
+  /** At the destination. These steps may wait for the connection: the guest runs again before them. */
+  readonly undoThere: UndoList;
   /** Why the migration fails. Every wait before the handover ends with its signal. */
   readonly cause: FirstCause;
   /** The state and the journal: carries out the order of effects of each event. */
   readonly state: SourceDriver;
   readonly qemu: SourceQemu;
   readonly pauses: GuestPauses;
+  readonly ladder: LadderSteps;
   /** Both QEMUs, as far as they are known, migrate a guest in S3. */
   asleepCanGo: boolean;
   /** QEMU cannot resume the guest here, only the destination can, see `ASLEEP_STUCK`. */
@@ -58,6 +67,7 @@ export class SourceContext implements Disposable {
   #qemuGone: MigrationError | undefined;
   #pausedAt: number | undefined;
   #leftBehind = false;
+  #verification: Verification | undefined;
   readonly #stopEvents: () => void;
 
   constructor(options: SourceOptions) {
@@ -69,7 +79,8 @@ export class SourceContext implements Disposable {
     this.report = options.report;
     this.asleepCanGo = carriesAsleep(versionOf(qmp));
     this.undo = new UndoList(clock, log);
-    this.cause = new FirstCause(clock);
+    this.undoThere = new UndoList(clock, log);
+    this.cause = new FirstCause(clock, () => this.#pausedAt !== undefined);
     const { resume, journal, qmpPath, destination } = options;
     this.state = new Driver({
       ...{ name: "source", initial: resume ? resumedAt(resume.state) : "prepare" },
@@ -81,6 +92,7 @@ export class SourceContext implements Disposable {
     });
     this.qemu = new SourceQemu(this);
     this.pauses = new GuestPauses(this);
+    this.ladder = new LadderSteps(this);
     qmp.closed.then((cause) => this.fault(this.#qemuGone = qemuGone("source", cause)));
     this.#stopEvents = qmp.onEvent((event) => this.#onEvent(event));
   }
@@ -180,12 +192,36 @@ export class SourceContext implements Disposable {
     return this.#machine!;
   }
 
+  // The comparison of the disks
+
+  /** `undefined` without `--verify`, and until the mirrors are known. */
+  get verification(): Verification | undefined {
+    return this.#verification;
+  }
+
+  /** With `--verify`: begins to watch the writes of these mirrors. Call it before they are served. */
+  verify(mirrors: readonly Mirror[]): void {
+    if (this.options.verify) this.#verification = new Verification(this, mirrors);
+  }
+
+  /** A killed process may have left an NBD server in QEMU. */
+  get mayHaveServer(): boolean {
+    return this.options.resume?.verifies ?? false;
+  }
+
+  /** Writes that QEMU's NBD server is vmferry's from now on. */
+  async noteServer(): Promise<void> {
+    await this.state.note({ verifies: true });
+  }
+
   #onEvent({ event, data }: QmpEvent): void {
     // QEMU drains all disks when its migration has failed, before it answers any command.
     if (event === "MIGRATION" && data.status === "failed") this.qemu.cutTargets();
     if (event === "STOP") this.#pausedAt ??= this.clock.now();
+    if (event !== "RESUME") return;
+    if (["handover", "postcopy"].includes(this.state.current)) return pauseAgain(this);
     // Somebody may have resumed the guest: the pause before that is not ours.
-    if (event === "RESUME") this.#pausedAt = undefined;
+    this.#pausedAt = undefined;
   }
 
   // The destination
@@ -208,7 +244,17 @@ export class SourceContext implements Disposable {
 
   /** A destination whose tool was started again may resume the migration. */
   get mayReconnect(): boolean {
-    return this.state.current === "mirror" && !this.signal.aborted;
+    const { current } = this.state;
+    return current === "postcopy" || current === "mirror" && !this.signal.aborted;
+  }
+
+  get statesThere(): readonly DestinationState[] {
+    return this.state.current === "postcopy" ? ["postcopy", "finished"] : ["prepared"];
+  }
+
+  /** The guest is the source's again: it has not run at the destination and never will. */
+  get isUndone(): boolean {
+    return this.state.current === "undone";
   }
 
   get migration(): string {
@@ -230,6 +276,11 @@ export class SourceContext implements Disposable {
   /** Bytes that crossed the tunnel, both directions. */
   get bytes(): number {
     return this.#destination?.bytes ?? 0;
+  }
+
+  /** As `bytes`, but as many as there would be without compression. */
+  get carried(): number {
+    return this.#destination?.carried ?? 0;
   }
 
   /** Shortest round trip to the destination so far, ms. */

@@ -11,7 +11,7 @@ export interface Copied {
   readonly discards: DiscardWatch;
 }
 
-/** Copies the disks. Throws the first cause when the migration fails. */
+/** Copies the disks, and compares them where that is asked for. Throws the first cause when the migration fails. */
 export async function copy(context: SourceContext, { mirrors }: Prepared): Promise<Copied> {
   const { pauses, signal } = context;
   const hold = (disk: string) => pauseFor(context, disk, mirrors);
@@ -21,6 +21,10 @@ export async function copy(context: SourceContext, { mirrors }: Prepared): Promi
   await mirrors.allReady(signal);
   // A guest that was paused for the last of them resumes before its RAM begins to cross.
   await pauses.holdNoMore();
+  if (context.verification) {
+    context.phase("verify");
+    await context.verification.compare(signal);
+  }
   return { mirrors, discards };
 }
 

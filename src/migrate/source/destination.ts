@@ -23,8 +23,8 @@ export function linkDestination(
   peer: DestinationPeer | undefined,
 ): DestinationLink {
   const link = context.linkTo(peer);
-  context.undo.add("the session", () => link.close());
-  context.undo.add("what the destination prepared", () => abortDestination(context), {
+  context.undoThere.add("the session", () => link.close(), { elsewhere: true });
+  context.undoThere.add("what the destination prepared", () => abortDestination(context), {
     ...{ ms: ABORT_MS, elsewhere: true },
   });
   return link;
@@ -37,14 +37,14 @@ export function linkDestination(
 export async function abortFirst(context: SourceContext): Promise<void> {
   const { clock, log, state } = context;
   // From the handover on only the destination's answer brings the guest back.
-  if (!context.destination || state.current === "handover") return;
+  if (!context.destination || ["handover", "postcopy"].includes(state.current)) return;
   await withDeadline(clock, UNDO_FIRST_MS, "the destination to undo", abortDestination(context))
     .catch((error) => log.log("debug", `abort: ${messageOf(error)}`));
 }
 
 async function abortDestination(context: SourceContext): Promise<void> {
   // Never once the destination may have the guest.
-  if (["done", "unknown"].includes(context.state.current)) return;
+  if (["postcopy", "done", "unknown"].includes(context.state.current)) return;
   const reason = context.signal.reason ?? "The source gave up";
   const { kind, code, side, message } = asMigrationError(reason, "source");
   const cancelled = kind === "cancelled";

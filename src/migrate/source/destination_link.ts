@@ -1,5 +1,5 @@
 import { abortable, type Clock, delay, type Logger, messageOf } from "../../io/mod.ts";
-import type { Params } from "../../rpc/mod.ts";
+import type { DestinationState, Params } from "../../rpc/mod.ts";
 import { SessionError, type TunnelStream } from "../../tunnel/mod.ts";
 import type { DestinationPeer } from "./destination_peer.ts";
 import { MigrationError } from "../errors.ts";
@@ -11,6 +11,8 @@ export interface LinkContext {
   readonly graceMs: number;
   /** The migration is in a phase that survives a new process at the destination. */
   readonly mayReconnect: boolean;
+  /** States in which the destination can go on with it. */
+  readonly statesThere: readonly DestinationState[];
   readonly clock: Clock;
   readonly log: Logger;
   connect(signal: AbortSignal): Promise<DestinationPeer>;
@@ -34,6 +36,7 @@ export class DestinationLink {
   #ready: Promise<DestinationPeer>;
   readonly #closed = new AbortController();
   #bytesBefore = 0;
+  #carriedBefore = 0;
   #waiting = false;
   #aborting: Promise<void> | undefined;
 
@@ -64,9 +67,20 @@ export class DestinationLink {
     return this.#bytesBefore + (this.#peer?.session.bytes ?? 0);
   }
 
+  /** As `bytes`, but as many as there would be without compression. */
+  get carried(): number {
+    return this.#carriedBefore + (this.#peer?.session.carried ?? 0);
+  }
+
   /** Resolves with the peer in use, once there is one. Rejects when the destination is lost. */
   ready(): Promise<DestinationPeer> {
     return this.#ready;
+  }
+
+  /** Connects another peer where the session has ended, as one does that ends in the handover. */
+  renew(): void {
+    if (this.#waiting || this.#peer?.session.state !== "ended") return;
+    this.#ready = this.#reconnect(undefined);
   }
 
   /**
@@ -166,7 +180,7 @@ export class DestinationLink {
         // The connection was closed while the answer was on its way: nobody else closes this peer.
         if (signal.aborted) await peer.close(1000);
         signal.throwIfAborted();
-        if (state !== "prepared") {
+        if (!context.statesThere.includes(state)) {
           await peer.close(1000);
           throw new MigrationError(
             "failed",
@@ -175,7 +189,8 @@ export class DestinationLink {
             `The destination cannot resume the migration, it is in state "${state}"`,
           );
         }
-        this.#bytesBefore += this.#peer?.session.bytes ?? 0;
+        this.#bytesBefore = this.bytes;
+        this.#carriedBefore = this.carried;
         this.#peer = peer;
         this.#watch(peer);
         context.adopt(peer);

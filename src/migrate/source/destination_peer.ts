@@ -8,17 +8,25 @@ import {
   RpcPeer,
 } from "../../rpc/mod.ts";
 import type { Session, TunnelStream } from "../../tunnel/mod.ts";
+import { NO_DELTA_THERE } from "../delta/mod.ts";
 import { readInventory } from "../machine/describe.ts";
+import { NO_MULTIFD_THERE } from "../multifd.ts";
+import { NO_POSTCOPY_THERE } from "../postcopy/mod.ts";
 import { patience } from "../timeouts.ts";
+import { NO_VERIFY_THERE } from "../verify/reasons.ts";
 
 /** How long the destination may take to prepare, ms, while the connection is there. */
 const PREPARE_MS = 120_000;
 /** How long `load` may take without a byte that crosses, ms: the guest is paused meanwhile. */
 const LOAD_MS = 180_000;
+/** How long the destination's QEMU may take to notice that its connection was lost, ms. */
+const RECOVER_MS = 60_000;
 /** How long one answer to `finish`, `status` or `attach` may take before it is asked again, ms. */
 const ANSWER_MS = 30_000;
 /** How long the destination may take to look at its storage, ms. */
 const LOOK_MS = 30_000;
+/** How long the destination may take to hash a range of a disk, ms. */
+const HASH_MS = 180_000;
 /** How long `abort` may take, ms: the destination's disks may be slow. */
 export const ABORT_MS = 40_000;
 /** How long a session may take to end cleanly, ms. */
@@ -117,6 +125,25 @@ export class DestinationPeer {
     return this.rpc.call("compareBlocks", params, { ...this.#patience(LOOK_MS), signal });
   }
 
+  /** The destination's backing files; an older destination answers `unknown-procedure`. */
+  describeBases(
+    params: Params<"describeBases">,
+    signal: AbortSignal,
+  ): Promise<Result<"describeBases">> {
+    return this.rpc.call("describeBases", params, { ...this.#patience(LOOK_MS), signal });
+  }
+
+  /** The hash of a range of the destination's backing files. */
+  async hashBase(params: Params<"hashBase">, signal: AbortSignal): Promise<string> {
+    const patient = this.#patience(HASH_MS);
+    return (await this.rpc.call("hashBase", params, { ...patient, signal })).hash;
+  }
+
+  /** The hashes of the blocks of a disk at the destination, which has prepared. */
+  hashBlocks(params: Params<"hashBlocks">): Promise<Result<"hashBlocks">> {
+    return this.rpc.call("hashBlocks", params, this.#patience(HASH_MS));
+  }
+
   /** Makes this session the migration's, which another session of this source has prepared. */
   attach(migration: string, signal?: AbortSignal): Promise<Result<"attach">> {
     return this.rpc.call("attach", { migration }, timed(ANSWER_MS, signal));
@@ -130,6 +157,25 @@ export class DestinationPeer {
   /** Hands the guest over; answered when it runs, or is there and paused (`run` false). */
   finish(run: boolean): Promise<Result<"finish">> {
     return this.rpc.call("finish", { run }, { timeoutMs: ANSWER_MS });
+  }
+
+  /**
+   * Has the destination's QEMU wait for RAM again, whose connection was lost in post-copy.
+   *
+   * @returns whether it has all of RAM, and waits for none.
+   */
+  async recover(): Promise<boolean> {
+    const { whole } = await this.rpc.call("recover", {}, this.#patience(RECOVER_MS));
+    return whole;
+  }
+
+  /**
+   * Lets the destination know that the source's QEMU has ended in post-copy.
+   *
+   * @returns whether the destination's QEMU has all of RAM all the same.
+   */
+  async ramLost(): Promise<boolean> {
+    return (await this.rpc.call("ramLost", {}, { timeoutMs: ANSWER_MS })).whole;
   }
 
   /** The destination's state of that migration, and QEMU's run state there. */
@@ -167,11 +213,23 @@ export class DestinationPeer {
 export async function problemsThere(
   peer: DestinationPeer,
   announced: Omit<Params<"prepare">, "checkOnly">,
-  signal: AbortSignal,
+  { delta, verify, signal }: {
+    readonly delta: boolean;
+    readonly verify: boolean;
+    readonly signal: AbortSignal;
+  },
 ): Promise<readonly string[]> {
   try {
-    await peer.prepare({ ...announced, checkOnly: true }, signal);
-    return [];
+    const { multifd, postcopy, hashes } = await peer.prepare(
+      { ...announced, checkOnly: true },
+      signal,
+    );
+    return [
+      ...delta && !hashes ? [NO_DELTA_THERE] : [],
+      ...verify && !hashes ? [NO_VERIFY_THERE] : [],
+      ...announced.multifd && !multifd ? [NO_MULTIFD_THERE] : [],
+      ...announced.postcopy && !postcopy ? [NO_POSTCOPY_THERE] : [],
+    ];
   } catch (error) {
     if (!(error instanceof RpcError) || error.code !== "refused") throw error;
     return error.problems.length > 0 ? error.problems : [error.message];

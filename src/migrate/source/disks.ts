@@ -32,6 +32,7 @@ export interface Chosen {
  * Chooses the disks to copy, and warns of everything that a copy leaves behind.
  *
  * @param names the disks to copy; none = every disk that can be mirrored.
+ * @param more other problems of the source.
  * @throws {MigrationError} kind `refused`, naming everything that stands in the way.
  */
 export async function chooseDisks(
@@ -39,8 +40,9 @@ export async function chooseDisks(
   guest: Guest,
   names: readonly string[],
   held: Held,
+  more: readonly string[] = [],
 ): Promise<Chosen> {
-  const problems = await sourceProblems(qmp, guest);
+  const problems = [...await sourceProblems(qmp, guest), ...more];
   const all = await listDisks(qmp);
   const selection = selectDisks(all, names);
   const { copied, shared, problems: unknown } = divideShared(all, selection.disks, held);
@@ -58,16 +60,25 @@ function described({ name, nodeName, sizeBytes, format }: Disk): ChosenDisk {
   return { name, device: nodeName, sizeBytes, format };
 }
 
+/** What a user chooses for the mirrors. */
+export interface MirrorChoices {
+  /** Names of the disks of which only the uppermost image is copied. */
+  readonly topOnly?: ReadonlySet<string>;
+  /** Names of the disks of which only what the destination lacks is sent. */
+  readonly delta?: ReadonlySet<string>;
+}
+
 /**
  * Plans the mirrors that copy these disks to the destination's exports.
  *
+ * @param choices of the user.
  * @throws {MigrationError} code `no-export`, when a disk has none.
  */
 export function mirrorsOf(
   disks: readonly ChosenDisk[],
   exports: readonly { readonly disk: string; readonly exportName: string }[],
   images: readonly TargetImage[],
-  sync: SourceOptions["sync"] = "full",
+  { topOnly = new Set(), delta = new Set() }: MirrorChoices = {},
 ): Mirror[] {
   const id = crypto.randomUUID().slice(0, 8);
   return disks.map(({ name, device, sizeBytes }, i) => {
@@ -80,7 +91,7 @@ export function mirrorsOf(
     const noHoles = images.some(({ disk }) => disk === name);
     return {
       ...{ name, device, sizeBytes, exportName, jobId, targetNode: `${jobId}-target`, noHoles },
-      topOnly: sync === "top",
+      ...{ topOnly: topOnly.has(name), delta: delta.has(name) },
     };
   });
 }

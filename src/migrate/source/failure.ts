@@ -1,4 +1,4 @@
-import { asMigrationError, type MigrationError, qemuGone } from "../errors.ts";
+import { asMigrationError, MigrationError, qemuGone as qemuGoneAt } from "../errors.ts";
 import { STUCK } from "../guest/inspect.ts";
 import { ASLEEP_STUCK, runAgain } from "../guest/run_again.ts";
 import { guestStatus } from "../guest/run_states.ts";
@@ -39,6 +39,7 @@ export class Failure {
     const { state } = context;
     const from = state.current;
     const error = await this.#causeOf(thrown, from);
+    if (from === "postcopy") return await this.#leaveBoth(error);
     let ran = true;
     const here: string[] = [];
     const elsewhere: string[] = [];
@@ -49,9 +50,7 @@ export class Failure {
       "call abort": () => {},
       undo: async () => {
         await this.#aborted;
-        const left = await context.undo.run();
-        here.push(...left.here);
-        elsewhere.push(...left.elsewhere);
+        here.push(...(await context.undo.run()).here);
       },
       "qemu cont": async () => {
         ran = context.guest?.shouldRun ?? context.record.wasRunning;
@@ -60,13 +59,16 @@ export class Failure {
       },
       // The user has to find out where a guest is that QEMU cannot resume: its record stays as it is.
       "note left": () => stuck === ASLEEP_STUCK ? undefined : context.leave(here),
+      "undo there": async () => {
+        elsewhere.push(...(await context.undoThere.run()).elsewhere);
+      },
     });
     // The mirrors have concluded and RAM has crossed: what was undone touches neither guest.
     if (state.current === "unknown") return worded("unknown", error, []);
     // Whatever else failed, and was perhaps noticed first: the guest does not run here any more.
     if (context.qemuGone && !error.code.startsWith("guest-")) {
       const { cause } = context.qemuGone;
-      return qemuGone("source", cause as Error, await context.options.lastWords?.());
+      return qemuGoneAt("source", cause as Error, await context.options.lastWords?.());
     }
     if (stuck === ASLEEP_STUCK) return asleepStuck(error);
     const left = [...leftHere("source", here), ...elsewhere.map(atDestination)];
@@ -77,11 +79,23 @@ export class Failure {
     return worded(kind === "unknown" ? "failed" : kind, error, left);
   }
 
+  /** The guest lives on both hosts together: QEMU and its migration stay as they are for the next process. */
+  async #leaveBoth(error: MigrationError): Promise<MigrationError> {
+    const { destination, qemu, qemuGone, options } = this.#context;
+    await destination?.close();
+    await qemu.close();
+    if (!qemuGone) return worded("unknown", error, []);
+    const cause = qemuGoneAt("source", qemuGone.cause as Error, await options.lastWords?.());
+    const message =
+      `The guest ran at the destination, and a part of its RAM was only here. ${cause.message}`;
+    return new MigrationError("unknown", "postcopy-lost", "source", message, { cause });
+  }
+
   /** The error that counts. */
   async #causeOf(thrown: unknown, from: SourceState): Promise<MigrationError> {
     const { cause, destination, log } = this.#context;
     // In the handover the last error is the destination's answer; before, the first cause counts.
-    const reason = from === "handover" ? thrown : await cause.settle(thrown);
+    const reason = from === "handover" || from === "postcopy" ? thrown : await cause.settle(thrown);
     const error = withLink(destination?.peer?.session, asMigrationError(reason, "source"));
     cause.take(error);
     log.log("debug", `source: failed: ${error.message}`);

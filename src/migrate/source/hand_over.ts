@@ -1,9 +1,12 @@
 import { messageOf } from "../../io/mod.ts";
-import { queryMigrate } from "../../qmp/mod.ts";
+import { QmpClosedError, queryMigrate } from "../../qmp/mod.ts";
+import { MigrationError } from "../errors.ts";
 import type { DiscardWatch } from "../guest/discards.ts";
 import { handOver as giveToDestination, reportAnswered } from "../handover/ask.ts";
 import type { SourceContext } from "./context.ts";
 import type { Migrated } from "./options.ts";
+import { followRam, isWholeThere } from "./follow_ram.ts";
+import type { Ram } from "../ram/ram.ts";
 import type { Crossed } from "./switchover.ts";
 
 /** The destination has the guest. */
@@ -13,6 +16,8 @@ export interface Arrived {
   readonly guest: string | null;
   /** None where another process has copied the disks. */
   readonly discards?: DiscardWatch;
+  /** When the destination has said so, ms of the clock; absent: just now. */
+  readonly answeredAt?: number;
 }
 
 /**
@@ -28,8 +33,24 @@ export async function handOver(context: SourceContext, crossed: Crossed): Promis
     "report handover": () => context.phase("handover"),
     "call finish": async () => guest = await ask(context),
   }, { wasRunning: watch!.shouldRun });
-  const { discards } = crossed;
-  return { is: "arrived", guest, ...(discards ? { discards } : {}) };
+  const { discards, ram } = crossed;
+  const arrived = { is: "arrived", guest, ...(discards ? { discards } : {}) } as const;
+  const answeredAt = context.clock.now();
+  if (!await isLeft(context, ram)) return arrived;
+  await followRam(context, ram);
+  return { ...arrived, answeredAt };
+}
+
+/** @throws {MigrationError} kind `unknown`, code `postcopy-lost`: QEMU has ended, perhaps with a part of RAM. */
+async function isLeft(context: SourceContext, ram: Ram): Promise<boolean> {
+  try {
+    return await ram.isLeft();
+  } catch (cause) {
+    if (cause instanceof QmpClosedError && await isWholeThere(context)) return false;
+    const message = "The guest was handed over, and a part of its RAM was perhaps only here: " +
+      messageOf(cause);
+    throw new MigrationError("unknown", "postcopy-lost", "source", message, { cause });
+  }
 }
 
 async function ask(context: SourceContext): Promise<string | null> {
@@ -49,14 +70,13 @@ async function ask(context: SourceContext): Promise<string | null> {
 /** Undoes what the migration has made in the source's QEMU. Failures are reported: the guest has moved. */
 export async function finish(context: SourceContext, arrived: Arrived): Promise<Migrated> {
   const { clock, log, state, qmp } = context;
-  const answeredAt = clock.now();
+  const answeredAt = arrived.answeredAt ?? clock.now();
   let downtimeMs: number | null = null;
   let discarded: string[] = [];
   let left: readonly string[] = [];
   const pausedAt = context.record.wasRunning ? context.pausedAt : undefined;
   const pauseMs = pausedAt === undefined ? null : answeredAt - pausedAt;
-  await state.take("answered", {
-    "call status": () => tell(context),
+  const leave = {
     "qemu remove-mirrors": async () => {
       const info = await queryMigrate(qmp)
         .catch((error) => log.log("debug", `source: ${messageOf(error)}`));
@@ -66,11 +86,27 @@ export async function finish(context: SourceContext, arrived: Arrived): Promise<
     },
     // Sockets and settings are undone as after a failure; the destination keeps what it has.
     undo: async () => left = (await context.undo.run()).here,
+    "undo there": () => context.undoThere.run(),
     "note left": () => context.leave(left),
     "qemu quit": () => quit(context),
     "report done": () => context.options.report({ event: "phase", phase: "done" }),
-  });
-  return { downtimeMs, pauseMs, guest: arrived.guest, bytes: context.bytes, discarded };
+  };
+  if (state.current === "postcopy") await state.take("ram-crossed", leave);
+  else await state.take("answered", { "call status": () => tell(context), ...leave });
+  return {
+    downtimeMs,
+    pauseMs,
+    guest: arrived.guest,
+    bytes: context.bytes,
+    carried: context.carried,
+    discarded,
+    ...skippedIn(context),
+    ...(context.verification ? { verify: await context.verification.results() } : {}),
+  };
+}
+
+function skippedIn({ options, progress }: SourceContext): Pick<Migrated, "skipped"> {
+  return options.delta && progress ? { skipped: progress.skipped } : {};
 }
 
 /** Lets the destination know that a process that was killed had heard its answer. */
@@ -81,7 +117,13 @@ async function tell(context: SourceContext): Promise<void> {
 }
 
 async function quit(context: SourceContext): Promise<void> {
-  if (!context.options.quitSource) return;
+  const { departed, quitSource } = context.options;
+  const mustStay = await departed?.();
+  if (!quitSource) return;
+  if (mustStay !== undefined) {
+    context.warn("quit-failed", `The source's QEMU was not ended: ${mustStay}`);
+    return;
+  }
   await context.qmp.execute("quit", {}).catch((error) => {
     context.warn("quit-failed", `The source's QEMU did not quit: ${messageOf(error)}`);
   });

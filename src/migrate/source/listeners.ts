@@ -1,7 +1,8 @@
 import { type Clock, type Logger, withDeadline } from "../../io/mod.ts";
 import { ChannelListener, type OpenStream } from "../../rpc/mod.ts";
-import { SessionError } from "../../tunnel/mod.ts";
+import { SessionError, type splice } from "../../tunnel/mod.ts";
 import type { DestinationLink } from "./destination_link.ts";
+import { drainingChannels } from "../disks/draining_channels.ts";
 import { closingLate } from "../disks/closing_late.ts";
 import { MigrationError } from "../errors.ts";
 import type { FreezeWatch } from "../guest/freeze_watch.ts";
@@ -30,6 +31,7 @@ const CLOSE_MS = 2_000;
 export class Listeners {
   readonly #context: ListenersContext;
   readonly #silence: Pick<FreezeWatch, "silent">;
+  readonly #ramMayClose: () => Promise<void>;
   /** Takes the connections of QEMU's mirrors. */
   #targets: ChannelListener | undefined;
   /** Resolves when nothing in QEMU waits for the mirrors' targets any more. */
@@ -37,9 +39,17 @@ export class Listeners {
 
   #answersTargets = false;
 
-  /** @param silence whether the connection carries nothing, found dead or not. */
-  constructor(context: ListenersContext, silence: Pick<FreezeWatch, "silent">) {
+  /**
+   * @param silence whether the connection carries nothing, found dead or not.
+   * @param ramMayClose resolves when RAM's main connection may be closed.
+   */
+  constructor(
+    context: ListenersContext,
+    silence: Pick<FreezeWatch, "silent">,
+    ramMayClose: () => Promise<void>,
+  ) {
     this.#context = context;
+    this.#ramMayClose = ramMayClose;
     this.#silence = silence;
   }
 
@@ -77,10 +87,15 @@ export class Listeners {
     this.#answersTargets = true;
   }
 
-  /** Listens at `CHANNEL.sock`, and joins each connection to a stream that `open` makes. */
+  /**
+   * Listens at `CHANNEL.sock`, and joins each connection to a stream that `open` makes.
+   *
+   * @param join default: the same bytes on both.
+   */
   async serve(
     channel: "nbd" | "ram",
     open: OpenStream,
+    join?: typeof splice,
   ): Promise<ChannelListener> {
     const { listen, runDir } = this.#context.options;
     const bound = await listen(runDir.path(`${channel}.sock`));
@@ -89,7 +104,7 @@ export class Listeners {
         mayClose: () => this.#mayClose(),
         answersHere: () => this.#answersTargets,
       })
-      : bound;
+      : drainingChannels(bound, this.#ramMayClose);
     const listener = new ChannelListener(acceptor, channel, {
       open: async (name, signal) => {
         try {
@@ -100,6 +115,7 @@ export class Listeners {
         }
       },
       log: this.#context.log,
+      ...(join ? { join } : {}),
       onEnd: ({ error }) => {
         // The end of a session is a fault of its own, or another session has replaced it.
         if (channel !== "nbd" || error instanceof SessionError) return;

@@ -1,6 +1,7 @@
 import { MAY_HAVE_PAUSED } from "../handover/states.ts";
 import type { SourceRecord } from "../journal.ts";
 import { TOO_LATE } from "../events.ts";
+import type { LadderChange } from "../progress/ladder_steps.ts";
 import { SourceContext } from "./context.ts";
 import { beforeSwitchover } from "./before_switchover.ts";
 import { copy } from "./copy.ts";
@@ -59,6 +60,14 @@ export class SourceMigration {
   }
 
   /**
+   * Takes or forbids steps for a guest that changes its RAM faster than RAM crosses. Throws as
+   * {@link LadderSteps.set} does.
+   */
+  async setLadder(change: LadderChange): Promise<void> {
+    await this.#context.ladder.set(change);
+  }
+
+  /**
    * Migrates the guest.
    *
    * @throws {MigrationError} whose `kind` says where the guest is; everything of ours is undone by then,
@@ -85,6 +94,7 @@ export class SourceMigration {
   async #migrate(): Promise<Migrated> {
     const context = this.#context;
     const { resume: record } = this.#options;
+    context.report({ event: "migration", migration: context.migration });
     const begun = record ? await resume(context, record) : await prepare(context);
     const crossed = begun.is === "prepared" ? await this.#cross(begun) : begun;
     const arrived = crossed.is === "crossed" ? await handOver(context, crossed) : crossed;

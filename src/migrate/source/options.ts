@@ -2,11 +2,12 @@ import type { Acceptor, Clock, Logger } from "../../io/mod.ts";
 import type { QmpClient } from "../../qmp/mod.ts";
 import type { DiskDescription, GuestDescription } from "../../rpc/mod.ts";
 import type { Session } from "../../tunnel/mod.ts";
-import type { Report } from "../events.ts";
+import type { Report, VerifiedDisk } from "../events.ts";
 import type { JournalStore, SourceRecord } from "../journal.ts";
 import type { LastWords } from "../last_words.ts";
 import type { Limits } from "../limits.ts";
 import type { RuleName } from "../machine/mod.ts";
+import type { RamChoices } from "../ram_choices.ts";
 import type { HostAccess, RunDir } from "../storage/access.ts";
 import type { DestinationPeer } from "./destination_peer.ts";
 
@@ -57,6 +58,14 @@ export interface SourceOptions {
    * images below. Default: `full`, everything.
    */
   readonly sync?: "full" | "top";
+  /** With `top`: compare the contents of the images below, too. */
+  readonly verifyBase?: boolean;
+  /** What the destination's disks hold already is not sent. Default: false. */
+  readonly delta?: boolean;
+  /** Both ends' disks are compared before the guest moves. Default: false. */
+  readonly verify?: boolean;
+  /** How RAM crosses. Default: as pre-copy in one stream. */
+  readonly ram?: RamChoices;
   /** What a look at the disks' storage needs from the host. */
   readonly host: HostAccess;
   /** Path of a socket by which vmferry reads QEMU's disks; QEMU makes it. */
@@ -69,6 +78,11 @@ export interface SourceOptions {
   readonly lastWords?: LastWords;
   /** Ends the source's QEMU once the guest runs at the destination (QMP `quit`). */
   readonly quitSource: boolean;
+  /**
+   * Called once the guest runs at the destination, before QEMU is ended: keeps the source from starting the
+   * guest again. Must not reject. Returns why QEMU must not be ended, if so. Default: nothing to do.
+   */
+  readonly departed?: () => Promise<string | undefined>;
   /** Rules of the comparison of both machines whose refusals the user overrides. */
   readonly allow: readonly RuleName[];
   /**
@@ -99,6 +113,12 @@ export interface Migrated {
   readonly guest: string | null;
   /** Bytes that crossed the tunnel, both directions. */
   readonly bytes: number;
+  /** As many as there would have been without compression. */
+  readonly carried: number;
   /** Disks on which the guest's discards were dropped while they were mirrored. */
   readonly discarded: readonly string[];
+  /** With `--delta`: bytes of all disks that were not sent; missing where another process has copied them. */
+  readonly skipped?: number;
+  /** With `--verify`: what was compared; missing where another process has done it. */
+  readonly verify?: readonly VerifiedDisk[];
 }

@@ -1,15 +1,21 @@
+import { refusal } from "../errors.ts";
 import { activateArrived } from "../guest/activate.ts";
 import { type Guest, inspectGuest } from "../guest/inspect.ts";
 import { carriesAsleep, runs } from "../guest/run_states.ts";
 import type { MirrorSet } from "../disks/mirror_set.ts";
 import { probeExports } from "../disks/probe_exports.ts";
-import { thickened } from "../disks/target_images.ts";
+import { filledByZeroes, fillsWarning } from "../disks/target_images.ts";
+import { hasPreempt } from "../postcopy/mod.ts";
 import { qemuProcess } from "../qemu_process.ts";
-import type { Params } from "../../rpc/mod.ts";
+import { ramProblems } from "../ram/problems.ts";
+import type { Params, Result } from "../../rpc/mod.ts";
 import type { SourceContext } from "./context.ts";
 import { linkDestination } from "./destination.ts";
 import { type DestinationPeer, problemsThere } from "./destination_peer.ts";
 import { chooseDisks, type Chosen, compareOrRefuse, mirrorsOf } from "./disks.ts";
+import type { StorageAccess } from "../storage/access.ts";
+import { chooseTopOnly } from "../storage/top_only.ts";
+import { verifyProblems } from "../verify/mod.ts";
 import { needsSinglePass, singlePassWarning } from "../guest/single_pass.ts";
 
 /** The destination exports its disks, and QEMU can connect its mirrors to them. */
@@ -29,7 +35,13 @@ export async function prepare(context: SourceContext): Promise<Prepared> {
   context.phase("prepare");
   const guest = await inspectGuest(qmp);
   const watch = context.watchGuest(runs(guest.status));
-  const chosen = await chooseDisks(qmp, guest, context.options.disks, context.options);
+  const chosen = await chooseDisks(
+    ...[qmp, guest, context.options.disks, context.options] as const,
+    [
+      ...await ramProblems(qmp, "source", context.options.ram),
+      ...context.options.verify ? await verifyProblems(accessOf(context)) : [],
+    ],
+  );
   for (const message of chosen.warnings) context.warn("stays-behind", message);
   if (runs(guest.status) && await needsSinglePass(qmp)) {
     context.warn("single-pass", singlePassWarning(qmp));
@@ -50,22 +62,48 @@ export async function prepare(context: SourceContext): Promise<Prepared> {
     await arrange(peer, { migration: context.migration, guest: guest.description, disks, signal });
   }
   // A destination that has prepared this migration was compared by the process that was killed.
-  if (!await isPrepared(context, peer)) await compareEnds(context, peer, announced, chosen);
+  const wasPrepared = await isPrepared(context, peer);
+  if (!wasPrepared) await compareEnds(context, peer, announced, chosen);
+  const topOnly = await chooseTopOnly({
+    ...context.options,
+    ...{ access: accessOf(context), peer, chosen, isPrepared: wasPrepared, signal },
+  });
   const prepared = await peer.prepare({ ...announced, checkOnly: false }, signal);
+  const { multifd } = prepared;
+  const postcopy = announced.postcopy && prepared.postcopy;
   for (const message of prepared.warnings) context.warn("destination", message);
   const images = prepared.images ?? [];
-  for (const message of thickened(qmp, images)) context.warn("not-thin", message);
+  const filtered = filteredDisks(context, prepared, chosen);
   context.asleepCanGo &&= carriesAsleep(prepared.qemuVersion);
   watch.checkAsleep();
-  const mirrors = mirrorsOf(chosen.disks, prepared.exports, images, context.options.sync);
+  const mirrors = mirrorsOf(chosen.disks, prepared.exports, images, {
+    topOnly,
+    delta: filtered,
+  });
   await probeExports(peer, mirrors, { awayMs: peer.session.patienceMs, signal });
   await activate(context, guest);
   await context.state.take("prepared", {
     "report mirror": () => context.phase("mirror"),
-  }, { mirrors, recoverThere: prepared.recover });
+  }, { mirrors, recoverThere: prepared.recover, multifd, postcopy });
+  context.verify(mirrors);
   const made = await context.qemu.makeMirrors(mirrors, context.rttMs);
-  await context.qemu.serveMirrors();
+  await context.qemu.serveMirrors(true);
   return { is: "prepared", mirrors: made };
+}
+
+/** Disks of which only what the destination lacks is sent: those of `--delta`, and those that zeroes would fill. */
+function filteredDisks(
+  context: SourceContext,
+  { hashes, images }: Result<"prepare">,
+  { disks }: Chosen,
+): ReadonlySet<string> {
+  const filled = filledByZeroes(context.qmp, images ?? []);
+  const { delta = false } = context.options;
+  if (hashes) {
+    return new Set(delta ? disks.map(({ name }) => name) : filled.map(({ disk }) => disk));
+  }
+  for (const image of filled) context.warn("not-thin", fillsWarning(image));
+  return new Set();
 }
 
 type Announced = Omit<Params<"prepare">, "checkOnly">;
@@ -74,6 +112,8 @@ function announce(context: SourceContext, guest: Guest, { disks, shared }: Chose
   return {
     ...{ migration: context.migration, guest: guest.description, disks },
     shared: shared.length > 0 ? shared : null,
+    multifd: context.options.ram?.multifd ?? null,
+    postcopy: context.options.ram?.postcopy ? { preempt: hasPreempt(context.qmp) } : null,
   };
 }
 
@@ -89,9 +129,17 @@ async function compareEnds(
   announced: Announced,
   chosen: Chosen,
 ): Promise<void> {
-  const { signal } = context;
-  await context.machine.compare(peer, signal, () => problemsThere(peer, announced, signal));
+  const { signal, options: { delta = false, verify = false } } = context;
+  const problems = () => problemsThere(peer, announced, { delta, verify, signal });
+  await context.machine.compare(peer, signal, problems);
+  // An older destination does not refuse what it does not know.
+  const more = announced.multifd || announced.postcopy || delta || verify ? await problems() : [];
+  if (more.length > 0) throw refusal("refused", "destination", more);
   await compareOrRefuse({ ...context.options, peer, chosen, signal });
+}
+
+function accessOf({ options, qmp, clock, log }: SourceContext): StorageAccess {
+  return { ...options.host, qmp, clock, log, socketPath: options.compareSocket };
 }
 
 async function activate({ qmp, options, log }: SourceContext, { status }: Guest): Promise<void> {

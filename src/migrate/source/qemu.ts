@@ -5,21 +5,37 @@ import type { TunnelStream } from "../../tunnel/mod.ts";
 import { MigrationError } from "../errors.ts";
 import type { SourceRecord } from "../journal.ts";
 import { FreezeWatch } from "../guest/freeze_watch.ts";
+import { type DeltaFilter, filterFor, progressBeside } from "../delta/mod.ts";
 import { mirrorBufferBytes } from "../disks/buffer_size.ts";
 import { type Mirror, MirrorSet } from "../disks/mirror_set.ts";
-import { ONE_STREAM, PLAIN } from "../settings.ts";
-import { Ram, type RamConnection } from "./ram.ts";
-import { once, RamSocket } from "./ram_connection.ts";
+import { ramStreams } from "../multifd.ts";
+import { BACK_SOCKET, takeBack, untilBegun } from "../postcopy/mod.ts";
+import type { LadderSteps } from "../progress/ladder_steps.ts";
+import type { PostcopyChoice } from "../ram_choices.ts";
+import { Ram, type RamConnection } from "../ram/ram.ts";
+import { ramSettings } from "../ram/ram_settings.ts";
+import { inTurn, RamSocket } from "./ram_connection.ts";
 import { needsSinglePass } from "../guest/single_pass.ts";
 import type { SourceOptions } from "./options.ts";
 import { Listeners, type ListenersContext } from "./listeners.ts";
 import type { UndoList } from "../undo.ts";
+import type { Verification } from "../verify/mod.ts";
 
 /** The migration, as far as its QEMU needs it. */
 export interface QemuContext extends ListenersContext {
-  readonly options: Pick<SourceOptions, "listen" | "runDir" | "limits" | "graceMs">;
+  readonly options: Pick<
+    SourceOptions,
+    "listen" | "removeFile" | "runDir" | "limits" | "graceMs" | "ram" | "delta"
+  >;
+  /** With `--verify`, once the mirrors are known. */
+  readonly verification?: Verification | undefined;
+  /** The guest is the source's again: it has not run at the destination and never will. */
+  readonly isUndone: boolean;
   readonly qmp: QmpClient;
   readonly undo: UndoList;
+  readonly ladder: Pick<LadderSteps, "plan" | "begin">;
+  /** What was written last. */
+  readonly record: Pick<SourceRecord, "multifd" | "postcopy">;
 }
 
 /** Once the connection has been down for so long, the guest's writes no longer wait for it, ms. */
@@ -42,8 +58,11 @@ export class SourceQemu {
   readonly #context: QemuContext;
   readonly #listeners: Listeners;
   #mirrors: MirrorSet | undefined;
+  #disks: readonly Mirror[] = [];
+  #filter: DeltaFilter | undefined;
   #streamAsked = false;
   #stopFreeing: () => void = () => {};
+  #ramListener: ChannelListener | undefined;
   readonly #freeze: FreezeWatch;
 
   constructor(context: QemuContext) {
@@ -54,7 +73,7 @@ export class SourceQemu {
       session: () => context.destination?.peer?.session,
       onFrozen: (ms) => this.#frozen(ms),
     });
-    this.#listeners = new Listeners(context, this.#freeze);
+    this.#listeners = new Listeners(context, this.#freeze, () => untilBegun(context));
   }
 
   /** RAM's stream was opened, or is being opened: the destination's QEMU takes one in its life. */
@@ -68,7 +87,7 @@ export class SourceQemu {
    * @param rttMs shortest round trip to the destination, ms.
    */
   async makeMirrors(disks: readonly Mirror[], rttMs: number): Promise<MirrorSet> {
-    const { qmp, clock, log, options: { graceMs, runDir } } = this.#context;
+    const { qmp, clock, log, options: { graceMs, runDir, ram } } = this.#context;
     const mirrors = new MirrorSet({
       qmp,
       clock,
@@ -76,11 +95,14 @@ export class SourceQemu {
       mirrors: disks,
       socketPath: runDir.path("nbd.sock"),
       mayWait: graceMs > 0,
+      copyMode: ram?.copyMode,
       bufferBytes: mirrorBufferBytes(rttMs, disks.length),
       connections: () => this.#listeners.targets,
+      more: (disk) => progressBeside(this.#context, this.#filter, disk),
       onFault: (error) => this.#context.fault(error),
     });
     this.#mirrors = mirrors;
+    this.#disks = disks;
     // Undone after the socket: jobs that are cancelled need not wait for their requests.
     this.#context.undo.add("the mirror jobs", () => mirrors.undo());
     await mirrors.adopt();
@@ -88,20 +110,26 @@ export class SourceQemu {
   }
 
   /** Registers the undo of what another process has made. */
-  async adopt({ mirrors, settings }: SourceRecord): Promise<void> {
+  async adopt({ mirrors, settings }: SourceRecord): Promise<Ram> {
     // None of them is started: no buffer is sized by this round trip.
     await this.makeMirrors(mirrors, 0);
     this.#undoSettings(new MigrationSettings(this.#context.qmp, settings));
-    this.#ram();
+    return this.#ram();
   }
 
-  /** Serves QEMU's mirrors; they connect again after the destination's tool was started again. */
-  async serveMirrors(): Promise<void> {
+  /**
+   * Serves QEMU's mirrors; they connect again after the destination's tool was started again.
+   *
+   * @param isFirst no other process has served them: the destination's disks are as they were found.
+   */
+  async serveMirrors(isFirst: boolean): Promise<void> {
     this.#context.undo.add("the watch over silence", () => Promise.resolve(this.#freeze.stop()));
     this.#freeze.start();
+    this.#filter = filterFor(this.#disks, this.#context, isFirst);
     await this.#listen(
       "nbd",
       (channel, signal) => this.#context.destination!.openChannel(channel, signal),
+      this.#filter?.join,
     );
   }
 
@@ -125,6 +153,21 @@ export class SourceQemu {
     this.#freeze.stop();
   }
 
+  /**
+   * Has QEMU send the rest of RAM again after its connection was lost in post-copy. The destination's QEMU must
+   * wait for it.
+   *
+   * @param open opens a stream to the destination's channel `ram`.
+   */
+  async resumeRam(ram: Ram, open: () => Promise<TunnelStream>): Promise<void> {
+    const { options: { runDir }, record } = this.#context;
+    await this.#ramListener?.close();
+    const streams = [];
+    while (streams.length < ramStreams(record)) streams.push(await open());
+    const socket = await this.#listen("ram", inTurn(streams));
+    await ram.resume(`unix:${runDir.path("ram.sock")}`, new RamSocket(this.#context, socket));
+  }
+
   /** QEMU waits for a silent connection, and the guest with it. */
   #frozen(unansweredMs: number): void {
     const { log, ramCrosses } = this.#context;
@@ -145,45 +188,50 @@ export class SourceQemu {
   /** Finds out which settings have to change, and their old values; sets nothing. */
   async plan(asleep: boolean): Promise<MigrationSettings> {
     // Asked here and not in prepare: a resumed migration skips prepare.
-    if (await needsSinglePass(this.#context.qmp)) this.#context.options.limits.sendRamOnce();
-    const settings = new MigrationSettings(this.#context.qmp);
-    await settings.plan({
-      capabilities: {
-        ...ONE_STREAM,
-        ...{ events: true, "pause-before-switchover": true, "late-block-activate": true },
-        // A guest in S3 cannot be resumed once QEMU has completed its migration. With a return path QEMU
-        // completes only when the destination's QEMU has loaded the guest.
-        ...(asleep ? { "return-path": true } : {}),
-      },
-      parameters: { ...PLAIN, ...this.#context.options.limits.parameters },
-    });
+    const isSinglePass = await needsSinglePass(this.#context.qmp);
+    if (isSinglePass) this.#context.options.limits.sendRamOnce();
+    const { ladder, options, qmp, record } = this.#context;
+    const settings = new MigrationSettings(qmp);
+    const limits = options.limits.parameters;
+    const xbzrleCacheBytes = options.ram?.xbzrleCacheBytes;
+    const steps = ladder.plan(isSinglePass);
+    await settings.plan(ramSettings({ ...record, asleep, xbzrleCacheBytes, limits, steps }));
     return settings;
   }
 
   /**
-   * Opens RAM's stream. From here on no other process can resume the migration. Call it before QEMU has
-   * anything to send: the destination then loads as fast as QEMU sends, and does not keep the paused guest
-   * waiting for RAM that is still in a queue.
+   * Opens RAM's streams, the main one first. From here on no other process can resume the migration. Call it
+   * before QEMU has anything to send: the destination then loads as fast as QEMU sends, and does not keep the
+   * paused guest waiting for RAM that is still in a queue.
    */
-  async openStream(signal: AbortSignal): Promise<TunnelStream> {
+  async openStreams(signal: AbortSignal): Promise<readonly TunnelStream[]> {
     this.#streamAsked = true;
-    const stream = await this.#context.destination!.openChannel("ram", signal);
-    this.#context.undo.add("the stream of RAM", () => Promise.resolve(stream.close()));
-    return stream;
+    const { undo, record } = this.#context;
+    const open = async () => {
+      const stream = await this.#context.destination!.openChannel("ram", signal);
+      undo.add("a stream of RAM", () => Promise.resolve(stream.close()));
+      return stream;
+    };
+    const main = await open();
+    const others = Array.from({ length: ramStreams(record) - 1 }, open);
+    return [main, ...await Promise.all(others)];
   }
 
   /** Changes the settings and starts the migration of RAM. */
   async startRam(
     settings: MigrationSettings,
-    stream: TunnelStream,
+    streams: readonly TunnelStream[],
     signal: AbortSignal,
   ): Promise<Ram> {
     const { limits, runDir } = this.#context.options;
-    const socket = await this.#listen("ram", once(stream));
+    const socket = await this.#listen("ram", inTurn(streams));
     this.#undoSettings(settings);
     await settings.set();
     await limits.holdRam(settings);
     const ram = this.#ram(new RamSocket(this.#context, socket));
+    const when = this.#postcopy?.when;
+    const step = { start: () => ram.startPostcopy(), isStep: when === "asked" };
+    this.#context.ladder.begin(settings, when && step);
     await ram.start(`unix:${runDir.path("ram.sock")}`, signal);
     return ram;
   }
@@ -206,23 +254,46 @@ export class SourceQemu {
     this.#listeners.targetsAreCut();
   }
 
+  /** Closes the sockets, and leaves QEMU as it is. */
+  async close(): Promise<void> {
+    this.#stopFreeing();
+    this.#freeze.stop();
+    this.#listeners.targetsAreCut();
+    await this.#ramListener?.close();
+  }
+
   #undoSettings(settings: MigrationSettings): void {
     this.#context.undo.add("QEMU's migration settings", () => settings.restore());
   }
 
   #ram(connection?: RamConnection): Ram {
     const { qmp, clock, log } = this.#context;
-    const ram = new Ram({ qmp, clock, log }, connection);
-    this.#context.undo.add("the migration of RAM", () => ram.undo());
+    const post = { postcopy: this.#postcopy, takeBack: () => this.#takeBack() };
+    const ram = new Ram({ qmp, clock, log, ...post }, connection);
+    this.#context.undo.add("the migration of RAM", () => ram.undo(this.#context.isUndone));
     return ram;
+  }
+
+  /** `undefined`: RAM crosses before the switchover. */
+  get #postcopy(): PostcopyChoice | undefined {
+    const { record, options: { ram } } = this.#context;
+    // What the destination was set up for, also by a process that was killed.
+    return record.postcopy ? ram?.postcopy ?? { when: "asked" } : undefined;
+  }
+
+  async #takeBack(): Promise<void> {
+    const { qmp, clock, log, options: { listen, removeFile, runDir } } = this.#context;
+    await takeBack({ qmp, clock, log, listen, removeFile, socketPath: runDir.path(BACK_SOCKET) });
   }
 
   /** Listens in the run directory, and joins each connection to a stream that `open` makes. */
   async #listen(
     channel: "nbd" | "ram",
     open: OpenStream,
+    join?: DeltaFilter["join"],
   ): Promise<ChannelListener> {
-    const listener = await this.#listeners.serve(channel, open);
+    const listener = await this.#listeners.serve(channel, open, join);
+    if (channel === "ram") this.#ramListener = listener;
     this.#context.undo.add(`the ${channel} socket`, () => listener.close());
     return listener;
   }

@@ -5,7 +5,7 @@ import { MigrationError } from "../errors.ts";
 import type { Carrier } from "../timeouts.ts";
 import type { ListenersContext } from "./listeners.ts";
 import type { SourceOptions } from "./options.ts";
-import type { RamConnection } from "./ram.ts";
+import type { RamConnection } from "../ram/ram.ts";
 
 /** The parts of the source's context that RAM's socket uses. */
 export interface RamSocketContext extends ListenersContext {
@@ -38,15 +38,18 @@ export class RamSocket implements RamConnection {
   }
 }
 
-/** RAM's one stream, for QEMU's one connection. */
-export function once(stream: TunnelStream): OpenStream {
-  let isTaken = false;
+/**
+ * RAM's streams, one for each connection in the order in which QEMU makes them. The main one is first: QEMU
+ * 7.2, 10.0 and 11.1 connect the channels of multifd once it is connected.
+ */
+export function inTurn(streams: readonly TunnelStream[]): OpenStream {
+  let taken = 0;
   return () => {
-    const message = "QEMU made a second connection for RAM, which crosses in one";
-    if (isTaken) {
-      return Promise.reject(new MigrationError("failed", "second-connection", "source", message));
-    }
-    isTaken = true;
-    return Promise.resolve(stream);
+    const stream = streams[taken++];
+    if (stream) return Promise.resolve(stream);
+    const message = streams.length === 1
+      ? "QEMU made a second connection for RAM, which crosses in one"
+      : `QEMU made a connection for RAM beside the ${streams.length} that both ends agreed on`;
+    return Promise.reject(new MigrationError("failed", "second-connection", "source", message));
   };
 }

@@ -6,6 +6,7 @@ import { BEFORE_HANDOVER } from "../handover/states.ts";
 import type { SourceRecord } from "../journal.ts";
 import type { SourceContext } from "./context.ts";
 import { linkDestination } from "./destination.ts";
+import { followRam } from "./follow_ram.ts";
 import type { Arrived } from "./hand_over.ts";
 import { prepare, type Prepared } from "./prepare.ts";
 import type { Crossed } from "./switchover.ts";
@@ -31,13 +32,16 @@ export async function resume(
       return await prepare(context);
     case "mirror":
       return await resumeMirrors(context, record);
-    default:
-      await context.qemu.adopt(record);
   }
+  const ram = await context.qemu.adopt(record);
   if (state.current === "done") {
     return { is: "arrived", guest: context.record.wasRunning ? null : "paused" };
   }
-  if (state.current === "handover") return { is: "crossed" };
+  if (state.current === "handover") return { is: "crossed", ram };
+  if (state.current === "postcopy") {
+    await followRam(context, ram);
+    return { is: "arrived", guest: null };
+  }
   throw new MigrationError(
     "failed",
     "cut-off",
@@ -50,11 +54,12 @@ export async function resume(
 async function resumeMirrors(context: SourceContext, record: SourceRecord): Promise<Prepared> {
   context.phase("mirror");
   const destination = linkDestination(context, undefined);
+  context.verify(record.mirrors);
   const mirrors = await context.qemu.makeMirrors(record.mirrors, context.rttMs);
   // Before anything that can block on the connection, and after the undo steps are registered: if the guest
   // can't run, they are carried out.
   if (record.stopped === "held") await resumeGuest(context);
-  await context.qemu.serveMirrors();
+  await context.qemu.serveMirrors(false);
   await context.guardMachine();
   await abortable(destination.ready(), context.signal);
   return { is: "prepared", mirrors };

@@ -1,7 +1,7 @@
 import type { TunnelStream } from "../../tunnel/mod.ts";
 import type { SourceContext } from "./context.ts";
 import type { Copied } from "./copy.ts";
-import type { Ram } from "./ram.ts";
+import type { Ram } from "../ram/ram.ts";
 
 /** QEMU has paused the guest for the switchover; its disks are still the source's. */
 export interface Paused extends Copied {
@@ -23,12 +23,12 @@ async function start(context: SourceContext, { mirrors }: Copied): Promise<Ram> 
   const { signal, machine, qemu } = context;
   const destination = context.destination!;
   const settings = await qemu.plan(context.guest!.asleep);
-  // Before the stream is open: QEMU 11.1 answers nothing from then on until the first byte comes.
+  // Before a stream is open: QEMU 11.1 answers nothing from then on until the first byte comes.
   await destination.withPeer((peer) => machine.compare(peer, signal), signal);
-  let stream: TunnelStream | undefined;
+  let streams: readonly TunnelStream[] = [];
   let ram: Ram | undefined;
   await context.state.take("ready", {
-    "call stream": async () => stream = await qemu.openStream(signal),
+    "call stream": async () => streams = await qemu.openStreams(signal),
     "qemu mirrors-ready": async () => {
       // A destination whose tool was started again just now: QEMU connects its mirrors first.
       await mirrors.allStillReady(signal);
@@ -36,7 +36,7 @@ async function start(context: SourceContext, { mirrors }: Copied): Promise<Ram> 
     },
     "report ram": () => context.phase("ram"),
     "qemu migrate": async () => {
-      ram = await qemu.startRam(settings, stream!, signal);
+      ram = await qemu.startRam(settings, streams, signal);
       context.progress?.withRam(ram);
     },
     // What the settings change is undone by the record.

@@ -3,12 +3,13 @@ import { RpcError } from "../../rpc/mod.ts";
 import { CAUSE_MS } from "../first_cause.ts";
 import type { DiscardWatch } from "../guest/discards.ts";
 import type { SourceContext } from "./context.ts";
-import type { Ram } from "./ram.ts";
+import type { Ram } from "../ram/ram.ts";
 import type { Paused } from "./send_ram.ts";
 
-/** Both QEMUs have said that the whole guest has crossed. */
+/** Both QEMUs have said that the whole guest has crossed; by post-copy, all of it but a part of its RAM. */
 export interface Crossed {
   readonly is: "crossed";
+  readonly ram: Ram;
   /** None where another process has copied the disks, and has written that the guest was handed over. */
   readonly discards?: DiscardWatch;
 }
@@ -36,6 +37,7 @@ export async function switchOver(context: SourceContext, paused: Paused): Promis
     },
     "report switchover": () => context.phase("switchover"),
     "wait mirrors": () => Promise.all([finishing, machine.look()]),
+    "compare disks": () => context.verification?.verdict(signal),
     "call load": () => {
       context.noWayBack = guest!.asleep;
       loaded = context.destination!.peer!.load(signal);
@@ -45,7 +47,7 @@ export async function switchOver(context: SourceContext, paused: Paused): Promis
     "wait load": () => loaded,
   }, { asleep });
   signal.throwIfAborted();
-  return { is: "crossed", discards };
+  return { is: "crossed", ram, discards };
 }
 
 /** Where the destination could not load the guest, that is the cause: our QEMU only sees a closed socket. */

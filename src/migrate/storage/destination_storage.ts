@@ -1,9 +1,10 @@
 import { messageOf, withDeadline } from "../../io/mod.ts";
 import type { NbdReader } from "../../nbd/mod.ts";
 import { type Disk, listDisks, queryBlockGraph, queryWrittenNodes } from "../../qmp/mod.ts";
-import type { DiskDescription, Params, Result } from "../../rpc/mod.ts";
+import { type DiskDescription, type Params, type Result, RpcError } from "../../rpc/mod.ts";
 import { type DiskChoice, matchDisks } from "../disks/plan.ts";
 import type { StorageAccess } from "./access.ts";
+import { describeBases, hashBase } from "./destination_bases.ts";
 import { identifyDisks } from "./identify.ts";
 import { nodesOfDestination } from "./readable.ts";
 import { equalBlocks } from "./sample.ts";
@@ -19,7 +20,7 @@ interface Readable {
   readonly reader: NbdReader;
 }
 
-/** Answers `describeDisks` and `compareBlocks` at the destination. One comparison at a time. */
+/** Answers the questions about storage at the destination. One comparison at a time. */
 export class DestinationStorage {
   readonly #access: StorageAccess;
   readonly #choices: readonly DiskChoice[];
@@ -55,9 +56,29 @@ export class DestinationStorage {
     };
   }
 
+  /** The backing files of these disks, for RPC `describeBases`. */
+  async describeBases({ disks }: Params<"describeBases">): Promise<Result<"describeBases">> {
+    return await this.#alone(async () => {
+      return await describeBases(this.#access, await this.#localsOf(disks));
+    });
+  }
+
+  /** The hash of a range of a disk's backing files, for RPC `hashBase`. */
+  async hashBase({ disks, disk, ...range }: Params<"hashBase">): Promise<Result<"hashBase">> {
+    return await this.#alone(async () => {
+      const pair = (await this.#localsOf(disks)).find((local) => local.disk === disk);
+      if (!pair) throw new RpcError("refused", `the destination has no disk ${disk}`);
+      return await hashBase(this.#access, pair.local, range);
+    });
+  }
+
   /** Finds which blocks of the samples the destination's disks have, for RPC `compareBlocks`. */
   async compare(params: Params<"compareBlocks">): Promise<Result<"compareBlocks">> {
-    const comparing = this.#comparing.then(() => this.#compare(params));
+    return await this.#alone(() => this.#compare(params));
+  }
+
+  async #alone<T>(work: () => Promise<T>): Promise<T> {
+    const comparing = this.#comparing.then(work);
     this.#comparing = comparing.then(() => {}, () => {});
     return await comparing;
   }

@@ -46,6 +46,21 @@ export function nodesOfDestination(
   return nodesOf(graph, root, { ...options, backing: false });
 }
 
+/** The node to read of a backing file: the guest's view of it, with all that is below. */
+export function baseToRead(
+  graph: BlockGraph,
+  base: BlockNode,
+  options: ReadableOptions,
+): NodeToRead | undefined {
+  return toRead(graph, base, { ...options, backing: true })[0];
+}
+
+/** The node to read of a disk's uppermost image alone; its extents say what it has by itself. */
+export function topToRead(graph: BlockGraph, root: string): NodeToRead | undefined {
+  const format = formatNode(graph, root);
+  return format && toRead(graph, format, { ownNodes: false, backing: false })[0];
+}
+
 interface View extends ReadableOptions {
   readonly backing: boolean;
 }
@@ -70,17 +85,19 @@ function nodesOf(graph: BlockGraph, root: string, view: View): NodeToRead[] {
     .filter((node) => node.isStorage && (node.written || view.backing));
   const format = formatNode(graph, root);
   const roots: BlockNode[] = format && !isPlain(format) ? [format, ...storage] : storage;
-  return roots.flatMap((node): NodeToRead[] => {
-    const open = WAYS.flatMap((way) => {
-      const nodes: Options[] = [];
-      const ref = reopen(graph, node, { ...view, way }, nodes);
-      return ref === undefined || nodes.length === 0 ? [] : [nodes];
-    });
-    if (open.length > 0) return [{ open }];
-    if (view.ownNodes) return SERVERS.includes(node.driver) ? [{ node: node.name }] : [];
-    const server = addressOf(node)?.nbd;
-    return server ? [{ server }] : [];
+  return roots.flatMap((node) => toRead(graph, node, view));
+}
+
+function toRead(graph: BlockGraph, node: BlockNode, view: View): NodeToRead[] {
+  const open = WAYS.flatMap((way) => {
+    const nodes: Options[] = [];
+    const ref = reopen(graph, node, { ...view, way }, nodes);
+    return ref === undefined || nodes.length === 0 ? [] : [nodes];
   });
+  if (open.length > 0) return [{ open }];
+  if (view.ownNodes) return SERVERS.includes(node.driver) ? [{ node: node.name }] : [];
+  const server = addressOf(node)?.nbd;
+  return server ? [{ server }] : [];
 }
 
 /**

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Extent } from "../../nbd/mod.ts";
+import type { BlockSource, Extent } from "../../nbd/mod.ts";
 
 /** Size of a block, bytes. */
 export const BLOCK_BYTES = 4096;
@@ -20,13 +20,6 @@ const MOST_WINDOWS = 4096;
 const AT_ONCE = 16;
 /** How far from a block with data the next one is picked, blocks. */
 const NEAR = 256;
-
-/** A disk to take a sample of; offsets and lengths in bytes. */
-export interface BlockSource {
-  readonly sizeBytes: number;
-  read(offset: number, length: number): Promise<Uint8Array>;
-  extents(offset: number, length: number): Promise<Extent[]>;
-}
 
 /** Blocks in no particular order, with their hashes. */
 export interface Sample {

@@ -1,5 +1,5 @@
 import { type BytePipe, delay, type Logger, messageOf, withDeadline } from "../../io/mod.ts";
-import { NbdReader } from "../../nbd/mod.ts";
+import { type ExtentKind, NbdReader } from "../../nbd/mod.ts";
 import { type QmpClient, QmpCommandError } from "../../qmp/mod.ts";
 import { type NbdExport, removeExports } from "../disks/nbd_exports.ts";
 import type { StorageAccess } from "./access.ts";
@@ -33,6 +33,7 @@ export class TemporaryExports implements AsyncDisposable {
   readonly #exports: NbdExport[] = [];
   readonly #pipes: BytePipe[] = [];
   readonly #nonce = crypto.randomUUID().slice(0, 8);
+  #stopped = false;
 
   /**
    * Starts QEMU's NBD server, after removing what a killed run left.
@@ -57,10 +58,11 @@ export class TemporaryExports implements AsyncDisposable {
   /**
    * Opens a node for reading. The disposal removes all that this made in QEMU.
    *
+   * @param kind `allocated`: the reader's extents are those that the opened image has itself.
    * @throws {QmpCommandError} when QEMU rejects the node or its export.
    * @throws {DeadlineError} when the NBD server does not answer within 5 s.
    */
-  async open(what: NodeToRead): Promise<NbdReader> {
+  async open(what: NodeToRead, kind: ExtentKind = "data"): Promise<NbdReader> {
     const { qmp, connectUnix, socketPath } = this.#access;
     if (what.server) return await this.#ask(what.server);
     const node = what.node ?? await this.#openNodes(what.open ?? []);
@@ -68,8 +70,9 @@ export class TemporaryExports implements AsyncDisposable {
     this.#exports.push({ disk: "", exportName: id, id });
     await qmp.execute("block-export-add", {
       ...{ type: "nbd", id, "node-name": node, name: id, writable: false },
+      ...(kind === "allocated" ? { "allocation-depth": true } : {}),
     });
-    return await this.#read(await connectUnix(socketPath), id);
+    return await this.#read(await connectUnix(socketPath), id, kind);
   }
 
   async #ask({ at, exportName }: NbdServer): Promise<NbdReader> {
@@ -82,10 +85,14 @@ export class TemporaryExports implements AsyncDisposable {
     );
   }
 
-  async #read(pipe: BytePipe, exportName: string): Promise<NbdReader> {
+  async #read(
+    pipe: BytePipe,
+    exportName: string,
+    kind: ExtentKind = "data",
+  ): Promise<NbdReader> {
     this.#pipes.push(pipe);
     // Even after an error the export is removed before its client disconnects, see removeExports.
-    const opening = NbdReader.open(keptOpen(pipe), exportName);
+    const opening = NbdReader.open(keptOpen(pipe), exportName, kind);
     return await withDeadline(this.#access.clock, OPEN_MS, `NBD export "${exportName}"`, opening);
   }
 
@@ -113,9 +120,22 @@ export class TemporaryExports implements AsyncDisposable {
     throw refused;
   }
 
+  /**
+   * Removes the server and all exports with one command (`nbd-server-stop`), which waits for their requests.
+   * No client may negotiate meanwhile: QEMU 7.2 then hangs.
+   *
+   * @throws {QmpError | QmpCommandError} when QEMU does not.
+   */
+  async stop(): Promise<void> {
+    await this.#access.qmp.execute("nbd-server-stop", {});
+    this.#stopped = true;
+    for (const pipe of this.#pipes) pipe.close();
+  }
+
   /** Removes everything from QEMU. Never rejects: the next run finds the rest by its name. */
   async [Symbol.asyncDispose](): Promise<void> {
     const { qmp, clock, log, socketPath, removeFile } = this.#access;
+    if (this.#stopped) return await removeFile(socketPath);
     // Exports are removed before their clients disconnect, see removeExports.
     const cut = () => {
       for (const pipe of this.#pipes) pipe.close();

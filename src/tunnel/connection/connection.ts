@@ -54,6 +54,7 @@ export class Connection {
   #silentMs = 0;
   #writes = 0;
   #writing = false;
+  #writingSince = 0;
   #writesSeen = 0;
   #stuckMs = 0;
   #bytesRead = 0;
@@ -99,6 +100,11 @@ export class Connection {
   /** As the pipe's. */
   get delaysSmallWrites(): boolean {
     return this.#pipe.delaysSmallWrites ?? false;
+  }
+
+  /** How long the write that is under way has taken so far, ms; 0 without one. */
+  get writingForMs(): number {
+    return this.#writing ? this.#clock.now() - this.#writingSince : 0;
   }
 
   get bytesWritten(): number {
@@ -190,6 +196,7 @@ export class Connection {
           continue;
         }
         this.#writing = true;
+        this.#writingSince = this.#clock.now();
         let done = 0;
         while (done < out.length) {
           done += await this.#pipe.write(done === 0 ? out : out.subarray(done));

@@ -7,6 +7,7 @@
 import { concat } from "@std/bytes/concat";
 import { type BytePipe, printable, readFull, writeAll } from "../../io/mod.ts";
 import { codeName, ConnectionError, ProtocolError, SessionError } from "../errors.ts";
+import type { Decompress } from "../compress/zstd.ts";
 import * as limits from "../limits.ts";
 import { codeFrame, type FrameHeader, parseHeader } from "../wire/frame.ts";
 import { encodeHello, encodePreface, type Hello, parseHello, parsePreface } from "../wire/hello.ts";
@@ -23,6 +24,8 @@ export interface Local {
   readonly graceMs: number;
   /** The program's version, at most 16 ASCII characters. */
   readonly version: string;
+  /** Decompresses what the peer sends; without it the peer is asked to compress nothing. */
+  readonly decompress?: Decompress | undefined;
   /** Bytes that both ends know of the transport (the hash of a certificate), if it has any. */
   readonly binding?: Uint8Array;
   /** Unpredictable bytes for nonces and session ids. Default: `crypto.getRandomValues`. */
@@ -58,6 +61,7 @@ export async function exchangeHellos(
   const own: Hello = {
     role,
     hasSecret: local.secret !== undefined,
+    decompresses: local.decompress !== undefined,
     maxData: limits.MAX_DATA,
     maxStreams: limits.MAX_STREAMS,
     firstWindow: limits.FIRST_WINDOW,

@@ -29,6 +29,11 @@ export class ConnectionSlot {
     return this.#current?.delaysSmallWrites ?? false;
   }
 
+  /** How long the write that is under way has taken so far, ms; 0 without one. */
+  get writingForMs(): number {
+    return this.#current?.writingForMs ?? 0;
+  }
+
   put(connection: Connection): void {
     this.#current = connection;
   }

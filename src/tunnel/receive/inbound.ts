@@ -1,6 +1,8 @@
 import { printable } from "../../io/mod.ts";
 import type { Acknowledger } from "./acknowledger.ts";
 import type { ReadBuffer, ReadBufferPool } from "../connection/buffers.ts";
+import type { Decompress } from "../compress/zstd.ts";
+import { CompressedPayload } from "./compressed_payload.ts";
 import { codeName, ProtocolError, StreamResetError } from "../errors.ts";
 import { type FrameHeader, getU64 } from "../wire/frame.ts";
 import * as limits from "../limits.ts";
@@ -24,6 +26,8 @@ export interface InboundOptions {
   readonly outbound: Outbound;
   readonly acks: Acknowledger;
   readonly readBuffers: ReadBufferPool;
+  /** Decompresses what the peer sends; `undefined` when this end did not offer it. */
+  readonly decompress?: Decompress | undefined;
 }
 
 /**
@@ -38,7 +42,9 @@ export class Inbound implements ConnectionInput {
   readonly #streams: StreamTable;
   readonly #outbound: Outbound;
   readonly #acks: Acknowledger;
+  readonly #compressed: CompressedPayload | undefined;
   #readBuffer: ReadBuffer | undefined;
+  #data = { raw: 0, wire: 0 };
   #target: TunnelStream | undefined;
   /** A DATA frame that a lost connection delivered in part: its header, and how many bytes. */
   #partial: { header: FrameHeader; delivered: number } | undefined;
@@ -52,6 +58,12 @@ export class Inbound implements ConnectionInput {
     this.#streams = options.streams;
     this.#outbound = options.outbound;
     this.#acks = options.acks;
+    this.#compressed = options.decompress && new CompressedPayload(options.decompress);
+  }
+
+  /** Payload of all DATA frames so far, bytes: decompressed, and as it came. */
+  get data(): { readonly raw: number; readonly wire: number } {
+    return this.#data;
   }
 
   /** The connection is lost; an unfinished frame comes again over the next one. */
@@ -81,12 +93,25 @@ export class Inbound implements ConnectionInput {
       this.#partial = { header, delivered: partial.delivered };
     }
     this.#target = this.#streams.lookup(header.stream);
-    this.#target?.checkData(header.length - this.#skip);
+    if (header.flags & wire.FLAG_COMPRESSED) {
+      if (!this.#compressed) {
+        throw new ProtocolError("Got a compressed frame, but this end did not offer to accept any");
+      }
+      this.#compressed.begin(header.length);
+    } else {
+      this.#target?.checkData(header.length - this.#skip);
+    }
     this.#current = header;
     this.#delivered = 0;
   }
 
-  dataPiece(_header: FrameHeader, bytes: Uint8Array): void {
+  dataPiece(header: FrameHeader, bytes: Uint8Array): void {
+    if (header.flags & wire.FLAG_COMPRESSED) {
+      // Nothing is delivered before the frame is complete: if the connection is lost, it comes again.
+      const rawLength = this.#target && this.#compressed!.add(bytes);
+      if (rawLength !== undefined) this.#target!.checkData(rawLength);
+      return;
+    }
     this.#delivered += bytes.length;
     if (this.#skip > 0) {
       const skipped = Math.min(this.#skip, bytes.length);
@@ -100,6 +125,14 @@ export class Inbound implements ConnectionInput {
   dataEnd(header: FrameHeader): void {
     this.#partial = undefined;
     this.#current = undefined;
+    let rawLength = header.length;
+    if (header.flags & wire.FLAG_COMPRESSED && this.#target) {
+      const content = this.#compressed!.end();
+      rawLength = content.length;
+      this.#target.deliverOwn(content);
+    }
+    this.#data.raw += rawLength;
+    this.#data.wire += header.length;
     if (header.flags & wire.FLAG_FIN) this.#target?.deliverEnd();
     this.#target = undefined;
     this.#acks.count(wire.HEADER_LENGTH + header.length);

@@ -45,6 +45,11 @@ export class PieceQueue {
     this.#pieces.push({ bytes: this.#copied(bytes), buffer: undefined });
   }
 
+  /** Adds bytes in memory that nothing else uses. */
+  keep(bytes: Uint8Array): void {
+    this.#pieces.push({ bytes, buffer: undefined });
+  }
+
   /** Drops all pieces. */
   clear(): void {
     for (const piece of this.#pieces) piece.buffer?.release();

@@ -27,6 +27,9 @@ export class FlightCap {
   /** The round is over when this many bytes are acknowledged. */
   #roundEnd = 0;
   #limited = false;
+  /** Bytes and ms of the rounds with bulk, later ones with more weight. */
+  #bulkBytes = 0;
+  #bulkMs = 0;
 
   /**
    * @param most upper bound of the cap, bytes.
@@ -36,6 +39,14 @@ export class FlightCap {
     this.#most = most;
     this.#first = Math.min(most, first);
     this.#cap = this.#first;
+  }
+
+  /**
+   * Bytes per ms that the connection carries, over its last rounds with bulk; `undefined` until
+   * they took a while. Not the highest of them: acknowledgements that were delayed come in bursts.
+   */
+  get rate(): number | undefined {
+    return this.#bulkMs >= limits.BULK_MS / 2 ? this.#bulkBytes / this.#bulkMs : undefined;
   }
 
   /** Bytes that may be in flight. */
@@ -62,6 +73,7 @@ export class FlightCap {
   restart(): void {
     this.#startedAt = undefined;
     this.#rates = [];
+    this.#bulkBytes = this.#bulkMs = 0;
     this.#cap = Math.min(this.#most, Math.max(this.#cap, limits.FIRST_IN_FLIGHT));
   }
 
@@ -79,7 +91,13 @@ export class FlightCap {
     if (this.#startedAt !== undefined) {
       const took = now - this.#startedAt;
       if (!this.isRoundOver(acked) || took < limits.SHORTEST_ROUND_MS) return;
-      this.#measured((acked - this.#ackedAtStart) / took, rttMs);
+      const bytes = acked - this.#ackedAtStart;
+      if (bytes >= limits.BULK_ROUND) {
+        const keep = Math.max(0, 1 - took / limits.BULK_MS);
+        this.#bulkBytes = this.#bulkBytes * keep + bytes;
+        this.#bulkMs = this.#bulkMs * keep + took;
+      }
+      this.#measured(bytes / took, rttMs);
     }
     this.#startedAt = now;
     this.#ackedAtStart = acked;

@@ -1,5 +1,7 @@
 import type { Clock } from "../../io/mod.ts";
 import { type FrameBuffer, FrameBufferPool, type FrameSize } from "../connection/buffers.ts";
+import type { Compression } from "../compress/compressor.ts";
+import { Packing } from "../compress/packing.ts";
 import { ProtocolError } from "../errors.ts";
 import type { FlightCap } from "./flight.ts";
 import { codeFrame, resetFrame, u64Frame } from "../wire/frame.ts";
@@ -30,6 +32,8 @@ export interface SendQueueOptions {
   readonly flight: FlightCap;
   /** The largest DATA payload that the peer accepts, bytes. */
   readonly peerMaxData: number;
+  /** How to compress; `undefined` when the peer does not accept it. */
+  readonly compression?: Compression | undefined;
 }
 
 /**
@@ -43,12 +47,17 @@ export class SendQueue implements TableOutput {
   readonly #replay: ReplayBuffer;
   readonly #flight: FlightCap;
   readonly #peerMaxData: number;
+  /** Compresses frames; `undefined` where nothing is compressed. */
+  readonly packing: Packing | undefined;
 
   readonly #frameBuffers = new FrameBufferPool();
   readonly #scheduler = new Scheduler<TunnelStream>(limits.MAX_DATA + wire.HEADER_LENGTH);
   readonly #pacer = new Pacer();
   #stopPace: (() => void) | undefined;
   #rpcTurn = true;
+  /** When a frame had to wait for the connection or its limit, ms. */
+  #heldAt = -Infinity;
+  #data = { raw: 0, wire: 0 };
   readonly #creditOwed = new Set<TunnelStream>();
   readonly #resetOwed = new Map<number, Uint8Array>();
 
@@ -63,6 +72,23 @@ export class SendQueue implements TableOutput {
     this.#replay = options.replay;
     this.#flight = options.flight;
     this.#peerMaxData = options.peerMaxData;
+    const { compression, clock } = options;
+    this.packing = compression && new Packing({ compression, clock, queue: this });
+  }
+
+  /** Payload of all DATA frames so far, bytes: as the streams gave it, and as it was sent. */
+  get data(): { readonly raw: number; readonly wire: number } {
+    return this.#data;
+  }
+
+  /** {@inheritDoc Waiting.waitingRate} */
+  get waitingRate(): number | undefined {
+    const now = this.#clock.now();
+    if (this.#slot.writingForMs >= limits.BLOCKED_MS) this.#heldAt = now;
+    if (now - this.#heldAt > limits.HELD_MS + 2 * this.#slot.rttMs) return undefined;
+    const limit = this.#pacer.rate / 1000;
+    const rate = this.#flight.rate ?? Infinity;
+    return Math.min(limit, rate) === Infinity ? undefined : Math.min(limit, rate);
   }
 
   /** A clean end is wanted or under way; no stream may be opened. */
@@ -103,6 +129,7 @@ export class SendQueue implements TableOutput {
   /** The session is over: only its GOAWAY may still be sent. */
   stop(): void {
     this.#stopPace?.();
+    this.packing?.stop();
     this.#creditOwed.clear();
     this.#resetOwed.clear();
   }
@@ -207,11 +234,13 @@ export class SendQueue implements TableOutput {
     const inFlight = this.#replay.inFlight;
     if (inFlight > 0 && inFlight + length > this.#flight.bytes) {
       this.#flight.limited();
+      this.#heldAt = this.#clock.now();
       return undefined;
     }
     if (this.#pacer.rate !== Infinity) {
       const wait = this.#pacer.wait(this.#clock.now());
       if (wait > 0) {
+        this.#heldAt = this.#clock.now();
         this.#stopPace = this.#clock.after(wait, () => {
           this.#stopPace = undefined;
           this.#slot.wake();
@@ -221,6 +250,9 @@ export class SendQueue implements TableOutput {
       this.#pacer.spend(length);
     }
     this.#scheduler.sent(stream, length);
-    return stream.takeFrame();
+    const frame = stream.takeFrame()!;
+    this.#data.raw += frame.rawLength;
+    this.#data.wire += frame.bytes.length - wire.HEADER_LENGTH;
+    return frame;
   }
 }

@@ -156,6 +156,15 @@ export class StreamReceiver {
     this.#wakeReader();
   }
 
+  /** {@inheritDoc TunnelStream.deliverOwn} */
+  deliverOwn(bytes: Uint8Array): void {
+    this.#window.receive(bytes.length);
+    if (this.#failure) return;
+    if (bytes.length >= limits.COALESCE) this.#pieces.keep(bytes);
+    else this.#pieces.copy(bytes);
+    this.#wakeReader();
+  }
+
   /** {@inheritDoc TunnelStream.deliverEnd} */
   deliverEnd(): void {
     this.#finReceived = true;

@@ -1,4 +1,6 @@
 import { type FrameBuffer, type FrameSize, SMALL_PAYLOAD } from "../connection/buffers.ts";
+import type { Packing } from "../compress/packing.ts";
+import { StreamGain } from "../compress/stream_gain.ts";
 import * as limits from "../limits.ts";
 import { OutFrame } from "../send/out_frame.ts";
 import { putHeader } from "../wire/frame.ts";
@@ -10,6 +12,8 @@ export interface SenderHost {
   readonly maxData: number;
   /** A buffer for the next frame. */
   takeFrameBuffer(size: FrameSize): FrameBuffer;
+  /** Compresses frames, if the peer accepts it. */
+  readonly packing?: Pick<Packing, "take"> | undefined;
 }
 
 /**
@@ -24,6 +28,9 @@ export class StreamSender {
   #offset = 0;
   #limit: number;
   #queue: OutFrame[] = [];
+  readonly #gain = new StreamGain();
+  /** The last frame was compressed. */
+  #packs = false;
   #reserved: FrameBuffer | undefined;
   #reservedSize: FrameSize = "small";
   #finSent = false;
@@ -56,7 +63,12 @@ export class StreamSender {
 
   /** Bytes of the stream that were taken for sending so far: the final offset of a RESET. */
   get offsetTaken(): number {
-    return this.#queue.reduce((at, { bytes }) => at - bytes.length + HEADER_LENGTH, this.#offset);
+    return this.#queue.reduce((at, { rawLength }) => at - rawLength, this.#offset);
+  }
+
+  /** Bytes that the peer accepts in all, by its last credit. */
+  get limit(): number {
+    return this.#limit;
   }
 
   /** The peer has been sent everything, the end included. */
@@ -78,7 +90,8 @@ export class StreamSender {
     if (this.#failure) throw this.#failure;
     if (this.#finSent) throw new TypeError(`Stream ${this.#id} was ended for sending`);
     const credit = this.#limit - this.#offset;
-    if (credit <= 0 || this.#queue.length >= limits.FRAMES_AHEAD) return undefined;
+    const most = this.#packs ? limits.COMPRESSED_FRAMES_AHEAD : limits.FRAMES_AHEAD;
+    if (credit <= 0 || this.#queue.length >= most) return undefined;
     this.#reserved ??= this.#host.takeFrameBuffer(this.#reservedSize);
     return this.#reserved.payload(Math.min(credit, this.#host.maxData));
   }
@@ -101,8 +114,17 @@ export class StreamSender {
       this.#dropReserved();
     }
     putHeader(bytes, length, DATA, 0, this.#id);
+    const frame = new OutFrame(bytes, buffer, length);
+    const packing = this.#id === 0 ? undefined : this.#host.packing;
+    this.#packs = packing?.take({
+      frame,
+      streamId: this.#id,
+      offset: this.#offset,
+      gain: this.#gain,
+      onReady: this.#checkReady,
+    }) ?? false;
     this.#offset += length;
-    this.#enqueue(new OutFrame(bytes, buffer));
+    this.#enqueue(frame);
   }
 
   /** {@inheritDoc TunnelStream.closeWrite} */
@@ -119,12 +141,13 @@ export class StreamSender {
 
   /** {@inheritDoc TunnelStream.nextFrameLength} */
   get nextFrameLength(): number {
-    return this.#queue.length === 0 ? 0 : this.#queue[0]!.bytes.length;
+    const first = this.#queue[0];
+    return first === undefined || first.pending ? 0 : first.bytes.length;
   }
 
   /** {@inheritDoc TunnelStream.takeFrame} */
   takeFrame(): OutFrame | undefined {
-    if (this.#queue.length === 0) return undefined;
+    if (this.nextFrameLength === 0) return undefined;
     const frame = this.#queue.shift();
     this.#wakeWriter();
     if (this.ended) this.#onEnded();
@@ -143,15 +166,22 @@ export class StreamSender {
     this.#failure = failure;
     // Not released to the pool: a read into it may still be under way.
     this.#reserved = undefined;
-    for (const frame of this.#queue) frame.release();
+    for (const frame of this.#queue) {
+      frame.pending = false;
+      frame.release();
+    }
     this.#queue = [];
     this.#wakeWriter();
   }
 
   #enqueue(frame: OutFrame): void {
     this.#queue.push(frame);
-    this.#onReady();
+    this.#checkReady();
   }
+
+  readonly #checkReady = (): void => {
+    if (this.nextFrameLength > 0) this.#onReady();
+  };
 
   #wakeWriter(): void {
     const wake = this.#wake;

@@ -1,4 +1,4 @@
-import { type BytePipe, messageOf } from "../../io/mod.ts";
+import { afterStall, type BytePipe, type Clock, messageOf, systemClock } from "../../io/mod.ts";
 import { StreamResetError } from "../errors.ts";
 import type { Piece } from "../receive/pieces.ts";
 import type { TunnelStream } from "./stream.ts";
@@ -15,9 +15,18 @@ export interface SpliceResult {
 }
 
 /**
+ * How long the peer may take for what it was sent before the local socket's other end closed, without
+ * any progress, ms.
+ */
+const LINGER_MS = 5000;
+
+/**
  * Joins a socket and a stream: bytes both ways. The end of either direction becomes a half-close of
  * the other side, a failure becomes a reset with its reason. Owns both and closes them. Never
  * rejects.
+ *
+ * A program may close its socket before it has read everything. What it wrote last is delivered then, and
+ * what was meant for it is dropped. A stream that the peer does not end after that is reset.
  *
  * @example An echo server behind a stream
  * ```ts
@@ -45,9 +54,15 @@ export interface SpliceResult {
  * await Promise.all([connecting.close(), listening.close()]);
  * ```
  */
-export async function splice(stream: TunnelStream, pipe: BytePipe): Promise<SpliceResult> {
+export async function splice(
+  stream: TunnelStream,
+  pipe: BytePipe,
+  { clock = systemClock }: { readonly clock?: Clock } = {},
+): Promise<SpliceResult> {
   let error: Error | undefined;
-  const giveUp = (cause: unknown, code: ResetCode, what: string) => {
+  let isOver = false;
+  let stopLinger = () => {};
+  const fail = (code: ResetCode, what: string) => (cause: unknown) => {
     if (error === undefined) {
       error = stream.failure ?? new StreamResetError(code, `${what}: ${messageOf(cause)}`, "us");
       stream.reset(code, error.message);
@@ -55,12 +70,27 @@ export async function splice(stream: TunnelStream, pipe: BytePipe): Promise<Spli
     // Wakes the other direction's read or write.
     pipe.close();
   };
-  await Promise.all([
-    sendAll(pipe, stream, (e) => giveUp(e, "read-failed", "The local socket could not be read")),
-    receiveAll(stream, pipe, (e) => giveUp(e, "write-failed", "The local socket took no bytes")),
-  ]);
+  const notRead = fail("read-failed", "The local socket could not be read");
+  const notWritten = fail("write-failed", "The local socket took no bytes");
+  const receiver = new Receiver(stream, pipe, notWritten);
+  const sent = sendAll(pipe, stream, notRead);
+  Promise.all([sent, receiver.dropped]).then(([, cause]) => {
+    error ??= cause;
+    if (isOver) return;
+    stopLinger = afterStall(clock, LINGER_MS, () => stream.sendProgress, () => {
+      stream.reset("write-failed", messageOf(cause));
+    });
+  });
+  await Promise.all([sent, receiver.whole]);
+  isOver = true;
+  stopLinger();
   pipe.close();
   return { sent: stream.bytesSent, received: stream.bytesReceived, error };
+}
+
+/** The other end of the socket has closed it. What it wrote before can be read all the same. */
+function isClosedThere(error: unknown): boolean {
+  return error instanceof Deno.errors.BrokenPipe || error instanceof Deno.errors.ConnectionReset;
 }
 
 type Fail = (cause: unknown) => void;
@@ -69,7 +99,7 @@ async function sendAll(pipe: BytePipe, stream: TunnelStream, fail: Fail): Promis
   try {
     while (true) {
       const room = stream.tryReserve() ?? await stream.reserve();
-      const n = await pipe.read(room);
+      const n = await readSome(pipe, room);
       if (n === null) break;
       stream.commit(n);
     }
@@ -79,13 +109,18 @@ async function sendAll(pipe: BytePipe, stream: TunnelStream, fail: Fail): Promis
   }
 }
 
-/** Writes everything that the stream receives to the pipe; resolves at the end, also after a failure. */
-function receiveAll(stream: TunnelStream, pipe: BytePipe, fail: Fail): Promise<void> {
-  return new Receiver(stream, pipe, fail).whole;
+/** As `read`. A reset comes after the last byte, if the other end closed without reading everything. */
+async function readSome(pipe: BytePipe, into: Uint8Array): Promise<number | null> {
+  try {
+    return await pipe.read(into);
+  } catch (error) {
+    if (isClosedThere(error)) return null;
+    throw error;
+  }
 }
 
 /**
- * Writes each piece within the call that delivers it, if the pipe is free: the bytes are in the
+ * Writes everything that the stream receives to the pipe. Writes each piece within the call that delivers it, if the pipe is free: the bytes are in the
  * processor's cache then, and are not once the connection was read again.
  */
 class Receiver {
@@ -99,6 +134,8 @@ class Receiver {
   #piece: Piece | undefined;
   /** Bytes of it that are written. */
   #done = 0;
+  readonly #dropped = Promise.withResolvers<Error>();
+  #drops = false;
 
   constructor(stream: TunnelStream, pipe: BytePipe, fail: Fail) {
     this.#stream = stream;
@@ -110,20 +147,26 @@ class Receiver {
     this.#pump();
   }
 
+  /** Resolves when the stream has ended, also after a failure. */
   get whole(): Promise<void> {
     return this.#whole.promise;
   }
 
+  /** Resolves, with the reason, once bytes are dropped: the other end of the pipe has closed it. */
+  get dropped(): Promise<Error> {
+    return this.#dropped.promise;
+  }
+
   readonly #pump = (): void => {
     if (this.#busy) return;
-    const piece = this.#stream.takePiece();
+    const piece = this.#drops ? this.#dropAll() : this.#stream.takePiece();
     if (piece === undefined) {
       if (this.#stream.failure) this.#giveUp(this.#stream.failure);
       return;
     }
     this.#busy = true;
     if (piece === null) {
-      this.#pipe.closeWrite().then(this.#whole.resolve, this.#giveUp);
+      this.#pipe.closeWrite().then(this.#whole.resolve, this.#closeFailed);
       return;
     }
     this.#piece = piece;
@@ -145,7 +188,22 @@ class Receiver {
 
   readonly #writeFailed = (error: unknown): void => {
     this.#consume();
-    this.#giveUp(error);
+    if (!isClosedThere(error)) return this.#giveUp(error);
+    this.#drops = true;
+    this.#dropped.resolve(error as Error);
+    this.#busy = false;
+    this.#pump();
+  };
+
+  #dropAll(): null | undefined {
+    let piece: Piece | null | undefined;
+    while ((piece = this.#stream.takePiece())) this.#stream.consume(piece);
+    return piece;
+  }
+
+  readonly #closeFailed = (error: unknown): void => {
+    if (isClosedThere(error) || error instanceof Deno.errors.NotConnected) this.#whole.resolve();
+    else this.#giveUp(error);
   };
 
   #consume(): void {

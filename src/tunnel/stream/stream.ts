@@ -75,6 +75,11 @@ export class TunnelStream implements BytePipe {
     return this.#sender.offset;
   }
 
+  /** Grows while the peer takes what it is sent; has no unit. */
+  get sendProgress(): number {
+    return this.#sender.offsetTaken + this.#sender.limit;
+  }
+
   /** Bytes received so far. */
   get bytesReceived(): number {
     return this.#receiver.received;
@@ -234,6 +239,11 @@ export class TunnelStream implements BytePipe {
   /** For the session: bytes came, which lie in `buffer`; they are pinned there or copied. */
   deliver(bytes: Uint8Array, buffer: ReadBuffer): void {
     this.#receiver.deliver(bytes, buffer);
+  }
+
+  /** For the session: bytes came in memory that nothing else uses. */
+  deliverOwn(bytes: Uint8Array): void {
+    this.#receiver.deliverOwn(bytes);
   }
 
   /** For the session: the peer sends nothing more. */

@@ -6,6 +6,7 @@
 import { ProtocolError } from "../errors.ts";
 import * as limits from "../limits.ts";
 import * as wire from "./layout.ts";
+import { getU32, putU32 } from "./numbers.ts";
 
 /** The fixed part of a frame, 12 bytes on the wire (docs/tunnel-protocol.md, section 2). */
 export interface FrameHeader {
@@ -33,19 +34,6 @@ export function putHeader(
   frame[6] = 0;
   frame[7] = 0;
   putU32(frame, 8, stream);
-}
-
-// By hand: a DataView is one more object for each number on the bulk path.
-
-function putU32(into: Uint8Array, at: number, value: number): void {
-  into[at] = value >>> 24;
-  into[at + 1] = value >>> 16;
-  into[at + 2] = value >>> 8;
-  into[at + 3] = value;
-}
-
-function getU32(from: Uint8Array, at: number): number {
-  return (from[at]! << 24 | from[at + 1]! << 16 | from[at + 2]! << 8 | from[at + 3]!) >>> 0;
 }
 
 /** Makes a whole frame of a payload. */
@@ -126,7 +114,12 @@ const RULES: Readonly<
   [wire.ACK]: rule(8),
   [wire.PING]: { ...rule(8), flags: wire.FLAG_SOON },
   [wire.PONG]: rule(8),
-  [wire.DATA]: { min: 0, max: limits.MAX_DATA, flags: wire.FLAG_FIN, stream: "any" },
+  [wire.DATA]: {
+    min: 0,
+    max: limits.MAX_DATA,
+    flags: wire.FLAG_FIN | wire.FLAG_COMPRESSED,
+    stream: "any",
+  },
   [wire.CREDIT]: { min: 8, max: 8, flags: 0, stream: "any" },
   [wire.RESET]: {
     min: wire.REASON_OFFSET_IN_RESET,

@@ -15,6 +15,8 @@ export interface Hello {
   readonly role: "connecting" | "listening";
   /** It has a secret, so the other end needs the same one. */
   readonly hasSecret: boolean;
+  /** It accepts compressed DATA. */
+  readonly decompresses: boolean;
   /** Largest DATA payload accepted, bytes. */
   readonly maxData: number;
   /** Streams the other end may have open at a time. */
@@ -79,7 +81,9 @@ export function encodeHello(hello: Hello): Uint8Array {
   const bytes = new Uint8Array(wire.HELLO_LENGTH);
   const view = new DataView(bytes.buffer);
   view.setUint8(0, hello.role === "connecting" ? wire.ROLE_CONNECTING : wire.ROLE_LISTENING);
-  view.setUint8(1, hello.hasSecret ? wire.HELLO_FLAG_SECRET : 0);
+  const flags = (hello.hasSecret ? wire.HELLO_FLAG_SECRET : 0) |
+    (hello.decompresses ? wire.HELLO_FLAG_ZSTD : 0);
+  view.setUint8(1, flags);
   view.setUint32(4, hello.maxData);
   view.setUint32(8, hello.maxStreams);
   view.setUint32(12, hello.firstWindow);
@@ -109,6 +113,7 @@ export function parseHello(payload: Uint8Array): Hello {
   return {
     role: role === wire.ROLE_CONNECTING ? "connecting" : "listening",
     hasSecret: (flags & wire.HELLO_FLAG_SECRET) !== 0,
+    decompresses: (flags & wire.HELLO_FLAG_ZSTD) !== 0,
     maxData: bounded("largest DATA payload", view.getUint32(4), limits.MIN_MAX_DATA, 2 ** 31),
     maxStreams: bounded("number of streams", view.getUint32(8), 1, 2 ** 31),
     firstWindow: bounded("first window", view.getUint32(12), limits.MIN_MAX_DATA, 2 ** 32),

@@ -17,7 +17,7 @@
  * HELLO (first frame in each direction, exactly 96 bytes of payload):
  *
  *      0  u8        role: 1 connecting end, 2 listening end
- *      1  u8        flags: bit 0 = this end has a secret
+ *      1  u8        flags: bit 0 = this end has a secret, bit 1 = it decompresses zstd
  *      2  u16       reserved, 0
  *      4  u32       largest DATA payload this end accepts, bytes
  *      8  u32       streams the other end may have open at a time
@@ -39,7 +39,8 @@
  *     ACK       u64 received
  *     PING      8 bytes, any; flag SOON: any other bytes are an answer, too
  *     PONG      the 8 bytes of the PING
- *     DATA      bytes of the stream; flag FIN: the stream's last bytes in this direction
+ *     DATA      bytes of the stream; flag FIN: the stream's last bytes in this direction; flag
+ *               COMPRESSED: u32 length of the bytes, then one zstd frame of them
  *     CREDIT    u64: bytes of this stream that may have been sent in all
  *     RESET     u16 code, u64 final offset (bytes sent on this stream in all), UTF-8 reason
  *     GOAWAY    u16 code, UTF-8 reason
@@ -92,6 +93,11 @@ export const FIRST_SEQUENCED = DATA;
 /** DATA: the stream's last bytes in this direction. */
 export const FLAG_FIN = 1;
 
+/** DATA: the payload is a u32 length, then a zstd frame of so many bytes of the stream. */
+export const FLAG_COMPRESSED = 2;
+/** The length in front of the zstd frame. */
+export const RAW_LENGTH_BYTES = 4;
+
 /** PING: any bytes are an answer; no PONG is needed where others are sent anyway. */
 export const FLAG_SOON = 1;
 
@@ -107,6 +113,7 @@ export const REASON_OFFSET_IN_RESET = 10;
 export const ROLE_CONNECTING = 1;
 export const ROLE_LISTENING = 2;
 export const HELLO_FLAG_SECRET = 1;
+export const HELLO_FLAG_ZSTD = 2;
 
 /** Why a connection is refused before the session is open; the numbers of REFUSE. */
 export const REFUSE_CODES = {

@@ -94,6 +94,10 @@ Deno.test("a service is a unit, a session or scope is none", () => {
   assertEquals(unitOf(["0::/user.slice/user-0.slice/session-1.scope"]), null);
   assertEquals(unitOf(["0::/machine.slice/machine-qemu\\x2d1.scope/libvirt/emulator"]), null);
   assertEquals(unitOf(["0::/"]), null);
+  const container = ["9:name=systemd:/", "0::/system.slice/vm1.service"];
+  assertEquals(unitOf(container), { name: "vm1.service", scope: "system" });
+  const login = ["9:name=systemd:/user.slice/session-1.scope", "0::/system.slice/vm1.service"];
+  assertEquals(unitOf(login), null);
   assertEquals(unitOf([]), null);
   assertEquals(unitOf(["0::/user.slice/user-1.slice/user@1.service/init.scope"]), null);
   assertEquals(unitOf(["0::/user.slice/user-1.slice/user@1.service/app.slice/vm.service"]), {

@@ -22,7 +22,7 @@ function transferring(limits = new Limits(null, 300)) {
     virsh: new Virsh({ run: libvirt.run, uri: "qemu:///system" }),
     ...{ uuid: UUID, wasPaused: false, limits, clock, log: silentLogger, signal: stop.signal },
     disks: [{ name: "vda", sizeBytes: 4096 }],
-    ...{ bytes: () => 0, report: (event: MigrationEvent) => events.push(event) },
+    ...{ carried: () => 0, bytes: () => 0, report: (event: MigrationEvent) => events.push(event) },
   });
   const ended = transfer.run(() => program, ["virsh"]);
   const phases = () => events.flatMap((event) => event.event === "phase" ? [event.phase] : []);

@@ -1,4 +1,5 @@
 /** QEMU's description of its QMP commands (query-qmp-schema), as a list of keys. */
+import { askBinary } from "../../support/ask_binary.ts";
 
 interface Entry {
   readonly name: string;
@@ -20,25 +21,8 @@ export interface StringKey {
 }
 
 export async function readSchema(binary: string): Promise<QmpSchema> {
-  const child = new Deno.Command(binary, {
-    args: ["-machine", "none", "-nodefaults", "-display", "none", "-qmp", "stdio"],
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "null",
-  }).spawn();
-  const writer = child.stdin.getWriter();
-  for (const execute of ["qmp_capabilities", "query-qmp-schema", "quit"]) {
-    await writer.write(new TextEncoder().encode(`${JSON.stringify({ execute })}\n`));
-  }
-  writer.releaseLock();
-  const { stdout } = await child.output();
-  for (const line of new TextDecoder().decode(stdout).split("\n")) {
-    const answer = line.startsWith("{") ? JSON.parse(line) as { return?: unknown } : {};
-    if (Array.isArray(answer.return)) {
-      return new Map((answer.return as Entry[]).map((entry) => [entry.name, entry]));
-    }
-  }
-  throw new Error(`${binary} did not answer query-qmp-schema`);
+  const answers = await askBinary(binary, ["query-qmp-schema"]);
+  return new Map((answers.get("query-qmp-schema") as Entry[]).map((entry) => [entry.name, entry]));
 }
 
 /** Keys whose value is a string; `all`: keys of any scalar. */

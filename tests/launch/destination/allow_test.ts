@@ -2,11 +2,10 @@ import { assert, assertEquals } from "@std/assert";
 import {
   binaryRefusal,
   environmentRefusals,
-  isPlainPath,
   placeRefusal,
 } from "../../../src/launch/destination/rules/allow.ts";
 import { readStart, startRefusals } from "../../../src/launch/destination/rules/arguments.ts";
-import { isAllowedPlace } from "../../../src/launch/destination/rules/places.ts";
+import { isAllowedPlace, isPlainPath } from "../../../src/host/mod.ts";
 import type { LaunchStart } from "../../../src/rpc/mod.ts";
 
 const QMP = ["-qmp", "unix:/srv/vm/qmp.sock,server=on,wait=off"];
@@ -15,7 +14,7 @@ function start(...more: string[]): LaunchStart {
   return {
     argv: ["qemu-system-x86_64", ...QMP, ...more, "-incoming", "defer"],
     ...{ cwd: "/srv/vm", environment: {}, user: null, qmp: "/srv/vm/qmp.sock" },
-    ...{ manager: "daemon", persist: false },
+    ...{ manager: "daemon", persist: false, owner: null },
   };
 }
 

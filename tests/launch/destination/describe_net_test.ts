@@ -139,3 +139,18 @@ Deno.test("a source from the network hears of a missing file's place if it sends
     assertStringIncludes(problem!, "/run belongs to the host");
   }
 });
+
+Deno.test("an image that another launch has made is in use, and one that it undoes is waited for", async () => {
+  await using lab = await LaunchLab.make();
+  const path = `${lab.dir}/a.qcow2`;
+  await create(path, "qcow2", "1M");
+  await lab.prepare(lab.params({ images: [], reuse: [{ name: "vd0", path }] }));
+  lab.others = [{ ...lab.record, name: "vm2", migration: "m2" }];
+  const taken = await describe(lab, { path, format: "qcow2" });
+  assertStringIncludes(taken.usedBy!, "the launch of vm2 that is under way (migration m2)");
+  let asked = 0;
+  const undoing = lab.others.map((record) => ({ ...record, undoing: true }));
+  Object.defineProperty(lab, "others", { get: () => asked++ === 0 ? undoing : [] });
+  assertEquals((await describe(lab, { path, format: "qcow2" })).usedBy, null);
+  assertEquals(asked, 3);
+});

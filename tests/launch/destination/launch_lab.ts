@@ -1,5 +1,6 @@
 import { describeHost } from "../../../src/cli/host/describe_host.ts";
 import { createFile, siteQemu } from "../../../src/cli/host/launch_host.ts";
+import { qmpServers } from "../../../src/cli/host/find_qemu.ts";
 import { runProgram, startProgram } from "../../../src/cli/host/run_program.ts";
 import { silentLogger, systemClock, writeAll } from "../../../src/io/mod.ts";
 import {
@@ -44,6 +45,8 @@ export class LaunchLab implements AsyncDisposable {
   isDead = false;
   /** Other launches that make the same QMP socket. */
   rivals: readonly string[] = [];
+  /** All other launches under way. */
+  others: readonly LaunchRecord[] = [];
   readonly #sessions: readonly Session[];
 
   static async make(
@@ -89,6 +92,7 @@ export class LaunchLab implements AsyncDisposable {
           if (isLast) throw new Killed();
         },
         rivals: () => Promise.resolve(this.rivals),
+        others: () => Promise.resolve(this.others),
       },
       claimed: () => Promise.resolve(),
       started: (qemu) => {
@@ -138,7 +142,15 @@ export class LaunchLab implements AsyncDisposable {
         ...["-device", "virtio-blk-pci,drive=vd0", "-qmp", `unix:${qmp},server=on,wait=off`],
         ...["-pidfile", `${dir}/run/qemu.pid`, ...more, "-incoming", "defer"],
       ],
-      ...{ cwd: dir, environment: {}, user: null, qmp, manager: "daemon", persist: false },
+      ...{
+        cwd: dir,
+        environment: {},
+        user: null,
+        owner: null,
+        qmp,
+        manager: "daemon",
+        persist: false,
+      },
     };
   }
 
@@ -208,6 +220,7 @@ export function labHost(dir: string): LaunchHost {
     siteQemu: (of) => siteQemu(of, silentLogger),
     describeHost: describeHost(silentLogger),
     connectUnix,
+    serversOf: (path) => qmpServers(runProgram, path),
     createFile,
     user: { uid: Deno.uid()!, name: "root" },
     stateDir: `${dir}/lib`,

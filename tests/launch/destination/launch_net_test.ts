@@ -32,6 +32,9 @@ Deno.test("the undo of a launch ends QEMU and leaves nothing", async () => {
   assertEquals(await lab.destination.undo(), []);
   assertEquals([await lab.pid(), await lab.files()], [undefined, before]);
   assertEquals([lab.record.state, lab.destination.mustStay], ["undone", false]);
+  // Another launch of the guest waits meanwhile.
+  const { undoing, state } = lab.records.at(-2)!;
+  assertEquals([undoing, state], [true, "started"]);
 });
 
 Deno.test("the end of the session before the start undoes the launch", async () => {
@@ -167,6 +170,8 @@ Deno.test("a guest that has come keeps its command line, without the wait", asyn
   assertEquals(argv.slice(1, 3), ["-machine", "q35,accel=tcg"]);
   const { code } = await runProgram(["sh", "-n", `${lab.dir}/lib/vm_1/start.sh`], FAST);
   assertEquals(code, 0);
+  const logs = (await lab.files()).filter((line) => line.startsWith("log/"));
+  assertEquals(logs.map((line) => line.split(" ")[0]), ["log/vm_1.log"]);
 });
 
 Deno.test("a log of an earlier launch of the guest stays", async () => {
@@ -237,19 +242,17 @@ Deno.test("QEMU has no file of vmferry open but its log", async () => {
 });
 
 Deno.test("what another program makes at the same moment stays, and the launch is refused", async () => {
-  const taken = ["/images/vd 0.qcow2", "/images", "/log/vm_1.log", "/log/vm_1.pid"];
-  for (const path of taken) {
-    const isDirectory = path === "/images";
+  for (const path of ["/images/vd 0.qcow2", "/log/vm_1.log", "/log/vm_1.pid"]) {
     await using lab = await LaunchLab.make("login", (host, dir) => {
       const at = `${dir}${path}`;
       const take = async (it: string) => {
         if (it !== at) return;
-        await (isDirectory ? Deno.mkdir(at) : Deno.writeTextFile(at, "theirs"));
+        await Deno.writeTextFile(at, "theirs");
       };
       return {
         ...host,
         run: async (argv, options) => {
-          if (argv[1] === "-c" && /mkdir -m|set -C/.test(argv[2]!)) await take(argv[4]!);
+          if (argv[1] === "-c" && argv[2]!.includes("set -C")) await take(argv[4]!);
           return await host.run(argv, options);
         },
         createFile: async (it) => {
@@ -260,7 +263,7 @@ Deno.test("what another program makes at the same moment stays, and the launch i
     });
     const error = await assertRejects(() => lab.prepare(), RpcError);
     assertEquals(error.code, "image-not-created", error.message);
-    assert((await Deno.lstat(`${lab.dir}${path}`)).isDirectory === isDirectory, path);
+    assertEquals(await Deno.readTextFile(`${lab.dir}${path}`), "theirs");
     assertEquals([lab.record.state, lab.destination.mustStay], ["undone", false]);
   }
 });

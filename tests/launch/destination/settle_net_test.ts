@@ -54,6 +54,24 @@ Deno.test("a killed launch whose guest may be here keeps its QEMU and its files"
   assertEquals([left, await lab.pid()], [[], undefined]);
 });
 
+Deno.test("a killed launch whose guest runs here is forgotten, one whose guest is paused is not", async () => {
+  await using lab = await LaunchLab.make();
+  await launchUntil(lab, undefined);
+  const before = await lab.files();
+  const record = { ...lab.record, mayHaveGuest: true };
+  for (const status of ["paused", "running"] as const) {
+    const [ours, theirs] = memoryPipe();
+    const running = status === "running";
+    const _qemu = new FakeQemu(theirs, { "query-status": () => ({ return: { status, running } }) });
+    const host = { ...lab.host, connectUnix: () => Promise.resolve(ours) };
+    const { forget, left } = await settleLaunch(host, record, "unknown");
+    assertEquals([forget, left], [running, []]);
+    assert(await lab.pid());
+    const pidFile = (line: string) => running && line.startsWith("log/vm_1.pid ");
+    assertEquals(await lab.files(), before.filter((line) => !pidFile(line)));
+  }
+});
+
 Deno.test("a QEMU whose QMP another client has is not ended", async () => {
   await using lab = await LaunchLab.make();
   await launchUntil(lab, undefined);

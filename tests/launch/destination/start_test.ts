@@ -29,6 +29,7 @@ class Silent {
         ),
       start: () => ({ ended: this.ended.promise, kill: () => this.killed++ }),
       connectUnix: () => Promise.reject(new Error("no such file")),
+      serversOf: () => Promise.reject(new Error("not asked")),
       siteQemu: () => {
         throw new Error("not asked");
       },
@@ -131,4 +132,33 @@ Deno.test("no argument of a guest adds a line to its unit file", () => {
     /[\r\n\0]/,
   );
   assertEquals(lines.filter((line) => /^(?:ExecStartPre|User|Group)=/.test(line)), []);
+});
+
+/** The commands about a unit that ended before systemd-run and journald could say so. */
+function unitThatEnded(argv: readonly string[]): ProgramResult {
+  const said = (stdout: string, code = 0) => ({ code, stdout, stderr: "" });
+  if (argv[0] === "systemd-run") return said("", 1);
+  if (argv[0] === "systemctl") {
+    return said(
+      "ActiveState=failed\nExecMainCode=1\nExecMainStatus=3\nInvocationID=ab\n" +
+        "Description=QEMU guest a (vmferry m)\n",
+    );
+  }
+  if (argv.includes("--sync")) return said("", 1);
+  return said(argv.some((word) => word.startsWith("--since=")) ? "first\nlast\n" : "");
+}
+
+Deno.test("a unit that ends before systemd-run has said so is reported with its last words", async () => {
+  const host: LaunchHost = {
+    ...new Silent().host,
+    run: (argv) => Promise.resolve(unitThatEnded(argv)),
+  };
+  const qemu = { unit: UNIT.unit, pidFile: null };
+  const record = { qemu, name: "a", migration: "m", made: [], log: null };
+  const plan = { record, argv: ["/q"], start: START } as unknown as LaunchPlan;
+  const error = await assertRejects(() => StartingQemu.start(host, plan), MigrationError);
+  assertEquals(
+    error.message,
+    'QEMU ended with exit code 3 before it answered on its QMP socket. Its last words: "first / last"',
+  );
 });

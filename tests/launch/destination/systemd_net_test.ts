@@ -1,4 +1,11 @@
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
+import { qmpServers } from "../../../src/cli/host/find_qemu.ts";
 import { RpcError } from "../../../src/rpc/mod.ts";
 import { LaunchLab } from "./launch_lab.ts";
 import { canBoot, SystemdLab } from "./systemd_lab.ts";
@@ -13,6 +20,8 @@ async function withSystemd(
   await using lab = await LaunchLab.make("login", (host) => ({
     ...host,
     run: (argv, options) => booted!.run(argv, options),
+    // Process ids are those of its namespace.
+    serversOf: (path) => qmpServers(booted!.run, path),
   }));
   await using systemd = booted = await SystemdLab.boot(lab.dir);
   await test(lab, systemd);
@@ -68,6 +77,21 @@ Deno.test({
   });
 });
 
+Deno.test({
+  name: "a unit whose QEMU ends without an error is reported at once, with its last words",
+  ignore,
+}, async () => {
+  await withSystemd(async (lab) => {
+    const before = await lab.files();
+    const start = { ...lab.start(["-device", "help"]), manager: "systemd" as const };
+    await lab.prepare(lab.params({ start }));
+    const begin = performance.now();
+    const error = await assertRejects(() => lab.launch(), RpcError);
+    assertMatch(error.message, /ended with exit code 0 .* Its last words: ".*name \\?"/);
+    assertEquals([performance.now() - begin < 25_000, await lab.files()], [true, before]);
+  });
+});
+
 Deno.test({ name: "a persistent guest starts at boot, with its arguments", ignore }, async () => {
   await withSystemd(async (lab, { run }) => {
     const odd = 'serial=a"b\\\\c $HOME %h';
@@ -97,5 +121,27 @@ Deno.test({ name: "a persistent guest starts at boot, with its arguments", ignor
     assert(!words.includes("-incoming"));
     assertEquals(words, argv.slice(1, -2));
     await run(["systemctl", "stop", unit], FAST);
+  });
+});
+
+Deno.test({
+  name: "--persist is refused before anything is created if its unit cannot be written",
+  ignore,
+}, async () => {
+  await withSystemd(async (lab, { run }) => {
+    const before = await lab.files();
+    const start = { ...lab.start(), manager: "systemd" as const, persist: true };
+    const prepare = async (script: string) => {
+      assertEquals((await run(["sh", "-c", script], FAST)).stderr, "");
+      const error = await assertRejects(() => lab.prepare(lab.params({ start })), RpcError);
+      assertEquals([error.code, await lab.files()], ["host-unfit", before]);
+      return error.message;
+    };
+    const path = "/etc/systemd/system/vmferry-vm_1-boot.service";
+    assertStringIncludes(await prepare(`echo '[Unit]' >${path}`), "vmferry has not written it");
+    const readOnly = `rm ${path}; mount --bind /etc /etc; mount -o remount,ro,bind /etc`;
+    assertStringIncludes(await prepare(readOnly), `${path} cannot be written`);
+    await run(["umount", "/etc"], FAST);
+    await lab.prepare(lab.params({ start }));
   });
 });

@@ -51,7 +51,8 @@ Deno.test("a destination without anything gets images, files, directories and QE
   ]);
   assertEquals(directories, ["/run/new"]);
   assertEquals(start, {
-    ...{ cwd: "/", environment: { TZ: "UTC" }, user: null, qmp: "/run/new/q" },
+    ...{ cwd: "/", environment: { TZ: "UTC" }, user: null, owner: null },
+    qmp: "/run/new/q",
     ...{ manager: "daemon", persist: false, argv: start.argv },
   });
   assertEquals(start.argv.slice(-2), ["-incoming", "defer"]);
@@ -197,7 +198,10 @@ Deno.test("a destination's user can be another one only where vmferry is root", 
   assertEquals(plan({ machine: other }).start.user, { user: "qemu", group: "kvm" });
   const changing = description([...ARGV, "-run-with", "user=qemu"]);
   const process = { ...changing.process, user };
-  assertEquals(plan({ machine: { ...changing, process } }).start.user, null);
+  const { user: starter, owner } = plan({ machine: { ...changing, process } }).start;
+  assertEquals([starter, owner], [null, { user: "qemu", group: "kvm" }]);
+  const there = { user: { uid: 1000, name: "u" } };
+  assertEquals(plan({ machine: { ...changing, process }, host: there }).start.owner, null);
   refuses({ machine: other, host: { userProblem: "no user qemu" } }, "no user qemu");
 });
 

@@ -2,7 +2,7 @@ import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { makePlan, type PlanOptions } from "../../../src/launch/source/plan.ts";
 import { MigrationError } from "../../../src/migrate/mod.ts";
 import { type LaunchFile, RpcError } from "../../../src/rpc/mod.ts";
-import { description, HOST, IMAGE, MISSING, WISHES } from "../plan/samples.ts";
+import { ARGV, description, HOST, IMAGE, MISSING, WISHES } from "../plan/samples.ts";
 
 const SHA = "5a".repeat(32);
 
@@ -76,4 +76,32 @@ Deno.test("a destination that takes no launch is named as one", async () => {
 Deno.test("an answer for another number of files is refused", async () => {
   const peer = peerWith((call) => call === "describeLaunchHost" ? HOST : { files: [] });
   await assertRejects(() => makePlan(peer, SOURCE), RpcError, "got 0");
+});
+
+Deno.test("a bare name that lies in QEMU's working directory is a path, another one is not", async () => {
+  const machine = description([...ARGV, "-option-rom", "k.bin", "-bios", "bios-256k.bin"]);
+  const asked: LaunchFile[] = [];
+  const peer = peerWith((call, params) => {
+    if (call === "describeLaunchHost") return HOST;
+    asked.push(...(params as { files: readonly LaunchFile[] }).files);
+    return { files: asked.map(({ name }) => ({ ...MISSING, name })) };
+  });
+  const names: string[][] = [];
+  const plan = await makePlan(peer, {
+    ...SOURCE,
+    description: machine,
+    wishes: { ...WISHES, maps: [{ from: "/vm", to: "/srv" }] },
+    run: (argv, options) => {
+      if (argv[4] !== "/vm") return SOURCE.run(argv, options);
+      names.push(argv.slice(5));
+      return Promise.resolve({ code: 0, stdout: "0\n", stderr: "" });
+    },
+  });
+  assertEquals(names, [["k.bin", "bios-256k.bin"]]);
+  const rom = asked.find(({ name }) => name === "option-rom");
+  assertEquals([rom?.path, rom?.sha256], ["/srv/k.bin", SHA]);
+  assertEquals(plan.copies.map(({ from }) => from), ["/vm/boot/vmlinuz", "/vm/k.bin"]);
+  const { argv } = plan.start;
+  assertEquals(argv[argv.indexOf("-option-rom") + 1], "/srv/k.bin");
+  assertEquals(argv[argv.indexOf("-bios") + 1], "bios-256k.bin");
 });

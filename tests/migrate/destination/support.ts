@@ -17,7 +17,15 @@ export type FakeDestination = Awaited<ReturnType<typeof fakeDestination>>;
 export const never = new AbortController().signal;
 
 export const announced = (migration: string) => ({
-  ...{ migration, guest: GUEST, disks: [DISK], shared: null, checkOnly: false },
+  ...{
+    migration,
+    guest: GUEST,
+    disks: [DISK],
+    shared: null,
+    multifd: null,
+    postcopy: null,
+    checkOnly: false,
+  },
 });
 
 export const cancelled = (reason: string) => ({

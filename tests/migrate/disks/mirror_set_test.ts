@@ -11,7 +11,7 @@ import { memoryPipe } from "../../support/memory_pipe.ts";
 
 const MIRROR = {
   ...{ name: "vd0", device: "d", sizeBytes: 1024, exportName: "e" },
-  ...{ jobId: "job", targetNode: "job-target", noHoles: null, topOnly: null },
+  ...{ jobId: "job", targetNode: "job-target", noHoles: null, topOnly: null, delta: null },
 };
 const READY = {
   ...{ id: "job", type: "mirror", status: "ready" },

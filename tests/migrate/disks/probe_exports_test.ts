@@ -7,7 +7,7 @@ import { serverSaying, WHOLE } from "../../nbd/dialogue.ts";
 const MIB = 1024 * 1024;
 const DISK = {
   ...{ name: "vd0", device: "d", sizeBytes: MIB, exportName: "disk" },
-  ...{ jobId: "j", targetNode: "t", noHoles: null, topOnly: null },
+  ...{ jobId: "j", targetNode: "t", noHoles: null, topOnly: null, delta: null },
 };
 
 /** A destination whose NBD server is cut off with an error the first time. */

@@ -1,7 +1,11 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { silentLogger } from "../../../src/io/mod.ts";
-import { targetOptions } from "../../../src/migrate/disks/mirror_target.ts";
-import { lookAtImages, thickened } from "../../../src/migrate/disks/target_images.ts";
+import { clientNode, targetOptions } from "../../../src/migrate/disks/mirror_target.ts";
+import {
+  filledByZeroes,
+  fillsWarning,
+  lookAtImages,
+} from "../../../src/migrate/disks/target_images.ts";
 import { QmpClient } from "../../../src/qmp/mod.ts";
 import { FakeQemu } from "../../support/fake_qemu.ts";
 import { memoryPipe } from "../../support/memory_pipe.ts";
@@ -43,20 +47,17 @@ Deno.test("images of a QEMU that does not answer are left out", async () => {
   assertEquals(images, []);
 });
 
-Deno.test("only a source before QEMU 10.1 is warned that an image will not stay thin", () => {
+Deno.test("only a source before QEMU 10.1 fills a thin image", () => {
   const images = [
     { disk: "vd0", sizeBytes: SIZE, allocated: false, fills: true },
     { disk: "vd1", sizeBytes: SIZE, allocated: true, fills: false },
   ];
   const of = (major: number, minor: number) =>
-    thickened(
-      { atLeast: (a, b) => major > a || (major === a && minor >= b) } as QmpClient,
-      images,
-    );
+    filledByZeroes({ atLeast: (a, b) => major > a || (major === a && minor >= b) }, images);
   assertEquals(of(10, 1), []);
-  const [warning, ...more] = of(10, 0);
-  assertStringIncludes(warning!, "disk vd0 will not stay thin: all of its 64 MiB");
-  assertEquals(more, []);
+  assertEquals(of(10, 0), [images[0]!]);
+  const warning = fillsWarning(images[0]!);
+  assertStringIncludes(warning, "disk vd0 will not stay thin: all of its 64 MiB");
 });
 
 Deno.test("a target turns zeroes into holes unless it must have none", () => {
@@ -64,9 +65,9 @@ Deno.test("a target turns zeroes into holes unless it must have none", () => {
     ...{ name: "vd0", device: "n0", sizeBytes: SIZE, exportName: "e", jobId: "j" },
     targetNode: "j-target",
   };
-  const [thin, thick] = [null, true].map((noHoles) =>
-    targetOptions({ ...mirror, noHoles, topOnly: null }, "/s")
-  );
+  const options = (noHoles: true | null, delta: true | null) =>
+    targetOptions({ ...mirror, noHoles, topOnly: null, delta }, "/s");
+  const [thin, thick] = [options(null, null), options(true, null)];
   const server = { type: "unix", path: "/s" } as const;
   const client = { driver: "nbd", server, export: "e", "reconnect-delay": 0 } as const;
   const [unmap, ignore] = ["unmap", "ignore"] as const;
@@ -77,6 +78,18 @@ Deno.test("a target turns zeroes into holes unless it must have none", () => {
     ...{ driver: "raw", "node-name": "j-target", discard: ignore },
     file: { ...client, "node-name": "j-nbd", "detect-zeroes": "off", discard: ignore },
   });
+});
+
+Deno.test("a target that vmferry filters makes no holes itself: QEMU would zero it first", () => {
+  for (const noHoles of [null, true] as const) {
+    const mirror = { name: "vd0", device: "n0", sizeBytes: SIZE, exportName: "e", jobId: "j" };
+    const target = { ...mirror, targetNode: "j-target", noHoles, topOnly: null, delta: true };
+    assertEquals(targetOptions(target, "/s"), {
+      ...{ driver: "nbd", "node-name": "j-target", "reconnect-delay": 0, export: "e" },
+      ...{ server: { type: "unix", path: "/s" }, "detect-zeroes": "off", discard: "ignore" },
+    });
+    assertEquals(clientNode(target), "j-target");
+  }
 });
 
 async function look(image: {

@@ -113,8 +113,9 @@ Deno.test("a failure during the write of handover keeps finish from being called
     undo: note("undo"),
     "qemu cont": note("cont"),
     "note left": () => {},
+    "undo there": note("undo there"),
   });
-  assertEquals(order, ["undo after undone", "cont after undone"]);
+  assertEquals(order, ["undo after undone", "cont after undone", "undo there after undone"]);
   assertEquals(driver.current, "undone");
 });
 
@@ -123,6 +124,7 @@ Deno.test("a failure before the handover is not written, so that another process
   const nothing = () => {};
   await driver.take("fault", {
     ...{ "call abort": nothing, undo: nothing, "qemu cont": nothing, "note left": nothing },
+    "undo there": nothing,
   });
   assertEquals([driver.current, journal.written], ["undone", []]);
 });
@@ -136,11 +138,12 @@ Deno.test("the switchover does not wait for its record, the handover does", asyn
     "qemu end-mirrors": note("end-mirrors"),
     "report switchover": () => {},
     "wait mirrors": note("mirrors"),
+    "compare disks": note("compare"),
     "call load": note("load"),
     "qemu migrate-continue": note("continue"),
     "wait load": () => {},
   });
-  assertEquals(order, ["end-mirrors", "mirrors", "load", "continue"]);
+  assertEquals(order, ["end-mirrors", "mirrors", "compare", "load", "continue"]);
   assertEquals([driver.current, journal.written], ["switchover", []]);
   const taking = driver.take("crossed", { "report handover": () => {}, "call finish": () => {} });
   await settle();
@@ -158,6 +161,7 @@ Deno.test("a record in the background that cannot be written is a fault", async 
   const nothing = () => {};
   await driver.take("stopped", {
     ...{ "qemu end-mirrors": nothing, "report switchover": nothing, "wait mirrors": nothing },
+    "compare disks": nothing,
     ...{ "call load": nothing, "qemu migrate-continue": nothing, "wait load": nothing },
   });
   await journal.end(new Error("No space left"));

@@ -63,6 +63,7 @@ async function recovered(record: JournalRecord, verdict: Verdict, options: {
   const work = {
     ...{ qmp, record, facts, destination: undefined, force: false, clock, log: silentLogger },
     path: (name: string) => `/run/${name}`,
+    listen: () => Promise.reject(new Error("Nothing is to be served")),
     removeFile: (path: string) => Promise.resolve(void order.push(`removes ${path}`)),
     forget: () => Promise.resolve(void order.push("forget")),
   };

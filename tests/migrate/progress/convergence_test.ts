@@ -8,24 +8,20 @@ function watch(
   seconds: number,
   at: (
     t: number,
-  ) => { transferred?: number; total?: number; ready?: boolean; ram?: [number, number] },
+  ) => { transferred?: number; total?: number; ready?: boolean },
 ): { found: [number, string][]; convergence: Convergence } {
   const convergence = new Convergence();
   const found: [number, string][] = [];
   for (let t = 0.5; t <= seconds; t += 0.5) {
-    const { transferred = 100 * MiB, total = 100 * MiB, ready = false, ram } = at(t);
+    const { transferred = 100 * MiB, total = 100 * MiB, ready = false } = at(t);
     const findings = convergence.look({
       now: t * 1000,
       disks: [{ name: "vd0", transferred, total, ready }],
-      ram: ram
-        ? { transferred: 1, iteration: ram[0], remaining: ram[1], total: 1, dirtyRate: 9 * MiB }
-        : null,
-      rate: 10 * MiB,
     });
     for (const f of findings) {
-      const what = f.kind === "disk"
-        ? `disk ${f.written / MiB} ${f.copied / MiB} ${f.behind / MiB}${f.close ? " close" : ""}`
-        : `ram ${f.left / MiB} ${f.rate / MiB}`;
+      const what = `disk ${f.written / MiB} ${f.copied / MiB} ${f.behind / MiB}${
+        f.close ? " close" : ""
+      }`;
       found.push([t, what]);
     }
   }
@@ -77,17 +73,4 @@ Deno.test("a ready disk that stays a little behind is no finding", () => {
     watch(40, (t) => ({ transferred: 100 * MiB * t, total: (100 * t + mib) * MiB, ready: true }));
   assertEquals(behind(15).found, []);
   assertEquals(behind(17).found.length, 1);
-});
-
-Deno.test("RAM whose passes do not become shorter is found, and again a minute later", () => {
-  // Passes of 4 s; each has `left` to send at its start.
-  const rounds = (left: (round: number) => number) =>
-    watch(90, (t) => {
-      const round = 1 + Math.floor(t / 4);
-      return { ram: [round, left(round) * (1 - (t % 4) / 4)] };
-    }).found;
-  // Pass 2 begins at 4 s; pass 5 begins 12 s later and ends at 20 s.
-  assertEquals(rounds(() => 16 * MiB), [[20, "ram 16 10"], [80, "ram 16 10"]]);
-  assertEquals(rounds((round) => 0.9 ** round * 16 * MiB), [], "slowly, but it comes to an end");
-  assertEquals(watch(90, (t) => ({ ram: [1, (100 - t) * MiB] })).found, [], "the first round");
 });

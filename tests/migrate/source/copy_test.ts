@@ -37,7 +37,7 @@ Deno.test("a mirror that ends before it is ready fails the migration by its disk
   source.qemu.jobs.delete(jobId);
   await source.clock.advance(1000);
   await until("QEMU was asked again", () => source.context.cause !== undefined);
-  await source.clock.advance(5000);
+  await source.clock.advance(10_000);
   const error = await assertRejects(() => copying, MigrationError, "the mirror job is gone");
   assertEquals(error.message.includes("disk vd0"), true, error.message);
   await source.end();

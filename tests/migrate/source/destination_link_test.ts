@@ -2,9 +2,9 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { silentLogger } from "../../../src/io/mod.ts";
 import type { DestinationState } from "../../../src/migrate/mod.ts";
 import { DestinationLink, type LinkContext } from "../../../src/migrate/source/destination_link.ts";
-import type { DestinationPeer } from "../../../src/migrate/source/destination_peer.ts";
 import { SessionError } from "../../../src/tunnel/mod.ts";
 import { ManualClock, settle } from "../../support/manual_clock.ts";
+import { FakePeer } from "./fake_peer.ts";
 
 const never = new AbortController().signal;
 const ABORT = { reason: "Cancelled", cancelled: true, code: "cancelled", side: "source" } as const;
@@ -12,56 +12,6 @@ const ABORT = { reason: "Cancelled", cancelled: true, code: "cancelled", side: "
 const FORGOTTEN = new SessionError("lost", "No such session", {
   cause: new SessionError("refused", "No such session", { refusal: "unknown-session" }),
 });
-
-/** A peer over no session. */
-class FakePeer {
-  state = "up";
-  bytes = 0;
-  /** How many calls of `abort` and `close` it got. */
-  aborted = 0;
-  closed = 0;
-  answer: () => Promise<readonly string[]> = () => Promise.resolve([]);
-  attached = (): Promise<{ state: DestinationState }> => Promise.resolve({ state: "prepared" });
-  readonly #ended = Promise.withResolvers<SessionError | undefined>();
-  readonly #watching = new Set<(link: { state: string }) => void>();
-
-  get peer(): DestinationPeer {
-    return this as unknown as DestinationPeer;
-  }
-
-  get session() {
-    const { state, bytes } = this;
-    const onLink = (watch: (link: { state: string }) => void) => {
-      this.#watching.add(watch);
-      return () => this.#watching.delete(watch);
-    };
-    return { state, bytes, ended: this.#ended.promise, onLink };
-  }
-
-  link(state: "up" | "down"): void {
-    this.state = state;
-    for (const watch of this.#watching) watch({ state });
-  }
-
-  end(cause?: SessionError): void {
-    this.state = "ended";
-    this.#ended.resolve(cause);
-  }
-
-  attach(): Promise<{ state: DestinationState }> {
-    return this.attached();
-  }
-
-  abort(): Promise<readonly string[]> {
-    this.aborted++;
-    return this.answer();
-  }
-
-  close(): Promise<void> {
-    this.closed++;
-    return Promise.resolve();
-  }
-}
 
 /** A link to a destination of which `peers` can be reached, one after the other. */
 function link(first: FakePeer | undefined, peers: readonly FakePeer[], graceMs = 10_000) {
@@ -72,7 +22,7 @@ function link(first: FakePeer | undefined, peers: readonly FakePeer[], graceMs =
   let tries = 0;
   const state = { mayReconnect: true };
   const context: LinkContext = {
-    ...{ migration: "one", graceMs, clock, log: silentLogger },
+    ...{ migration: "one", graceMs, clock, log: silentLogger, statesThere: ["prepared"] },
     get mayReconnect() {
       return state.mayReconnect;
     },
@@ -142,6 +92,21 @@ Deno.test("a destination that is started again once RAM crosses is a fault at on
   before.end(FORGOTTEN);
   await settle();
   assertEquals([faults, tries()], [["No such session"], 0]);
+});
+
+Deno.test("a link whose session ended in the handover connects another peer when it is renewed, once", async () => {
+  const [before, after] = [new FakePeer(), new FakePeer()];
+  const { link: made, faults, state, tries } = link(before, [after]);
+  made.renew();
+  state.mayReconnect = false;
+  before.end(FORGOTTEN);
+  await settle();
+  state.mayReconnect = true;
+  made.renew();
+  made.renew();
+  await settle();
+  assertEquals([made.peer === after.peer, made.waiting, tries()], [true, false, 1]);
+  assertEquals(faults, ["No such session"]);
 });
 
 Deno.test("a destination that has another state is not attached, and its session closed", async () => {

@@ -154,6 +154,27 @@ Deno.test("the source's QEMU quits only when the user asks for it", async () => 
   }
 });
 
+Deno.test("the source's QEMU quits only once nothing starts the guest there again", async () => {
+  for (const mustStay of [undefined, "vm1.service has Restart=always"]) {
+    const quits: number[] = [];
+    const { source, made } = await migration({
+      options: {
+        quitSource: true,
+        departed: () => {
+          quits.push(source.qemu.count("quit"));
+          return Promise.resolve(mustStay);
+        },
+      },
+      commands: { "quit": () => ({ return: {} }) },
+    });
+    await inTime(source, made.run());
+    assertEquals(quits, [0]);
+    assertEquals(source.qemu.count("quit"), mustStay === undefined ? 1 : 0);
+    assertEquals(source.warnings.includes("quit-failed"), mustStay !== undefined);
+    await source.end();
+  }
+});
+
 Deno.test("a QEMU that ends while the disks are copied fails the migration as that", async () => {
   const { source, made } = await migration({
     commands: { "blockdev-mirror": () => ({ return: {} }) },

@@ -67,7 +67,16 @@ Deno.test("a destination without an export of a disk fails by name", async () =>
     handlers: {
       prepare: () =>
         Promise.resolve({
-          ...{ qemuVersion: "7.2.15", warnings: [], images: null, recover: "", exports: [] },
+          ...{
+            qemuVersion: "7.2.15",
+            warnings: [],
+            images: null,
+            recover: "",
+            exports: [],
+            multifd: null,
+            postcopy: null,
+            hashes: null,
+          },
         }),
     },
   });

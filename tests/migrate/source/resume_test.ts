@@ -9,7 +9,13 @@ import { inTime, until } from "./phases.ts";
 
 const MIRROR = {
   ...{ name: "vd0", device: "d0", sizeBytes: 1024 * 1024, exportName: "vd0" },
-  ...{ jobId: "vmferry-1", targetNode: "vmferry-1-target", noHoles: null, topOnly: null },
+  ...{
+    jobId: "vmferry-1",
+    targetNode: "vmferry-1-target",
+    noHoles: null,
+    topOnly: null,
+    delta: null,
+  },
 };
 
 /** What a killed process has written in this state. */

@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { type BlockSource, equalBlocks, takeSample } from "../../../src/migrate/storage/sample.ts";
+import type { BlockSource } from "../../../src/nbd/mod.ts";
+import { equalBlocks, takeSample } from "../../../src/migrate/storage/sample.ts";
 import { holds, isWorthAnotherLook, judge } from "../../../src/migrate/storage/verdict.ts";
 
 const BLOCK = 4096;

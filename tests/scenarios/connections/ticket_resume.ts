@@ -8,6 +8,7 @@ export const scenario: Scenario = {
   name: "ticket_resume",
   about: "after kill -9 of either vmferry the same two sides resume with their ticket",
   timeoutMs: 240_000,
+  long: true,
   async run(context) {
     for (const killed of ["source", "destination"] as const) {
       context.note(`killed: ${killed}`);

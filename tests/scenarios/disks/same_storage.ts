@@ -30,6 +30,7 @@ export const scenario: Scenario = {
   name: "same_storage",
   about: "a disk that both ends have is refused before a byte is written, and stays with --shared",
   timeoutMs: 360_000,
+  long: true,
   async run(context) {
     await oneExport(context);
     await backingFile(context);

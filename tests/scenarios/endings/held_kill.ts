@@ -1,4 +1,4 @@
-import { startLine } from "../../../tools/bench/line.ts";
+import { startLine } from "../../../tools/bench/line/line.ts";
 import { Pair } from "../pair/pair.ts";
 import { MiB } from "../pair/pair_options.ts";
 import { assertExit, type Scenario } from "../support/scenario.ts";

@@ -19,6 +19,11 @@ const CELLS: readonly (readonly [phase: string, fault: string])[] = [
   ["finish sent", "SIGSTOP destination tool 10 s"],
   ["guest runs", "SIGSTOP source tool 10 s"],
   ["source ends", "kill -9 source tool"],
+  ["postcopy, switch", "kill -9 destination tool"],
+  ["postcopy, device", "kill -9 source tool"],
+  ["postcopy, finish sent", "link cut short"],
+  ["postcopy, early", "kill -9 source tool"],
+  ["postcopy, late", "kill -9 destination QEMU"],
 ];
 const AT_ONCE = 3;
 

@@ -21,6 +21,8 @@ export interface ImageContent {
   readonly seed: number;
   /** How many bytes of random data from the start; the rest reads as zeros. Default all. */
   readonly randomBytes?: number;
+  /** The random data shrinks to a third. Default false: to nothing smaller. */
+  readonly shrinks?: boolean;
 }
 
 const CHUNK = 1024 * 1024;
@@ -123,7 +125,7 @@ function firstDifference(a: Uint8Array, b: Uint8Array): number | undefined {
 }
 
 async function writeRaw(path: string, content: ImageContent): Promise<void> {
-  const { bytes, guest, seed, randomBytes = bytes } = content;
+  const { bytes, guest, seed, randomBytes = bytes, shrinks = false } = content;
   if (bytes % CHUNK !== 0) throw new RangeError(`Got a size of ${bytes}, expected whole MiB`);
   using file = await Deno.open(path, { createNew: true, write: true });
   await file.truncate(bytes);
@@ -131,7 +133,9 @@ async function writeRaw(path: string, content: ImageContent): Promise<void> {
   const chunk = new Uint8Array(CHUNK);
   const words = new Uint32Array(chunk.buffer);
   for (let at = 0; at < randomBytes; at += CHUNK) {
-    for (let i = 0; i < words.length; i++) words[i] = random.next();
+    for (let i = 0; i < words.length; i++) {
+      words[i] = shrinks && i % 4 > 0 ? words[i - 1]! : random.next();
+    }
     if (at === 0 && guest) chunk.set(bootSector(guest));
     await writeWhole(file, chunk.subarray(0, Math.min(CHUNK, randomBytes - at)));
   }

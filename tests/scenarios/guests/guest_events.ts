@@ -10,6 +10,7 @@ export const scenario: Scenario = {
   about:
     "a shutdown, reset or pause of the guest during a migration is reported and has the right outcome",
   timeoutMs: 300_000,
+  long: true,
   async run(context) {
     context.note("the guest shuts down, and QEMU keeps running (-no-shutdown)");
     const off = await started(context, "off", { sourceExtra: ["-no-shutdown"] });

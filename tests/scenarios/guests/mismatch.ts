@@ -1,6 +1,6 @@
 import type { Qemu } from "../support/qemu.ts";
 import { Pair } from "../pair/pair.ts";
-import { poll } from "../support/waiting.ts";
+import { listening } from "../../../tools/bench/ground.ts";
 import {
   assertExit,
   assertRefused,
@@ -147,9 +147,7 @@ async function outsideData(context: ScenarioContext): Promise<void> {
       await daemon.status;
     },
   });
-  await poll("qemu-storage-daemon to listen", async () => {
-    return await Deno.stat(socket).then(() => true, () => undefined);
-  });
+  await listening(socket);
   const qemu = await context.qemu({
     name: "outside",
     disks: [],

@@ -1,6 +1,6 @@
 import type { LabHost } from "../support/lab_host.ts";
-import { assertExit, type Scenario } from "../support/scenario.ts";
-import { assertFails, LabGuest, LaunchLab, LaunchTrial, migrate } from "./lab/mod.ts";
+import { assertExit, assertFails, type Scenario } from "../support/scenario.ts";
+import { LabGuest, LaunchLab, LaunchTrial, migrate } from "./lab/mod.ts";
 
 const BASE = "/var/lib/vm/base/vm1.qcow2";
 const TOP = "/var/lib/vm/vm1-0.qcow2";

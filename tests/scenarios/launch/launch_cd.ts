@@ -1,5 +1,5 @@
-import { assertExit, type Scenario } from "../support/scenario.ts";
-import { assertFails, LabGuest, LaunchLab, LaunchTrial, migrate } from "./lab/mod.ts";
+import { assertExit, assertFails, type Scenario } from "../support/scenario.ts";
+import { LabGuest, LaunchLab, LaunchTrial, migrate } from "./lab/mod.ts";
 
 const CD = "/var/lib/vm/iso/tools.iso";
 

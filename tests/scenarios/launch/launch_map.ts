@@ -28,7 +28,6 @@ export const scenario: Scenario = {
       LOG,
       "/var/lib/vmferry/vm1",
       "/var/log/vmferry/vm1.log",
-      "/var/log/vmferry/vm1.pid",
     ];
     const faults = [
       ...expected.filter((path) => !found.includes(path)).map((path) => `missing: ${path}`),

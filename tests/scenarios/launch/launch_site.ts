@@ -1,6 +1,6 @@
 import { shellCommand } from "../../../src/launch/mod.ts";
-import { assertExit, type Scenario } from "../support/scenario.ts";
-import { assertFails, LabGuest, LaunchLab, LaunchTrial, migrate } from "./lab/mod.ts";
+import { assertExit, assertFails, type Scenario } from "../support/scenario.ts";
+import { LabGuest, LaunchLab, LaunchTrial, migrate } from "./lab/mod.ts";
 
 const PIDFILE = "/run/site.pid";
 

@@ -1,5 +1,5 @@
-import type { Scenario } from "../support/scenario.ts";
-import { assertFails, LabGuest, LaunchLab, LaunchTrial, migrate } from "../launch/lab/mod.ts";
+import { assertFails, type Scenario } from "../support/scenario.ts";
+import { LabGuest, LaunchLab, LaunchTrial, migrate } from "../launch/lab/mod.ts";
 
 /** A QEMU that the destination cannot start. */
 export const scenario: Scenario = {

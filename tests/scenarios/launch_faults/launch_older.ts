@@ -1,5 +1,5 @@
-import { assertFails, LabGuest, LaunchLab, LaunchTrial, migrate } from "../launch/lab/mod.ts";
-import type { Scenario } from "../support/scenario.ts";
+import { LabGuest, LaunchLab, LaunchTrial, migrate } from "../launch/lab/mod.ts";
+import { assertFails, type Scenario } from "../support/scenario.ts";
 
 /** A real QEMU of another version, and a command line that is not its process's. */
 export const scenario: Scenario = {

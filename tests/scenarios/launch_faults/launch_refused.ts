@@ -1,6 +1,5 @@
-import { assertExit, type Scenario } from "../support/scenario.ts";
+import { assertExit, assertFails, type Scenario } from "../support/scenario.ts";
 import {
-  assertFails,
   frontQemu,
   LabGuest,
   LaunchLab,

@@ -1,12 +1,5 @@
-import { assertExit, type Scenario } from "../support/scenario.ts";
-import {
-  assertFails,
-  LabGuest,
-  launchByTicket,
-  LaunchLab,
-  LaunchTrial,
-  TICKET_DIR,
-} from "../launch/lab/mod.ts";
+import { assertExit, assertFails, type Scenario } from "../support/scenario.ts";
+import { LabGuest, launchByTicket, LaunchLab, LaunchTrial, TICKET_DIR } from "../launch/lab/mod.ts";
 
 /** Without ssh: the destination says what a source may start. */
 export const scenario: Scenario = {

@@ -10,7 +10,8 @@ import {
 /** A second migration, to the first host. */
 export const scenario: Scenario = {
   name: "back",
-  about: "a domain moves back to a host with its old images only where --reuse names them",
+  about:
+    "a domain moves back to a host with its old images only where --reuse names them; with --delta only what has changed crosses",
   timeoutMs: 120_000,
   async run(context) {
     const lab = await LibvirtLab.start(context);
@@ -35,15 +36,22 @@ export const scenario: Scenario = {
     );
     await guest.assertRunsOnlyOn(destination);
 
-    args.push("--reuse", "vdb");
+    args.push("--reuse", "vdb", "--delta");
     const three = await startDomainFerries(context, lab, guest.name, { from, receive, args });
-    await assertMigrated(three);
+    const result = await assertMigrated(three);
+    // RAM crosses as before, and of the disks what the guest has written since.
+    const { bytes, skipped } = result;
+    if (Number(skipped) < 2 * 60 * MiB || Number(bytes) > 64 * MiB) {
+      throw new Error(`${bytes} bytes crossed, ${skipped} were there`);
+    }
     // A connection each: to the destination, two that were refused, and back.
     await lab.assertConnections(4);
     if ((await destination.domains()).size > 0) throw new Error("The destination has a domain");
     await guest.assertArrived(source);
   },
 };
+
+const MiB = 1 << 20;
 
 async function hash(path: string): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-256", await Deno.readFile(path));

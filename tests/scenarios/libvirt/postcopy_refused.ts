@@ -1,5 +1,5 @@
-import type { Scenario } from "../support/scenario.ts";
-import { assertFails, LibvirtLab, POSTCOPY_ARGS, startBusy, Trial } from "./lab/mod.ts";
+import { assertFails, type Scenario } from "../support/scenario.ts";
+import { LibvirtLab, POSTCOPY_ARGS, startBusy, Trial } from "./lab/mod.ts";
 
 /** QEMU's user may use userfaultfd only where the system allows it to all. */
 export const scenario: Scenario = {

@@ -1,13 +1,11 @@
-import { assertExit, type Scenario, type ScenarioContext } from "../support/scenario.ts";
-import { vmferryPath } from "../support/vmferry.ts";
 import {
+  assertExit,
   assertFails,
-  type LibvirtHost,
-  LibvirtLab,
-  RingDomain,
-  Trial,
-  type Try,
-} from "../libvirt/lab/mod.ts";
+  type Scenario,
+  type ScenarioContext,
+} from "../support/scenario.ts";
+import { vmferryPath } from "../support/vmferry.ts";
+import { type LibvirtHost, LibvirtLab, RingDomain, Trial, type Try } from "../libvirt/lab/mod.ts";
 
 /** How a migration is ended before its end: what it is called, what does it, the exit codes. */
 export interface Way {
@@ -54,6 +52,7 @@ export const scenario: Scenario = {
   about:
     "a domain that is cancelled at the source runs on there, and nothing is left on either host",
   timeoutMs: 120_000,
+  long: true,
   async run(context) {
     const { trial } = await endEach(context, WAYS);
     await trial.assertNextWorks();

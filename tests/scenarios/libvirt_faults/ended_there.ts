@@ -1,13 +1,11 @@
-import { assertNone, type Scenario, type ScenarioContext } from "../support/scenario.ts";
-import { poll } from "../support/waiting.ts";
 import {
   assertFails,
-  assertKilled,
-  LibvirtLab,
-  pass,
-  RingDomain,
-  Trial,
-} from "../libvirt/lab/mod.ts";
+  assertNone,
+  type Scenario,
+  type ScenarioContext,
+} from "../support/scenario.ts";
+import { poll } from "../support/waiting.ts";
+import { assertKilled, LibvirtLab, pass, RingDomain, Trial } from "../libvirt/lab/mod.ts";
 
 const MiB = 1024 * 1024;
 

@@ -1,7 +1,7 @@
-import { assertExit, assertNone, type Scenario } from "../support/scenario.ts";
+import { assertExit, assertFails, assertNone, type Scenario } from "../support/scenario.ts";
 import { poll } from "../support/waiting.ts";
 import { beginSmall } from "./finish_lost.ts";
-import { assertFails, LibvirtLab } from "../libvirt/lab/mod.ts";
+import { LibvirtLab } from "../libvirt/lab/mod.ts";
 
 /** The destination runs the guest, and the source cannot ask it for longer than it waits. */
 export const scenario: Scenario = {

@@ -1,6 +1,6 @@
-import type { Scenario, ScenarioContext } from "../support/scenario.ts";
+import { assertFails, type Scenario, type ScenarioContext } from "../support/scenario.ts";
 import { beginSmall } from "./finish_lost.ts";
-import { assertFails, LibvirtLab, pass } from "../libvirt/lab/mod.ts";
+import { LibvirtLab, pass } from "../libvirt/lab/mod.ts";
 
 /** The session is lost for good after the guest was paused, and before the destination may start it. */
 export const scenario: Scenario = {

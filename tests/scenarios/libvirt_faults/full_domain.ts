@@ -1,11 +1,5 @@
-import type { Scenario } from "../support/scenario.ts";
-import {
-  assertFails,
-  type LibvirtHost,
-  LibvirtLab,
-  RingDomain,
-  Trial,
-} from "../libvirt/lab/mod.ts";
+import { assertFails, type Scenario } from "../support/scenario.ts";
+import { type LibvirtHost, LibvirtLab, RingDomain, Trial } from "../libvirt/lab/mod.ts";
 
 const IMAGES = "/var/lib/libvirt/images";
 

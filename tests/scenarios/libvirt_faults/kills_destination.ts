@@ -1,5 +1,5 @@
-import { assertExit, type Scenario } from "../support/scenario.ts";
-import { assertFails, assertKilled, LibvirtLab, RingDomain, Trial } from "../libvirt/lab/mod.ts";
+import { assertExit, assertFails, type Scenario } from "../support/scenario.ts";
+import { assertKilled, LibvirtLab, RingDomain, Trial } from "../libvirt/lab/mod.ts";
 
 /** The destination's vmferry is killed while disks, then while RAM is copied. */
 export const scenario: Scenario = {

@@ -1,5 +1,5 @@
-import { type Scenario } from "../support/scenario.ts";
-import { assertFails, LibvirtLab, RingDomain, Trial } from "../libvirt/lab/mod.ts";
+import { assertFails, type Scenario } from "../support/scenario.ts";
+import { LibvirtLab, RingDomain, Trial } from "../libvirt/lab/mod.ts";
 
 /** virsh and the daemons of libvirt are killed while disks are copied. */
 export const scenario: Scenario = {

@@ -1,7 +1,6 @@
-import type { Scenario } from "../support/scenario.ts";
+import { assertFails, type Scenario } from "../support/scenario.ts";
 import { poll } from "../support/waiting.ts";
 import {
-  assertFails,
   assertKilled,
   LibvirtLab,
   POSTCOPY_LAB,

@@ -1,7 +1,6 @@
-import { assertExit, type Scenario } from "../support/scenario.ts";
+import { assertExit, assertFails, type Scenario } from "../support/scenario.ts";
 import { poll } from "../support/waiting.ts";
 import {
-  assertFails,
   LibvirtLab,
   makeChannelDirectories,
   POSTCOPY_LAB,

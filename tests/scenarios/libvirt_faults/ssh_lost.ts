@@ -1,6 +1,5 @@
-import { assertExit, type Scenario } from "../support/scenario.ts";
+import { assertExit, assertFails, type Scenario } from "../support/scenario.ts";
 import {
-  assertFails,
   assertLabAsBefore,
   type HostVmferry,
   labState,
@@ -17,6 +16,7 @@ export const scenario: Scenario = {
   name: "ssh_lost",
   about: "a lost ssh connection while disks or RAM cross leaves a domain at the source, whole",
   timeoutMs: 120_000,
+  long: true,
   async run(context) {
     const lab = await LibvirtLab.start(context);
     const { source, destination } = lab;

@@ -28,14 +28,23 @@ export function accelerators(): Accelerator[] {
 export class MemoryCrossings {
   readonly #context: ScenarioContext;
   readonly #accel: Accelerator;
+  readonly #options: readonly string[];
   #qemu: Qemu;
   #done = 0;
   #faults = 0;
   readonly #lost: string[] = [];
   #longestMs = 0;
 
-  /** Starts the guest and waits until all of its vCPUs go round. */
-  static async start(context: ScenarioContext, accel: Accelerator): Promise<MemoryCrossings> {
+  /**
+   * Starts the guest and waits until all of its vCPUs go round.
+   *
+   * @param options more arguments of each `migrate`.
+   */
+  static async start(
+    context: ScenarioContext,
+    accel: Accelerator,
+    options: readonly string[] = [],
+  ): Promise<MemoryCrossings> {
     const image = imageOf(context, accel, 0);
     // KVM without hardware support emulates this guest, instruction by instruction.
     const spins = accel === "kvm" ? 0 : 1000;
@@ -45,10 +54,16 @@ export class MemoryCrossings {
     await laps(qemu, [0, 0]);
     const secret = secretOf(context);
     await Deno.writeTextFile(secret, `${crypto.randomUUID()}\n`, { mode: 0o600 });
-    return new MemoryCrossings(context, accel, qemu);
+    return new MemoryCrossings(context, accel, qemu, options);
   }
 
-  private constructor(context: ScenarioContext, accel: Accelerator, qemu: Qemu) {
+  private constructor(
+    context: ScenarioContext,
+    accel: Accelerator,
+    qemu: Qemu,
+    options: readonly string[],
+  ) {
+    this.#options = options;
     this.#context = context;
     this.#accel = accel;
     this.#qemu = qemu;
@@ -79,7 +94,7 @@ export class MemoryCrossings {
       name: `migrate ${this.#accel} ${n}`,
       args: [
         ...["migrate", ...common, here!, "--qmp", this.#qemu.qmpSocket],
-        ...["--bandwidth", BANDWIDTH, address],
+        ...["--bandwidth", BANDWIDTH, ...this.#options, address],
       ],
     });
     await assertExit(migrate, 0);

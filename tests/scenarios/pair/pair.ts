@@ -58,6 +58,11 @@ export class Pair {
     return this.#machines.destination;
   }
 
+  /** Paths of the source's images, disk by disk. */
+  get sourceImages(): string[] {
+    return this.#machines.images.from.map(({ path }) => path);
+  }
+
   /** Paths of the destination's images, disk by disk. */
   get destinationImages(): string[] {
     return this.#machines.images.to.map(({ path }) => path);

@@ -3,6 +3,11 @@ import type { PairOptions, PairSide } from "./pair_options.ts";
 import type { ScenarioContext } from "../support/scenario.ts";
 import type { Vmferry } from "../support/vmferry.ts";
 
+/** Given to every `migrate` of a pair: `VMFERRY_MIGRATE="--multifd 4"` plays its scenarios that way. */
+function moreOptions(): string[] {
+  return Deno.env.get("VMFERRY_MIGRATE")?.split(" ") ?? [];
+}
+
 /** Starts the vmferrys of a pair, and finds what they leave on the host. */
 export class PairFerries {
   /** Mode 0600, for `--secret-file`. */
@@ -41,6 +46,7 @@ export class PairFerries {
     args: readonly string[],
   ): Vmferry {
     const own = args.includes("--run-dir") ? [] : ["--run-dir", this.runDir(side)];
+    if (command === "migrate") own.push(...moreOptions());
     const ferry = this.#context.vmferry({
       name: command,
       prefix: prefix ?? [],

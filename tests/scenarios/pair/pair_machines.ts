@@ -7,6 +7,8 @@ import {
   type Ring,
 } from "../guest/mod.ts";
 import { hasNbdServer, leftInQemu, type QemuState, qemuState } from "../support/host.ts";
+import { makeOldCopy } from "./old_copy.ts";
+import { makeArrivingImage, makeBackedImage } from "./pair_backing.ts";
 import { MiB, type PairDisk, type PairOptions, type PairSide } from "./pair_options.ts";
 import type { BrokenSector, Disk, DiskBus, Qemu } from "../support/qemu.ts";
 import type { ScenarioContext } from "../support/scenario.ts";
@@ -38,7 +40,7 @@ export class PairMachines {
     const ring = options.guest?.ring ?? RING;
     const images = await makeImages(options, options.dir ?? context.dir, ring);
     const source = await startSource(context, options, images.from);
-    const destination = await startDestination(context, options, images.to);
+    const destination = await startDestination(context, options, images);
     await source.waitCounter(200);
     if (options.paused) await source.execute("stop");
     const before = { source: await qemuState(source), dest: await qemuState(destination) };
@@ -70,7 +72,7 @@ export class PairMachines {
   /** Ends the destination's QEMU and starts a new one with empty disks, as for another try. */
   async renewDestination(): Promise<void> {
     await this.#destination.quit();
-    this.#destination = await startDestination(this.#context, this.#options, this.images.to);
+    this.#destination = await startDestination(this.#context, this.#options, this.images);
     this.#before.dest = await qemuState(this.#destination);
   }
 
@@ -104,8 +106,10 @@ async function makeImages(options: PairOptions, dir: string, ring: Ring): Promis
   const from = disks.map((d, i) => image(dir, `source-vd${i}`, d.from));
   const to = disks.map((d, i) => image(options.destinationDirs?.[i] ?? dir, `dest-vd${i}`, d.to));
   for (const [i, path] of from.entries()) {
-    const { dataBytes: randomBytes = bytes } = disks[i]!;
-    await makeImage(path, { bytes, seed: i + 1, randomBytes, ...(i === 0 ? { guest } : {}) });
+    const { dataBytes: randomBytes = bytes, backing, shrinks = false } = disks[i]!;
+    const content = { bytes, seed: i + 1, randomBytes, shrinks, ...(i === 0 ? { guest } : {}) };
+    if (backing) await makeBackedImage(path, backing, content);
+    else await makeImage(path, content);
   }
   return { from, to };
 }
@@ -130,7 +134,7 @@ async function startSource(
 async function startDestination(
   context: ScenarioContext,
   options: PairOptions,
-  images: readonly Image[],
+  { from: sources, to: images }: Images,
 ): Promise<Qemu> {
   const disks = options.disks ?? TWO_DISKS;
   const arriving: Disk[] = [];
@@ -139,7 +143,9 @@ async function startDestination(
     if (disk.destinationId === null) continue;
     await Deno.remove(path.path).catch(() => {});
     const size = disk.destinationBytes ?? options.bytes ?? DISK_BYTES;
-    await makeEmptyImage(path, size, disk.preallocated);
+    if (disk.backing) await makeArrivingImage(path, disk.backing, sources[i]!);
+    else if (disk.oldCopy) await makeOldCopy(path, sources[i]!, size);
+    else await makeEmptyImage(path, size, disk.preallocated);
     const arrived = attached(disk.destinationId ?? `vd${i}`, path, disk.bus, disk.brokenTo);
     arriving.push(disk.discardTo ? { ...arrived, discard: disk.discardTo } : arrived);
   }

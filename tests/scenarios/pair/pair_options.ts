@@ -1,5 +1,6 @@
 import type { GuestOptions, ImageFormat } from "../guest/mod.ts";
 import type { Network } from "../support/network.ts";
+import type { PairBacking } from "./pair_backing.ts";
 import type { BrokenSector, DiskBus } from "../support/qemu.ts";
 
 export const MiB = 1024 * 1024;
@@ -19,10 +20,16 @@ export interface PairDisk {
   readonly destinationBytes?: number;
   /** Only so many bytes from its start hold data, the rest is a hole. Default: all. */
   readonly dataBytes?: number;
+  /** Its data shrinks to a third. Default false: to nothing smaller. */
+  readonly shrinks?: boolean;
   /** `discard` of the destination's node. Default: none. */
   readonly discardTo?: "unmap";
   /** The destination's image is allocated from its first byte to its last. */
   readonly preallocated?: boolean;
+  /** The destination's image is a copy of the source's, but for some blocks. */
+  readonly oldCopy?: true;
+  /** Images below it at both ends; both formats are qcow2 then. */
+  readonly backing?: PairBacking;
   /** Its id at the destination; `null`: it is not there. Default: as at the source. */
   readonly destinationId?: string | null;
 }

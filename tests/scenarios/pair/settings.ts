@@ -31,10 +31,16 @@ export const LEFT_PARAMETERS: readonly LeftSetting[] = [
   parameter("announce-rounds", 1),
   parameter("announce-step", 1),
   parameter("avail-switchover-bandwidth", 1),
+  parameter("block-bitmap-mapping", [{ "node-name": "nowhere", alias: "n", bitmaps: [] }]),
   parameter("block-incremental", true),
+  parameter("compress-level", 9),
+  parameter("compress-threads", 1),
+  parameter("compress-wait-thread", false),
+  parameter("cpr-exec-command", ["/bin/false"]),
   parameter("cpu-throttle-increment", 99, "auto-converge"),
   parameter("cpu-throttle-initial", 99, "auto-converge"),
   parameter("cpu-throttle-tailslow", true, "auto-converge"),
+  parameter("decompress-threads", 1),
   parameter("direct-io", true),
   parameter("downtime-limit", 0),
   parameter("max-bandwidth", 1),
@@ -42,8 +48,12 @@ export const LEFT_PARAMETERS: readonly LeftSetting[] = [
   parameter("max-postcopy-bandwidth", 1),
   parameter("mode", "cpr-reboot"),
   parameter("mode", "cpr-transfer"),
+  parameter("mode", "cpr-exec"),
   parameter("multifd-channels", 8, "multifd"),
   parameter("multifd-compression", "zlib", "multifd"),
+  parameter("multifd-qatzip-level", 9, "multifd"),
+  parameter("multifd-zlib-level", 9, "multifd"),
+  parameter("multifd-zstd-level", 20, "multifd"),
   parameter("throttle-trigger-threshold", 1),
   parameter("tls-authz", "nobody"),
   parameter("tls-creds", "none-such"),
@@ -60,6 +70,8 @@ export const LEFT_PARAMETERS: readonly LeftSetting[] = [
 /** Leaves settings in a QEMU, and looks whether they are there. */
 export function setting(qemu: Qemu) {
   let before: Record<string, unknown> = {};
+  let remembered: readonly Values[] = [];
+  let fresh: readonly Values[] = [];
   return {
     /** @returns why this QEMU does not take them. */
     async leave(left: readonly LeftSetting[]): Promise<string | undefined> {
@@ -88,6 +100,45 @@ export function setting(qemu: Qemu) {
       ]);
       if (wrong.length > 0) throw new Error(`${qemu.name}: not put back: ${wrong.join(", ")}`);
     },
+    /** Names of all capabilities and parameters of this QEMU. */
+    async names(): Promise<Set<string>> {
+      const [capabilities, parameters] = await values(qemu);
+      return new Set([...Object.keys(capabilities), ...Object.keys(parameters)]);
+    },
+    /** Remembers all values, for {@link assertRemembered}. */
+    async remember(): Promise<void> {
+      remembered = await values(qemu);
+    },
+    /** Leaves as many settings as QEMU accepts one after the other. @returns their names. */
+    async leaveAll(order: readonly LeftSetting[]): Promise<Set<string>> {
+      fresh = await values(qemu);
+      const names = new Set<string>();
+      for (const one of order) {
+        if (await this.leave([one]) === undefined) names.add(one.name);
+      }
+      return names;
+    },
+    /** Undoes {@link leaveAll}. Parameters that QEMU cannot unset stay. */
+    async reset(): Promise<void> {
+      const [capabilities, parameters] = fresh;
+      const list = Object.entries(capabilities!).map(([capability, state]) => ({
+        capability,
+        state,
+      }));
+      // First: mapped-ram forbids every change of a parameter while one has another value than it allows.
+      await qemu.execute("migrate-set-capabilities", { capabilities: list });
+      await qemu.execute("migrate-set-parameters", parameters!);
+    },
+    /** Throws unless all values are the remembered ones. */
+    async assertRemembered(): Promise<void> {
+      const now = await values(qemu);
+      const wrong = remembered.flatMap((kind, i) =>
+        Object.entries(kind)
+          .filter(([name, value]) => JSON.stringify(now[i]![name]) !== JSON.stringify(value))
+          .map(([name, value]) => `${name} is ${JSON.stringify(now[i]![name])}, not ${value}`)
+      );
+      if (wrong.length > 0) throw new Error(`${qemu.name}: not restored: ${wrong.join(", ")}`);
+    },
     /** Sets them as they were at first. */
     async clear(left: readonly LeftSetting[]): Promise<void> {
       await switchTo(qemu, left, false);
@@ -96,6 +147,17 @@ export function setting(qemu: Qemu) {
       await qemu.execute("migrate-set-parameters", Object.fromEntries(known));
     },
   };
+}
+
+type Values = Readonly<Record<string, unknown>>;
+
+/** All capabilities, and all parameters that QEMU shows. */
+async function values(qemu: Qemu): Promise<[capabilities: Values, parameters: Values]> {
+  const [capabilities, parameters] = await Promise.all([
+    qemu.execute<Capability[]>("query-migrate-capabilities"),
+    qemu.execute<Values>("query-migrate-parameters"),
+  ]);
+  return [Object.fromEntries(capabilities.map((c) => [c.capability, c.state])), parameters];
 }
 
 interface Capability {

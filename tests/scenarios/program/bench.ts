@@ -14,6 +14,7 @@ export const scenario: Scenario = {
   name: "bench",
   about: "every row of the benchmark carries some data through every column",
   timeoutMs: 180_000,
+  long: true,
   async run(context) {
     const json = `${context.dir}/bench.json`;
     const args = ["--rounds", "1", "--mib", "16", "--json", json];

@@ -1,4 +1,4 @@
-import { startLine } from "../../../tools/bench/line.ts";
+import { startLine } from "../../../tools/bench/line/line.ts";
 import type { Scenario } from "../support/scenario.ts";
 
 const RTT_MS = 40;

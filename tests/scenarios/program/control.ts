@@ -1,3 +1,4 @@
+import { assertMatch } from "@std/assert";
 import { filesIn } from "../support/host.ts";
 import { Pair } from "../pair/pair.ts";
 import {
@@ -62,7 +63,8 @@ export const scenario: Scenario = {
     await two.assertStillAtSource();
 
     context.note("a new bandwidth applies at once while disks are copied");
-    const [receiveA, migrateA] = await begin(one, at);
+    const metrics = (role: string) => `${context.dir}/${role}.prom`;
+    const [receiveA, migrateA] = await begin(one, at, metrics);
     await migrateA.waitEvent("progress", (e) => transferred(e) > 0);
     const from = transferred(migrateA.events.entries.at(-1)!);
     const changedAt = performance.now();
@@ -76,6 +78,14 @@ export const scenario: Scenario = {
     );
     if (parameters["downtime-limit"] !== 300) throw new Error("downtime-limit was not put back");
     await one.assertArrived();
+    for (const role of ["source", "destination"]) {
+      const text = await Deno.readTextFile(metrics(role));
+      const labels = `guest="${role === "source" ? "source" : "dest"}",uuid="",role="${role}"`;
+      const has = (line: RegExp) => assertMatch(text, line);
+      has(new RegExp(`^vmferry_migration_succeeded\\{${labels}\\} 1$`, "m"));
+      has(/^vmferry_migration_phase\{.*phase="done"\} 1$/m);
+      if (role === "source") has(/^vmferry_migration_disk_ready\{.*disk="vd0"\} 1$/m);
+    }
     assertNone((await filesIn(runs)).map((file) => `left file ${file}`));
     return `48 MiB in ${seconds.toFixed(1)} s after bandwidth=64M`;
   },
@@ -87,9 +97,11 @@ async function started(context: ScenarioContext, name: string): Promise<Pair> {
   return await Pair.start(context, { dir });
 }
 
-async function begin(pair: Pair, at: readonly string[]) {
-  const receive = pair.receive(at);
-  return [receive, pair.migrate(await receive.address(), [...SLOW, ...at])] as const;
+/** @param metrics the path of the metrics file of an end; absent: none is written. */
+async function begin(pair: Pair, at: readonly string[], metrics?: (role: string) => string) {
+  const more = (role: string) => [...at, ...(metrics ? ["--metrics", metrics(role)] : [])];
+  const receive = pair.receive(more("destination"));
+  return [receive, pair.migrate(await receive.address(), [...SLOW, ...more("source")])] as const;
 }
 
 function transferred(event: JsonEvent): number {

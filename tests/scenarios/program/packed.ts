@@ -15,7 +15,8 @@ export const scenario: Scenario = {
     const file = `${context.dir}/vmferry`;
     const flags = (await Deno.readTextFile(project("tools/permissions.txt")))
       .split("\n").filter((line) => line.startsWith("--"));
-    await pack({ bundle: project("dist/vmferry.js"), flags, output: file });
+    const runtime = Deno.execPath();
+    await pack({ runtime, bundle: project("dist/vmferry.js"), flags, output: file });
     const cache = `${context.dir}/cache`;
     const run = (program: string, env: Record<string, string> = {}) =>
       started(program, { XDG_CACHE_HOME: cache, TMPDIR: context.dir, ...env });

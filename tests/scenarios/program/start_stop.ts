@@ -74,6 +74,7 @@ export const scenario: Scenario = {
     "a waiting destination starts QEMU by a command once a source comes, and stops it unless " +
     "the guest arrives",
   timeoutMs: 280_000,
+  long: true,
   async run(context) {
     const pair = await Pair.start(context, {
       ...SMALL,

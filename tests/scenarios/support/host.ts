@@ -1,5 +1,47 @@
 import type { Qemu } from "./qemu.ts";
+import { assertNone } from "./scenario.ts";
 import { MARK } from "./vmferry.ts";
+import { poll } from "./waiting.ts";
+
+/** What a migration could leave on a host, a line each. */
+export type HostState = readonly string[];
+
+/** The difference of two states of a host, a sentence each; lines that match `but` are not compared. */
+export function stateDifference(
+  name: string,
+  before: HostState,
+  after: HostState,
+  but?: RegExp,
+): string[] {
+  const compared = (state: HostState) => state.filter((line) => !but?.test(line));
+  return [
+    ...missingFrom(before, compared(after)).map((line) => `${name}: left: ${line}`),
+    ...missingFrom(after, compared(before)).map((line) => `${name}: gone: ${line}`),
+  ];
+}
+
+/**
+ * Throws unless a host is as it was. Waits up to 10 s for processes that are ending.
+ *
+ * @param look takes the host's state.
+ * @param but lines that match are not compared.
+ */
+export async function assertUnchanged(
+  name: string,
+  before: HostState,
+  look: () => Promise<HostState>,
+  but?: RegExp,
+): Promise<void> {
+  let faults: string[] = [];
+  const same = async () => {
+    faults = stateDifference(name, before, await look(), but);
+    return faults.length === 0 || undefined;
+  };
+  await poll(`${name} to be as before`, same, 10_000, 500).catch((error) => {
+    assertNone(faults);
+    throw error;
+  });
+}
 
 /** What of vmferry's could be left in a QEMU: each list holds names. */
 export interface QemuState {
@@ -26,7 +68,10 @@ export async function qemuState(qemu: Qemu): Promise<QemuState> {
     nodes: nodes.map((node) => node["node-name"]).sort(),
     exports: exports.map((e) => e.id).sort(),
     capabilities: capabilities.filter((c) => c.state).map((c) => c.capability).sort(),
-    parameters: Object.entries(parameters).map(([k, v]) => `${k}=${JSON.stringify(v)}`).sort(),
+    parameters: Object.entries(parameters)
+      // A test that has set it cannot unset it, and vmferry never sets it.
+      .filter(([name]) => name !== "block-bitmap-mapping")
+      .map(([k, v]) => `${k}=${JSON.stringify(v)}`).sort(),
   };
 }
 

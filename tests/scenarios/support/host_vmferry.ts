@@ -1,11 +1,16 @@
 import { delay, systemClock } from "../../../src/io/mod.ts";
-import { Vmferry } from "./vmferry.ts";
+import { Vmferry, type VmferryOptions } from "./vmferry.ts";
 
 /**
  * A vmferry on a host of the lab. nsenter is its parent, as a process enters a PID namespace only by
  * fork, and passes no signal on: signals go to vmferry itself.
  */
 export class HostVmferry extends Vmferry {
+  constructor(options: VmferryOptions) {
+    // The lab's cable may be slow.
+    super({ isHeldBack: true, ...options });
+  }
+
   /** vmferry's own pid, as the scenario's PID namespace has it. */
   override get pid(): number {
     const parent = super.pid;

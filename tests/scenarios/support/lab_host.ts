@@ -73,13 +73,13 @@ export async function beginHost(
 export class LabHost implements AsyncDisposable {
   readonly name: string;
   readonly address: string;
-  /** In front of a command, runs it on this host. */
-  readonly prefix: readonly string[];
   protected readonly context: ScenarioContext;
+  /** The process whose namespaces are the host's. */
+  protected pid: number;
+  readonly #home: string | undefined;
   readonly #child: Deno.ChildProcess;
   readonly #stdin: WritableStreamDefaultWriter<Uint8Array>;
   readonly #stderr: Output;
-  readonly #pid: number;
   readonly #log: string[] = [];
 
   constructor(context: ScenarioContext, options: LabHostOptions, { child, stderr }: BegunHost) {
@@ -89,10 +89,15 @@ export class LabHost implements AsyncDisposable {
     this.#child = child;
     this.#stderr = stderr;
     this.#stdin = child.stdin.getWriter();
-    this.#pid = firstChild(child.pid);
-    this.prefix = [
-      ...["nsenter", "--target", String(this.#pid), "--all", "--"],
-      ...(options.home === undefined ? [] : ["env", `HOME=${options.home}`]),
+    this.#home = options.home;
+    this.pid = firstChild(child.pid);
+  }
+
+  /** In front of a command, runs it on this host. */
+  get prefix(): readonly string[] {
+    return [
+      ...["nsenter", "--target", String(this.pid), "--all", "--"],
+      ...(this.#home === undefined ? [] : ["env", `HOME=${this.#home}`]),
     ];
   }
 
@@ -105,7 +110,7 @@ export class LabHost implements AsyncDisposable {
 
   /** Where a file of the host is for the scenario: `path` is absolute, as the host has it. */
   file(path: string): string {
-    return `/proc/${this.#pid}/root${path}`;
+    return `/proc/${this.pid}/root${path}`;
   }
 
   /** Runs a command to its end on this host, as root. Never throws because of its exit code. */

@@ -2,11 +2,17 @@ import type { LabHost } from "./lab_host.ts";
 import { poll } from "./waiting.ts";
 
 /**
- * Starts sshd on a host, which takes one key of root's; it ends with the host.
+ * Starts sshd on a host, which takes one key for root, and for others by their `.ssh/authorized_keys`; it
+ * ends with the host.
  *
  * @param keys a directory that all hosts see; `key` and `known_hosts` for the clients are made in it.
+ * @param start runs a program on the host that stays.
  */
-export async function startSshd(host: LabHost, keys: string): Promise<void> {
+export async function startSshd(
+  host: LabHost,
+  keys: string,
+  start: (argv: readonly string[]) => Promise<void> | void = (argv) => host.start(argv),
+): Promise<void> {
   await Deno.mkdir(keys);
   for (const name of ["host", "key"]) {
     const args = ["-q", "-t", "ed25519", "-N", "", "-f", `${keys}/${name}`];
@@ -18,7 +24,8 @@ export async function startSshd(host: LabHost, keys: string): Promise<void> {
   const options = {
     ListenAddress: host.address,
     HostKey: `${keys}/host`,
-    AuthorizedKeysFile: `${keys}/key.pub`,
+    // Other users may not look into the first one's directory.
+    AuthorizedKeysFile: `${keys}/key.pub .ssh/authorized_keys`,
     PidFile: "/run/sshd.pid",
     StrictModes: "no",
     UsePAM: "no",
@@ -30,7 +37,7 @@ export async function startSshd(host: LabHost, keys: string): Promise<void> {
   const config = Object.entries(options).map(([name, value]) => `${name} ${value}\n`).join("");
   await Deno.writeTextFile(`${keys}/sshd_config`, config);
   await Deno.mkdir(host.file("/run/sshd"), { mode: 0o755 });
-  host.start(["/usr/sbin/sshd", "-D", "-e", "-f", `${keys}/sshd_config`]);
+  await start(["/usr/sbin/sshd", "-D", "-e", "-f", `${keys}/sshd_config`]);
   await poll("sshd to listen", async () => {
     return await Deno.stat(host.file("/run/sshd.pid")).then(() => true, () => undefined);
   });

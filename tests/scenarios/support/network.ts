@@ -53,6 +53,16 @@ export class Network implements AsyncDisposable {
     this.destination = host(destination, "10.79.0.2");
   }
 
+  /** Both hosts send no faster than this, Mbit/s, from now on. */
+  async limit(mbit: number): Promise<void> {
+    for (const { name } of [this.source, this.destination]) {
+      await run(
+        ...["ip", "netns", "exec", name, "tc", "qdisc", "replace", "dev", "veth", "root"] as const,
+        ...["tbf", "rate", `${mbit}mbit`, "burst", "512kb", "latency", "50ms"],
+      );
+    }
+  }
+
   /** Pulls the cable: nothing passes, without a notice. */
   async cut(): Promise<void> {
     await ip("-n", this.source.name, "link", "set", "veth", "down");

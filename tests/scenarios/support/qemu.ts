@@ -183,7 +183,7 @@ export class Qemu implements AsyncDisposable {
   }
 
   /** Waits until the guest has counted to `least`; returns the counter then. */
-  async waitCounter(least: number, timeoutMs = 60_000): Promise<number> {
+  async waitCounter(least: number, timeoutMs = 180_000): Promise<number> {
     return await poll(`${this.name}: the guest to count to ${least}`, async () => {
       const counter = await this.counter();
       return counter >= least ? counter : undefined;

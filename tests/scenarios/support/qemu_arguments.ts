@@ -46,6 +46,8 @@ export interface QemuOptions {
   readonly memoryMiB?: number;
   readonly machine?: string;
   readonly accel?: Accelerator;
+  /** Entries of KVM's dirty ring. Default: KVM has a bitmap. */
+  readonly dirtyRing?: number;
   /** The executable; default `QEMU`, for an incoming one `QEMU_DEST`, from the environment. */
   readonly binary?: string;
   /** Put before the command, such as `ip netns exec NAME`. */
@@ -93,7 +95,7 @@ export function qemuArguments(
     ];
   });
   return [
-    ...["-name", options.name, "-machine", machine, "-accel", options.accel ?? accelerator()],
+    ...["-name", options.name, "-machine", machine, "-accel", acceleratorOf(options)],
     ...["-m", String(options.memoryMiB ?? 128), "-nodefaults", "-display", "none"],
     ...["-chardev", `file,id=serial,path=${options.dir}/${options.name}.serial`],
     ...["-serial", "chardev:serial"],
@@ -106,6 +108,10 @@ export function qemuArguments(
     ...(options.paused ? ["-S"] : []),
     ...(options.extra ?? []),
   ];
+}
+
+function acceleratorOf({ accel = accelerator(), dirtyRing }: QemuOptions): string {
+  return dirtyRing === undefined ? accel : `${accel},dirty-ring-size=${dirtyRing}`;
 }
 
 function fileOf(filename: string, broken: BrokenSector | undefined): object {

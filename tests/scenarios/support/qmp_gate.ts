@@ -28,6 +28,8 @@ export class QmpGate implements Disposable {
   readonly #holds: Hold[] = [];
   /** The commands that QEMU was given, in their order. */
   readonly commands: string[] = [];
+  /** A word that vmferry does not find in QEMU's answers, as if QEMU were built without it. */
+  hidden: string | undefined;
 
   constructor(path: string, target: string) {
     this.path = path;
@@ -76,13 +78,25 @@ export class QmpGate implements Disposable {
       return; // QEMU is gone; vmferry sees a socket that closes
     }
     this.#open.add(qemu);
-    const answers = qemu.readable.pipeTo(client.writable).catch(() => {});
+    const answers = this.#answer(qemu, client).catch(() => {});
     try {
       await this.#pass(client, qemu);
     } catch { /* one of the two went away */ }
     close(qemu);
     this.#open.delete(qemu);
     await answers;
+  }
+
+  async #answer(qemu: Deno.UnixConn, client: Deno.UnixConn): Promise<void> {
+    const splitter = new LineSplitter();
+    for await (const bytes of qemu.readable) {
+      for (const line of splitter.push(bytes)) {
+        const { hidden } = this;
+        const passed = hidden ? line.replaceAll(`"${hidden}"`, '"hidden"') : line;
+        await writeAll(client, `${passed}\n`);
+      }
+    }
+    client.closeWrite().catch(() => {});
   }
 
   async #pass(client: Deno.UnixConn, qemu: Deno.UnixConn): Promise<void> {

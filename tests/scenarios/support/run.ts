@@ -16,10 +16,15 @@ const GROUPS = [
   "guests",
   "connections",
   "endings",
+  "busy",
+  "multifd",
+  "postcopy",
+  "copy",
   "libvirt",
   "libvirt_faults",
   "launch",
   "launch_faults",
+  "launch_systemd",
 ];
 
 /** All scenarios, by name. */

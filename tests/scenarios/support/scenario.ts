@@ -1,3 +1,4 @@
+import type { ReportedError } from "../../../src/migrate/mod.ts";
 import { Qemu, type QemuOptions } from "./qemu.ts";
 import { Vmferry, type VmferryOptions } from "./vmferry.ts";
 
@@ -107,6 +108,27 @@ export async function assertExit(
   if (code !== expected) {
     throw new Error(`${ferry.name} ended with ${code}, expected ${expected}`);
   }
+}
+
+/**
+ * Waits for the end and returns the error that it reports. Throws when the exit code or the reason is
+ * another one, or when something was not undone.
+ *
+ * @param reason of `CODE: MESSAGE`.
+ */
+export async function assertFails(
+  ferry: Vmferry,
+  code: number,
+  reason: RegExp,
+  timeoutMs = 30_000,
+): Promise<ReportedError> {
+  await assertExit(ferry, code, timeoutMs);
+  const { error } = await ferry.waitEvent("result") as unknown as { error: ReportedError };
+  if (!reason.test(`${error?.code}: ${error?.message}`)) {
+    throw new Error(`${ferry.name}: got ${JSON.stringify(error)}, expected ${reason}`);
+  }
+  if (/not undone/i.test(error.message)) throw new Error(`${ferry.name}: ${error.message}`);
+  return error;
 }
 
 /** Waits for a vmferry to end and throws unless it refused (exit 3) with such a reason. */

@@ -34,6 +34,20 @@ export interface VmferryOptions {
   readonly prefix?: readonly string[];
   /** Added to the environment. */
   readonly env?: { readonly [name: string]: string };
+  /** Its connection may be slow on purpose. Default: where the arguments have `--bandwidth`. */
+  readonly isHeldBack?: boolean;
+}
+
+/**
+ * A slow connection holds a migration where a scenario wants it, but the test data shrinks: without compression,
+ * unless the scenario asks for it. An older vmferry (`VMFERRY`) does not know the option.
+ */
+function argumentsOf({ args, isHeldBack }: VmferryOptions): readonly string[] {
+  const [command = "", ...rest] = args;
+  const isSource = command === "migrate" || command === "domain";
+  if (!isSource || args.includes("--compress") || Deno.env.has("VMFERRY")) return args;
+  if (!(isHeldBack ?? args.includes("--bandwidth"))) return args;
+  return [command, "--compress", "off", ...rest];
 }
 
 /** What a command that ends by itself said. */
@@ -80,7 +94,7 @@ export class Vmferry implements AsyncDisposable {
     const [program, ...args] = [
       ...options.prefix ?? [],
       vmferryPath(options.args[0]),
-      ...options.args,
+      ...argumentsOf(options),
     ];
     this.#child = new Deno.Command(program!, {
       args,

@@ -153,3 +153,23 @@ Deno.test("several frames fit under any cap", () => {
   slow.run(5000);
   assert(slow.cap.frameBytes * 4 <= slow.cap.bytes);
 });
+
+Deno.test("the rate is that of rounds with bulk, whether acknowledgements come evenly or in bursts", () => {
+  const cap = new FlightCap(64 << 20);
+  assertEquals(cap.rate, undefined);
+  let [now, acked] = [0, 0];
+  const round = (ms: number, bytes: number) => {
+    [now, acked] = [now + ms, acked + bytes];
+    cap.acked(acked, acked, 20, now);
+  };
+  round(0, 0);
+  round(20, 1000);
+  assertEquals(cap.rate, undefined, "a few bytes say nothing");
+  for (let i = 0; i < 32; i++) {
+    round(38, 400_000);
+    round(2, 600_000);
+  }
+  assertEquals(Math.round(cap.rate! / 5000), 5, "25 KB a ms");
+  cap.restart();
+  assertEquals(cap.rate, undefined);
+});

@@ -41,6 +41,7 @@ function record(feed: (parser: FrameParser) => void): string[] {
 const HELLO: Hello = {
   role: "connecting",
   hasSecret: true,
+  decompresses: false,
   maxData: 262144,
   maxStreams: 256,
   firstWindow: 1048576,
@@ -131,7 +132,7 @@ Deno.test("a header that breaks a rule is refused before anything is allocated f
     ["262145 bytes", [0, 4, 0, 1, wire.DATA, 0, 0, 0, 0, 0, 0, 1]],
     ["7 bytes, expected 8", [0, 0, 0, 7, wire.ACK, 0, 0, 0, 0, 0, 0, 0]],
     ["9 bytes, expected 8", [0, 0, 0, 9, wire.CREDIT, 0, 0, 0, 0, 0, 0, 1]],
-    ["flags 2", [0, 0, 0, 0, wire.DATA, 2, 0, 0, 0, 0, 0, 1]],
+    ["flags 4", [0, 0, 0, 0, wire.DATA, 4, 0, 0, 0, 0, 0, 1]],
     ["flags 1", [0, 0, 0, 8, wire.ACK, 1, 0, 0, 0, 0, 0, 0]],
     ["reserved bits are 1", [0, 0, 0, 0, wire.DATA, 0, 0, 1, 0, 0, 0, 1]],
     ["type 6 on stream 1", [0, 0, 0, 8, wire.ACK, 0, 0, 0, 0, 0, 0, 1]],

@@ -5,10 +5,10 @@
  * @module
  */
 import { afterStall, type BytePipe, messageOf } from "../../../io/mod.ts";
-import { command } from "../../../host/mod.ts";
+import { command, octal } from "../../../host/mod.ts";
 import { MigrationError } from "../../../migrate/mod.ts";
 import type { ChannelServer, LaunchCopy } from "../../../rpc/mod.ts";
-import { octal, ownerText, recordIdentity } from "./create.ts";
+import { ownerText, recordIdentity } from "./create.ts";
 import { hashOf } from "../describe/describe_files.ts";
 import type { LaunchHost, NewFile } from "../host.ts";
 import type { LaunchPlan } from "../plan.ts";

@@ -4,49 +4,32 @@
  * @module
  */
 import { messageOf } from "../../../io/mod.ts";
-import { CommandError, lookAt, type RunProgram } from "../../../host/mod.ts";
+import { CommandError, createImageFile, lookAt, NothingMade, runMaker } from "../../../host/mod.ts";
 import { asMigrationError, MigrationError } from "../../../migrate/mod.ts";
 import type { LaunchImage } from "../../../rpc/mod.ts";
 import type { LaunchHost } from "../host.ts";
+import { refuseOthers } from "../rules/other_launches.ts";
 import type { Owner } from "../rules/owner.ts";
 import type { LaunchPlan } from "../plan.ts";
 import type { Recorded } from "../recorded.ts";
-import { imageCommand } from "./image_command.ts";
 
-/** How long qemu-img may take to create an image, ms; longer for one that is allocated as a whole. */
-const CREATE_MS = 60_000;
-/** The same for a directory, ms. */
+/** How long a directory may take to be made, ms. */
 const MAKE_MS = 20_000;
-const ALLOCATE_BYTES_PER_MS = 20_000;
-
-/**
- * Makes an empty file that did not exist (`$1`), for vmferry's user alone, has qemu-img (`$4` and on) write the
- * image to it, and gives it to its owner (`$2`, if any) with its mode (`$3`). Removes it where that fails.
- * Another user may own the directory, and put a link in its place: only the open file gets owner and mode.
- */
-const CREATE = `
-umask 077
-file=$1 owner=$2 mode=$3
-shift 3
-set -C
-exec 9>"$file" || exit 1
-set +C
-"$@" 9>&- && { [ -z "$owner" ] || chown "$owner" /proc/self/fd/9; } && chmod "$mode" /proc/self/fd/9 ||
-  { rm -f -- "$file"; exit 1; }
-if [ -e /sys/fs/selinux/enforce ] && command -v restorecon >/dev/null; then restorecon -- "$file"; fi
-`;
 
 /**
  * Makes a directory (`$1`) that did not exist. Where QEMU makes its own files in it, it belongs to QEMU's user
- * (`$2`).
+ * (`$2`). Prints `shared` where another launch of this user has made it at the same moment.
  */
 const MAKE_DIRECTORY = `
-mkdir -m 0755 -- "$1" || exit 1
+words=$(mkdir -m 0755 -- "$1" 2>&1) || {
+  if [ -d "$1" ] && ! [ -L "$1" ] && { [ -O "$1" ] || [ "$(stat -c %u:%g -- "$1")" = "$2" ]; }
+  then echo shared; exit 0
+  fi
+  echo "$words" >&2
+  exit 1
+}
 [ -z "$2" ] || chown -h "$2" -- "$1" || { rmdir -- "$1"; exit 1; }
 `;
-
-/** A command failed and has left nothing: what lies at its path is another program's. */
-class NothingMade extends CommandError {}
 
 /**
  * Creates them. What a failure leaves is in the record.
@@ -65,6 +48,7 @@ export async function createAll(
   try {
     await recorded.write();
     await refuseRivals(recorded);
+    refuseOthers(await recorded.others(), recorded.current);
     for (const { kind, path } of recorded.current.made) {
       if (kind === "copy" || kind === "by-qemu") continue;
       signal.throwIfAborted();
@@ -72,9 +56,13 @@ export async function createAll(
       try {
         if (kind === "directory") {
           const user = own.has(path) ? ownerText(owner) : "";
-          await make(host.run, ["sh", "-c", MAKE_DIRECTORY, "sh", path, user]);
+          const argv = ["sh", "-c", MAKE_DIRECTORY, "sh", path, user];
+          if ((await runMaker(host.run, argv, signal, MAKE_MS)).startsWith("shared")) {
+            await recorded.writeMade(path, { begunAt: null });
+            continue;
+          }
         } else if (kind === "image") {
-          await createImage(host, images.find((image) => image.path === path)!, owner);
+          await createImage(host, images.find((image) => image.path === path)!, owner, signal);
         } else {
           await createEmpty(host, path);
         }
@@ -117,15 +105,6 @@ export async function recordIdentity(
   await recorded.writeMade(path, { identity: look!.identity });
 }
 
-/** Runs a script that removes what it has made when it fails. */
-async function make(run: RunProgram, argv: readonly string[], timeoutMs = MAKE_MS): Promise<void> {
-  const { code, stderr } = await run(argv, { timeoutMs });
-  if (code === 0) return;
-  const words = stderr.trim() || `sh ended with exit code ${code}`;
-  // After a signal the script has removed nothing.
-  throw code < 128 ? new NothingMade(words) : new CommandError(words);
-}
-
 /** Reserves the path of a log or pid file: another launch of a guest with this name may have chosen it, too. */
 async function createEmpty({ createFile }: LaunchHost, path: string): Promise<void> {
   try {
@@ -139,26 +118,19 @@ async function createImage(
   { run }: LaunchHost,
   image: LaunchImage,
   owner: Owner | null,
+  signal: AbortSignal,
 ): Promise<void> {
-  const { path, sizeBytes, mode, allocated } = image;
-  const script = ["sh", "-c", CREATE, "sh", path, ownerText(owner), octal(mode)];
-  const ms = CREATE_MS + (allocated ? sizeBytes / ALLOCATE_BYTES_PER_MS : 0);
   try {
-    await make(run, [...script, ...imageCommand(image)], ms);
+    await createImageFile(run, image, ownerText(owner), signal);
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
-    throw notCreated(`${path} cannot be created: ${error.message}`, error);
+    throw notCreated(`${image.path} cannot be created: ${error.message}`, error);
   }
 }
 
 /** As chown takes it; empty for vmferry's own user. */
 export function ownerText(owner: Owner | null): string {
   return owner === null ? "" : `${owner.uid}:${owner.gid}`;
-}
-
-/** As chmod takes it. */
-export function octal(mode: number): string {
-  return mode.toString(8).padStart(4, "0");
 }
 
 function notCreated(message: string, cause: unknown): MigrationError {

@@ -7,7 +7,9 @@ import { messageOf } from "../../../io/mod.ts";
 import {
   command,
   CommandError,
+  fileUsers,
   imageInfoArguments,
+  isPlainPath,
   lookAt,
   parseImageInfo,
   type PathFacts,
@@ -15,10 +17,11 @@ import {
 } from "../../../host/mod.ts";
 import { fileKeys, type HostFacts } from "../../../migrate/mod.ts";
 import type { LaunchFile, LaunchFileFacts, Params, Result } from "../../../rpc/mod.ts";
-import { createRefusal, isPlainPath, type Places, resolvePaths } from "../rules/allow.ts";
+import { afterUndo, launchUsers } from "../rules/other_launches.ts";
+import { createRefusal, type Places, resolvePaths } from "../rules/allow.ts";
 import type { LaunchHost } from "../host.ts";
-import { fileUsers } from "./file_users.ts";
 import type { LaunchTrust } from "../options.ts";
+import type { LaunchJournal } from "../record.ts";
 
 /** How long a look into one image may take, ms. */
 const LOOK_MS = 10_000;
@@ -37,14 +40,17 @@ export interface ImageContents {
   readonly problem: string | null;
 }
 
-/** Describes the files, in the order of the request. */
+/** Describes the files, in the order of the request, once no other launch removes them. */
 export async function describeLaunchFiles(
   host: LaunchHost,
   trust: LaunchTrust,
+  journal: Pick<LaunchJournal, "others">,
   { files }: Params<"describeLaunchFiles">,
 ): Promise<Result<"describeLaunchFiles">> {
   const fit = files.filter(({ path }) => isPlainPath(path));
   const paths = fit.map(({ path }) => path);
+  await afterUndo(journal, host.clock, paths);
+  const launches = launchUsers(await journal.others(), paths);
   const { run } = host;
   const [looks, access, known, users, places] = await Promise.all([
     lookAt(run, paths),
@@ -58,7 +64,7 @@ export async function describeLaunchFiles(
     const i = fit.indexOf(file);
     facts.push(
       i < 0 ? unfit(file) : await describe(host, trust, file, {
-        ...{ look: looks[i]!, access: access[i]!, user: users[i] ?? null },
+        ...{ look: looks[i]!, access: access[i]!, user: users[i] ?? launches[i] ?? null },
         ...{ known, i, places },
       }),
     );

@@ -203,18 +203,38 @@ async function hasEnded(
   return true;
 }
 
+/** Finds the output of a unit whose start systemd has forgotten, or journald did not know. */
+function sinceBegun({ made }: LaunchRecord, { name, scope }: UnitRecord): string[] {
+  const begunAt = Math.max(0, ...made.map((each) => each.begunAt ?? 0));
+  const field = scope === "user" ? "_SYSTEMD_USER_UNIT" : "_SYSTEMD_UNIT";
+  return [`--since=@${Math.floor(begunAt / 1000)}`, `${field}=${name}`];
+}
+
 /** The last lines of QEMU's output as one line; empty where there are none. */
 export async function lastWordsOf(host: LaunchHost, record: LaunchRecord): Promise<string> {
   const { log, qemu: { unit } } = record;
-  // A line may be of any length.
-  let argv = ["tail", "-c", `${4 * MAX_WORDS}`, "--", log ?? ""];
-  if (unit !== null) {
-    const { InvocationID: id } = await showUnit(host.run, unit);
-    if (!id) return "";
-    argv = ["journalctl", scopeOf(unit), "-q", "--no-pager", "-o", "cat", "-n", `${LINES}`];
-    argv.push(`_SYSTEMD_INVOCATION_ID=${id}`);
-  }
-  const { stdout } = await host.run(argv, { timeoutMs: END_MS });
+  const stdout = unit === null
+    // A line may be of any length.
+    ? await output(host, ["tail", "-c", `${4 * MAX_WORDS}`, "--", log ?? ""])
+    : await journalOf(host, record, unit);
   const lines = stdout.trim().split("\n").slice(-LINES);
   return lines.map((line) => line.trim()).join(" / ").slice(-MAX_WORDS);
+}
+
+async function journalOf(
+  host: LaunchHost,
+  record: LaunchRecord,
+  unit: UnitRecord,
+): Promise<string> {
+  // journald may still have to write what QEMU said; a user may not ask for that.
+  await output(host, ["journalctl", "--sync"]);
+  const { InvocationID: id } = await showUnit(host.run, unit);
+  const argv = ["journalctl", scopeOf(unit), "-q", "--no-pager", "-o", "cat", "-n", `${LINES}`];
+  const words = id ? await output(host, [...argv, `_SYSTEMD_INVOCATION_ID=${id}`]) : "";
+  return words !== "" ? words : await output(host, [...argv, ...sinceBegun(record, unit)]);
+}
+
+/** What a command prints, whether it fails or not. */
+async function output(host: LaunchHost, argv: readonly string[]): Promise<string> {
+  return (await host.run(argv, { timeoutMs: END_MS })).stdout;
 }

@@ -80,6 +80,11 @@ export class StartingQemu {
         await command(host.run, systemdRun({ unit, description, argv, start }), UNIT_MS);
       } catch (error) {
         if (!(error instanceof CommandError)) throw error;
+        const state = await lookAtQemu(host, record);
+        // It was started, and ended before systemd-run could say so.
+        if (state.state === "ended") {
+          throw await new StartingQemu(host, record, undefined).#died(state);
+        }
         throw notStarted(`systemd does not start ${unit.name}: ${error.message}`, error);
       }
       return new StartingQemu(host, record, undefined);
@@ -108,7 +113,8 @@ export class StartingQemu {
    * Waits until QEMU answers on its QMP socket.
    *
    * @returns its state then.
-   * @throws {MigrationError} code `qemu-not-started`, with its last words, when it ends or does not answer.
+   * @throws {MigrationError} code `qemu-not-started`, with its last words, when it ends or does not answer;
+   * code `socket-in-use` when another process answers there.
    * @throws the signal's reason when that is aborted.
    */
   async answers(qmp: string, signal: AbortSignal): Promise<QemuState> {
@@ -120,7 +126,11 @@ export class StartingQemu {
       const ended = this.#ended;
       const state = await lookAtQemu(this.#host, this.#record);
       if (ended !== undefined || state.state === "ended") throw await this.#died(state);
-      if (state.state === "running" && await this.#answersOnce(qmp)) {
+      // systemd-run has seen it start; systemd forgets a unit that has not failed.
+      if (this.#record.qemu.unit !== null && state.state === "unseen") {
+        throw await this.#died({ ...state, how: "exit code 0" });
+      }
+      if (state.state === "running" && await this.#answersOnce(qmp, state.pid)) {
         // Without it, QEMU goes on; its next owner is init.
         this.#starter?.kill();
         return state;
@@ -173,19 +183,36 @@ export class StartingQemu {
   /**
    * Whether QEMU answers there. Its greeting is not enough: a thread of its own sends that while the main
    * one may still fail to create a device.
+   *
+   * @param pid of the QEMU that was started.
+   * @throws {MigrationError} code `socket-in-use`, when another QEMU answers.
    */
-  async #answersOnce(path: string): Promise<boolean> {
-    const { clock, connectUnix, log } = this.#host;
+  async #answersOnce(path: string, pid: number | null): Promise<boolean> {
+    const { clock, connectUnix, serversOf, log } = this.#host;
+    const debug = (error: unknown) => log.log("debug", `${path}: ${messageOf(error)}`);
+    let servers: readonly (readonly number[])[] = [];
     try {
       await using qmp = await QmpClient.open(await connectUnix(path), {
         ...{ clock, log, greetingTimeoutMs: ANSWER_MS, commandTimeoutMs: ANSWER_MS },
       });
       await qmp.execute("query-status", {});
-      return true;
+      // While it is connected: a QEMU that has lost the path to another one still listens.
+      servers = await serversOf(path).catch((error) => {
+        debug(error);
+        return [];
+      });
     } catch (error) {
-      if (log.debugEnabled) log.log("debug", `${path}: ${messageOf(error)}`);
+      debug(error);
       return false;
     }
+    // QEMU may be the child of a script.
+    if (pid === null || servers.length === 0 || servers.some((line) => line.includes(pid))) {
+      return true;
+    }
+    const message =
+      `Process ${servers[0]![0]} answers on ${path}, expected the QEMU that was started ` +
+      `(process ${pid}). Give another path with --map`;
+    throw new MigrationError("refused", "socket-in-use", "destination", message);
   }
 }
 

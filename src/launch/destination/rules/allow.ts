@@ -4,19 +4,15 @@
  *
  * @module
  */
-import { command, directoryOf } from "../../../host/mod.ts";
+import { type Access, command, directoryOf, isAllowedPlace } from "../../../host/mod.ts";
 import type { LaunchHost } from "../host.ts";
 import type { LaunchTrust } from "../options.ts";
-import { type Access, isAllowedPlace } from "./places.ts";
 
 /** Binaries that a source from the network may have started, by their names in PATH. */
 const BINARY = /^qemu-system-[a-z0-9_]+$/;
 
 /** Variables of the environment that have QEMU load no code and read no file. */
 const VARIABLE = /^(?:TZ|LANG|LC_[A-Z]+|QEMU_AUDIO_[A-Z_]+)$/;
-
-// deno-lint-ignore no-control-regex
-const CONTROL = /[\x00-\x1f\x7f]/;
 
 /** Names that sh and `env` take for variables. */
 const ANY_VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
@@ -27,13 +23,6 @@ export interface Places {
   readonly real: ReadonlyMap<string, string>;
   /** This user's home directory, resolved. */
   readonly home: string | undefined;
-}
-
-/** Absolute, without control characters, and no name in it is `.` or `..`: it names what it seems to name. */
-export function isPlainPath(path: string): boolean {
-  return path.startsWith("/") && path !== "/" && !path.endsWith("/") &&
-    !CONTROL.test(path) &&
-    !path.split("/").some((part) => part === ".." || part === ".");
 }
 
 /** Resolves paths; missing names stay as they are. */

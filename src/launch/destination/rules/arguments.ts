@@ -15,7 +15,7 @@ import {
 import type { LaunchStart } from "../../../rpc/mod.ts";
 import { binaryRefusal, environmentRefusals, placeRefusal, type Places } from "./allow.ts";
 import type { LaunchTrust } from "../options.ts";
-import type { Access } from "./places.ts";
+import type { Access } from "../../../host/mod.ts";
 
 /** Options that would take QEMU out of this end's sight, or have it run a guest at once. */
 const NEVER = ["daemonize", "chroot", "loadvm"] as const;

@@ -3,12 +3,11 @@
  *
  * @module
  */
-import { directoryOf, lookAt, type PathFacts } from "../../../host/mod.ts";
+import { directoryOf, fileUsers, lookAt, type PathFacts } from "../../../host/mod.ts";
 import type { ErrorCode } from "../../../migrate/mod.ts";
 import type { LaunchCopy, LaunchImage, Params } from "../../../rpc/mod.ts";
 import { createRefusal, placeRefusal, type Places } from "./allow.ts";
 import { contentsOf } from "../describe/describe_files.ts";
-import { fileUsers } from "../describe/file_users.ts";
 import type { LaunchHost } from "../host.ts";
 import type { LaunchTrust } from "../options.ts";
 

@@ -4,15 +4,19 @@
  *
  * @module
  */
-import { imageInfoArguments, type RunProgram } from "../../../host/mod.ts";
+import {
+  type Access,
+  imageInfoArguments,
+  isPlainPath,
+  type RunProgram,
+} from "../../../host/mod.ts";
 import { MigrationError } from "../../../migrate/mod.ts";
 import type { LaunchStart, Params } from "../../../rpc/mod.ts";
 import type { CommandPath } from "../../command/mod.ts";
 import type { LaunchHost } from "../host.ts";
 import type { LaunchTrust } from "../options.ts";
-import { isPlainPath, placeRefusal, resolvePaths } from "./allow.ts";
+import { placeRefusal, resolvePaths } from "./allow.ts";
 import { readStart } from "./arguments.ts";
-import type { Access } from "./places.ts";
 
 /** How long a look into one image may take, ms. */
 const LOOK_MS = 10_000;

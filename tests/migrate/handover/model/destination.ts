@@ -12,6 +12,8 @@ import {
   isAttachable,
   resumedBy,
 } from "../../../../src/migrate/handover/states.ts";
+import { streamCut } from "./postcopy.ts";
+import { leftBy } from "./source_qemu.ts";
 import {
   actionsOf,
   atDestination,
@@ -47,7 +49,12 @@ export class DestinationModel {
       // Of one that was not seen to run the record stays.
       const stays = state === "lost" && destination.qemu !== "gone";
       if (!stays) add("ends", atDestination(world, { tool: "over", journal: null }));
-      add("ends, not all undone", atDestination(world, { tool: "dead" }));
+      add("ends, not all undone", leftBy(world, "destination"));
+    } else if (state === "postcopy") {
+      if (destination.whole) add("QEMU has all of RAM", this.#take(world, "ram-crossed"));
+      if (destination.qemu === "gone") add("QEMU has ended", this.#take(world, "gone"));
+      // At any time: after its grace, or at once when a source says that its QEMU has ended (`ramLost`).
+      add("gives up", leftBy(world, "destination"));
     }
     this.#hear(world, add);
     return found;
@@ -94,7 +101,8 @@ export class DestinationModel {
     }
     world = atDestination(world, { list: "", at: 0 });
     if (list === "prepared.load") return this.#take(world, "completed");
-    return actions.at(-1) === "qemu cont" ? this.#take(world, "runs") : world;
+    if (actions.at(-1) !== "qemu cont") return world;
+    return this.#take(world, world.destination.whole ? "runs" : "ram-left");
   }
 
   #answer(world: World, action: DestinationAction): World {
@@ -108,7 +116,9 @@ export class DestinationModel {
       case "answer load":
         return say("load ok", "loaded");
       case "answer finish":
-        return say("finish ok", "finished");
+        return state === "postcopy"
+          ? say("finish ok, RAM is left", "postcopy")
+          : say("finish ok", "finished");
       case "answer not-started":
         return say("denied", "failed");
       case "answer lost":
@@ -204,7 +214,7 @@ export class DestinationModel {
           if (!isAttachable(state, incomingStarted)) heard(rest);
           else {
             // The session of before is ended, and with it what came in it.
-            heard(atDestination(rest, { owned: true }, {
+            heard(atDestination(streamCut(rest), { owned: true }, {
               toDestination: rest.toDestination.filter((m) => m === "status"),
               toSource: "attached",
             }));

@@ -4,7 +4,7 @@
  * @module
  */
 import { stepsOf } from "./luck.ts";
-import { RULES } from "./rules.ts";
+import { HOPE, RULES } from "./rules.ts";
 import { firstWorld, keyOf, normalized, type Program, type Step, type World } from "./world.ts";
 
 /** A rule that was broken, and how it came to that. */
@@ -32,18 +32,19 @@ interface Seen {
 /**
  * Breadth first, so that a story is as short as can be.
  *
- * @param badLuck how much of it there may be, see {@link firstWorld}.
+ * @param luck how much bad luck there may be, and whether QEMU may go on by post-copy, see {@link firstWorld}.
  * @param look called with each world.
  */
 export function explore(
   program: Program,
-  badLuck: number,
+  luck: { readonly badLuck: number; readonly postcopy: boolean },
   look: (world: World) => void = () => {},
 ): Explored {
   const steps = stepsOf(program);
-  const first = { world: firstWorld(badLuck), by: "start", from: undefined };
+  const first = { world: firstWorld(luck.badLuck, luck.postcopy), by: "start", from: undefined };
   let arrives = false;
-  const seen = new Set<string>([keyOf(first.world)]);
+  const seen = new Map<string, number>([[keyOf(first.world), 0]]);
+  const hopes = new Hopes();
   let queue: Seen[] = [first];
   while (queue.length > 0) {
     const next: Seen[] = [];
@@ -55,20 +56,57 @@ export function explore(
         }
       }
       look(at.world);
+      const here = seen.get(keyOf(at.world))!;
+      hopes.look(here, at);
       const { source, destination } = at.world;
       arrives ||= source.state === "done" && destination.state === "finished" &&
-        destination.qemu === "running";
+        destination.qemu === "running" && destination.whole;
       for (const { name, to: world } of found) {
         const to = normalized(world);
         const key = keyOf(to);
-        if (seen.has(key)) continue;
-        seen.add(key);
+        const known = seen.get(key);
+        hopes.leads(here, known ?? seen.size);
+        if (known !== undefined) continue;
+        seen.set(key, seen.size);
         next.push({ world: to, by: name, from: at });
       }
     }
     queue = next;
   }
-  return { worlds: seen.size, arrives, broken: undefined };
+  const hopeless = hopes.firstHopeless();
+  const broken = hopeless && { rule: HOPE.rule, story: storyOf(hopeless) };
+  return { worlds: seen.size, arrives, broken };
+}
+
+/** Looks for a world from which the end that its rule asks for can't be reached any more. */
+class Hopes {
+  readonly #from: number[] = [];
+  readonly #to: number[] = [];
+  readonly #good: number[] = [];
+  readonly #needs = new Map<number, Seen>();
+
+  look(here: number, at: Seen): void {
+    if (HOPE.isReached(at.world)) this.#good.push(here);
+    else if (HOPE.applies(at.world)) this.#needs.set(here, at);
+  }
+
+  leads(from: number, to: number): void {
+    this.#from.push(from);
+    this.#to.push(to);
+  }
+
+  /** The one that comes about first. */
+  firstHopeless(): Seen | undefined {
+    const before = Map.groupBy(this.#from.keys(), (i) => this.#to[i]!);
+    const reached = new Set(this.#good);
+    for (const world of reached) {
+      for (const i of before.get(world) ?? []) reached.add(this.#from[i]!);
+    }
+    for (const [world, at] of this.#needs) {
+      if (!reached.has(world)) return at;
+    }
+    return undefined;
+  }
 }
 
 function storyOf(end: Seen): string[] {

@@ -11,7 +11,9 @@ import {
   type Verdict,
 } from "../../../../src/migrate/handover/verdict.ts";
 import { DestinationModel } from "./destination.ts";
-import { continued, isMigrating, migrationFailed, SourceModel } from "./source.ts";
+import { isInPostcopy, isRamLeft, postcopySteps, streamCut } from "./postcopy.ts";
+import { SourceModel } from "./source.ts";
+import { continued, isMigrating, migrationFailed, ramUndone, takesCont } from "./source_qemu.ts";
 import { atDestination, atSource, type Program, type Step, type World } from "./world.ts";
 
 /** Everything that can happen next, by the lists of this program. */
@@ -24,6 +26,7 @@ export function stepsOf(program: Program): (world: World) => Step[] {
       ...source.steps(world),
       ...destination.steps(world),
       ...qemuSteps(world),
+      ...postcopySteps(world),
       ...recoverSteps(world, program),
       ...badLuck(world),
     ];
@@ -46,20 +49,23 @@ function qemuSteps(world: World): Step[] {
   const passes = source.tool === "up" && destination.tool === "up" &&
     ["prepared", "loading"].includes(destination.state);
   if (source.migration === "completed" && destination.qemu === "incoming" && passes) {
-    add("destination QEMU: has all", atDestination(world, { qemu: "filled" }));
+    add("destination QEMU: has all", atDestination(world, { qemu: "filled", whole: true }));
   }
   if (destination.qemu === "filled") {
     add("destination QEMU: completed", atDestination(world, { qemu: "loaded" }));
   }
   if (isMigrating(source)) add("source QEMU: its migration fails", migrationFailed(world));
   if (destination.contDue && destination.qemu === "loaded") {
-    add("destination QEMU: runs", atDestination(world, { qemu: "running", contDue: false }));
+    add(
+      "destination QEMU: runs",
+      atDestination(world, { qemu: "running", contDue: false }, { ranThere: true }),
+    );
   }
   return found;
 }
 
 /** The guest may be handed over, by this record: it stays although its QEMU has ended. */
-const OPEN: readonly string[] = ["handover", "unknown", "starting", "lost"];
+const OPEN: readonly string[] = ["handover", "postcopy", "unknown", "starting", "lost"];
 
 function recoverSteps(world: World, program: Program): Step[] {
   const { source, destination } = world;
@@ -91,10 +97,10 @@ function recoverSteps(world: World, program: Program): Step[] {
     const done = (to: World) => found.push({ name: `source: recover: ${action}`, to });
     switch (action) {
       case "undo":
-        done(atSource(isMigrating(source) ? migrationFailed(world) : world, next));
+        done(atSource(ramUndone(world, source.list === "run-here"), next));
         break;
       case "qemu cont":
-        if (!isMigrating(source)) done(atSource(continued(world), next));
+        if (takesCont(world)) done(atSource(continued(world), next));
         break;
       case "forget":
         done(ended(atSource(world, { ...next, journal: null }), "source", program));
@@ -115,6 +121,7 @@ function recoverSteps(world: World, program: Program): Step[] {
         journal,
         runs: qemu === "running",
         complete: qemu === "loaded" || qemu === "running",
+        ramLeft: isRamLeft(world),
         force: false,
       });
       // What QEMU still loads is not known to be complete: the user looks again.
@@ -171,7 +178,7 @@ function badLuck(world: World): Step[] {
   if (world.badLuck > 0 && source.tool === "up" && destination.tool === "up" && source.attached) {
     found.push({
       name: "the session ends",
-      to: atDestination(atSource(world, { attached: false }), { owned: false }, {
+      to: atDestination(atSource(streamCut(world), { attached: false }), { owned: false }, {
         ...{ badLuck: world.badLuck - 1, toDestination: [], toSource: "" },
       }),
     });
@@ -180,7 +187,7 @@ function badLuck(world: World): Step[] {
     found.push({
       name: "source: killed",
       // What was on its way to a process ends with it; what it sent may still arrive.
-      to: atSource(world, {
+      to: atSource(streamCut(world), {
         ...{ tool: "dead", list: "", at: 0, writing: null },
         ...{ loadAnswered: false, attached: false },
       }, { badLuck: world.badLuck - 1, toSource: "" }),
@@ -191,7 +198,7 @@ function badLuck(world: World): Step[] {
       found.push({
         name,
         to: atDestination(
-          atSource(world, { attached: false }),
+          atSource(streamCut(world), { attached: false }),
           { tool: "dead", list: "", at: 0, writing: null, owned: false, contDue },
           { badLuck: world.badLuck - 1, toDestination: [] },
         ),
@@ -203,9 +210,11 @@ function badLuck(world: World): Step[] {
   if (world.badLuck > 0) {
     const badLuck = world.badLuck - 1;
     if (source.qemu === "running" || source.qemu === "stopped") {
-      const migration = isMigrating(source) ? "failed" : source.migration;
+      const isOver = !isMigrating(source) && !isInPostcopy(source);
+      const migration = isOver ? source.migration : "failed";
       const mirrors = source.mirrors === "ended" ? "ended" : "broken";
-      const guestEnded = world.guestEnded || destination.qemu !== "running";
+      const isThere = destination.qemu === "running" && destination.whole;
+      const guestEnded = world.guestEnded || !isThere;
       found.push({
         name: "source QEMU: ends",
         to: atSource(world, { qemu: "gone", migration, mirrors }, { badLuck, guestEnded }),

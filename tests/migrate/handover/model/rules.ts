@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { isMigrating } from "./source.ts";
+import { isInPostcopy } from "./postcopy.ts";
+import { isMigrating } from "./source_qemu.ts";
 import type { Step, World } from "./world.ts";
 
 export interface Rule {
@@ -41,7 +42,19 @@ export const RULES: readonly Rule[] = [
       "where nothing can happen any more, one guest runs, or the source says that it does not know",
     isBroken: ({ source, destination, guestEnded, broken }, next) =>
       next.length === 0 && broken === "" && !guestEnded && source.qemu !== "running" &&
-      destination.qemu !== "running" && (source.tool !== "dead" || source.journal === null),
+      !(destination.qemu === "running" && destination.whole) &&
+      (source.tool !== "dead" || source.journal === null),
+  },
+  {
+    rule: "once the destination has run the guest, the source never runs it again",
+    isBroken: ({ source, ranThere }) => ranThere && source.qemu === "running",
+  },
+  {
+    rule: "neither side forgets a guest whose RAM is not all at the destination",
+    isBroken: ({ source, destination }) =>
+      !destination.whole &&
+      (destination.journal === null && destination.qemu === "running" ||
+        source.journal === null && source.qemu === "stopped" && isInPostcopy(source)),
   },
   {
     rule: "nobody forgets a guest that stands loaded at the destination",
@@ -56,3 +69,14 @@ export const RULES: readonly Rule[] = [
     isBroken: ({ broken }) => broken !== "",
   },
 ];
+
+/** What can still be brought about, in every world that this is about. */
+export const HOPE = {
+  rule: "both tools can always bring the rest of RAM to a guest that runs, while both QEMUs live",
+  applies: ({ source, destination }: World): boolean =>
+    // A QEMU that was silent for too long is given up: only the user knows more.
+    destination.qemu === "running" && !destination.whole && isInPostcopy(source) &&
+    destination.state !== "lost" && destination.writing !== "lost",
+  isReached: ({ destination }: World): boolean =>
+    destination.qemu === "running" && destination.whole,
+} as const;

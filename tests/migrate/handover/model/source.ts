@@ -14,6 +14,8 @@ import {
   type SourceState,
   wordOf,
 } from "../../../../src/migrate/handover/states.ts";
+import { isInPostcopy, joined } from "./postcopy.ts";
+import { compared, continued, leftBy, ramUndone, takesCont } from "./source_qemu.ts";
 import {
   actionsOf,
   atSource,
@@ -24,22 +26,6 @@ import {
   withMessage,
   type World,
 } from "./world.ts";
-
-/** QEMU's migration goes on. */
-export function isMigrating({ migration }: Source): boolean {
-  return migration === "active" || migration === "pre" || migration === "device";
-}
-
-/** QEMU's migration is brought to an end before it has completed: QEMU resumes the guest. */
-export function migrationFailed(world: World): World {
-  const { qemu } = world.source;
-  return atSource(world, { migration: "failed", qemu: qemu === "stopped" ? "running" : qemu });
-}
-
-/** QEMU gets `cont`. */
-export function continued(world: World): World {
-  return world.source.qemu === "stopped" ? atSource(world, { qemu: "running" }) : world;
-}
 
 export class SourceModel {
   readonly #program: Program;
@@ -126,16 +112,20 @@ export class SourceModel {
           migration === "pre" ? atSource(world, { migration: "device" }, { broken }) : world,
         );
       }
+      case "compare disks":
+        return waits(compared(world));
       case "written":
       case "wait mirrors":
       case "wait load":
       case "call finish":
+      case "call recover":
       case "undo":
       case "qemu cont":
       case "qemu quit":
         return waits(world);
       // Nothing that the destination does not do by itself: it may give up at any time before the handover.
       case "call abort":
+      case "undo there":
       default:
         return goesOn(world);
     }
@@ -167,8 +157,13 @@ export class SourceModel {
       case "wait mirrors":
         if (source.mirrors === "ended") done(world);
         break;
+      case "compare disks":
+        done(world);
+        // A fault at any moment is among the steps of the state; this one is a difference that stays.
+        add("the disks differ", this.#take(world, "fault"));
+        break;
       case "qemu migrate-continue":
-        if (source.migration === "completed") done(world);
+        if (["completed", "postcopy", "paused"].includes(source.migration)) done(world);
         break;
       case "wait load":
         if (source.loadAnswered) done(world);
@@ -184,23 +179,37 @@ export class SourceModel {
         break;
       }
       case "undo":
-        done(isMigrating(source) ? migrationFailed(world) : world);
+        done(ramUndone(world, state === "undone"));
         break;
       case "qemu cont":
-        // QEMU does not before its migration is over.
-        if (!isMigrating(source)) done(continued(world));
+        if (takesCont(world)) done(continued(world));
         break;
       case "qemu quit":
         if (source.qemu === "stopped" || source.qemu === "running") {
-          const isThere = world.destination.qemu === "running" || world.guestEnded;
+          const { qemu, whole } = world.destination;
+          const isThere = qemu === "running" || world.guestEnded;
           const broken = source.qemu === "running" || !isThere
             ? "the only guest is ended"
+            : !whole
+            ? "QEMU is ended with a part of the guest's RAM"
             : world.broken;
           done(atSource(world, { qemu: "quit" }, { broken }));
         }
         done(world);
         break;
       case "call stream":
+        break;
+      case "call recover":
+        if (source.migration === "completed") {
+          add("RAM has crossed", this.#take(world, "ram-crossed"));
+        } else {
+          const message = source.attached ? "status" : "attach";
+          add(`sends ${message}`, {
+            ...world,
+            toDestination: withMessage(world.toDestination, message),
+          });
+          add("gives up", leftBy(world, "source"));
+        }
         break;
       default:
         throw new Error(`The model does not know "${action}" in ${state}`);
@@ -221,12 +230,17 @@ export class SourceModel {
       add("ends", atSource(world, { tool: "over", journal: null }));
       // The next process finds in the journal what could not be undone.
       add("ends, not all undone", atSource(world, { tool: "dead", journal: state }));
-    } else if (state === "unknown") add("ends", atSource(world, { tool: "dead" }));
+    } else if (state === "unknown") add("ends", leftBy(world, "source"));
+    else if (state === "postcopy") {
+      if (migration === "completed") add("RAM has crossed", this.#take(world, "ram-crossed"));
+      else add("RAM does not cross", this.#take(world, "broken"));
+    }
   }
 
   #hear(world: World, add: (name: string, to: World) => void): void {
     const { source } = world;
     const isAsking = this.#action(source) === "call finish";
+    const isJoining = this.#action(source) === "call recover";
     const message = world.toSource;
     if (message === "") return;
     const rest = { ...world, toSource: "" } as const;
@@ -236,10 +250,16 @@ export class SourceModel {
     } else if (message === "load ok") {
       heard(source.state === "switchover" ? atSource(rest, { loadAnswered: true }) : rest);
     } else if (message === "attached") {
-      const takes = isAsking || (source.state === "mirror" && source.list === "");
+      const takes = isAsking || isJoining || (source.state === "mirror" && source.list === "");
       heard(takes ? atSource(rest, { attached: true }) : rest);
+    } else if (isJoining) {
+      if (message === "is finished") heard(this.#take(rest, "ram-crossed"));
+      else if (message === "is postcopy" && source.migration === "paused" && joined(rest)) {
+        heard(this.#next(atSource(rest, { migration: "postcopy" })));
+      } else heard(rest);
     } else if (!isAsking) heard(rest);
-    else if (message === "finish ok") heard(this.#take(rest, "answered"));
+    else if (message === "finish ok") heard(this.#answered(rest));
+    else if (message === "finish ok, RAM is left") heard(this.#ramLeft(rest));
     else if (message === "denied") heard(this.#take(rest, "denied"));
     else if (message === "lost") heard(this.#take(rest, "silence"));
     else {
@@ -247,8 +267,19 @@ export class SourceModel {
       if (word === "ask-again") heard(rest);
       else if (word === "finish-again") {
         heard({ ...rest, toDestination: withMessage(rest.toDestination, "attach") });
-      } else heard(this.#take(rest, word));
+      } else if (word === "answered") heard(this.#answered(rest));
+      else heard(word === "ram-left" ? this.#ramLeft(rest) : this.#take(rest, word));
     }
+  }
+
+  /** The guest runs at the destination with all of its RAM; QEMU here may not know that. */
+  #answered(world: World): World {
+    return this.#take(world, isInPostcopy(world.source) ? "ram-left" : "answered");
+  }
+
+  /** The guest runs at the destination. QEMU here may know that all of its RAM has crossed. */
+  #ramLeft(world: World): World {
+    return this.#take(world, world.source.migration === "completed" ? "answered" : "ram-left");
   }
 
   #action({ list, at }: Source): SourceAction | undefined {

@@ -42,6 +42,7 @@ export type ToSource =
   | "stream ok"
   | "load ok"
   | "finish ok"
+  | "finish ok, RAM is left"
   | "denied"
   | "lost"
   | "attached"
@@ -66,8 +67,14 @@ interface Side<S extends string> {
 
 export interface Source extends Side<SourceState> {
   readonly qemu: "running" | "stopped" | "gone" | "quit";
-  /** `pre`: stopped before the switchover; `device`: the disks are given away. */
-  readonly migration: "none" | "active" | "pre" | "device" | "completed" | "failed";
+  /**
+   * `pre`: stopped before the switchover; `device`: the disks are given away. In post-copy: `sending`: the
+   * device state is on its way, `cut`: it was when the stream broke; `postcopy`: RAM crosses, `paused`: its
+   * stream broke.
+   */
+  readonly migration:
+    | ("none" | "active" | "pre" | "device" | "completed" | "failed")
+    | ("sending" | "cut" | "postcopy" | "paused");
   readonly mirrors: "ready" | "ending" | "ended" | "broken";
   readonly loadAnswered: boolean;
   /** Its session is the one that the destination takes `load` and `finish` from. */
@@ -77,6 +84,8 @@ export interface Source extends Side<SourceState> {
 export interface Destination extends Side<DestinationState> {
   /** `filled`: it has the last byte and will have loaded the guest, whatever the tools do. */
   readonly qemu: "empty" | "incoming" | "filled" | "loaded" | "running" | "gone" | "quit";
+  /** It has all of the guest's RAM. */
+  readonly whole: boolean;
   /** It was given `cont` and has not done it yet. */
   readonly contDue: boolean;
   /** Written down: QEMU was given its one incoming migration. */
@@ -99,17 +108,22 @@ export interface World {
   readonly badLuck: number;
   /** `finish` has left the source at least once. */
   readonly finishSent: boolean;
+  /** The destination's QEMU has run the guest. */
+  readonly ranThere: boolean;
   /** A QEMU that had the guest ended by itself. */
   readonly guestEnded: boolean;
   /** What was done that must never be done; empty: nothing. */
   readonly broken: string;
+  /** The source's QEMU may go on by post-copy. */
+  readonly postcopy: boolean;
 }
 
 /**
  * @param badLuck how often in all a tool or a `recover` is killed, a session ends while both tools live, a
  * write to a journal fails, a QEMU ends.
+ * @param postcopy whether the source's QEMU may go on by post-copy.
  */
-export function firstWorld(badLuck: number): World {
+export function firstWorld(badLuck: number, postcopy: boolean): World {
   const side = { tool: "up", list: "", at: 0, writing: null } as const;
   return {
     source: {
@@ -120,11 +134,11 @@ export function firstWorld(badLuck: number): World {
     destination: {
       ...side,
       ...{ state: "prepared", journal: "prepared", qemu: "empty" },
-      ...{ contDue: false, incomingStarted: false, owned: true },
+      ...{ whole: false, contDue: false, incomingStarted: false, owned: true },
     },
     ...{ toDestination: [], toSource: "" },
-    badLuck,
-    ...{ finishSent: false, guestEnded: false, broken: "" },
+    ...{ badLuck, postcopy },
+    ...{ finishSent: false, ranThere: false, guestEnded: false, broken: "" },
   };
 }
 
@@ -163,8 +177,8 @@ export function normalized(world: World): World {
     source = { ...source, state: source.journal ?? "done", loadAnswered: false, attached: false };
     toSource = "";
     if (source.tool === "over") {
-      const isOver = ["pre", "active", "device"].includes(source.migration);
-      source = { ...source, mirrors: "ended", migration: isOver ? source.migration : "none" };
+      const isOver = ["completed", "failed"].includes(source.migration);
+      source = { ...source, mirrors: "ended", migration: isOver ? "none" : source.migration };
     }
   } else if (["done", "undone", "unknown"].includes(source.state)) toSource = "";
   if (destination.tool !== "up") {
@@ -193,9 +207,10 @@ export function keyOf(world: World): string {
   const { source: s, destination: d, toDestination } = world;
   let key = sideKey(s) + letter(s.qemu) + letter(s.migration) + letter(s.mirrors) +
     letter(s.loadAnswered) + letter(s.attached) + sideKey(d) + letter(d.qemu) +
-    letter(d.contDue) + letter(d.incomingStarted) + letter(d.owned) + letter(world.toSource) +
+    letter(d.whole) + letter(d.contDue) + letter(d.incomingStarted) + letter(d.owned) +
+    letter(world.toSource) +
     letter(world.badLuck) + letter(world.finishSent) +
-    letter(world.guestEnded) + letter(world.broken);
+    letter(world.ranThere) + letter(world.guestEnded) + letter(world.broken);
   for (const message of toDestination) key += letter(message);
   return key;
 }

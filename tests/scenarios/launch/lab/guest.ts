@@ -22,14 +22,11 @@ const RING: Ring = { start: 2048, length: 8192, runId: 0x5eed_0021_0000_0002n };
 
 /** The QMP socket for vmferry, on both hosts. */
 export const QMP = "/run/vm1.qmp";
-/** The QMP socket for the scenario, on both hosts. */
-const WATCH = "/run/vm1.watch";
-
 /** A disk of the guest. */
 export interface LabDisk {
   /** Name of its device. Default `vd0`, `vd1` and so on. */
   readonly id?: string;
-  /** Default `/var/lib/vm/vm1-0.qcow2` and so on. */
+  /** Default `/var/lib/vm/vm1-0.qcow2` and so on, after {@link LabGuestOptions.files}. */
   readonly path?: string;
   readonly format: ImageFormat;
   /** Virtual size, bytes. Default 64 MiB. */
@@ -48,6 +45,12 @@ export interface LabGuestOptions {
   readonly disks?: readonly LabDisk[];
   /** Default `vm1`. */
   readonly name?: string;
+  /** The first part of the names of its files and sockets. Default `vm1`. */
+  readonly files?: string;
+  /** The directory of its sockets. Default `/run`. */
+  readonly sockets?: string;
+  /** Its QEMU runs as this user, who owns the images; with `-runas` it is started by root. Default root. */
+  readonly user?: string;
   readonly guest?: Partial<GuestOptions>;
   /** More arguments of QEMU. */
   readonly extra?: readonly string[];
@@ -61,6 +64,8 @@ export interface LabGuestOptions {
   readonly idle?: boolean;
   /** QEMU's working directory. */
   readonly directory?: string;
+  /** Starts QEMU at the source. Default: as a process of nobody's. */
+  readonly start?: (argv: readonly string[]) => Promise<void>;
 }
 
 type MadeDisk = LabDisk & Required<Pick<LabDisk, "id" | "path">>;
@@ -70,6 +75,10 @@ export class LabGuest {
   /** QEMU's command line at the source. */
   readonly argv: readonly string[];
   readonly disks: readonly MadeDisk[];
+  /** The QMP socket for vmferry, on both hosts. */
+  readonly qmp: string;
+  /** The QMP socket for the scenario, on both hosts. */
+  readonly #watch: string;
   readonly #lab: LaunchLab;
   readonly #ring: Ring;
   readonly #isIdle: boolean;
@@ -78,9 +87,14 @@ export class LabGuest {
   static async start(lab: LaunchLab, options: LabGuestOptions = {}): Promise<LabGuest> {
     const guest = new LabGuest(lab, options);
     for (const i of guest.disks.keys()) await guest.#makeImage(i, options.guest);
-    const { directory = "/" } = options;
-    const command = ["env", "-C", directory, ...guest.argv];
-    if (guest.argv.includes("-daemonize")) await lab.source.must(...command);
+    const { directory = "/", user } = options;
+    if (user !== undefined) await lab.source.must("chown", `${user}:`, "--", ...guest.images);
+    const as = user === undefined || guest.argv.includes("-runas")
+      ? []
+      : ["setpriv", `--reuid=${user}`, `--regid=${user}`, "--init-groups", "--"];
+    const command = ["env", "-C", directory, ...as, ...guest.argv];
+    if (options.start) await options.start(guest.argv);
+    else if (guest.argv.includes("-daemonize")) await lab.source.must(...command);
     else lab.source.start(command);
     await poll("the guest's QEMU", () => guest.status(lab.source).catch(() => undefined), 15_000);
     if (!options.idle) await guest.waitCounter(lab.source, 200);
@@ -91,16 +105,18 @@ export class LabGuest {
     this.#lab = lab;
     this.#ring = options.guest?.ring ?? RING;
     this.#isIdle = options.idle ?? false;
-    const { disks = [{ format: "qcow2" }, { format: "raw" }] } = options;
+    const { disks = [{ format: "qcow2" }, { format: "raw" }], files = "vm1" } = options;
+    this.qmp = `${options.sockets ?? "/run"}/${files}.qmp`;
+    this.#watch = this.qmp.replace(/qmp$/, "watch");
     this.disks = disks.map((disk, i) => ({
-      ...{ id: `vd${i}`, path: `/var/lib/vm/vm1-${i}.${disk.format}` },
+      ...{ id: `vd${i}`, path: `/var/lib/vm/${files}-${i}.${disk.format}` },
       ...disk,
     }));
     const monitor = (path: string) => ["-qmp", `unix:${path},server=on,wait=off`];
     const argv = [
       ...["qemu-system-x86_64", "-name", options.name ?? "vm1", "-machine", "pc-q35-7.2"],
       ...["-accel", accelerator(), "-m", String(options.memoryMiB ?? 128)],
-      ...["-nodefaults", "-display", "none", ...monitor(QMP), ...monitor(WATCH)],
+      ...["-nodefaults", "-display", "none", ...monitor(this.qmp), ...monitor(this.#watch)],
       ...this.disks.flatMap(options.diskArguments ?? blockdev),
       ...options.extra ?? [],
     ];
@@ -114,7 +130,7 @@ export class LabGuest {
 
   /** Runs a QMP command of its QEMU on a host. */
   async execute<T>(host: LabHost, command: string, args: object = {}): Promise<T> {
-    const qmp = await QmpClient.open(await connectUnix(host.file(WATCH)), {
+    const qmp = await QmpClient.open(await connectUnix(host.file(this.#watch)), {
       greetingTimeoutMs: 10_000,
     });
     try {
@@ -134,7 +150,8 @@ export class LabGuest {
   /** Ends its QEMU on a host, so that its images are complete. */
   async quit(host: LabHost): Promise<void> {
     await this.execute(host, "quit").catch(() => {});
-    const gone = async () => (await host.run(["pgrep", "-f", "^[^ ]*qemu-system"])).code === 1;
+    const pattern = `^[^ ]*qemu-system.*${this.#watch}`;
+    const gone = async () => (await host.run(["pgrep", "-f", pattern])).code === 1;
     await poll(`${host.name}: QEMU to end`, async () => await gone() || undefined);
   }
 
@@ -147,7 +164,7 @@ export class LabGuest {
   }
 
   /** Waits until the guest has counted to `least`; returns the counter then. */
-  async waitCounter(host: LabHost, least: number, timeoutMs = 30_000): Promise<number> {
+  async waitCounter(host: LabHost, least: number, timeoutMs = 120_000): Promise<number> {
     const ask = async () => {
       const counter = await this.counter(host);
       return counter >= least ? counter : undefined;
@@ -184,6 +201,14 @@ export class LabGuest {
     for (const [i, disk] of this.disks.entries()) {
       if (!this.#isIdle) await this.#verifyRing(host, i, last, pathOf(disk.path));
       await this.assertSame(disk, host, pathOf(disk.path));
+    }
+  }
+
+  /** Empties the ring on the images of a host, for a guest that boots from them and counts from the start. */
+  async clearRing(host: LabHost): Promise<void> {
+    const [start, length] = [this.#ring.start, this.#ring.length].map((sectors) => sectors * 512);
+    for (const { path, format } of this.disks) {
+      await host.must("qemu-io", "-f", format, "-c", `write -z ${start} ${length}`, path);
     }
   }
 

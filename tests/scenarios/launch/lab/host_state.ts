@@ -1,6 +1,6 @@
+import { assertUnchanged, type HostState } from "../../support/host.ts";
 import type { LabHost } from "../../support/lab_host.ts";
-import { assertNone } from "../../support/scenario.ts";
-import { poll } from "../../support/waiting.ts";
+import { SystemdHost } from "./systemd_host.ts";
 
 /** Directories that are a host's own, see `HOST_INIT`. */
 const DIRECTORIES = ["/run", "/var", "/root", "/tmp", "/usr/local"];
@@ -16,7 +16,7 @@ busy=
 while [ "$1" != -- ]; do busy="$busy
 $1"; shift; done
 shift
-find "$@" -xdev -path /root/.cache -prune -o -print0 | while IFS= read -r -d '' path; do
+find "$@" -xdev -path '*/.cache' -prune -o -print0 | while IFS= read -r -d '' path; do
   line=$(stat -c '%F, mode %a, %u:%g' -- "$path") || continue
   if [ -f "$path" ] && [ ! -L "$path" ]; then
     case "$busy
@@ -31,8 +31,16 @@ $path
 done
 `;
 
-/** What a launch could leave on a host, a line each: files with their content, and processes. */
-export type HostState = readonly string[];
+/** What systemd keeps of its units and logs in /run, and what changes while nobody does anything. */
+const VOLATILE = /^file \/run\/(log\/journal|systemd\/(units|journal|transient))\b/;
+
+/** Prints the files of more directories, a line each, and the units of systemd. */
+const SYSTEMD = `
+set -eu
+find /etc /home -xdev -printf 'file %p: %y, mode %m, %U:%G, %s bytes, %T+ %l\\n'
+systemctl list-units --all --plain --no-legend --no-pager | sed 's/^/unit /'
+systemctl list-unit-files --no-legend --no-pager | sed 's/^/unit file /'
+`;
 
 /**
  * Takes the state of a host, to compare it later.
@@ -41,26 +49,14 @@ export type HostState = readonly string[];
  */
 export async function hostState(host: LabHost, busy: readonly string[] = []): Promise<HostState> {
   const files = await host.must("bash", "-c", LIST, "list", ...busy, "--", ...DIRECTORIES);
-  return [...files.split("\n"), ...await processes(host)].sort();
-}
-
-/** The difference of two states, a sentence each. */
-export function stateDifference(
-  host: LabHost,
-  before: HostState,
-  after: HostState,
-  but?: RegExp,
-): string[] {
-  const missing = (from: HostState, among: HostState) =>
-    from.filter((line) => !among.includes(line) && !but?.test(line));
-  return [
-    ...missing(after, before).map((line) => `${host.name}: left: ${line}`),
-    ...missing(before, after).map((line) => `${host.name}: gone: ${line}`),
-  ];
+  const lines = [...files.split("\n"), ...await processes(host)];
+  if (!(host instanceof SystemdHost)) return lines.sort();
+  const systemd = await host.must("bash", "-c", SYSTEMD);
+  return [...lines, ...systemd.split("\n")].filter((line) => !VOLATILE.test(line)).sort();
 }
 
 /**
- * Throws unless a host is as it was. Waits up to 10 s for processes that are ending.
+ * Throws unless a host is as it was, see {@link assertUnchanged}.
  *
  * @param busy as for {@link hostState}.
  * @param but lines that match are not compared.
@@ -71,15 +67,7 @@ export async function assertAsBefore(
   busy: readonly string[] = [],
   but?: RegExp,
 ): Promise<void> {
-  let faults: string[] = [];
-  const same = async () => {
-    faults = stateDifference(host, before, await hostState(host, busy), but);
-    return faults.length === 0 || undefined;
-  };
-  await poll(`${host.name} to be as before`, same, 10_000, 500).catch((error) => {
-    assertNone(faults);
-    throw error;
-  });
+  await assertUnchanged(host.name, before, () => hostState(host, busy), but);
 }
 
 /** Commands of the lab itself, by their first word. */

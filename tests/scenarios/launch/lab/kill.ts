@@ -1,7 +1,7 @@
 import { assertExit, type ScenarioContext } from "../../support/scenario.ts";
 import { poll } from "../../support/waiting.ts";
 import { LaunchLab } from "./lab.ts";
-import { migrate } from "./run.ts";
+import { migrate, signalReceive } from "./run.ts";
 import { startGuest, type Step, STEPS, warmUp } from "./steps.ts";
 import { LaunchTrial } from "./trial.ts";
 
@@ -32,8 +32,7 @@ export async function killIn(context: ScenarioContext, name: Step["name"]): Prom
   await step.prepare(lab);
   const second = migrate(lab, [], "its destination is killed");
   await step.reached(lab, second);
-  // Only processes of this host are in its PID namespace.
-  await destination.must("pkill", "-KILL", "-f", "[v]mferry.* receive ");
+  await signalReceive(lab, "KILL");
   await assertExit(second, 1, 40_000);
   await step.restore(lab);
   const ended = async () => await guest.status(destination).then(() => undefined, () => true);

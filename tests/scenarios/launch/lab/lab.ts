@@ -1,20 +1,25 @@
-import { beginHost, LabHost, type LabHostOptions } from "../../support/lab_host.ts";
+import { beginHost, type BegunHost, LabHost, type LabHostOptions } from "../../support/lab_host.ts";
 import { startSshd } from "../../support/lab_sshd.ts";
 import { type Host, Network } from "../../support/network.ts";
 import { assertNone, type ScenarioContext } from "../../support/scenario.ts";
 import { vmferryPath } from "../../support/vmferry.ts";
 import { WireCount } from "../../support/wire_count.ts";
 import { HOST_INIT } from "./host_init.ts";
+import { SystemdHost } from "./systemd_host.ts";
+import { SYSTEMD_INIT } from "./systemd_init.ts";
 
 const PROJECT = new URL("../../../../", import.meta.url).pathname.replace(/\/$/, "");
 
 /** How the source names the destination; its ssh knows the name, the key and the host's key. */
 export const DESTINATION = "ssh://root@host2";
 
+/** Lines of sshd's unit: a login goes on when sshd ends. */
+const SSHD = ["RuntimeDirectory=sshd", "KillMode=process"];
+
 /** Two hosts with nothing of each other's, a cable between them, and sshd on the destination. */
-export class LaunchLab {
-  readonly source: LabHost;
-  readonly destination: LabHost;
+export class LaunchLab<H extends LabHost = LabHost> {
+  readonly source: H;
+  readonly destination: H;
   /** The cable. */
   readonly network: Network;
   /** Connections over the cable since the start. */
@@ -24,14 +29,32 @@ export class LaunchLab {
 
   /** The context ends all of it. */
   static async start(context: ScenarioContext): Promise<LaunchLab> {
+    return await LaunchLab.#make(context, HOST_INIT, async (options, begun) => {
+      return await Promise.resolve(context.use(new LabHost(context, options, begun)));
+    });
+  }
+
+  /** The same with systemd on both hosts; it starts sshd. */
+  static async boot(context: ScenarioContext): Promise<LaunchLab<SystemdHost>> {
+    return await LaunchLab.#make(context, SYSTEMD_INIT, async (options, begun) => {
+      const host = context.use(new SystemdHost(context, options, begun));
+      await host.booted();
+      return host;
+    });
+  }
+
+  static async #make<H extends LabHost>(
+    context: ScenarioContext,
+    script: string,
+    make: (options: LabHostOptions, begun: BegunHost) => Promise<H>,
+  ): Promise<LaunchLab<H>> {
     const shared = `${context.dir}/shared`;
     await Deno.mkdir(shared);
     const network = context.use(await Network.create());
     const wire = await WireCount.start(network);
     const begin = async (name: string, { name: netns, address }: Host) => {
-      const options: LabHostOptions = { name, netns, address };
-      const begun = await beginOn(context, shared, options);
-      return context.use(new LabHost(context, { ...options, home: "/root" }, begun));
+      const options = { name, netns, address, home: "/root" };
+      return await make(options, await beginOn(context, script, shared, options));
     };
     const [source, destination] = [
       await begin("host1", network.source),
@@ -43,8 +66,8 @@ export class LaunchLab {
   }
 
   private constructor(
-    source: LabHost,
-    destination: LabHost,
+    source: H,
+    destination: H,
     network: Network,
     wire: WireCount,
     shared: string,
@@ -57,7 +80,7 @@ export class LaunchLab {
   }
 
   /** The other host. */
-  peerOf(host: LabHost): LabHost {
+  peerOf(host: LabHost): H {
     return host === this.source ? this.destination : this.source;
   }
 
@@ -88,7 +111,10 @@ export class LaunchLab {
 
   async #allowSsh(server: LabHost, client: LabHost): Promise<void> {
     const keys = `${this.shared}/${server.name}`;
-    await startSshd(server, keys);
+    await startSshd(server, keys, async (argv) => {
+      if (server instanceof SystemdHost) await server.startService("ssh.service", argv, SSHD);
+      else server.start(argv);
+    });
     await Deno.mkdir(client.file("/root/.ssh"), { mode: 0o700 });
     const config = [
       ...[`Host ${server.name}`, `HostName ${server.address}`, `IdentityFile ${keys}/key`],
@@ -98,12 +124,17 @@ export class LaunchLab {
   }
 }
 
-async function beginOn(context: ScenarioContext, shared: string, options: LabHostOptions) {
+async function beginOn(
+  context: ScenarioContext,
+  script: string,
+  shared: string,
+  options: LabHostOptions,
+): Promise<BegunHost> {
   const dir = `${context.dir}/${options.name}`;
   await Deno.mkdir(dir);
   const program = await Deno.realPath(vmferryPath());
   const seen = [shared, PROJECT, program.slice(0, program.lastIndexOf("/"))];
   const tools = await Deno.realPath(`${PROJECT}/.tools`).catch(() => undefined);
   if (tools !== undefined) seen.push(tools);
-  return await beginHost(options, HOST_INIT, [options.name, dir, ...new Set(seen)]);
+  return await beginHost(options, script, [options.name, dir, ...new Set(seen)]);
 }

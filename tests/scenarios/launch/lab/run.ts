@@ -3,40 +3,29 @@
  *
  * @module
  */
-import type { ReportedError } from "../../../../src/migrate/mod.ts";
 import type { HostVmferry } from "../../support/host_vmferry.ts";
-import { assertExit } from "../../support/scenario.ts";
 import type { LabHost } from "../../support/lab_host.ts";
 import { poll } from "../../support/waiting.ts";
 import { type LabGuest, QMP } from "./guest.ts";
 import { DESTINATION, type LaunchLab } from "./lab.ts";
 
-/** Starts `vmferry migrate --launch` at the source. */
+/** Starts `vmferry migrate --launch` at the source, for the guest with this QMP socket. */
 export function migrate(
   { source }: LaunchLab,
   args: readonly string[] = [],
   name = "migrate",
+  { qmp = QMP, to = DESTINATION }: { readonly qmp?: string; readonly to?: string } = {},
 ): HostVmferry {
   return source.vmferry({
     name,
-    args: ["migrate", "--json", "--qmp", QMP, "--launch", ...args, DESTINATION],
+    args: ["migrate", "--json", "--qmp", qmp, "--launch", ...args, to],
   });
 }
 
-/** Waits for the end, and returns the error that it reports. Throws when the exit code is another one, or something was not undone. */
-export async function assertFails(
-  ferry: HostVmferry,
-  code: number,
-  reason: RegExp,
-  timeoutMs = 30_000,
-): Promise<ReportedError> {
-  await assertExit(ferry, code, timeoutMs);
-  const { error } = await ferry.waitEvent("result") as unknown as { error: ReportedError };
-  if (!reason.test(`${error?.code}: ${error?.message}`)) {
-    throw new Error(`${ferry.name}: got ${JSON.stringify(error)}, expected ${reason}`);
-  }
-  if (/not undone/i.test(error.message)) throw new Error(`${ferry.name}: ${error.message}`);
-  return error;
+/** Sends a signal to the vmferry that was carried to the destination. */
+export async function signalReceive({ destination }: LaunchLab, signal: string): Promise<void> {
+  // Only processes of this host are in its PID namespace.
+  await destination.must("pkill", `-${signal}`, "-f", "[v]mferry.* receive ");
 }
 
 /** Waits, after a kill, until a host's QEMU runs the guest or has ended. */

@@ -2,46 +2,69 @@ import type { LabHost } from "../../support/lab_host.ts";
 import { poll } from "../../support/waiting.ts";
 import type { LaunchLab } from "./lab.ts";
 
-const QEMU = "/usr/bin/qemu-system-x86_64";
-/** /usr/bin of the host as it was, for the script in front of QEMU. */
+/** /usr/bin of the host as it was, for the scripts in front of its programs. */
 const REAL = "/mnt";
+const QEMU = "qemu-system-x86_64";
+
+/** Puts a script for bash in front of a program of the destination; `$REAL` has the real one. */
+async function front(
+  { destination, shared }: LaunchLab,
+  program: string,
+  script: string,
+): Promise<void> {
+  if ((await destination.run(["mountpoint", "-q", REAL])).code !== 0) {
+    await destination.must("mount", "--bind", "/usr/bin", REAL);
+  }
+  const path = `${shared}/${crypto.randomUUID()}`;
+  const text = `#!/bin/bash\nREAL=${REAL}/${program}\n${script}\n`;
+  await Deno.writeTextFile(path, text, { mode: 0o755 });
+  await destination.run(["umount", "--lazy", `/usr/bin/${program}`]);
+  await destination.must("mount", "--bind", path, `/usr/bin/${program}`);
+}
 
 /**
  * Puts a script in front of the destination's QEMU.
  *
  * @param script for bash, with QEMU's arguments; `qemu` is a function that becomes the real one.
  */
-export async function frontQemu({ destination, shared }: LaunchLab, script: string): Promise<void> {
-  if ((await destination.run(["mountpoint", "-q", REAL])).code !== 0) {
-    await destination.must("mount", "--bind", "/usr/bin", REAL);
-  }
-  const path = `${shared}/${crypto.randomUUID()}`;
+export async function frontQemu(lab: LaunchLab, script: string): Promise<void> {
   // A QEMU at another path does not find its firmware.
-  const real = `exec ${REAL}/qemu-system-x86_64 -L /usr/share/qemu -L /usr/share/seabios "$@"`;
-  await Deno.writeTextFile(path, `#!/bin/bash\nqemu() { ${real}; }\n${script}\n`, { mode: 0o755 });
-  await destination.run(["umount", "--lazy", QEMU]);
-  await destination.must("mount", "--bind", path, QEMU);
+  const real = 'exec "$REAL" -L /usr/share/qemu -L /usr/share/seabios "$@"';
+  await front(lab, QEMU, `qemu() { ${real}; }\n${script}`);
 }
 
 /** The destination's QEMU waits for 20 s before it starts, once. */
 export async function slowQemu(lab: LaunchLab): Promise<void> {
-  const never = `${lab.shared}/never`;
-  await lab.destination.run(["mkfifo", never]);
-  const wait = `read -r -t 20 _ <>${never}`;
+  const wait = await waiting(lab, 20);
   await frontQemu(lab, `[[ " $* " != *" -incoming "* ]] || ${wait}\nqemu "$@"`);
 }
 
-/** Waits until the destination's QEMU is being started. */
-export async function waitStarting(host: LabHost): Promise<void> {
-  const ask = async () => {
-    const { code } = await host.run(["pgrep", "-f", "^/bin/bash .*qemu-system.* -incoming"]);
-    return code === 0 || undefined;
-  };
-  await poll("the destination's QEMU to be started", ask, 30_000, 100);
+/** The destination's qemu-img waits for 5 s before it creates an image. */
+export async function slowImages(lab: LaunchLab): Promise<void> {
+  const wait = await waiting(lab, 5);
+  await front(lab, "qemu-img", `[[ "$1" != create ]] || ${wait}\nexec "$REAL" "$@"`);
+}
+
+/** A command that waits, without a child process. */
+async function waiting({ destination, shared }: LaunchLab, seconds: number): Promise<string> {
+  const never = `${shared}/never`;
+  await destination.run(["mkfifo", never]);
+  return `read -r -t ${seconds} _ <>${never}`;
+}
+
+/** Waits until a process of the host has such a command line. */
+export async function waitFor(host: LabHost, pattern: string): Promise<void> {
+  const ask = async () => (await host.run(["pgrep", "-f", pattern])).code === 0 || undefined;
+  await poll(`${host.name}: ${pattern}`, ask, 30_000, 100);
+}
+
+/** A program of the destination is the real one again. */
+export async function restoreProgram({ destination }: LaunchLab, program: string): Promise<void> {
+  // One that is being ended may still read its script.
+  await destination.must("umount", "--lazy", `/usr/bin/${program}`);
 }
 
 /** The destination's QEMU is the real one again. */
-export async function restoreQemu({ destination }: LaunchLab): Promise<void> {
-  // A QEMU that is being ended may still read its script.
-  await destination.must("umount", "--lazy", QEMU);
+export async function restoreQemu(lab: LaunchLab): Promise<void> {
+  await restoreProgram(lab, QEMU);
 }

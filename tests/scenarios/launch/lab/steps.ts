@@ -7,13 +7,13 @@ import type { HostVmferry } from "../../support/host_vmferry.ts";
 import { allMove } from "../../support/vmferry.ts";
 import { assertExit } from "../../support/scenario.ts";
 import { migrate } from "./run.ts";
-import { LabGuest } from "./guest.ts";
+import { LabGuest, type LabGuestOptions } from "./guest.ts";
 import type { LaunchLab } from "./lab.ts";
-import { restoreQemu, slowQemu, waitStarting } from "./slow_qemu.ts";
+import { restoreProgram, restoreQemu, slowImages, slowQemu, waitFor } from "./slow_qemu.ts";
 
 /** A step of a launch: it is made to last, and waited for. */
 export interface Step {
-  readonly name: "plan" | "files" | "start" | "copy" | "ram";
+  readonly name: "plan" | "images" | "files" | "start" | "copy" | "ram";
   /** Makes the step last. */
   prepare(lab: LaunchLab): Promise<void>;
   /** Waits until a migration is in it. */
@@ -32,7 +32,14 @@ const nothing = async () => {};
 export const STEPS: Readonly<Record<Step["name"], Step>> = {
   plan: {
     ...{ name: "plan", prepare: nothing, restore: nothing },
-    reached: (_, ferry) => ferry.waitEvent("phase", (e) => e.phase === "launch"),
+    reached: async ({ destination }, ferry) => {
+      await ferry.waitEvent("phase", (e) => e.phase === "launch");
+      await waitFor(destination, "[v]mferry.* receive ");
+    },
+  },
+  images: {
+    ...{ name: "images", prepare: slowImages, restore: (lab) => restoreProgram(lab, "qemu-img") },
+    reached: ({ destination }) => waitFor(destination, "^/bin/bash .*qemu-img create "),
   },
   files: {
     ...{ name: "files", ...slowly },
@@ -40,7 +47,7 @@ export const STEPS: Readonly<Record<Step["name"], Step>> = {
   },
   start: {
     ...{ name: "start", prepare: slowQemu, restore: restoreQemu },
-    reached: ({ destination }) => waitStarting(destination),
+    reached: ({ destination }) => waitFor(destination, "^/bin/bash .*qemu-system.* -incoming"),
   },
   copy: {
     ...{ name: "copy", ...slowly },
@@ -63,7 +70,11 @@ export const STEPS: Readonly<Record<Step["name"], Step>> = {
 const CD = "/var/lib/vm/iso/a cd.iso";
 
 /** A guest with two disks, RAM that changes and, for step "files", a CD of 12 MiB. */
-export async function startGuest(lab: LaunchLab, hasCd = false): Promise<LabGuest> {
+export async function startGuest(
+  lab: LaunchLab,
+  hasCd = false,
+  options: Pick<LabGuestOptions, "start"> = {},
+): Promise<LabGuest> {
   if (hasCd) {
     await lab.source.must("mkdir", "-p", "/var/lib/vm/iso");
     const content = new Uint8Array(12 << 20);
@@ -73,6 +84,7 @@ export async function startGuest(lab: LaunchLab, hasCd = false): Promise<LabGues
     await Deno.writeFile(lab.source.file(CD), content);
   }
   return await LabGuest.start(lab, {
+    ...options,
     guest: { ramPages: 4096, ramStep: 8 },
     extra: hasCd
       ? [

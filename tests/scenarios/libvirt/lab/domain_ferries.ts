@@ -3,9 +3,10 @@
  *
  * @module
  */
+import type { HostState } from "../../support/host.ts";
 import { assertExit, assertNone, type ScenarioContext } from "../../support/scenario.ts";
 import type { JsonEvent } from "../../support/vmferry.ts";
-import { assertAsBefore, type HostState, hostState } from "./host_state.ts";
+import { assertAsBefore, hostState } from "./host_state.ts";
 import type { HostVmferry } from "../../support/host_vmferry.ts";
 import type { LibvirtHost } from "./host.ts";
 import type { LibvirtLab } from "./lab.ts";

@@ -1,18 +1,13 @@
-import { filesIn } from "../../support/host.ts";
-import { assertNone } from "../../support/scenario.ts";
-import { poll } from "../../support/waiting.ts";
+import { assertUnchanged, filesIn, type HostState } from "../../support/host.ts";
 import type { LibvirtHost } from "./host.ts";
 
 /** Where libvirt, QEMU and vmferry make files on a host. */
 const DIRECTORIES = ["/run", "/var/lib/libvirt", "/etc/libvirt"];
 
 /**
- * What a migration could leave on a host, a line each: domains with their states, pools with their
- * volumes, networks, files, and processes by name.
+ * Takes the state of a host, to compare it later: domains with their states, pools with their volumes,
+ * networks, files, and processes by name.
  */
-export type HostState = readonly string[];
-
-/** Takes the state of a host, to compare it later. */
 export async function hostState(host: LibvirtHost): Promise<HostState> {
   const lines: string[] = [];
   for (const [name, state] of await host.domains()) lines.push(`domain ${name}: ${state}`);
@@ -35,44 +30,13 @@ export async function hostState(host: LibvirtHost): Promise<HostState> {
   return [...new Set(lines)].sort();
 }
 
-/**
- * The difference of two states, a sentence each.
- *
- * @param but lines that match are not compared.
- */
-export function stateDifference(
-  host: LibvirtHost,
-  before: HostState,
-  after: HostState,
-  but?: RegExp,
-): string[] {
-  const missing = (from: HostState, among: HostState) =>
-    from.filter((line) => !among.includes(line) && !but?.test(line));
-  return [
-    ...missing(after, before).map((line) => `${host.name}: left: ${line}`),
-    ...missing(before, after).map((line) => `${host.name}: gone: ${line}`),
-  ];
-}
-
-/**
- * Throws unless a host is as it was. Waits up to 10 s for processes that are ending.
- *
- * @param but lines that match are not compared.
- */
+/** Throws unless a host is as it was, see {@link assertUnchanged}; lines that match `but` are not compared. */
 export async function assertAsBefore(
   host: LibvirtHost,
   before: HostState,
   but?: RegExp,
 ): Promise<void> {
-  let faults: string[] = [];
-  const same = async () => {
-    faults = stateDifference(host, before, await hostState(host), but);
-    return faults.length === 0 || undefined;
-  };
-  await poll(`${host.name} to be as before`, same, 10_000, 500).catch((error) => {
-    assertNone(faults);
-    throw error;
-  });
+  await assertUnchanged(host.name, before, () => hostState(host), but);
 }
 
 /** libvirt gives a domain another number at each start. */

@@ -5,22 +5,16 @@
  * @module
  */
 import { delay, systemClock } from "../../../../src/io/mod.ts";
+import type { HostState } from "../../support/host.ts";
 import { assertExit, type ScenarioContext } from "../../support/scenario.ts";
 import { allMove } from "../../support/vmferry.ts";
 import { poll } from "../../support/waiting.ts";
 import type { RingDomain } from "./domain.ts";
-import { assertAsBefore, type HostState, hostState } from "./host_state.ts";
+import { assertAsBefore, hostState } from "./host_state.ts";
 import type { HostVmferry } from "../../support/host_vmferry.ts";
 import type { LibvirtHost } from "./host.ts";
 import type { LibvirtLab } from "./lab.ts";
 import { Witness } from "./witness.ts";
-
-/** How a `result` event reports a failure. */
-export interface ReportedError {
-  readonly code: string;
-  readonly message: string;
-  readonly side: string | null;
-}
 
 /** Both ends of one try. */
 export interface Try {
@@ -210,21 +204,6 @@ export class Trial {
 /** Waits until every disk is being copied. */
 export async function waitCopy(domain: HostVmferry): Promise<void> {
   await domain.waitEvent("progress", (e) => e.phase === "mirror" && allMove(e));
-}
-
-/** Waits for the end, and returns the error that it reports. Throws when the exit code is another one. */
-export async function assertFails(
-  ferry: HostVmferry,
-  code: number,
-  reason: RegExp,
-  timeoutMs = 30_000,
-): Promise<ReportedError> {
-  await assertExit(ferry, code, timeoutMs);
-  const { error } = await ferry.waitEvent("result") as unknown as { error: ReportedError };
-  if (!reason.test(`${error?.code}: ${error?.message}`)) {
-    throw new Error(`${ferry.name}: got ${JSON.stringify(error)}, expected ${reason}`);
-  }
-  return error;
 }
 
 /** Waits until a vmferry that was killed is gone. */

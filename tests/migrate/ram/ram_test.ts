@@ -1,0 +1,72 @@
+import { assertEquals } from "@std/assert";
+import { silentLogger } from "../../../src/io/mod.ts";
+import { Ram } from "../../../src/migrate/ram/ram.ts";
+import { QmpClient } from "../../../src/qmp/mod.ts";
+import { FakeQemu } from "../../support/fake_qemu.ts";
+import { ManualClock } from "../../support/manual_clock.ts";
+import { memoryPipe } from "../../support/memory_pipe.ts";
+
+/** A migration that stands in `status` until it is cancelled, or its connection is closed. */
+async function standing(status: string) {
+  const [ours, theirs] = memoryPipe();
+  const order: string[] = [];
+  let now = status;
+  const qemu = new FakeQemu(theirs, {
+    "query-migrate": () => ({ return: { status: now } }),
+    "migrate-continue": () => {
+      now = order.includes("disconnect") ? "failed" : "device";
+      return { return: {} };
+    },
+    "migrate_cancel": () => {
+      order.push("migrate_cancel");
+      now = "cancelled";
+      return { return: {} };
+    },
+  });
+  const qmp = await QmpClient.open(ours);
+  const ram = new Ram({
+    qmp,
+    clock: new ManualClock(),
+    log: silentLogger,
+    takeBack: () => Promise.resolve(),
+  }, {
+    carrier: undefined,
+    roundBegan: () => {},
+    close: () => {
+      order.push("disconnect");
+      now = "failed";
+      return Promise.resolve();
+    },
+  });
+  return { ram, order, end: () => qemu.close(), fail: () => now = "failed", qemu };
+}
+
+Deno.test("a migration can be cancelled until migrate-continue was given", async () => {
+  for (const status of ["active", "pre-switchover"]) {
+    const { ram, order, end } = await standing(status);
+    await ram.undo(true);
+    assertEquals(order, ["migrate_cancel"]);
+    end();
+  }
+});
+
+Deno.test("from migrate-continue on its connection is closed, and nothing is ever cancelled", async () => {
+  const { ram, order, end } = await standing("pre-switchover");
+  const stop = new AbortController();
+  const completing = ram.complete(stop.signal);
+  completing.catch(() => {});
+  stop.abort(new Error("Cancelled by SIGTERM"));
+  await ram.undo(true);
+  assertEquals(order, ["disconnect"]);
+  end();
+});
+
+Deno.test("a switchover that a killed tool has left is waited for, not cancelled", async () => {
+  const { ram, order, end, fail, qemu } = await standing("device");
+  const undone = ram.undo(true);
+  while (!qemu.received.some((c) => c.command === "query-migrate")) await Promise.resolve();
+  fail();
+  await undone;
+  assertEquals(order, []);
+  end();
+});
