@@ -5,6 +5,7 @@
  */
 import type { QmpClient } from "../../qmp/mod.ts";
 import type { Report } from "../events.ts";
+import { AFTER_HANDOVER } from "../handover/states.ts";
 import type { SourceRecord } from "../journal.ts";
 
 /** Whether a guest runs for its owner: a guest that sleeps (S3, `suspended`) wakes by itself. */
@@ -46,7 +47,9 @@ export function carriesAsleep(version: string): boolean {
  */
 export function isToRun(status: string, record: SourceRecord): boolean {
   if (runs(status)) return true;
-  // vmferry writes to the journal before it pauses a guest; QEMU's migration leaves other states.
-  if (status === "paused" && record.stopped === "no") return false;
+  // vmferry writes to the journal before it pauses a guest; QEMU's migration leaves other states. After the
+  // handover it pauses a guest that QEMU resumes by itself.
+  const isOurs = record.stopped !== "no" || AFTER_HANDOVER.includes(record.state);
+  if (status === "paused" && !isOurs) return false;
   return record.wasRunning;
 }

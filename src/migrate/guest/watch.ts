@@ -11,6 +11,8 @@ export interface GuestWatchContext {
   readonly log: Logger;
   /** A guest that sleeps survives the migration by both QEMUs. */
   readonly asleepCanGo: boolean;
+  /** The destination may run the guest: what QEMU still pauses or resumes here is not the guest any more. */
+  readonly isHandedOver: boolean;
   /** The guest cannot be migrated in its present state. */
   fault(error: MigrationError): void;
   /** Its owner paused or resumed the guest, or it stopped by itself. */
@@ -111,6 +113,7 @@ export class GuestWatch implements Disposable {
   }
 
   async #onEvent({ event, data }: QmpEvent): Promise<void> {
+    if (this.#context.isHandedOver && (event === "STOP" || event === "RESUME")) return;
     switch (event) {
       case "SHUTDOWN":
         return this.#onShutdown(data as { guest?: boolean; reason?: string });

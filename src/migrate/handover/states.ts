@@ -186,6 +186,9 @@ export const MAY_HAVE_PAUSED: readonly SourceState[] = [
 /** States before the handover: whether the guest is to run can still change. */
 export const BEFORE_HANDOVER: readonly SourceState[] = ["prepare", "mirror", "ram", "switchover"];
 
+/** Where the destination has the guest, or may have it: it must not run here. */
+export const AFTER_HANDOVER: readonly SourceState[] = ["handover", "postcopy", "unknown", "done"];
+
 /** What the destination's answer to `status` means to a source that has handed the guest over. */
 export function wordOf(state: DestinationState): SourceEvent | "finish-again" | "ask-again" {
   switch (state) {

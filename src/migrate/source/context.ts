@@ -10,6 +10,7 @@ import { GuestWatch } from "../guest/watch.ts";
 import { Driver } from "../handover/driver.ts";
 import { type SOURCE_LISTS, sourceStep } from "../handover/source_step.ts";
 import {
+  AFTER_HANDOVER,
   BEFORE_HANDOVER,
   resumedAt,
   type SourceEvent,
@@ -165,6 +166,10 @@ export class SourceContext implements Disposable {
     return this.#guest = new GuestWatch(shouldRun, this);
   }
 
+  get isHandedOver(): boolean {
+    return AFTER_HANDOVER.includes(this.state.current);
+  }
+
   /** See {@link GuestWatch.shouldRun}. */
   shouldRunChanged(wasRunning: boolean): void {
     // From the handover on the record is settled: the destination may run the guest by it.
@@ -219,7 +224,7 @@ export class SourceContext implements Disposable {
     if (event === "MIGRATION" && data.status === "failed") this.qemu.cutTargets();
     if (event === "STOP") this.#pausedAt ??= this.clock.now();
     if (event !== "RESUME") return;
-    if (["handover", "postcopy"].includes(this.state.current)) return pauseAgain(this);
+    if (this.isHandedOver) return pauseAgain(this);
     // Somebody may have resumed the guest: the pause before that is not ours.
     this.#pausedAt = undefined;
   }

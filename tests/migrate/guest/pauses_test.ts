@@ -24,6 +24,7 @@ async function stops({ running = true } = {}) {
   const cancel = new AbortController();
   const guest = new GuestWatch(running, {
     ...{ qmp, log: silentLogger, report: () => {}, asleepCanGo: true, shouldRunChanged: () => {} },
+    isHandedOver: false,
     fault: (error) => done.push(`fault ${error.message}`),
   });
   const all = new GuestPauses({

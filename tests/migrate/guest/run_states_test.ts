@@ -24,6 +24,13 @@ Deno.test("a guest that the migration paused must run if it ran before", () => {
   }
 });
 
+Deno.test("a guest that was paused again after the handover must run if it ran before", () => {
+  for (const state of ["handover", "postcopy", "unknown"] as const) {
+    assertEquals(isToRun("paused", record({ state })), true, state);
+    assertEquals(isToRun("paused", record({ state, wasRunning: false })), false, state);
+  }
+});
+
 Deno.test("a sleeping guest survives a migration from QEMU 9.0 on", () => {
   assertEquals(["7.2.22", "8.2.0", "9.0.0", "10.0.2"].map(carriesAsleep), [
     ...[false, false, true, true],

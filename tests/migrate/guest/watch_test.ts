@@ -28,16 +28,21 @@ async function watched(running = true, asleepCanGo = false) {
   const faults: MigrationError[] = [];
   const warnings: string[] = [];
   const told: boolean[] = [];
+  const source = { isHandedOver: false };
   const guest = new GuestWatch(running, {
     qmp,
     log: silentLogger,
     asleepCanGo,
+    get isHandedOver() {
+      return source.isHandedOver;
+    },
     shouldRunChanged: (shouldRun) => told.push(shouldRun),
     fault: (error) => faults.push(error),
     report: (event: MigrationEvent) => event.event === "warning" && warnings.push(event.message),
   });
   return {
     guest,
+    source,
     qemu,
     told,
     said: () => ({ faults: faults.map((f) => `${f.code}: ${f.message}`), warnings }),
@@ -194,4 +199,14 @@ Deno.test("a guest that falls asleep is a fault unless both QEMUs can migrate it
   await slept.guest.look(() => true);
   assertEquals(slept.said().faults.length, 1, "it was asleep before it was watched");
   await slept.end();
+});
+
+Deno.test("after the handover QEMU's pauses are not the guest's", async () => {
+  const w = await watched();
+  w.source.isHandedOver = true;
+  await w.happens("RESUME");
+  await w.happens("STOP", {}, "paused");
+  assertEquals(w.said(), { faults: [], warnings: [] });
+  assertEquals([w.told, w.guest.shouldRun], [[], true]);
+  await w.end();
 });
