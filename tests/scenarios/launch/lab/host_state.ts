@@ -8,7 +8,8 @@ const DIRECTORIES = ["/run", "/var", "/root", "/tmp", "/usr/local"];
 /**
  * Arguments: files whose content changes meanwhile, then `--`, then directories. Prints a line for each
  * file: type, mode, owner, path and, of a regular file, size, time of its last change, and SHA-256.
- * Copies of vmferry itself are left out: they are kept for the next run.
+ * Copies of vmferry itself are left out: they are kept for the next run. So is a file that is removed
+ * while it is listed, such as a PID file of a process that is ending.
  */
 const LIST = `
 set -eu
@@ -16,18 +17,26 @@ busy=
 while [ "$1" != -- ]; do busy="$busy
 $1"; shift; done
 shift
-find "$@" -xdev -path '*/.cache' -prune -o -print0 | while IFS= read -r -d '' path; do
-  line=$(stat -c '%F, mode %a, %u:%g' -- "$path") || continue
-  if [ -f "$path" ] && [ ! -L "$path" ]; then
-    case "$busy
+describe() {
+  kind=$(stat -c '%F, mode %a, %u:%g' -- "$path") && printf %s "$kind" &&
+    case $kind in "regular "*) content ;; esac
+}
+content() {
+  case "$busy
 " in
-      *"
+    *"
 $path
 "*) ;;
-      *) line="$line, $(stat -c '%s bytes, %y' -- "$path"), $(sha256sum <"$path")" ;;
-    esac
-  fi
-  printf 'file %s: %s\\n' "$path" "$line"
+    *) stat -c ', %s bytes, %y, ' -- "$path" && sha256sum <"$path" ;;
+  esac
+}
+find "$@" -ignore_readdir_race -xdev -path '*/.cache' -prune -o -print0 | while IFS= read -r -d '' path; do
+  tries=10
+  until line=$(describe); do
+    [ -e "$path" ] || [ -L "$path" ] || continue 2
+    [ $((tries -= 1)) -gt 0 ] # it was replaced while it was described, or cannot be read
+  done
+  printf 'file %s: %s\\n' "$path" "\${line//$'\\n'/}"
 done
 `;
 
@@ -37,7 +46,7 @@ const VOLATILE = /^file \/run\/(log\/journal|systemd\/(units|journal|transient))
 /** Prints the files of more directories, a line each, and the units of systemd. */
 const SYSTEMD = `
 set -eu
-find /etc /home -xdev -printf 'file %p: %y, mode %m, %U:%G, %s bytes, %T+ %l\\n'
+find /etc /home -ignore_readdir_race -xdev -printf 'file %p: %y, mode %m, %U:%G, %s bytes, %T+ %l\\n'
 systemctl list-units --all --plain --no-legend --no-pager | sed 's/^/unit /'
 systemctl list-unit-files --no-legend --no-pager | sed 's/^/unit file /'
 `;
