@@ -1,5 +1,5 @@
 import { writerSector, writerState } from "../guest/mod.ts";
-import { flipByte, verifiedBy } from "../pair/flips.ts";
+import { flipByte, heldAtComparison, verifiedBy } from "../pair/flips.ts";
 import { assertExit, type Scenario, type ScenarioContext } from "../support/scenario.ts";
 import { poll } from "../support/waiting.ts";
 import { BusyPair } from "./lab/busy_pair.ts";
@@ -42,10 +42,15 @@ export const scenario: Scenario = {
   },
 };
 
-async function start(context: ScenarioContext, name: string, mibPerSecond: number) {
+async function start(
+  context: ScenarioContext,
+  name: string,
+  mibPerSecond: number,
+  gated = false,
+) {
   const writer = { ...WRITES, mibPerSecond };
   const pair = await BusyPair.start(context, {
-    ...{ name, sector: writerSector(writer), memoryMiB: 32, fill: FILL },
+    ...{ name, sector: writerSector(writer), memoryMiB: 32, fill: FILL, gated },
   });
   await poll("the guest to write", async () => {
     const { written } = await writerState((address) => pair.source.peek(address));
@@ -56,20 +61,14 @@ async function start(context: ScenarioContext, name: string, mibPerSecond: numbe
 
 async function flipped(context: ScenarioContext, run: number): Promise<void> {
   context.note(`flip ${run}`);
-  const pair = await start(context, `f${run}`, SLOW);
-  const ferries = await pair.migrate("--verify", "--bandwidth", "24M");
-  const there = `${pair.dir}/dest.raw`;
-  const at = FILL.from + Math.floor(Math.random() * 4 * MiB);
-  await poll("the mirror to have copied the byte", async () => {
-    const block = at - at % 65536;
-    return (await bytesOf(there, block, 65536)).some((byte) => byte !== 0) ? true : undefined;
-  }, 60_000);
-  // Until what QEMU had under way is written.
-  await poll("the mirror to go on", async () => {
-    const ahead = FILL.from + 12 * MiB;
-    return (await bytesOf(there, ahead, 65536)).some((byte) => byte !== 0) ? true : undefined;
-  }, 60_000);
-  await flipByte(there, at);
+  const pair = await start(context, `f${run}`, SLOW, true);
+  const at = FILL.from + Math.floor(Math.random() * (FILL.to - FILL.from));
+  const { migrate: ferries, held } = await heldAtComparison(
+    pair.gate!,
+    () => pair.migrate("--verify"),
+  );
+  await flipByte(`${pair.dir}/dest.raw`, at);
+  held.release();
   await assertExit(ferries.migrate, 0, 120_000);
   const [disk] = verifiedBy(ferries.migrate);
   if (disk?.differed !== 1) {

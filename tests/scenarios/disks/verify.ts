@@ -1,23 +1,29 @@
 import { Pair } from "../pair/pair.ts";
 import { MiB, type PairDisk } from "../pair/pair_options.ts";
-import { flipAgain, flipByte, imageRoot, verifiedBy } from "../pair/flips.ts";
+import {
+  FEW_BLOCKS,
+  flipByte,
+  heldAtComparison,
+  imageRoot,
+  verifiedBy,
+  VERIFY,
+} from "../pair/flips.ts";
+import { WrongStorage } from "../pair/wrong_storage.ts";
 import { assertExit, type Scenario, type ScenarioContext } from "../support/scenario.ts";
-import type { Vmferry } from "../support/vmferry.ts";
 
 const BYTES = 48 * MiB;
 /** In a block that the guest does not write. */
 const AT = 10 * MiB + 4711;
-const SLOW = ["--verify", "--bandwidth", "20M"];
 
 export const scenario: Scenario = {
   name: "verify",
   about:
-    "--verify proves that the disks arrived, repairs a flipped byte, and fails when it comes back",
+    "--verify proves that the disks arrived, repairs a flipped byte, and fails when it stays wrong",
   timeoutMs: 300_000,
   async run(context) {
     const words = await quiet(context);
     await repaired(context);
-    await comesBack(context);
+    await staysWrong(context);
     return words;
   },
 };
@@ -29,9 +35,9 @@ async function quiet(context: ScenarioContext): Promise<string> {
     { from: "qcow2", to: "qcow2", dataBytes: 16 * MiB },
     { from: "raw", to: "qcow2", dataBytes: 8 * MiB },
   ];
-  const pair = await Pair.start(context, { bytes: BYTES, disks });
+  const pair = await Pair.start(context, { bytes: BYTES, guest: FEW_BLOCKS, disks });
   const receive = pair.receive();
-  const migrate = pair.migrate(await receive.address(), ["--verify"]);
+  const migrate = pair.migrate(await receive.address(), VERIFY);
   await assertExit(migrate, 0);
   await assertExit(receive, 0);
   const verified = verifiedBy(migrate);
@@ -49,12 +55,24 @@ async function quiet(context: ScenarioContext): Promise<string> {
 }
 
 async function repaired(context: ScenarioContext): Promise<void> {
-  context.note("a byte of the destination's image is flipped while it is copied");
-  const pair = await start(context, "r");
+  context.note("a byte of the destination's image is flipped once the mirror is ready");
+  const dir = `${context.dir}/r`;
+  await Deno.mkdir(dir);
+  const disks: readonly PairDisk[] = [{ from: "raw", to: "raw" }];
+  const pair = await Pair.start(context, {
+    bytes: BYTES,
+    guest: FEW_BLOCKS,
+    disks,
+    dir,
+    gated: true,
+  });
   const receive = pair.receive();
-  const migrate = pair.migrate(await receive.address(), SLOW);
-  await copied(migrate);
+  const { migrate, held } = await heldAtComparison(
+    pair.gates.source,
+    async () => pair.migrate(await receive.address(), VERIFY),
+  );
   await flipByte(pair.destinationImages[0]!, AT);
+  held.release();
   await assertExit(migrate, 0, 60_000);
   await assertExit(receive, 0);
   const [{ unproved, differed } = { unproved: -1, differed: -1 }] = verifiedBy(migrate);
@@ -66,43 +84,32 @@ async function repaired(context: ScenarioContext): Promise<void> {
   await pair.assertArrived();
 }
 
-async function comesBack(context: ScenarioContext): Promise<void> {
-  context.note("a byte is flipped again and again");
-  const pair = await start(context, "b");
+async function staysWrong(context: ScenarioContext): Promise<void> {
+  context.note("a byte of the destination is read wrong however often it is written");
+  const dir = `${context.dir}/b`;
+  await Deno.mkdir(dir);
+  const storage = context.use(
+    new WrongStorage({
+      ...{ image: `${dir}/dest-vd0.raw`, sizeBytes: BYTES, at: AT, socket: `${dir}/nbd.sock` },
+    }),
+  );
+  const disks: readonly PairDisk[] = [{ from: "raw", to: "raw", nbdTo: storage.socket }];
+  const pair = await Pair.start(context, { bytes: BYTES, guest: FEW_BLOCKS, disks, dir });
   const receive = pair.receive();
-  const migrate = pair.migrate(await receive.address(), SLOW);
-  await copied(migrate);
-  {
-    await using _ = await flipAgain(pair.destinationImages[0]!, AT);
-    await assertExit(migrate, 1, 60_000);
-    await assertExit(receive, 1);
-  }
+  const migrate = pair.migrate(await receive.address(), VERIFY);
+  await assertExit(migrate, 1, 60_000);
+  await assertExit(receive, 1);
   const result = migrate.events.entries.find((e) => e.event === "result");
   const { code } = result?.error as { code?: string } ?? {};
   if (code !== "disk-differs") throw new Error(`Got the error ${code}, expected disk-differs`);
   await pair.assertStillAtSource({ destinationGone: true });
 
   context.note("the next try works");
+  storage.isWrong = false;
   await pair.renewDestination();
   const again = pair.receive();
-  const next = pair.migrate(await again.address(), ["--verify"]);
+  const next = pair.migrate(await again.address(), VERIFY);
   await assertExit(next, 0);
   await assertExit(again, 0);
   await pair.assertArrived();
-}
-
-const RAW: readonly PairDisk[] = [{ from: "raw", to: "raw" }];
-
-async function start(context: ScenarioContext, name: string): Promise<Pair> {
-  const dir = `${context.dir}/${name}`;
-  await Deno.mkdir(dir);
-  return await Pair.start(context, { bytes: BYTES, disks: RAW, dir });
-}
-
-/** The mirror has passed the byte, and copies on. */
-async function copied(migrate: Vmferry): Promise<void> {
-  await migrate.waitEvent("progress", (e) => {
-    const [disk] = e.disks as { transferred: number }[];
-    return disk!.transferred > 16 * MiB;
-  }, 60_000);
 }

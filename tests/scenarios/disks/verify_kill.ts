@@ -1,6 +1,6 @@
 import { Pair } from "../pair/pair.ts";
 import { MiB } from "../pair/pair_options.ts";
-import { verifiedBy } from "../pair/flips.ts";
+import { FEW_BLOCKS, heldAtComparison, verifiedBy, VERIFY } from "../pair/flips.ts";
 import { assertExit, type Scenario } from "../support/scenario.ts";
 
 export const scenario: Scenario = {
@@ -9,15 +9,20 @@ export const scenario: Scenario = {
   timeoutMs: 240_000,
   async run(context) {
     const disks = [{ from: "raw", to: "raw" }, { from: "qcow2", to: "raw" }] as const;
-    const pair = await Pair.start(context, { bytes: 32 * MiB, disks, gated: true });
+    const pair = await Pair.start(context, {
+      bytes: 32 * MiB,
+      guest: FEW_BLOCKS,
+      disks,
+      gated: true,
+    });
 
     context.note("the source's tool is killed before it has an export in QEMU");
     const receive = pair.receive();
     const address = await receive.address();
-    const first = pair.migrate(address, ["--verify", "--bandwidth", "20M"]);
-    await first.waitEvent("phase", (e) => e.phase === "mirror", 60_000);
-    const started = pair.gates.source.hold("block-export-add");
-    await started.arrived;
+    const { migrate: first, held: started } = await heldAtComparison(
+      pair.gates.source,
+      () => pair.migrate(address, ["--verify"]),
+    );
     first.signal("SIGKILL");
     await first.exit();
     started.release();
@@ -34,7 +39,7 @@ export const scenario: Scenario = {
     other.release();
 
     context.note("the next process compares all of it");
-    const migrate = pair.migrate(address, ["--resume", "--verify"]);
+    const migrate = pair.migrate(address, ["--resume", ...VERIFY]);
     await assertExit(migrate, 0, 60_000);
     await assertExit(receive, 0);
     const unproved = verifiedBy(migrate).map((disk) => disk.unproved).join();

@@ -1,5 +1,5 @@
 import { Pair } from "../pair/pair.ts";
-import { verifiedBy } from "../pair/flips.ts";
+import { FEW_BLOCKS, heldAtComparison, verifiedBy, VERIFY } from "../pair/flips.ts";
 import {
   assertExit,
   assertRefused,
@@ -33,10 +33,10 @@ async function inUse(context: ScenarioContext): Promise<void> {
   await source.execute("nbd-server-stop");
 
   context.note("a cancel while the disks are compared");
-  const migrate = pair.migrate(address, ["--verify"]);
-  await migrate.waitEvent("phase", (e) => e.phase === "mirror", 60_000);
-  const held = pair.gates.source.hold("block-export-add");
-  await held.arrived;
+  const { migrate, held } = await heldAtComparison(
+    pair.gates.source,
+    () => pair.migrate(address, ["--verify"]),
+  );
   migrate.signal("SIGTERM");
   held.release();
   await assertExit(migrate, 5);
@@ -45,10 +45,10 @@ async function inUse(context: ScenarioContext): Promise<void> {
 
   context.note("recover removes what a killed process left");
   const other = pair.receive();
-  const killed = pair.migrate(await other.address(), ["--verify"]);
-  await killed.waitEvent("phase", (e) => e.phase === "mirror", 60_000);
-  const left = pair.gates.source.hold("block-export-add");
-  await left.arrived;
+  const { migrate: killed, held: left } = await heldAtComparison(
+    pair.gates.source,
+    async () => pair.migrate(await other.address(), ["--verify"]),
+  );
   killed.signal("SIGKILL");
   await killed.exit();
   left.release();
@@ -62,7 +62,7 @@ async function withThread(context: ScenarioContext): Promise<string> {
   context.note("a disk with an iothread");
   const dir = `${context.dir}/t`;
   await Deno.mkdir(dir);
-  const pair = await Pair.start(context, { bytes: BYTES, disks: THREAD, dir });
+  const pair = await Pair.start(context, { bytes: BYTES, disks: THREAD, guest: FEW_BLOCKS, dir });
   const { qemu: { major } } = await pair.source.execute("query-version") as {
     qemu: { major: number };
   };
@@ -76,7 +76,7 @@ async function withThread(context: ScenarioContext): Promise<string> {
   await killed.waitEvent("phase", (e) => e.phase === "verify", 60_000);
   killed.signal("SIGKILL");
   await killed.exit();
-  const migrate = pair.migrate(address, ["--resume", "--verify"]);
+  const migrate = pair.migrate(address, ["--resume", ...VERIFY]);
   await migrate.exit(60_000);
   // RAM may have crossed already when it was killed.
   if (migrate.events.entries.some((e) => e.event === "phase" && e.phase === "verify")) {

@@ -3,8 +3,17 @@
  *
  * @module
  */
-import type { ImageFormat } from "../guest/mod.ts";
+import type { GuestOptions, ImageFormat } from "../guest/mod.ts";
+import type { Held, QmpGate } from "../support/qmp_gate.ts";
 import type { Vmferry } from "../support/vmferry.ts";
+
+/** A guest that writes few blocks: both ends compare all of them in the pause, however slow the host is. */
+export const FEW_BLOCKS: Partial<GuestOptions> = {
+  ring: { start: 2048, length: 1024, runId: 0x5eed_0001_0000_0001n },
+};
+
+/** `--verify`, with so long a pause that a slow host can read the pages of those blocks, too. */
+export const VERIFY = ["--verify", "--max-downtime", "1000"];
 
 /** A disk in the result of `--verify`. */
 export interface Verified {
@@ -22,6 +31,27 @@ export function verifiedBy(migrate: Vmferry): Verified[] {
   return result?.verify as Verified[] | undefined ?? [];
 }
 
+/**
+ * Starts a migration with `--verify` and keeps it where both ends are about to be compared: the mirrors are
+ * ready, so that they write no block again which the guest does not write.
+ *
+ * @param gate between vmferry and the source's QEMU.
+ * @returns what `start` returned, and what to release.
+ */
+export async function heldAtComparison<T>(
+  gate: QmpGate,
+  start: () => T | Promise<T>,
+): Promise<{ migrate: T; held: Held }> {
+  // vmferry exports the disks before it copies them, too: the comparison's export is the next one after that.
+  const mirroring = gate.hold("blockdev-mirror");
+  const migrate = await start();
+  await mirroring.arrived;
+  const held = gate.hold("block-export-add");
+  mirroring.release();
+  await held.arrived;
+  return { migrate, held };
+}
+
 /** Flips all bits of one byte of a file. */
 export async function flipByte(path: string, at: number): Promise<void> {
   using file = await Deno.open(path, { read: true, write: true });
@@ -31,36 +61,6 @@ export async function flipByte(path: string, at: number): Promise<void> {
   byte[0]! ^= 0xff;
   await file.seek(at, Deno.SeekMode.Start);
   await file.write(byte);
-}
-
-/**
- * Writes another byte than the one that is there, 5000 times a second until disposal, ahead of all other
- * processes: whatever QEMU writes there is wrong again before anybody reads it.
- */
-export async function flipAgain(path: string, at: number): Promise<AsyncDisposable> {
-  const byte = new Uint8Array(1);
-  {
-    using file = await Deno.open(path);
-    await file.seek(at, Deno.SeekMode.Start);
-    await file.read(byte);
-  }
-  const code = `$| = 1; open F, "+<", $ARGV[0] or die;
-    for (my $i = 0;; $i++) {
-      sysseek F, $ARGV[1], 0; syswrite F, chr $ARGV[2];
-      print "ready\\n" if $i == 0;
-      select undef, undef, undef, 0.0002;
-    }`;
-  const args = ["-f", "20", "perl", "-e", code, path, String(at), String(byte[0]! ^ 0xff)];
-  const perl = new Deno.Command("chrt", { args, stdout: "piped" }).spawn();
-  const reader = perl.stdout.getReader();
-  await reader.read();
-  return {
-    async [Symbol.asyncDispose]() {
-      perl.kill("SIGKILL");
-      await reader.cancel();
-      await perl.status;
-    },
-  };
 }
 
 /** The root hash of an image, as docs/reference/verify.md defines it. */

@@ -147,7 +147,11 @@ async function startDestination(
     else if (disk.oldCopy) await makeOldCopy(path, sources[i]!, size);
     else await makeEmptyImage(path, size, disk.preallocated);
     const arrived = attached(disk.destinationId ?? `vd${i}`, path, disk.bus, disk.brokenTo);
-    arriving.push(disk.discardTo ? { ...arrived, discard: disk.discardTo } : arrived);
+    arriving.push({
+      ...arrived,
+      ...(disk.discardTo ? { discard: disk.discardTo } : {}),
+      ...(disk.nbdTo === undefined ? {} : { nbdSocket: disk.nbdTo }),
+    });
   }
   return await context.qemu({
     dir: options.dir ?? context.dir,

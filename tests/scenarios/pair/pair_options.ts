@@ -16,6 +16,8 @@ export interface PairDisk {
   /** What of the source's or the destination's is broken. */
   readonly brokenFrom?: BrokenSector;
   readonly brokenTo?: BrokenSector;
+  /** The UNIX socket of an NBD server that serves the destination's image. Default: none. */
+  readonly nbdTo?: string;
   /** Default: as the source's. */
   readonly destinationBytes?: number;
   /** Only so many bytes from its start hold data, the rest is a hole. Default: all. */

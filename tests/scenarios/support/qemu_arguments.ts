@@ -18,6 +18,8 @@ export interface Disk {
   readonly bus?: DiskBus;
   /** A sector with I/O errors. Default: none. */
   readonly broken?: BrokenSector;
+  /** The UNIX socket of an NBD server that serves the image. Default: QEMU opens the file itself. */
+  readonly nbdSocket?: string;
   /** `discard` of its format node. Default: QEMU's, `ignore`. */
   readonly discard?: "unmap";
 }
@@ -85,7 +87,7 @@ export function qemuArguments(
     const blockdev = {
       driver: format,
       "node-name": `${options.name}-${disk.id}`,
-      file: fileOf(path, disk.broken),
+      file: fileOf(path, disk),
       ...(disk.discard ? { discard: disk.discard } : {}),
     };
     return [
@@ -114,8 +116,10 @@ function acceleratorOf({ accel = accelerator(), dirtyRing }: QemuOptions): strin
   return dirtyRing === undefined ? accel : `${accel},dirty-ring-size=${dirtyRing}`;
 }
 
-function fileOf(filename: string, broken: BrokenSector | undefined): object {
-  const file = { driver: "file", filename };
+function fileOf(filename: string, { broken, nbdSocket }: Disk): object {
+  const file = nbdSocket === undefined
+    ? { driver: "file", filename }
+    : { driver: "nbd", server: { type: "unix", path: nbdSocket } };
   if (!broken) return file;
   const { sector, iotype } = broken;
   const error = { event: "none", errno: 5, sector, iotype };
