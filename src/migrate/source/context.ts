@@ -144,8 +144,6 @@ export class SourceContext implements Disposable {
     return this.state.current === "ram";
   }
 
-  // QEMU and its guest
-
   /** Why our QEMU has ended, once it has. */
   get qemuGone(): MigrationError | undefined {
     return this.#qemuGone;
@@ -197,8 +195,6 @@ export class SourceContext implements Disposable {
     return this.#machine!;
   }
 
-  // The comparison of the disks
-
   /** `undefined` without `--verify`, and until the mirrors are known. */
   get verification(): Verification | undefined {
     return this.#verification;
@@ -228,8 +224,6 @@ export class SourceContext implements Disposable {
     // Somebody may have resumed the guest: the pause before that is not ours.
     this.#pausedAt = undefined;
   }
-
-  // The destination
 
   /** `undefined` until a phase has connected it. */
   get destination(): DestinationLink | undefined {
