@@ -72,8 +72,7 @@ export class BlockHashes {
   equals(block: number, other: BlockHashes, at: number): boolean {
     const zero = this.isZero(block);
     if (zero || other.isZero(at)) return zero === other.isZero(at);
-    const digest = other.digest(at);
-    return this.digest(block).every((byte, i) => byte === digest[i]);
+    return sameDigest(this.digest(block), other.digest(at));
   }
 
   /** As an answer of `hashBlocks`. */
@@ -144,6 +143,11 @@ export async function hashBlocks(source: BlockSource, range: Range): Promise<Blo
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
   return hashes;
+}
+
+/** Whether two SHA-256 are the same. */
+export function sameDigest(a: Uint8Array, b: Uint8Array): boolean {
+  return a.every((byte, i) => byte === b[i]);
 }
 
 /** The SHA-256 of some bytes, computed beside the calling thread. */

@@ -1,13 +1,11 @@
-import type {
-  BlockDevice,
-  BlockExtent,
-  ByteRange,
-  StatusOptions,
-  WriteOptions,
-  ZeroOptions,
+import {
+  type BlockDevice,
+  WrappedDevice,
+  type WriteOptions,
+  type ZeroOptions,
 } from "../nbd/mod.ts";
 import { isZero } from "../io/mod.ts";
-import { BLOCK_BYTES, PAGE_BLOCKS, sha256 } from "./block_hashes.ts";
+import { BLOCK_BYTES, PAGE_BLOCKS, sameDigest, sha256 } from "./block_hashes.ts";
 import { BlockSet } from "./block_set.ts";
 import type { KnownHashes } from "./known_hashes.ts";
 
@@ -58,12 +56,7 @@ interface Blocks {
  * not sent. A block is compared by its hash until it is written for the first time, so it never matters
  * whether a hash was taken before or after a write. Flushes are sent: they cover what was there before.
  */
-export class DeltaDevice implements BlockDevice {
-  readonly sizeBytes: number;
-  readonly readOnly: boolean;
-  readonly blockSize: BlockDevice["blockSize"];
-  readonly can: BlockDevice["can"];
-  readonly #target: BlockDevice;
+export class DeltaDevice extends WrappedDevice {
   readonly #disk: DeltaDisk;
   readonly #noHoles: boolean;
 
@@ -77,23 +70,15 @@ export class DeltaDevice implements BlockDevice {
     disk: DeltaDisk,
     { noHoles, zeroRequests = true }: DeltaOptions,
   ) {
-    this.#target = target;
-    this.#disk = disk;
-    this.#noHoles = noHoles;
-    this.sizeBytes = target.sizeBytes;
-    this.readOnly = target.readOnly;
-    this.blockSize = target.blockSize;
     // A hint to give up blocks is not passed on: the next run would find them gone.
     const zeroes = zeroRequests ? {} : { writeZeroes: false, fastZero: false };
-    this.can = { ...target.can, ...zeroes, trim: false, cache: false };
-  }
-
-  read(offset: number, into: Uint8Array): Promise<readonly ByteRange[]> {
-    return this.#target.read(offset, into);
+    super(target, { ...target.can, ...zeroes, trim: false, cache: false });
+    this.#disk = disk;
+    this.#noHoles = noHoles;
   }
 
   /** Sends the blocks that differ, and those that the write covers in part. */
-  async write(
+  override async write(
     offset: number,
     bytes: Uint8Array,
     { fua = false }: WriteOptions = {},
@@ -107,21 +92,22 @@ export class DeltaDevice implements BlockDevice {
       const data = part(...this.#bytesOf(block));
       const zero = isZero(data);
       if (known.isZero || zero) return known.isZero !== zero;
-      return !equal(await sha256(data), known.digest!) || this.#disk.written.has(block);
+      return !sameDigest(await sha256(data), known.digest!) || this.#disk.written.has(block);
     };
     await this.#send(offset, end, differs, (from, to) => {
       const data = part(from, to);
       sends.push(
-        this.#target.can.writeZeroes && isZero(data)
+        this.device.can.writeZeroes && isZero(data)
           ? this.#zero(from, to, { fua, noHole: false })
-          : this.#target.write(from, data, { fua }),
+          : this.device.write(from, data, { fua }),
       );
     });
     await Promise.all(sends);
     if (fua && sends.length === 0) await this.flush();
   }
 
-  async writeZeroes(
+  /** Sends the blocks that do not hold zeroes, and those that the range covers in part. */
+  override async writeZeroes(
     offset: number,
     length: number,
     { fua = false, noHole = false, fast = false }: ZeroOptions = {},
@@ -142,34 +128,18 @@ export class DeltaDevice implements BlockDevice {
   }
 
   /** Not offered; a hint may be ignored. */
-  trim(): Promise<void> {
+  override trim(): Promise<void> {
     return Promise.resolve();
-  }
-
-  flush(): Promise<void> {
-    return this.#target.flush();
   }
 
   /** Not offered; a hint may be ignored. */
-  cache(): Promise<void> {
+  override cache(): Promise<void> {
     return Promise.resolve();
-  }
-
-  blockStatus(
-    offset: number,
-    length: number,
-    options?: StatusOptions,
-  ): Promise<readonly BlockExtent[]> {
-    return this.#target.blockStatus(offset, length, options);
-  }
-
-  close(): Promise<void> {
-    return this.#target.close();
   }
 
   #zero(from: number, to: number, options: ZeroOptions): Promise<void> {
     // The mirror's target node never asks for holes: that keeps QEMU from zeroing the disk first.
-    return this.#target.writeZeroes(from, to - from, { ...options, noHole: this.#noHoles });
+    return this.device.writeZeroes(from, to - from, { ...options, noHole: this.#noHoles });
   }
 
   /** What the destination holds in a block; `undefined` where that is not known. */
@@ -227,8 +197,4 @@ export class DeltaDevice implements BlockDevice {
   #bytesOf(block: number): [from: number, to: number] {
     return [block * BLOCK_BYTES, Math.min((block + 1) * BLOCK_BYTES, this.sizeBytes)];
   }
-}
-
-function equal(a: Uint8Array, b: Uint8Array): boolean {
-  return a.every((byte, i) => byte === b[i]);
 }

@@ -28,3 +28,4 @@ export { type BlockSource, type Extent, type ExtentKind, NbdReader } from "./cli
 export { type LastReplies, LastRequests } from "./server/last_requests.ts";
 export type { ExportSource, NbdExport } from "./server/exports.ts";
 export { NbdServer, type ServerOptions } from "./server/server.ts";
+export { WrappedDevice } from "./wrapped_device.ts";

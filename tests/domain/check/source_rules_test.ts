@@ -2,6 +2,7 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { domainRefusal, type Findings } from "../../../src/domain/check/findings.ts";
 import { judgeCpu, judgeMachine } from "../../../src/domain/check/machine_rules.ts";
 import {
+  judgeDelta,
   judgeDomain,
   judgeEnds,
   judgeNames,
@@ -75,4 +76,20 @@ Deno.test("a refusal with problems on both sides names the side of each", () => 
   const { code, side, problems } = domainRefusal([source, destination]);
   assertEquals([code, side, problems], ["no-domain", null, ["source: a", "destination: b"]]);
   assertEquals(domainRefusal([destination]).side, "destination");
+});
+
+const sides = (tls: boolean, there?: { hashes: boolean | null }) =>
+  judgeDelta({ tls }, there).problems.map(({ side, code }) => `${side} ${code}`);
+
+Deno.test("--delta is refused where the destination's vmferry is older", () => {
+  assertEquals(sides(false, { hashes: null }), ["destination unknown-procedure"]);
+  assertEquals(sides(false, { hashes: true }), []);
+});
+
+Deno.test("--delta is refused where QEMU encrypts the disks itself", () => {
+  assertEquals(sides(true, { hashes: true }), ["source option-refused"]);
+});
+
+Deno.test("a destination that does not answer is no problem of --delta", () => {
+  assertEquals(sides(false), []);
 });
