@@ -77,7 +77,9 @@ function optionsOf(given: Given): DomainOptions {
   }
   const rest = given.behind(1);
   const destination = destinationOf(rest);
-  if (!destination) given.fail(`The DESTINATION of domain "${domain}" is missing`);
+  if (!destination) {
+    given.failWithoutDestination(`The DESTINATION of domain "${domain}" is missing`);
+  }
   const remote = given.one("remote-connect");
   const options = tunnel(rest, [
     ...["receive", "--stdio", "--libvirt"],

@@ -42,7 +42,7 @@ export function parseForward(given: Given): ForwardCommand {
     noIdleTicketFile(given, listen);
     return { command: "forward", mode: { listen, to }, ...rest };
   }
-  if (!destination) given.fail("forward needs --listen ADDRESS or a DESTINATION");
+  if (!destination) given.failWithoutDestination("forward needs --listen ADDRESS or a DESTINATION");
   if (from.length === 0) given.fail("DESTINATION needs at least one --from NAME=unix:///PATH");
   return { command: "forward", mode: { destination, from }, ...rest };
 }

@@ -11,6 +11,9 @@ import { parseDuration } from "./size.ts";
 import { closest } from "./suggest.ts";
 import { UsageError } from "./usage_error.ts";
 
+/** An address with a host: no flag but --listen has such a value. */
+const DESTINATION = /^(ssh|tcp|tls|vmferry):\/\//;
+
 /** What was given, checked for being known, complete and not doubled, but not yet for its sense. */
 export class Given {
   readonly command: CommandName;
@@ -57,6 +60,17 @@ export class Given {
   /** The same without the first `count` arguments. */
   behind(count: number): Given {
     return new Given(this.command, this.#values, this.positional.slice(count), this.rest);
+  }
+
+  /** Throws because the DESTINATION is missing; says so if a flag without a value of its own has taken it. */
+  failWithoutDestination(message: string): never {
+    for (const [name, values] of this.#values) {
+      const taken = values.find((value) => DESTINATION.test(value));
+      if (taken !== undefined) {
+        this.fail(`${message}. "${taken}" is the value of --${name}, which comes before it`);
+      }
+    }
+    this.fail(message);
   }
 
   /** Throws, with where to read on. */

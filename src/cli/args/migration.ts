@@ -118,7 +118,7 @@ export function parseReceive(given: Given): ReceiveCommand {
 export function parseMigrate(given: Given): MigrateCommand {
   const destination = destinationOf(given);
   if (!destination) {
-    given.fail(
+    given.failWithoutDestination(
       "migrate needs a DESTINATION, such as ssh://root@host2 or the vmferry://... that receive prints",
     );
   }
@@ -154,7 +154,7 @@ export function parseCheck(given: Given): CheckCommand {
   const launch = launchOf(given);
   const destination = destinationOf(given);
   if (launch && !destination) {
-    given.fail("check --launch needs a DESTINATION, such as ssh://root@host2");
+    given.failWithoutDestination("check --launch needs a DESTINATION, such as ssh://root@host2");
   }
   given.read("timeout-action", parseTimeoutAction, TIMEOUT_ACTION);
   const disks = launch

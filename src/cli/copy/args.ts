@@ -52,7 +52,7 @@ export function parseCopy(given: Given): CopyCommand {
   const end = given.behind(images.length);
   const destination = destinationOf(end);
   if (!destination) {
-    given.fail(
+    given.failWithoutDestination(
       "copy needs a DESTINATION, such as ssh://root@host2 or the vmferry://... that receive prints",
     );
   }
