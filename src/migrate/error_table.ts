@@ -138,6 +138,15 @@ export const ERRORS = {
     meaning: "`--start` failed, took longer than `--hook-timeout`, or QEMU did not answer on its " +
       "QMP socket in that time; `--stop` has run.",
   },
+  "no-slot": {
+    kinds: CAN.refused,
+    side: "source",
+    next: "retry",
+    meaning:
+      "Other migrations ran on this host for all of `--max-wait`, and `--max-parallel` allows " +
+      "no more.",
+    advice: "try again later, or with a longer --max-wait",
+  },
   "not-undone": {
     kinds: CAN.refused,
     side: "either",

@@ -12,6 +12,8 @@ export const TOO_LATE = "Too late to cancel: the guest is being handed over";
 
 /** The steps of a migration as its user sees them. */
 export type Phase =
+  /** Others run on this host (`--max-parallel`). */
+  | "waiting"
   | "launch"
   | "prepare"
   /** Images of a guest that is shut off. */
@@ -134,6 +136,16 @@ export type MigrationEvent =
   }
   /** Which migration it is, as soon as an end knows: the same id on both hosts. */
   | { readonly event: "migration"; readonly migration: string }
+  /** It waits until others on this host have ended (`--max-parallel`); reported once. */
+  | {
+    readonly event: "waiting";
+    /** How many may run. */
+    readonly maxParallel: number;
+    /** Where they see each other. */
+    readonly lockDir: string;
+    /** Those that run now. */
+    readonly running: readonly { readonly pid: number; readonly what: string }[];
+  }
   | { readonly event: "phase"; readonly phase: Phase }
   | {
     readonly event: "progress";

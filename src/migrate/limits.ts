@@ -20,6 +20,8 @@ export interface LimitChange {
  */
 export class Limits {
   #bandwidth: number | null;
+  /** What others of the same host leave to this migration, bytes per second; `null`: it need not share. */
+  #share: number | null = null;
   #maxDowntimeMs: number;
   /** `undefined` once the user has changed the downtime while RAM crosses. */
   #steps: DowntimeSteps | undefined = new DowntimeSteps();
@@ -43,6 +45,17 @@ export class Limits {
     return this.#bandwidth;
   }
 
+  /** The rate that holds, bytes per second: the lower one of bandwidth and share; `null` = no limit. */
+  get rate(): number | null {
+    const rate = Math.min(this.#bandwidth ?? Infinity, this.#share ?? Infinity);
+    return rate === Infinity ? null : rate;
+  }
+
+  /** What others of the same host leave to this migration, bytes per second; `null`: it need not share. */
+  get share(): number | null {
+    return this.#share;
+  }
+
   /**
    * Longest downtime at the switchover, ms. QEMU gets a shorter limit at first, and 0 where RAM crosses
    * in a single pass.
@@ -54,7 +67,7 @@ export class Limits {
   /** Applies the bandwidth to a session, now and after each change. */
   holdSession(session: Pick<Session, "setBandwidth">): void {
     this.#session = session;
-    if (this.#bandwidth !== null) session.setBandwidth(this.#bandwidth);
+    if (this.rate !== null) session.setBandwidth(this.rate);
   }
 
   /**
@@ -68,7 +81,7 @@ export class Limits {
   /** The limits as QEMU's migration parameters (bytes per second, ms). */
   get parameters(): Record<string, number> {
     return {
-      "max-bandwidth": this.#bandwidth ?? NO_LIMIT,
+      "max-bandwidth": this.rate ?? NO_LIMIT,
       "downtime-limit": this.#singlePass
         ? 0
         : Math.min(this.#maxDowntimeMs, this.#steps?.limitMs ?? Infinity),
@@ -93,12 +106,25 @@ export class Limits {
   async set(change: LimitChange): Promise<void> {
     if (change.bandwidth !== undefined) {
       this.#bandwidth = change.bandwidth;
-      this.#session?.setBandwidth(change.bandwidth ?? Infinity);
+      this.#session?.setBandwidth(this.rate ?? Infinity);
     }
     if (change.maxDowntimeMs !== undefined) {
       this.#maxDowntimeMs = change.maxDowntimeMs;
       if (this.#settings) this.#steps = undefined;
     }
+    await this.#settings?.apply({ parameters: this.parameters });
+  }
+
+  /**
+   * Changes what others leave to this migration, at once; resolves when QEMU has accepted it, if RAM crosses.
+   *
+   * @throws {QmpError | QmpCommandError} when QEMU does not accept it.
+   */
+  async setShare(share: number): Promise<void> {
+    const before = this.rate;
+    this.#share = share;
+    if (this.rate === before) return;
+    this.#session?.setBandwidth(this.rate ?? Infinity);
     await this.#settings?.apply({ parameters: this.parameters });
   }
 

@@ -26,6 +26,7 @@ Deno.test("migrate accepts every flag at once", () => {
       ...{ sync: "full", verifyBase: false, delta: false, verify: false },
       launch: undefined,
       bandwidth: 1.5 * 1024 ** 3,
+      parallel: { maxParallel: null, maxWaitMs: 0, hostBandwidth: null, lockDir: undefined },
       maxDowntimeMs: 250,
       timeoutMs: 120_000,
       timeoutAction: "abort",

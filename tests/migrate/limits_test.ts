@@ -27,6 +27,23 @@ Deno.test("limits apply to the present session and QEMU, and to later ones", asy
   assertEquals([limits.bandwidth, limits.maxDowntimeMs], [null, 900]);
 });
 
+Deno.test("the lower one of bandwidth and share holds for the session and for QEMU", async () => {
+  const limits = new Limits(8 * MiB, 300);
+  const rates: number[] = [];
+  const told: unknown[] = [];
+  limits.holdSession({ setBandwidth: (rate: number) => void rates.push(rate) });
+  await limits.holdRam({
+    apply: ({ parameters }) => Promise.resolve(void told.push(parameters!["max-bandwidth"])),
+  });
+  await limits.setShare(4 * MiB);
+  await limits.set({ bandwidth: 2 * MiB });
+  await limits.setShare(3 * MiB);
+  await limits.set({ bandwidth: null });
+  assertEquals(rates, [8 * MiB, 4 * MiB, 2 * MiB, 3 * MiB]);
+  assertEquals(told, [8 * MiB, 4 * MiB, 2 * MiB, 3 * MiB]);
+  assertEquals([limits.bandwidth, limits.share], [null, 3 * MiB]);
+});
+
 Deno.test("QEMU's downtime limit begins short and doubles with each pass that was not enough", async () => {
   const told: number[] = [];
   const settings = {

@@ -5,6 +5,7 @@
  * @module
  */
 import { BANDWIDTH, DOWNTIME, parseDowntime } from "./limits.ts";
+import { type ParallelArguments, parallelOf } from "../parallel/args.ts";
 import { parseSize } from "./size.ts";
 import type { TimeoutAction } from "./timeout.ts";
 import { common, type CommonOptions } from "./common.ts";
@@ -40,6 +41,7 @@ export interface DomainOptions extends CommonOptions, TunnelOptions {
 export interface DomainCommand extends DomainOptions {
   readonly command: "domain";
   readonly bandwidth: number | null;
+  readonly parallel: ParallelArguments;
   readonly maxDowntimeMs: number;
   readonly timeoutMs: number;
   readonly timeoutAction: TimeoutAction;
@@ -56,6 +58,7 @@ export function parseDomainCommand(given: Given): DomainCommand {
     command: "domain",
     ...optionsOf(given),
     bandwidth: given.read("bandwidth", parseSize, BANDWIDTH) ?? null,
+    parallel: parallelOf(given),
     maxDowntimeMs: given.read("max-downtime", parseDowntime, DOWNTIME) ?? 300,
     timeoutMs: seconds(given, "timeout", 0),
     timeoutAction: domainTimeoutAction(given),

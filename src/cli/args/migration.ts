@@ -6,6 +6,7 @@
 import { ALLOWABLE, type RamChoices, type RuleName } from "../../migrate/mod.ts";
 import { type Address, checkSocketPath } from "../endpoint/address.ts";
 import { BANDWIDTH, DOWNTIME, parseDowntime } from "./limits.ts";
+import { type ParallelArguments, parallelOf } from "../parallel/args.ts";
 import { parseSize } from "./size.ts";
 import { parseTimeoutAction, TIMEOUT_ACTION, type TimeoutAction } from "./timeout.ts";
 import { UsageError } from "./usage_error.ts";
@@ -48,6 +49,7 @@ export interface MigrateCommand extends CommonOptions, TunnelOptions, SyncArgume
   readonly shared: readonly string[];
   readonly reuse: readonly string[];
   readonly bandwidth: number | null;
+  readonly parallel: ParallelArguments;
   readonly maxDowntimeMs: number;
   /** How RAM crosses. */
   readonly ram: RamChoices;
@@ -135,6 +137,7 @@ export function parseMigrate(given: Given): MigrateCommand {
     ...syncOf(given),
     launch,
     bandwidth: given.read("bandwidth", parseSize, BANDWIDTH) ?? null,
+    parallel: parallelOf(given),
     maxDowntimeMs: given.read("max-downtime", parseDowntime, DOWNTIME) ?? 300,
     ram: ramOf(given),
     timeoutMs: seconds(given, "timeout", 0),

@@ -1,7 +1,7 @@
 import { systemClock } from "../../io/mod.ts";
 import { CopySource } from "../../copy/mod.ts";
 import { mapPath, unusedMaps } from "../../launch/mod.ts";
-import { asMigrationError, MigrationError } from "../../migrate/mod.ts";
+import { asMigrationError, Limits, MigrationError } from "../../migrate/mod.ts";
 import type { CopyCommand } from "../copy/args.ts";
 import { UsageError } from "../args/usage_error.ts";
 import { connector } from "../endpoint/connecting_end.ts";
@@ -13,6 +13,7 @@ import type { CopyEvent } from "../output/events.ts";
 import { EXIT, type ExitCode } from "../output/exit_code.ts";
 import type { Output } from "../output/output.ts";
 import { exitCodeOf } from "../output/result.ts";
+import { Place } from "../parallel/place.ts";
 import { realPath } from "../paths.ts";
 import { removeAbandoned } from "../run/abandoned.ts";
 import { runBase } from "../run/base.ts";
@@ -47,17 +48,30 @@ export async function copy(options: CopyCommand, output: Output): Promise<ExitCo
     for (const path of reuse.filter((each) => !targets.includes(each))) {
       throw new UsageError(`--reuse: no image goes to ${path}, but to ${targets.join(", ")}`);
     }
+    const { signal } = stop;
+    const limits = new Limits(bandwidth, 0);
+    const serve = (dir: PrivateRunDir) =>
+      control.serve(
+        dir.own(CONTROL_SOCKET),
+        { role: "source", runDir: dir.directory, images: paths },
+        { cancel: (reason) => stop.abort(reason), bandwidth, share: () => limits.share },
+      );
+    await using place = await Place.take({
+      ...{ parallel: options.parallel, runDir: options.runDir, onWait: serve },
+      ...{ what: `copy of ${paths.join(", ")}`, signal, report, log },
+    });
     await removeAbandoned(runBase(options.runDir), log);
     await using dir = await PrivateRunDir.make(options.runDir, "source");
-    await control.serve(
-      dir.own(CONTROL_SOCKET),
-      { role: "source", runDir: dir.directory, images: paths },
-      { cancel: (reason) => stop.abort(reason), bandwidth },
-    );
+    await serve(dir);
+    await place.begin();
     source = new CopySource({
-      ...{ host: await copyHost(dir, log), paths, format, reuse, resume, bandwidth },
+      ...{ host: await copyHost(dir, log), paths, format, reuse, resume },
       ...{ delta, verify },
-      ...{ connect, report, signal: stop.signal, target: (path) => mapPath(path, maps) },
+      ...{ connect, report, signal, target: (path) => mapPath(path, maps) },
+      limit: (session) => limits.holdSession(session),
+    });
+    await place.share({
+      ...{ limits, phase: () => control.phase, bytes: () => source?.bytes ?? 0 },
     });
     const images = await source.run();
     end(copyEvent({ side: "source", startedAt, bytes: source.bytes, images }));

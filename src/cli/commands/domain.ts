@@ -26,6 +26,7 @@ import { runProgram } from "../host/run_program.ts";
 import { EXIT, type ExitCode } from "../output/exit_code.ts";
 import type { Output } from "../output/output.ts";
 import { exitCodeOf, resultEvent } from "../output/result.ts";
+import { Place } from "../parallel/place.ts";
 import { removeAbandoned } from "../run/abandoned.ts";
 import { runBase } from "../run/base.ts";
 import { type DeadRun, findDeadRuns } from "../run/domain_journal.ts";
@@ -49,6 +50,15 @@ export async function domain(options: DomainCommand, output: Output): Promise<Ex
   try {
     const migrate = migrateOptions(options.virshOptions);
     const base = runBase(options.runDir);
+    await using place = await Place.take({
+      ...{ parallel: options.parallel, runDir: options.runDir },
+      ...{ what: `domain "${options.domain}"`, signal, report, log },
+      onWait: async (dir) => {
+        const identity = identityOf(options, dir.directory, () => undefined);
+        await control.serve(dir.own(CONTROL_SOCKET), identity);
+      },
+      onTurn: () => control.beginTimeout(),
+    });
     await removeAbandoned(base, log);
     await using run = await PrivateRunDir.make(options.runDir, "source");
     using journal = await JournalFile.open<DomainSourceRecord>(
@@ -59,6 +69,7 @@ export async function domain(options: DomainCommand, output: Output): Promise<Ex
     kept = new KeptTicket(run.own(KEPT_TICKET));
     const identity = identityOf(options, run.directory, () => migration?.found);
     await control.serve(run.own(CONTROL_SOCKET), identity);
+    await place.begin();
     migration = new DomainMigration({
       ...{ name: options.domain, uri: options.connect, migrate, limits, connect, report, log },
       clock: systemClock,
@@ -73,6 +84,9 @@ export async function domain(options: DomainCommand, output: Output): Promise<Ex
       signal,
     });
     control.drive(migration);
+    await place.share({
+      ...{ limits, phase: () => control.phase, bytes: () => migration?.bytes ?? 0 },
+    });
     try {
       const migrated = await migration.run();
       const next = migrated.guest === "paused" ? [RESUME] : [];

@@ -20,6 +20,7 @@ import { Hooks } from "../host/hooks.ts";
 import { findProcess } from "../host/qemu_process.ts";
 import { holdUnit } from "../host/source_unit.ts";
 import { runProgram } from "../host/run_program.ts";
+import { Place } from "../parallel/place.ts";
 import { leaveHost } from "../run/leave_host.ts";
 import { launchSource } from "../host/launch_source.ts";
 import { QemuLog } from "../host/qemu_log.ts";
@@ -61,6 +62,17 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
   });
   try {
     const qmpPath = await realPath(options.qmp);
+    await using place = await Place.take({
+      ...{ parallel: options.parallel, runDir: options.runDir, hasBegun: options.resume },
+      ...{ what: `--qmp ${qmpPath}`, signal, report, log },
+      onWait: async (dir) => {
+        // Held for a moment only: while it waits, others may use QEMU.
+        await using qmp = await openQmp(options.qmp, "source", log);
+        const identity = await identify("source", qmp, options.qmp, dir.directory);
+        await control.serve(dir.own(CONTROL_SOCKET), identity);
+      },
+      onTurn: () => control.beginTimeout(),
+    });
     await using qmp = await openQmp(options.qmp, "source", log);
     await using qemuLog = new QemuLog(options.qmp, log);
     const socketOwner = owner ?? (options.launch && await ownerOfQemu(qmpPath));
@@ -79,6 +91,7 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
     const identity = await identify("source", qmp, options.qmp, run.dir.directory);
     guest = identity.guest;
     await control.serve(run.dir.own(CONTROL_SOCKET), identity);
+    await place.begin(guest.name === null ? undefined : `guest "${guest.name}"`);
     await qemuLog.ready();
     const { launch } = options;
     let process: QemuProcess | undefined;
@@ -134,6 +147,9 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
       signal,
     });
     control.drive(migration);
+    await place.share({
+      ...{ limits, phase: () => control.phase, bytes: () => migration?.bytes ?? 0 },
+    });
     try {
       const migrated = await migration.run();
       if (migration.leftBehind) run.dir.keep();

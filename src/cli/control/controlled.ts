@@ -58,6 +58,7 @@ export function controlSource(
     status: () =>
       board.status(identity, {
         bandwidth: limits.bandwidth,
+        ...(limits.share === null ? {} : { share: limits.share }),
         maxDowntimeMs: limits.maxDowntimeMs,
         ending: signal.aborted ? messageOf(signal.reason) : null,
       }),

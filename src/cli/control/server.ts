@@ -73,6 +73,11 @@ export class ControlServer {
     });
   }
 
+  /** Accepts no more connections: another socket of this migration does. */
+  stopAccepting(): void {
+    this.#acceptor.close();
+  }
+
   /**
    * Accepts no more connections, answers each `cancel` with the result, and closes. Call it when the
    * migration has left nothing: a client that has its answer may start the next one.

@@ -4,6 +4,7 @@ import {
   LadderError,
   Limits,
   MigrationError,
+  type Phase,
   type Report,
   TOO_LATE,
 } from "../../migrate/mod.ts";
@@ -48,7 +49,7 @@ export class SourceControl implements AsyncDisposable {
   #postcopyAsked: string | undefined;
   #signals: Disposable | undefined;
   #timeout: MigrationTimeout | undefined;
-  #server: ControlServer | undefined;
+  readonly #servers: ControlServer[] = [];
 
   /** Begins nothing yet. */
   constructor(options: SourceLimits, output: ControlOutput) {
@@ -64,18 +65,29 @@ export class SourceControl implements AsyncDisposable {
     return this.#stop.signal;
   }
 
-  /** Signals cancel from now on, and the timeout runs. Before, a signal ends the process at once. */
+  /** Where the migration is; `null` before it has begun. */
+  get phase(): Phase | null {
+    return this.#board.phase;
+  }
+
+  /** Signals cancel from now on. Before, a signal ends the process at once. */
   begin(): void {
-    const { timeoutMs, timeoutAction } = this.#options;
+    const { timeoutAction } = this.#options;
     this.#signals = onSignals((name) => this.#cancel(name));
-    this.#timeout = new MigrationTimeout(systemClock, timeoutMs, timeoutAction, (action, text) => {
+    this.#timeout = new MigrationTimeout(systemClock, 0, timeoutAction, (action, text) => {
       if (action === "pause") return this.#pause(text);
       if (action === "postcopy") return void this.#postcopy(text);
       this.#stop.abort(new MigrationError("failed", "timeout", "source", text));
     });
   }
 
-  /** Serves `status`, `set` and `cancel` on the socket at `path`. */
+  /** It is its turn: the timeout runs from now on, unless the user has given it another one meanwhile. */
+  beginTimeout(): void {
+    const { timeoutMs } = this.#options;
+    if (this.#timeout?.leftMs === null) this.#timeout.set({ timeoutMs });
+  }
+
+  /** Serves `status`, `set` and `cancel` on the socket at `path`, and no longer on an earlier one. */
   async serve(path: string, identity: Identity): Promise<void> {
     this.#identify?.(identity);
     const end = {
@@ -83,12 +95,14 @@ export class SourceControl implements AsyncDisposable {
       pause: (why: string) => this.#pause(why),
       steps: (change: LadderChange) => this.#steps(change),
     };
-    this.#server = new ControlServer(
+    const server = new ControlServer(
       await listenUnix(path),
       controlSource(this.#board, identity, this.limits, this.#stop, end),
       systemClock,
       this.#log,
     );
+    for (const earlier of this.#servers) earlier.stopAccepting();
+    this.#servers.push(server);
   }
 
   /** Pauses are for this migration. */
@@ -99,7 +113,7 @@ export class SourceControl implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#server?.close();
+    for (const server of this.#servers) await server.close();
     this.#timeout?.[Symbol.dispose]();
     this.#signals?.[Symbol.dispose]();
   }

@@ -81,6 +81,9 @@ export class StatusBoard {
       case "phase":
         this.#phase = event.phase;
         break;
+      case "waiting":
+        this.#phase = "waiting";
+        break;
       case "progress":
         this.#progress = event;
         break;
@@ -108,7 +111,7 @@ export class StatusBoard {
   /** How it is now. */
   status(
     identity: Identity,
-    limits: Pick<StatusEvent, "bandwidth" | "maxDowntimeMs" | "ending">,
+    limits: Pick<StatusEvent, "bandwidth" | "share" | "maxDowntimeMs" | "ending">,
   ): StatusEvent {
     const progress = this.#progress;
     return {

@@ -15,6 +15,7 @@ import {
 } from "../args/ends.ts";
 import { type Given, noPositional, noRest, seconds, unique } from "../args/given.ts";
 import { BANDWIDTH } from "../args/limits.ts";
+import { type ParallelArguments, parallelOf } from "../parallel/args.ts";
 import { parseSize } from "../args/size.ts";
 import { tunnel, type TunnelOptions } from "../args/tunnel.ts";
 import { UsageError } from "../args/usage_error.ts";
@@ -33,6 +34,7 @@ export interface CopyCommand extends CommonOptions, TunnelOptions {
   readonly delta: boolean;
   readonly verify: boolean;
   readonly bandwidth: number | null;
+  readonly parallel: ParallelArguments;
   readonly runDir: string | undefined;
 }
 
@@ -87,6 +89,7 @@ export function parseCopy(given: Given): CopyCommand {
     delta: given.has("delta"),
     verify: given.has("verify"),
     bandwidth: given.read("bandwidth", parseSize, BANDWIDTH) ?? null,
+    parallel: parallelOf(given),
     runDir: given.one("run-dir"),
     ...common(given),
     ...tunnel(end, ["receive", "--copy", "--stdio", ...given.rest]),

@@ -1,5 +1,5 @@
 import { type Logger, messageOf, systemClock } from "../../io/mod.ts";
-import { MigrationError, type Report, type Side } from "../../migrate/mod.ts";
+import { MigrationError, type Phase, type Report, type Side } from "../../migrate/mod.ts";
 import { listenUnix } from "../../transport/mod.ts";
 import { ControlError } from "../control/protocol.ts";
 import { type Controlled, ControlServer } from "../control/server.ts";
@@ -12,6 +12,8 @@ export interface CopyEnd {
   readonly cancel: (reason: MigrationError) => void;
   /** Bytes a second; `null`: no limit, or not this end's. */
   readonly bandwidth: number | null;
+  /** Of `--host-bandwidth`, bytes a second; `null`: there is none. */
+  readonly share?: () => number | null;
 }
 
 /** An end of a copy as something that can be controlled. */
@@ -19,7 +21,13 @@ export function controlCopy(board: StatusBoard, identity: Identity, end: CopyEnd
   let ending: string | null = null;
   return {
     ended: board.ended,
-    status: () => board.status(identity, { bandwidth: end.bandwidth, maxDowntimeMs: null, ending }),
+    status: () => {
+      const share = end.share?.() ?? null;
+      return board.status(identity, {
+        ...{ bandwidth: end.bandwidth, maxDowntimeMs: null, ending },
+        ...(share === null ? {} : { share }),
+      });
+    },
     set() {
       const message =
         "The bandwidth of a copy stays. Cancel it, and give the same command with --resume and " +
@@ -45,7 +53,7 @@ export class CopyControl implements AsyncDisposable {
   readonly report: Report;
   readonly #board = new StatusBoard();
   readonly #log: Logger;
-  #server: ControlServer | undefined;
+  readonly #servers: ControlServer[] = [];
 
   /** Serves nothing yet. */
   constructor(report: Report, log: Logger) {
@@ -53,7 +61,15 @@ export class CopyControl implements AsyncDisposable {
     this.#log = log;
   }
 
-  /** Serves `status` and `cancel` on the socket `path` in `runDir`. `images`: their paths; empty at a destination. */
+  /** Where the copy is; `null` before it has begun. */
+  get phase(): Phase | null {
+    return this.#board.phase;
+  }
+
+  /**
+   * Serves `status` and `cancel` on the socket `path` in `runDir`, and no longer on an earlier one. `images`: their
+   * paths; empty at a destination.
+   */
   async serve(
     path: string,
     of: { readonly role: Side; readonly runDir: string; readonly images: readonly string[] },
@@ -63,7 +79,9 @@ export class CopyControl implements AsyncDisposable {
     const guest = { name: null, uuid: null };
     const identity = { role, pid: Deno.pid, runDir, qmp: "", copy: images, guest };
     const controlled = controlCopy(this.#board, identity, end);
-    this.#server = new ControlServer(await listenUnix(path), controlled, systemClock, this.#log);
+    const server = new ControlServer(await listenUnix(path), controlled, systemClock, this.#log);
+    for (const earlier of this.#servers) earlier.stopAccepting();
+    this.#servers.push(server);
   }
 
   /** A destination has its source. */
@@ -77,6 +95,6 @@ export class CopyControl implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#server?.close();
+    for (const server of this.#servers) await server.close();
   }
 }

@@ -232,6 +232,37 @@ export const FLAGS: readonly Flag[] = [
     help: "Bytes a second for disks and memory together, as 500M or 1.5G. Default: no limit.",
   },
   {
+    name: "host-bandwidth",
+    value: "SIZE",
+    commands: ["migrate", "domain", "copy"],
+    help:
+      "Bytes a second for all migrations of this host that have this option, in equal shares that " +
+      "follow as one begins or ends. The lowest value counts. Default: no limit.",
+  },
+  {
+    name: "max-parallel",
+    value: "N",
+    commands: ["migrate", "domain", "copy"],
+    help:
+      "Wait until fewer than N other migrations run on this host, before anything is touched. " +
+      "Those count that have this option or --host-bandwidth. Default: do not wait.",
+  },
+  {
+    name: "max-wait",
+    value: "SECONDS",
+    commands: ["migrate", "domain", "copy"],
+    help: "With --max-parallel: fail (exit 3) if that takes longer. --timeout begins only then. " +
+      "Default: 0 (no limit).",
+  },
+  {
+    name: "lock-dir",
+    value: "DIR",
+    commands: ["migrate", "domain", "copy"],
+    help:
+      "With --max-parallel or --host-bandwidth: where the migrations see each other; the last " +
+      "one removes it. Default: parallel in the directory of --run-dir.",
+  },
+  {
     name: "max-downtime",
     value: "MS",
     commands: ["migrate", "domain"],

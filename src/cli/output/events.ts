@@ -170,6 +170,8 @@ export interface StatusEvent {
   readonly link: { readonly state: "up" | "down"; readonly graceLeft: number | null };
   /** Bytes per second; `null`: no limit, or not this end's to set. */
   readonly bandwidth: number | null;
+  /** Of `--host-bandwidth`, bytes per second; absent where there is none. */
+  readonly share?: number;
   readonly maxDowntimeMs: number | null;
   /** Why it is being undone, as text; `null` while it goes on. */
   readonly ending: string | null;

@@ -104,6 +104,8 @@ function textOf(event: CliEvent, quiet: boolean): string | undefined {
       return undefined;
     case "migration":
       return undefined;
+    case "waiting":
+      return waitingLine(event);
     case "phase":
       return quiet ? undefined : `vmferry: ${PHASES[event.phase]}`;
     case "progress":
@@ -132,6 +134,12 @@ function listeningLines(
   }
   if (where === address) return line;
   return `${line}, with a ticket (${goodFor}). On the source:\n  vmferry ${command} ${address}`;
+}
+
+function waitingLine({ running, maxParallel }: CliEvent & { event: "waiting" }): string {
+  const which = running.map(({ what, pid }) => `${what} (process ${pid})`).join(", ");
+  return `vmferry: waiting: --max-parallel ${maxParallel} allows no more than those that run or ` +
+    `wait on this host already${which === "" ? "" : `: ${which}`}`;
 }
 
 function progressLine(event: CliEvent & { event: "progress" }): string {

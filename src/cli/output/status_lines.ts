@@ -26,10 +26,11 @@ export function statusLines(status: StatusEvent): string {
     );
   }
   if (status.role === "source") {
-    const { bandwidth, maxDowntimeMs } = status;
+    const { bandwidth, share, maxDowntimeMs } = status;
     lines.push(
       `rate ${formatSize(rate)}/s${compressed(status)}, limit ` +
         (bandwidth === null ? "none" : `${formatSize(bandwidth)}/s`) +
+        (share === undefined ? "" : `, share of the host's ${formatSize(share)}/s`) +
         (maxDowntimeMs === null ? "" : `, downtime limit ${maxDowntimeMs} ms`),
     );
   }

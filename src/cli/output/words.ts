@@ -3,6 +3,7 @@ import type { DiskProgress, Phase, RamProgress } from "../../migrate/mod.ts";
 
 /** Each phase, for people. */
 export const PHASES: Readonly<Record<Phase, string>> = {
+  waiting: "waiting until other migrations of this host have ended",
   launch: "checking both hosts, then building the destination",
   prepare: "preparing both sides",
   copy: "copying images",

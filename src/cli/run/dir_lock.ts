@@ -1,12 +1,4 @@
-import { systemClock, withDeadline } from "../../io/mod.ts";
-
-/** Without `tryLock`: how long to get hold of a directory that is free may take, ms. */
-const FREE_MS = 200;
-
-/** What Deno's files have from 2.7 on. */
-interface TriesLock {
-  tryLock?(exclusive: boolean): Promise<boolean>;
-}
+import { tryLock } from "./try_lock.ts";
 
 /**
  * A directory that this process has to itself, until disposed or until the process ends, however it does:
@@ -38,7 +30,7 @@ export class DirectoryLock implements Disposable {
     let hold: DirectoryLock | undefined;
     try {
       hold = new DirectoryLock(await Deno.open(path));
-      if (await hold.#tryLock()) {
+      if (await tryLock(hold.#directory, true)) {
         await Deno.lstat(path);
         return hold;
       }
@@ -51,13 +43,6 @@ export class DirectoryLock implements Disposable {
 
   private constructor(directory: Deno.FsFile) {
     this.#directory = directory;
-  }
-
-  async #tryLock(): Promise<boolean> {
-    const directory: Deno.FsFile & TriesLock = this.#directory;
-    if (directory.tryLock) return await directory.tryLock(true);
-    return await withDeadline(systemClock, FREE_MS, "the directory", directory.lock(true))
-      .then(() => true, () => false);
   }
 
   [Symbol.dispose](): void {

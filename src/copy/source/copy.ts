@@ -32,8 +32,8 @@ export interface CopySourceOptions {
   readonly delta: boolean;
   /** Both ends compare the images that have arrived. */
   readonly verify: boolean;
-  /** Bytes a second; `null`: no limit. */
-  readonly bandwidth: number | null;
+  /** Limits a new session. */
+  readonly limit: (session: Session) => void;
   /** Opens the session. */
   readonly connect: (signal: AbortSignal) => Promise<Session>;
   /** Gets the events. */
@@ -117,8 +117,7 @@ export class CopySource {
     const opened = await openAll(host, images, stack, signal);
     const changes = await SourceChanges.watch(host, images);
     const session = await this.#options.connect(signal);
-    const { bandwidth } = this.#options;
-    if (bandwidth !== null) session.setBandwidth(bandwidth);
+    this.#options.limit(session);
     const peer = this.#peer = new CopyPeer(session, host);
     try {
       const copied = await this.#cross(peer, opened, changes);

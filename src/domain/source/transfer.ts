@@ -116,7 +116,7 @@ export class Transfer {
     // libvirt limits the copy of disks too, and counts zeros that do not cross: the tunnel's limit is enough.
     const apply = () =>
       this.#limits.apply({
-        bandwidth: this.#ramCrosses ? limits.bandwidth : null,
+        bandwidth: this.#ramCrosses ? limits.rate : null,
         maxDowntimeMs: limits.maxDowntimeMs,
       });
     // What libvirt does not accept now, it gets with the next `vmferry set`.
