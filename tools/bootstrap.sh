@@ -10,10 +10,10 @@ cd "$(dirname "$0")/.."
 
 # Downloads the modules that the code imports; the stamp says for which lock file that was done.
 cache_modules() {
-  stamp=.tools/cached-$(cat deno.lock deno.json tools/std/*.ts tools/xml.ts | cksum | tr ' ' -)
+  stamp=.tools/cached-$(cat deno.lock deno.json tools/std/*.ts tools/uplot.ts tools/xml.ts | cksum | tr ' ' -)
   [ -e "$stamp" ] && return
   say "fetching modules"
-  "$deno" cache --quiet tools/std/*.ts tools/xml.ts
+  "$deno" cache --quiet tools/std/*.ts tools/uplot.ts tools/xml.ts
   mkdir -p .tools
   rm -f .tools/cached-*
   : >"$stamp"

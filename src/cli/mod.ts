@@ -21,6 +21,7 @@ import { receiveDomain } from "./commands/receive_domain.ts";
 import { receiveLaunch } from "./commands/receive_launch.ts";
 import { recover } from "./commands/recover.ts";
 import { EXIT, type ExitCode } from "./output/exit_code.ts";
+import { aboutRun } from "./report/about.ts";
 import { helpText } from "./help/help.ts";
 import { Output } from "./output/output.ts";
 import { UsageError } from "./args/usage_error.ts";
@@ -43,7 +44,9 @@ export async function run(args: readonly string[]): Promise<ExitCode> {
   globalThis.addEventListener("error", onUnforeseen);
   try {
     const command = parseCommandLine(args);
-    if ("json" in command) output = new Output(command);
+    if ("json" in command) {
+      output = new Output(command, undefined, aboutRun(args, Deno.hostname()));
+    }
     return await carryOut(command, output);
   } catch (error) {
     output.line(`vmferry: ${messageOf(error)}`);

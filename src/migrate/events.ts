@@ -146,6 +146,29 @@ export type MigrationEvent =
     /** Those that run now. */
     readonly running: readonly { readonly pid: number; readonly what: string }[];
   }
+  /** What is known of one host; each part as soon as it is known. */
+  | {
+    readonly event: "host";
+    readonly side: Side;
+    readonly qemuVersion?: string;
+    /** The host's name. */
+    readonly host?: string;
+    /** The command that runs there, with the flags and arguments that were given. */
+    readonly command?: string;
+    readonly settings?: readonly { readonly name: string; readonly value: string }[];
+  }
+  /** A session with the peer begins; `peerVersion`: of the vmferry there. */
+  | { readonly event: "session"; readonly peerVersion: string }
+  /** Twice a second while there is a session. */
+  | {
+    readonly event: "traffic";
+    /** Bytes on the wire since the session began, both directions. */
+    readonly bytes: number;
+    /** The latest round trip of the connection, ms; `null` where none was measured. */
+    readonly rttMs: number | null;
+  }
+  /** The guest was paused at the source, runs there again, or runs at the destination. */
+  | { readonly event: "guest"; readonly state: "paused" | "running"; readonly side: Side }
   | { readonly event: "phase"; readonly phase: Phase }
   | {
     readonly event: "progress";

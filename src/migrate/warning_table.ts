@@ -41,6 +41,7 @@ export const WARNINGS = {
   "not-undone": "A step could not be undone; the next run with this QEMU finishes it.",
   "quit-failed": "The guest has arrived, and the source's QEMU could not be ended.",
   "ram-not-converging": "The guest changes RAM faster than RAM crosses.",
+  "report": "The file of `--report` cannot be written any more; the migration goes on.",
   "session-lost": "`forward` lost its session and waits for the next one.",
   "single-pass": "The source's QEMU sends RAM in one pass with the guest paused.",
   "small-packets-only": "Small packets cross and large ones do not: the path's MTU is too small.",

@@ -150,6 +150,11 @@ export class Session implements Resumable {
     return this.#parts.slot.rttMs;
   }
 
+  /** The latest round trip on the connection, ms; `undefined` where none was measured. */
+  get lastRttMs(): number | undefined {
+    return this.#parts.slot.lastRttMs;
+  }
+
   /** Streams that are open, the RPC's excepted. */
   get openStreams(): number {
     return this.#parts.streams.size;

@@ -18,6 +18,8 @@ export interface CommonOptions {
   readonly logFormat?: LogFormat;
   /** Path of the file for metrics. */
   readonly metrics?: string;
+  /** Path of the file for the report. */
+  readonly report?: string;
 }
 
 /** Reads {@link CommonOptions}. */
@@ -33,6 +35,7 @@ export function common(given: Given): CommonOptions {
     insecure: given.has("insecure"),
     ...logFormatOf(given),
     ...metricsOf(given),
+    ...reportOf(given),
   };
 }
 
@@ -43,6 +46,12 @@ function metricsOf(given: Given): Pick<CommonOptions, "metrics"> {
   throw new UsageError(
     `--metrics: got "${metrics}", expected a name that ends in .prom: node_exporter reads no other`,
   );
+}
+
+function reportOf(given: Given): Pick<CommonOptions, "report"> {
+  const isPage = (text: string) => /\.html?$/i.test(text) ? text : undefined;
+  const report = given.read("report", isPage, "a name that ends in .html");
+  return report === undefined ? {} : { report };
 }
 
 function logFormatOf(given: Given): Pick<CommonOptions, "logFormat"> {

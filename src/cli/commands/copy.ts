@@ -15,6 +15,7 @@ import type { Output } from "../output/output.ts";
 import { exitCodeOf } from "../output/result.ts";
 import { Place } from "../parallel/place.ts";
 import { realPath } from "../paths.ts";
+import { RunFiles } from "../report/run_files.ts";
 import { removeAbandoned } from "../run/abandoned.ts";
 import { runBase } from "../run/base.ts";
 import { PrivateRunDir } from "../run/run_dir.ts";
@@ -23,7 +24,8 @@ import { onSignals } from "../signals.ts";
 /** The source of a copy: carries images of a guest that is shut off to another host. */
 export async function copy(options: CopyCommand, output: Output): Promise<ExitCode> {
   const { log } = output;
-  await using control = new CopyControl((event) => output.report(event), log);
+  await using files = await RunFiles.open(options, output, "source");
+  await using control = new CopyControl(files.report, log, files.history);
   const { report } = control;
   const end = (event: CopyEvent) => {
     output.report(event);

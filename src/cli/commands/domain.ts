@@ -14,7 +14,7 @@ import type { DomainCommand } from "../args/domain.ts";
 import { UsageError } from "../args/usage_error.ts";
 import { CONTROL_SOCKET } from "../control/protocol.ts";
 import { SourceControl } from "../control/source_control.ts";
-import { MetricsFile } from "../metrics/metrics_file.ts";
+import { RunFiles } from "../report/run_files.ts";
 import type { Identity } from "../control/status_board.ts";
 import { connector } from "../endpoint/connecting_end.ts";
 import { formatDestination } from "../endpoint/ticket_file.ts";
@@ -38,8 +38,8 @@ const RESUME = "the guest was paused and stays so: 'virsh resume' at the destina
 /** The source of a domain: has libvirt migrate it through the tunnel. */
 export async function domain(options: DomainCommand, output: Output): Promise<ExitCode> {
   const { log } = output;
-  await using metrics = await MetricsFile.open(options.metrics, output);
-  await using control = new SourceControl(options, metrics);
+  await using files = await RunFiles.open(options, output, "source");
+  await using control = new SourceControl(options, files);
   const { report, limits, signal } = control;
   const startedAt = systemClock.now();
   let kept: KeptTicket | undefined;

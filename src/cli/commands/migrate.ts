@@ -12,7 +12,7 @@ import type { Command } from "../args/mod.ts";
 import { identify } from "../control/controlled.ts";
 import { CONTROL_SOCKET } from "../control/protocol.ts";
 import { SourceControl } from "../control/source_control.ts";
-import { MetricsFile } from "../metrics/metrics_file.ts";
+import { RunFiles } from "../report/run_files.ts";
 import type { Identity } from "../control/status_board.ts";
 import { connector } from "../endpoint/connecting_end.ts";
 import { EXIT, type ExitCode } from "../output/exit_code.ts";
@@ -45,8 +45,8 @@ const OWN_ADVICE: readonly ErrorCode[] = [
 /** The source: carries the guest to a receiving end. */
 export async function migrate(options: Options, output: Output): Promise<ExitCode> {
   const { log } = output;
-  await using metrics = await MetricsFile.open(options.metrics, output);
-  await using control = new SourceControl(options, metrics);
+  await using files = await RunFiles.open(options, output, "source");
+  await using control = new SourceControl(options, files);
   const { report, limits, signal } = control;
   const start = systemClock.now();
   const owner = await ownerFrom(options);

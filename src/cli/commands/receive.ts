@@ -11,7 +11,7 @@ import { type Address, parseAddress } from "../endpoint/address.ts";
 import type { Command } from "../args/mod.ts";
 import { identify } from "../control/controlled.ts";
 import { DestinationControl } from "../control/destination_control.ts";
-import { MetricsFile } from "../metrics/metrics_file.ts";
+import { RunFiles } from "../report/run_files.ts";
 import { CONTROL_SOCKET } from "../control/protocol.ts";
 import { EXIT, type ExitCode } from "../output/exit_code.ts";
 import { hostAccess } from "../host/access.ts";
@@ -41,8 +41,8 @@ const RESUMED_MS = 20_000;
 /** The destination: serves one migration, ends when the guest runs here or the migration has failed. */
 export async function receive(options: Options, output: Output): Promise<ExitCode> {
   const { log } = output;
-  await using metrics = await MetricsFile.open(options.metrics, output);
-  await using control = new DestinationControl(metrics);
+  await using files = await RunFiles.open(options, output, "destination");
+  await using control = new DestinationControl(files);
   const { report } = control;
   const start = systemClock.now();
   using end = await ListeningEnd.prepare(options.listen, options, {

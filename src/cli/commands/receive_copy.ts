@@ -13,6 +13,7 @@ import { EXIT, type ExitCode } from "../output/exit_code.ts";
 import { isSourcesToReport } from "../output/events.ts";
 import type { Output } from "../output/output.ts";
 import { exitCodeOf } from "../output/result.ts";
+import { RunFiles } from "../report/run_files.ts";
 import { removeAbandoned } from "../run/abandoned.ts";
 import { runBase } from "../run/base.ts";
 import { PrivateRunDir } from "../run/run_dir.ts";
@@ -29,7 +30,8 @@ export async function receiveCopy(options: ReceiveCopyCommand, output: Output): 
     if (sourceReports && isSourcesToReport(event, log)) return;
     output.report(event.event === "listening" ? { ...event, copy: true } : event);
   };
-  await using control = new CopyControl(print, log);
+  await using files = await RunFiles.open(options, output, "destination");
+  await using control = new CopyControl(print, log, files.history);
   const { report } = control;
   using end = await ListeningEnd.prepare(options.listen, options, {
     ...{ report, log },

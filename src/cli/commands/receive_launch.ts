@@ -3,7 +3,7 @@ import { asMigrationError, type MigrationError } from "../../migrate/mod.ts";
 import type { ReceiveLaunchCommand } from "../args/launch.ts";
 import { UsageError } from "../args/usage_error.ts";
 import { DestinationControl } from "../control/destination_control.ts";
-import { MetricsFile } from "../metrics/metrics_file.ts";
+import { RunFiles } from "../report/run_files.ts";
 import { CONTROL_SOCKET } from "../control/protocol.ts";
 import type { Identity } from "../control/status_board.ts";
 import { ListeningEnd } from "../endpoint/listening_end.ts";
@@ -35,11 +35,12 @@ export async function receiveLaunch(
 ): Promise<ExitCode> {
   const { log } = output;
   const isStdio = options.listen === "stdio";
-  await using metrics = await MetricsFile.open(options.metrics, output);
+  await using files = await RunFiles.open(options, output, "destination");
   await using control = new DestinationControl({
-    identify: metrics.identify,
+    identify: files.identify,
+    history: files.history,
     report: (event) =>
-      metrics.report(event.event === "listening" ? { ...event, launch: true } : event),
+      files.report(event.event === "listening" ? { ...event, launch: true } : event),
     log,
   });
   const { report } = control;

@@ -11,7 +11,7 @@ import type { ReceiveCommand } from "../args/migration.ts";
 import { UsageError } from "../args/usage_error.ts";
 import { identify } from "../control/controlled.ts";
 import { DestinationControl } from "../control/destination_control.ts";
-import { MetricsFile } from "../metrics/metrics_file.ts";
+import { RunFiles } from "../report/run_files.ts";
 import { CONTROL_SOCKET } from "../control/protocol.ts";
 import type { Identity } from "../control/status_board.ts";
 import { ListeningEnd } from "../endpoint/listening_end.ts";
@@ -44,8 +44,8 @@ type Options = ReceiveCommand & { readonly started: StartArguments };
 export async function receiveStarted(options: Options, output: Output): Promise<ExitCode> {
   const { log } = output;
   const isPipe = options.listen === "stdio";
-  await using metrics = await MetricsFile.open(options.metrics, output);
-  await using control = new DestinationControl(metrics);
+  await using files = await RunFiles.open(options, output, "destination");
+  await using control = new DestinationControl(files);
   const { report } = control;
   const startedAt = systemClock.now();
   using end = await ListeningEnd.prepare(options.listen, options, {

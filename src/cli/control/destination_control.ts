@@ -27,8 +27,8 @@ export class DestinationControl implements AsyncDisposable {
   /** A source at the other end of the pipe shows what this end prints, beside its own report. */
   sourceReports = false;
   readonly #log: Logger;
-  readonly #identify: ControlOutput["identify"];
-  readonly #board = new StatusBoard();
+  readonly #identify: NonNullable<ControlOutput["identify"]>;
+  readonly #board: StatusBoard;
   #migration: Cancellable | undefined;
   #cancelled: MigrationError | undefined;
   #signals: Disposable | undefined;
@@ -39,7 +39,11 @@ export class DestinationControl implements AsyncDisposable {
   constructor(output: ControlOutput) {
     const { log } = output;
     this.#log = log;
-    this.#identify = output.identify;
+    this.#identify = (identity) => {
+      output.identify?.(identity);
+      output.history?.identify(identity);
+    };
+    this.#board = new StatusBoard(output.history);
     this.report = this.#board.noting((event) => {
       if (this.sourceReports && isSourcesToReport(event, log)) return;
       output.report(event);
@@ -65,7 +69,7 @@ export class DestinationControl implements AsyncDisposable {
 
   /** Serves `status` and `cancel` on the socket at `path`. */
   async serve(path: string, identity: Identity): Promise<void> {
-    this.#identify?.(identity);
+    this.#identify(identity);
     this.#server = new ControlServer(
       await listenUnix(path),
       controlDestination(this.#board, identity, (reason) => void this.#migration?.cancel(reason)),

@@ -40,8 +40,8 @@ export class SourceControl implements AsyncDisposable {
   readonly report: Report;
   readonly #options: SourceLimits;
   readonly #log: Logger;
-  readonly #identify: ControlOutput["identify"];
-  readonly #board = new StatusBoard();
+  readonly #identify: NonNullable<ControlOutput["identify"]>;
+  readonly #board: StatusBoard;
   readonly #stop = new AbortController();
   #migration: Suspendable | undefined;
   /** A pause that comes before there is a migration is not forgotten. */
@@ -55,7 +55,11 @@ export class SourceControl implements AsyncDisposable {
   constructor(options: SourceLimits, output: ControlOutput) {
     this.#options = options;
     this.#log = output.log;
-    this.#identify = output.identify;
+    this.#identify = (identity) => {
+      output.identify?.(identity);
+      output.history?.identify(identity);
+    };
+    this.#board = new StatusBoard(output.history);
     this.limits = new Limits(options.bandwidth, options.maxDowntimeMs);
     this.report = this.#board.noting(output.report);
   }
@@ -89,7 +93,7 @@ export class SourceControl implements AsyncDisposable {
 
   /** Serves `status`, `set` and `cancel` on the socket at `path`, and no longer on an earlier one. */
   async serve(path: string, identity: Identity): Promise<void> {
-    this.#identify?.(identity);
+    this.#identify(identity);
     const end = {
       timeout: this.#timeout!,
       pause: (why: string) => this.#pause(why),

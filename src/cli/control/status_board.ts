@@ -1,12 +1,13 @@
 import type { Logger } from "../../io/mod.ts";
 import type { MigrationEvent, Phase, Report, Side } from "../../migrate/mod.ts";
 import { withoutTicket } from "../endpoint/address.ts";
-import type { CopyEvent, StatusEvent } from "../output/events.ts";
+import type { CopyEvent, Result, StatusEvent } from "../output/events.ts";
+import type { ReportData } from "../report/data.ts";
+import type { RunHistory } from "../report/history.ts";
 
 type Progress = MigrationEvent & { readonly event: "progress" };
 type Link = MigrationEvent & { readonly event: "link" };
-/** The last event of a migration or of a copy. */
-export type Result = (MigrationEvent & { readonly event: "result" }) | CopyEvent;
+export type { Result };
 
 /** Warnings that are kept for `status`. */
 const MAX_WARNINGS = 20;
@@ -29,6 +30,8 @@ export interface Identity {
 export interface ControlOutput {
   readonly report: Report;
   readonly log: Logger;
+  /** Where each event is noted, whether it is printed or not. */
+  readonly history?: RunHistory;
   /** Called once it is known which guest it is. */
   readonly identify?: (identity: Identity) => void;
 }
@@ -47,8 +50,11 @@ export class StatusBoard {
   #warnings: string[] = [];
   readonly #steps: string[] = [];
   #over = false;
+  readonly #history: RunHistory | undefined;
 
-  constructor() {
+  /** @param history gets each event that is noted here. */
+  constructor(history?: RunHistory) {
+    this.#history = history;
     const { promise, resolve } = Promise.withResolvers<Result>();
     [this.ended, this.#end] = [promise, resolve];
   }
@@ -77,6 +83,7 @@ export class StatusBoard {
   }
 
   note(event: MigrationEvent | CopyEvent): void {
+    this.#history?.note(event);
     switch (event.event) {
       case "phase":
         this.#phase = event.phase;
@@ -106,6 +113,11 @@ export class StatusBoard {
         this.#end(event);
         break;
     }
+  }
+
+  /** What a report shows of it; `undefined` without a history. */
+  get reportData(): ReportData | undefined {
+    return this.#history?.data();
   }
 
   /** How it is now. */

@@ -5,6 +5,7 @@ import { ControlError } from "../control/protocol.ts";
 import { type Controlled, ControlServer } from "../control/server.ts";
 import { type Identity, StatusBoard } from "../control/status_board.ts";
 import type { CopyEvent } from "../output/events.ts";
+import type { RunHistory } from "../report/history.ts";
 
 /** An end of a copy, as {@link controlCopy} ends it. */
 export interface CopyEnd {
@@ -51,12 +52,15 @@ export function controlCopy(board: StatusBoard, identity: Identity, end: CopyEnd
 export class CopyControl implements AsyncDisposable {
   /** Reports an event, and notes it for `status`. */
   readonly report: Report;
-  readonly #board = new StatusBoard();
+  readonly #board: StatusBoard;
+  readonly #history: RunHistory | undefined;
   readonly #log: Logger;
   readonly #servers: ControlServer[] = [];
 
-  /** Serves nothing yet. */
-  constructor(report: Report, log: Logger) {
+  /** Serves nothing yet. `history` gets each event. */
+  constructor(report: Report, log: Logger, history?: RunHistory) {
+    this.#board = new StatusBoard(history);
+    this.#history = history;
     this.report = this.#board.noting(report);
     this.#log = log;
   }
@@ -78,6 +82,7 @@ export class CopyControl implements AsyncDisposable {
     const { role, runDir, images } = of;
     const guest = { name: null, uuid: null };
     const identity = { role, pid: Deno.pid, runDir, qmp: "", copy: images, guest };
+    this.#history?.identify(identity);
     const controlled = controlCopy(this.#board, identity, end);
     const server = new ControlServer(await listenUnix(path), controlled, systemClock, this.#log);
     for (const earlier of this.#servers) earlier.stopAccepting();

@@ -629,6 +629,14 @@ export const FLAGS: readonly Flag[] = [
     commands: ["receive", "migrate", "domain"],
     help: "Keep metrics of the migration in this file, for node_exporter's textfile collector.",
   },
+  {
+    name: "report",
+    value: "FILE.html",
+    commands: ["receive", "migrate", "domain", "copy"],
+    help: "Write a page about the migration into this file: disks, RAM, rates, round trip, lost " +
+      "connections, pauses, warnings. For any browser, without a network. It is written when the " +
+      "migration fails, too.",
+  },
   { name: "quiet", commands: COMMANDS, help: "Print no progress, only warnings and the end." },
   { name: "verbose", commands: COMMANDS, help: "Print debug messages." },
 ];

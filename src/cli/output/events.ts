@@ -138,6 +138,9 @@ export interface CopyEvent {
   readonly next: readonly string[];
 }
 
+/** The last event of a migration or of a copy. */
+export type Result = (MigrationEvent & { readonly event: "result" }) | CopyEvent;
+
 /** Whether a source at the other end of a pipe reports this itself, beside the warnings that it shows. */
 export function isSourcesToReport(event: MigrationEvent, log: Logger): boolean {
   if (log.debugEnabled) return false;

@@ -103,6 +103,10 @@ function textOf(event: CliEvent, quiet: boolean): string | undefined {
       if (event.error) return `vmferry: ${event.channel}: ${event.error}`;
       return undefined;
     case "migration":
+    case "host":
+    case "session":
+    case "traffic":
+    case "guest":
       return undefined;
     case "waiting":
       return waitingLine(event);

@@ -5,8 +5,11 @@ import type { Session } from "../../tunnel/mod.ts";
 /** Interval of the events while the connection is down, ms. */
 const EVERY_MS = 1000;
 
+/** Interval of the events about the traffic, ms. */
+const TRAFFIC_MS = 500;
+
 /**
- * Reports when the connection under a session is lost and when it is back; in between, each second,
+ * Reports the version of the peer, how much crosses, when the connection under a session is lost and when it is back; in between, each second,
  * the time until the session is given up.
  */
 export class LinkEvents {
@@ -26,6 +29,8 @@ export class LinkEvents {
 
   /** Watches a session until its end. */
   watch(session: Session): void {
+    this.#report({ event: "session", peerVersion: session.peer.version });
+    const stopTraffic = this.#traffic(session);
     let stop = () => {};
     let isHinted = false;
     const tell = () => {
@@ -47,6 +52,21 @@ export class LinkEvents {
         this.#report({ event: "link", state: "up", attempt: this.#attempt, graceLeft: null });
       }
     });
-    session.ended.then(() => stop());
+    session.ended.then(() => {
+      stop();
+      stopTraffic();
+    });
+  }
+
+  /** Returns what ends the events. */
+  #traffic(session: Session): () => void {
+    const tell = () => {
+      const rtt = session.lastRttMs;
+      const rttMs = rtt === undefined ? null : Math.round(rtt * 100) / 100;
+      this.#report({ event: "traffic", bytes: session.bytes, rttMs });
+      stop = this.#clock.after(TRAFFIC_MS, tell);
+    };
+    let stop = this.#clock.after(TRAFFIC_MS, tell);
+    return () => stop();
   }
 }

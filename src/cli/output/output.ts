@@ -8,6 +8,7 @@ import { type Logger, type LogLevel, printable } from "../../io/mod.ts";
 import type { CommonOptions } from "../args/common.ts";
 import type { CliEvent } from "./events.ts";
 import { LineWriter, type Sink } from "./line_writer.ts";
+import type { RunAbout } from "../report/data.ts";
 import { Bars } from "./bars.ts";
 import { lineOf } from "./lines.ts";
 import { formatLine, levelOf, loggable } from "./log_format.ts";
@@ -36,6 +37,8 @@ const PROCESS: Outlets = {
 
 export class Output {
   readonly log: Logger;
+  /** The command that runs; absent where none was parsed. */
+  readonly about?: RunAbout;
   readonly #stdout: LineWriter;
   readonly #stderr: LineWriter;
   readonly #options: Pick<CommonOptions, "json" | "quiet" | "logFormat">;
@@ -48,7 +51,9 @@ export class Output {
   constructor(
     options: Pick<CommonOptions, "json" | "quiet" | "verbose" | "logFormat">,
     outlets: Outlets = PROCESS,
+    about?: RunAbout,
   ) {
+    if (about) this.about = about;
     this.#options = options;
     this.#stdout = new LineWriter(outlets.stdout);
     this.#stderr = new LineWriter(outlets.stderr);
@@ -72,7 +77,7 @@ export class Output {
   /** Reports an event. Never waits. */
   readonly report = (event: CliEvent): void => {
     if (event.event === "migration") this.#migration = event.migration;
-    const isProgress = event.event === "progress" || event.event === "carry";
+    const isProgress = ["progress", "carry", "traffic"].includes(event.event);
     if (isProgress && this.#options.quiet) return;
     if (this.#options.json) {
       const migration = this.#migration === undefined ? {} : { migration: this.#migration };

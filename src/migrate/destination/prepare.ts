@@ -127,6 +127,7 @@ export class Preparation {
       await storage.idle;
       const { guest, pairs, problems, multifd } = await lookAt(qmp, params, options.disks);
       if (problems.length > 0) throw refusal("refused", "destination", problems);
+      report({ event: "host", side: "destination", qemuVersion: versionOf(qmp) });
       report({ event: "phase", phase: "prepare" });
       const exports = await this.#export(guest, pairs, {
         multifd,

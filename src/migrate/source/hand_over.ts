@@ -36,6 +36,8 @@ export async function handOver(context: SourceContext, crossed: Crossed): Promis
   const { discards, ram } = crossed;
   const arrived = { is: "arrived", guest, ...(discards ? { discards } : {}) } as const;
   const answeredAt = context.clock.now();
+  const isRunning = context.record.wasRunning && context.pausedAt !== undefined;
+  if (isRunning) context.report({ event: "guest", state: "running", side: "destination" });
   if (!await isLeft(context, ram)) return arrived;
   await followRam(context, ram);
   return { ...arrived, answeredAt };

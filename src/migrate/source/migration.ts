@@ -2,6 +2,7 @@ import { MAY_HAVE_PAUSED } from "../handover/states.ts";
 import type { SourceRecord } from "../journal.ts";
 import { TOO_LATE } from "../events.ts";
 import type { LadderChange } from "../progress/ladder_steps.ts";
+import { reportPauses } from "../guest/report_pauses.ts";
 import { SourceContext } from "./context.ts";
 import { beforeSwitchover } from "./before_switchover.ts";
 import { copy } from "./copy.ts";
@@ -75,6 +76,7 @@ export class SourceMigration {
    */
   async run(): Promise<Migrated> {
     using context = this.#context;
+    using _pauses = reportPauses(this.#options);
     const { signal } = this.#options;
     const onCancel = () => {
       if (!context.noWayBack) return context.fault(signal.reason);

@@ -1,7 +1,7 @@
 import { refusal } from "../errors.ts";
 import { activateArrived } from "../guest/activate.ts";
 import { type Guest, inspectGuest } from "../guest/inspect.ts";
-import { carriesAsleep, runs } from "../guest/run_states.ts";
+import { carriesAsleep, runs, versionOf } from "../guest/run_states.ts";
 import type { MirrorSet } from "../disks/mirror_set.ts";
 import { probeExports } from "../disks/probe_exports.ts";
 import { filledByZeroes, fillsWarning } from "../disks/target_images.ts";
@@ -33,6 +33,7 @@ export interface Prepared {
 export async function prepare(context: SourceContext): Promise<Prepared> {
   const { qmp, signal } = context;
   context.phase("prepare");
+  context.report({ event: "host", side: "source", qemuVersion: versionOf(qmp) });
   const guest = await inspectGuest(qmp);
   const watch = context.watchGuest(runs(guest.status));
   const chosen = await chooseDisks(
@@ -69,12 +70,13 @@ export async function prepare(context: SourceContext): Promise<Prepared> {
     ...{ access: accessOf(context), peer, chosen, isPrepared: wasPrepared, signal },
   });
   const prepared = await peer.prepare({ ...announced, checkOnly: false }, signal);
-  const { multifd } = prepared;
+  const { multifd, qemuVersion } = prepared;
+  context.report({ event: "host", side: "destination", qemuVersion });
   const postcopy = announced.postcopy && prepared.postcopy;
   for (const message of prepared.warnings) context.warn("destination", message);
   const images = prepared.images ?? [];
   const filtered = filteredDisks(context, prepared, chosen);
-  context.asleepCanGo &&= carriesAsleep(prepared.qemuVersion);
+  context.asleepCanGo &&= carriesAsleep(qemuVersion);
   watch.checkAsleep();
   const mirrors = mirrorsOf(chosen.disks, prepared.exports, images, {
     topOnly,

@@ -62,6 +62,7 @@ export class Connection {
   #bytesAtPing = 0;
   #pingAt: number | undefined;
   #rttMs: number | undefined;
+  #lastRttMs: number | undefined;
   #stopWatch: () => void = () => {};
   /** Resolves, once both loops have ended, with the reason. Never rejects. */
   readonly over: Promise<Error>;
@@ -116,6 +117,11 @@ export class Connection {
     return this.#rttMs ?? limits.FIRST_RTT_MS;
   }
 
+  /** The latest round trip, ms; `undefined` until one was measured. */
+  get lastRttMs(): number | undefined {
+    return this.#lastRttMs;
+  }
+
   /** A PING goes out now. Where several are on their way, the first one counts. */
   pingSent(): void {
     this.#pingAt ??= this.#clock.now();
@@ -126,6 +132,7 @@ export class Connection {
     if (this.#pingAt === undefined) return;
     const rtt = this.#clock.now() - this.#pingAt;
     this.#pingAt = undefined;
+    this.#lastRttMs = rtt;
     this.#rttMs = Math.min(this.#rttMs ?? Infinity, rtt);
   }
 

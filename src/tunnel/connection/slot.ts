@@ -24,6 +24,11 @@ export class ConnectionSlot {
     return this.#current?.rttMs ?? limits.FIRST_RTT_MS;
   }
 
+  /** The latest round trip on the connection, ms; `undefined` where none was measured. */
+  get lastRttMs(): number | undefined {
+    return this.#current?.lastRttMs;
+  }
+
   /** As the pipe's. */
   get delaysSmallWrites(): boolean {
     return this.#current?.delaysSmallWrites ?? false;

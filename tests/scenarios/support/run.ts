@@ -15,6 +15,7 @@ const GROUPS = [
   "disks",
   "guests",
   "connections",
+  "report",
   "endings",
   "busy",
   "multifd",

@@ -1,0 +1,55 @@
+import type { Logger } from "../../io/mod.ts";
+import type { Report } from "../../migrate/mod.ts";
+import type { CommonOptions } from "../args/common.ts";
+import type { ControlOutput } from "../control/status_board.ts";
+import { MetricsFile } from "../metrics/metrics_file.ts";
+import type { RunAbout } from "./data.ts";
+import { RunHistory } from "./history.ts";
+import { ReportFile } from "./report_file.ts";
+
+/** Where a command reports, with what is known of the command. */
+interface Told {
+  readonly report: Report;
+  readonly log: Logger;
+  readonly about?: RunAbout;
+}
+
+/** What a run writes beside its output: the files of `--metrics` and `--report`. Events pass through it. */
+export class RunFiles implements ControlOutput, AsyncDisposable {
+  readonly report: Report;
+  readonly log: Logger;
+  readonly identify: MetricsFile["identify"];
+  /** What `--report` and `status --serve` show. */
+  readonly history: RunHistory;
+  readonly #metrics: MetricsFile;
+  readonly #file: ReportFile | undefined;
+
+  /** @throws {UsageError} when a file cannot be written. */
+  static async open(
+    options: Pick<CommonOptions, "metrics" | "report">,
+    output: Told,
+    side: RunAbout["side"],
+  ): Promise<RunFiles> {
+    const about = output.about ?? { command: "", side, host: null, settings: [] };
+    const history = new RunHistory({ about: { ...about, side }, now: () => Date.now() });
+    const metrics = await MetricsFile.open(options.metrics, output);
+    const file = options.report === undefined
+      ? undefined
+      : await ReportFile.open(options.report, history, (event) => output.report(event));
+    return new RunFiles(metrics, history, file);
+  }
+
+  private constructor(metrics: MetricsFile, history: RunHistory, file: ReportFile | undefined) {
+    this.report = metrics.report;
+    this.log = metrics.log;
+    this.identify = metrics.identify;
+    this.history = history;
+    this.#metrics = metrics;
+    this.#file = file;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#file?.[Symbol.asyncDispose]();
+    await this.#metrics[Symbol.asyncDispose]();
+  }
+}
