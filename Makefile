@@ -65,9 +65,9 @@ busy: ## every scenario of busy guests, --multifd and --postcopy; make test runs
 thin: ## how much space the copies of thin and preallocated images take, over all pairs of QEMU 7.2, 10.0 and 11.1
 	@$(RUN) run -A tools/build.ts && for from in system 10.0 11.1; do for to in system 10.0 11.1; do \
 		pair=$$(tools/qemu.sh $$from $$to) && env $$pair tools/deno.sh task scenario thin || exit 1; done; done
-report-check: ## a report of a migration in a headless Chromium: charts, light, dark, print, no network, no scripts
+report-check: ## reports in a headless Chromium: charts, light, dark, print, live, no network, no scripts
 	@tools/bootstrap.sh chromium:chromium && tools/deno.sh run -A tools/build.ts && \
-		tools/deno.sh task scenario report_browser
+		tools/deno.sh task scenario report_browser report_live
 guest: ## a Debian guest in .tools/guest/ (root, mmdebstrap), for make scenario NAME=linux
 	@tools/guest.sh
 memory: ## a guest that checks its RAM crosses to and fro, with KVM and TCG: make memory CROSSINGS=50

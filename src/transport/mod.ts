@@ -4,6 +4,7 @@
  * @module
  */
 export { InputError, TransportError } from "./errors.ts";
+export { formatHostPort, isLoopback } from "./host.ts";
 export { sshEnded } from "./ssh/ssh.ts";
 export {
   type Address,

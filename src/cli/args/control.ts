@@ -6,6 +6,8 @@
 import type { SetChange } from "../control/protocol.ts";
 import { parseLimitChange } from "./limits.ts";
 import { common } from "./common.ts";
+import { isLoopback } from "../../transport/mod.ts";
+import { UsageError } from "./usage_error.ts";
 import { type Given, noPositional, noRest, seconds } from "./given.ts";
 
 /** What commands have that speak to a migration that is running. */
@@ -25,6 +27,16 @@ export interface StatusCommand extends ChoiceOptions {
   readonly command: "status";
   /** Again and again, until a signal. */
   readonly watch: boolean;
+  /** Shows it to browsers here, until a signal. */
+  readonly serve?: ServeAddress;
+}
+
+/** Where `status --serve` listens. */
+export interface ServeAddress {
+  /** An IPv6 address without brackets. */
+  readonly host: string;
+  /** 0: a free one. */
+  readonly port: number;
 }
 
 /** `vmferry cancel`. */
@@ -42,7 +54,32 @@ export interface SetCommand extends ChoiceOptions {
 /** Reads the options of `status`. */
 export function parseStatus(given: Given): StatusCommand {
   noPositional(given);
-  return { command: "status", watch: given.has("watch"), ...choice(given) };
+  const serve = serveAddress(given);
+  if (serve && given.has("watch")) given.fail("--serve and --watch exclude each other");
+  const rest = { watch: given.has("watch"), ...choice(given) };
+  return { command: "status", ...rest, ...(serve ? { serve } : {}) };
+}
+
+function serveAddress(given: Given): ServeAddress | undefined {
+  const serve = given.read("serve", hostPortOf, "HOST:PORT, as 127.0.0.1:8080 or [::1]:8080");
+  const isInsecure = given.has("insecure");
+  if (!serve) {
+    if (isInsecure) given.fail("--insecure is for --serve");
+    return undefined;
+  }
+  if (isLoopback(serve.host) || isInsecure) return serve;
+  throw new UsageError(
+    `--serve: other hosts can reach ${
+      given.one("serve")
+    }, and nothing is encrypted. Use 127.0.0.1 ` +
+      "and 'ssh -L' from another host, or give --insecure if the network is yours alone",
+  );
+}
+
+function hostPortOf(text: string): ServeAddress | undefined {
+  const parts = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})$/.exec(text);
+  const port = Number(parts?.[3]);
+  return parts && port <= 65535 ? { host: parts[1] ?? parts[2]!, port } : undefined;
 }
 
 /** Reads the options of `cancel`. */

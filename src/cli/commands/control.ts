@@ -14,6 +14,7 @@ import { EXIT, type ExitCode } from "../output/exit_code.ts";
 import type { Output } from "../output/output.ts";
 import { absolutePath } from "../paths.ts";
 import { runBase } from "../run/base.ts";
+import { serve } from "../serve/serve.ts";
 import { watch } from "./watch.ts";
 
 /** Changes that an older vmferry does not know. */
@@ -30,6 +31,7 @@ export function status(
 ): Promise<ExitCode> {
   return refusable(output, async () => {
     const base = runBase(options.runDir);
+    if (options.serve) return await serve(base, await wantedBy(options), options.serve, output);
     if (options.watch) return await watch(base, await wantedBy(options), options, output);
     const { found, silent } = await findMigrations(base);
     const fitting = matching(found, await wantedBy(options));

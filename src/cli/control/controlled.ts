@@ -55,6 +55,7 @@ export function controlSource(
   let steps: Pick<SetChange, "autoConverge" | "postcopy"> = {};
   return {
     ended: board.ended,
+    report: () => board.reportData,
     status: () =>
       board.status(identity, {
         bandwidth: limits.bandwidth,
@@ -120,6 +121,7 @@ export function controlDestination(
   let ending: string | null = null;
   return {
     ended: board.ended,
+    report: () => board.reportData,
     status: () => board.status(identity, { bandwidth: null, maxDowntimeMs: null, ending }),
     set() {
       const message = "The limits are the source's: set them where 'vmferry migrate' runs";

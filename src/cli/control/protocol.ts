@@ -8,6 +8,8 @@
  *     {"command": "set", "pause": "when-copied", "timeoutMs": 600000, "timeoutAction": "pause"}
  *                                                     -> {"result": {…, "pause", "timeoutMs", "timeoutAction"}}
  *     {"command": "set", "autoConverge": true, "postcopy": "never"} -> {"result": {…, "autoConverge", "postcopy"}}
+ *     {"command": "report"}                              -> {"result": {"format": "vmferry-report", …}}
+ *     {"command": "report", "atEnd": true}       the same, when the run has ended
  *     {"command": "cancel"}            when the migration has ended -> {"result": {"event": "result", …}}
  *     anything that is not done                                     -> {"error": {"code", "message"}}
  *
@@ -26,6 +28,8 @@ export const MAX_ANSWER = 4 * 1024 * 1024;
 
 export type Request =
   | { readonly command: "status" }
+  /** `atEnd`: the answer comes when the run has ended. */
+  | { readonly command: "report"; readonly atEnd?: boolean }
   | { readonly command: "cancel" }
   | ({ readonly command: "set" } & SetChange);
 
@@ -87,6 +91,8 @@ export function parseRequest(line: string): Request {
     case "status":
     case "cancel":
       return { command: message.command };
+    case "report":
+      return { command: "report", atEnd: message.atEnd === true };
     case "set":
       return { command: "set", ...parseChange(message) };
     default:

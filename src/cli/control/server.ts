@@ -10,6 +10,7 @@ import {
   writeAll,
 } from "../../io/mod.ts";
 import type { StatusEvent } from "../output/events.ts";
+import type { ReportData } from "../report/data.ts";
 import {
   type Answer,
   ControlError,
@@ -23,6 +24,8 @@ import type { Result } from "./status_board.ts";
 /** The parts of a running migration that can be controlled. */
 export interface Controlled {
   status(): StatusEvent;
+  /** What a report of it would show; `undefined` where nothing keeps its history. */
+  report(): ReportData | undefined;
   /**
    * Changes the limits; resolves with those that hold from now on.
    *
@@ -55,6 +58,8 @@ export class ControlServer {
   readonly #open = new Set<BytePipe>();
   /** Connections whose request was `cancel`: they get the result, last of all. */
   readonly #farewells = new Set<BytePipe>();
+  /** Connections that get the report when the migration has ended. */
+  readonly #followers = new Set<BytePipe>();
   readonly #acceptor: Acceptor;
 
   /** Serves every connection; owns `acceptor` from now on. */
@@ -90,6 +95,7 @@ export class ControlServer {
         [...this.#farewells].map((pipe) => this.#say(pipe, { result }, FAREWELL_MS)),
       );
     }
+    await Promise.all([...this.#followers].map((pipe) => this.#sayReport(pipe, FAREWELL_MS)));
     for (const pipe of this.#open) pipe.close();
     await this.#tasks.join();
   }
@@ -112,13 +118,14 @@ export class ControlServer {
     } finally {
       this.#open.delete(pipe);
       this.#farewells.delete(pipe);
+      this.#followers.delete(pipe);
       pipe.close();
     }
   }
 
   /** A client that waits for the end of the migration may be silent until then. */
   async #read(pipe: BytePipe, buffer: Uint8Array): Promise<number | null> {
-    if (this.#farewells.has(pipe)) return await pipe.read(buffer);
+    if (this.#farewells.has(pipe) || this.#followers.has(pipe)) return await pipe.read(buffer);
     return await withDeadline(this.#clock, IDLE_MS, "a request", pipe.read(buffer));
   }
 
@@ -129,6 +136,9 @@ export class ControlServer {
       switch (request.command) {
         case "status":
           return await this.#say(pipe, { result: this.#controlled.status() });
+        case "report":
+          if (request.atEnd) return void this.#followers.add(pipe);
+          return await this.#sayReport(pipe, IDLE_MS);
         case "set":
           return await this.#say(pipe, { result: await this.#controlled.set(request) });
         case "cancel":
@@ -140,6 +150,12 @@ export class ControlServer {
       const code = error instanceof ControlError ? error.code : "failed";
       await this.#say(pipe, { error: { code, message: messageOf(error) } });
     }
+  }
+
+  async #sayReport(pipe: BytePipe, ms: number): Promise<void> {
+    const result = this.#controlled.report();
+    const refusal = { code: "failed", message: "This run keeps no history" };
+    await this.#say(pipe, result ? { result } : { error: refusal }, ms);
   }
 
   async #say(pipe: BytePipe, answer: Answer, ms = IDLE_MS): Promise<void> {

@@ -22,6 +22,7 @@ export function controlCopy(board: StatusBoard, identity: Identity, end: CopyEnd
   let ending: string | null = null;
   return {
     ended: board.ended,
+    report: () => board.reportData,
     status: () => {
       const share = end.share?.() ?? null;
       return board.status(identity, {

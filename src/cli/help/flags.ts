@@ -611,6 +611,18 @@ export const FLAGS: readonly Flag[] = [
     help: "Show it again every second until Ctrl-C; on a terminal in place.",
   },
   {
+    name: "serve",
+    value: "HOST:PORT",
+    commands: ["status"],
+    help: "Show it to a browser on this host, live, until Ctrl-C: as --report does. The printed " +
+      "address holds a token, without which nobody sees anything. Port 0: a free one.",
+  },
+  {
+    name: "insecure",
+    commands: ["status"],
+    help: "With --serve: allow an address that other hosts can reach. Nothing is encrypted.",
+  },
+  {
     name: "json",
     commands: COMMANDS,
     help: "Print one JSON object a line on standard output, for programs.",

@@ -75,6 +75,8 @@ export type CliEvent =
     readonly commands: readonly { readonly side: Side; readonly command: string }[];
   }
   | CopyEvent
+  /** status --serve: the page is there, at this address with its token. */
+  | { readonly event: "serving"; readonly url: string }
   | StatusEvent
   /** status: a directory of a run whose process does not answer. */
   | {

@@ -102,6 +102,8 @@ function textOf(event: CliEvent, quiet: boolean): string | undefined {
     case "stream":
       if (event.error) return `vmferry: ${event.channel}: ${event.error}`;
       return undefined;
+    case "serving":
+      return event.url;
     case "migration":
     case "host":
     case "session":

@@ -13,13 +13,17 @@ import { Html, markup, scriptJson } from "./html.ts";
 import { summary, tables, titleOf } from "./tables.ts";
 
 const STYLE = `${uplotStyle}\n${ownStyle}`;
+/** The style sheet of every page; {@link policy} names it. */
+export const STYLE_ELEMENT = new Html(`<style>${STYLE}</style>`);
 
 /** How a page that changes is kept up to date. */
 export interface Live {
-  /** Where the page asks for new data, on its own server. */
+  /** Where the page asks for new data, on its own server; empty: nothing changes any more. */
   readonly url: string;
   /** Seconds after which a browser without JavaScript loads the page again. */
   readonly everySeconds: number;
+  /** Why the page has no new data. */
+  readonly gone?: string | undefined;
 }
 
 /**
@@ -43,8 +47,11 @@ export async function policy(sources: readonly string[] = []): Promise<string> {
 export async function page(data: ReportData, live?: Live): Promise<string> {
   const title = titleOf(data);
   // The server sends the policy of a live page in a header.
-  const head = live
+  const again = live?.url
     ? markup`<noscript><meta http-equiv="refresh" content="${live.everySeconds}"></noscript>`
+    : undefined;
+  const head = live
+    ? again
     : markup`<meta http-equiv="Content-Security-Policy" content="${await policy()}">`;
   return markup`<!doctype html>
 <html lang="en">
@@ -55,13 +62,13 @@ ${head}
 <meta name="referrer" content="no-referrer">
 <meta name="generator" content="vmferry ${VERSION}">
 <title>${title}</title>
-<style>${new Html(STYLE)}</style>
+${STYLE_ELEMENT}
 </head>
 <body${live && markup` data-live="${live.url}"`}>
 <h1>${title}</h1>
 <section id="summary">
 ${summary(data)}</section>
-<p id="state" role="status"></p>
+<p id="state" role="status">${live?.gone}</p>
 <noscript><p>The charts need JavaScript. Everything else is below.</p></noscript>
 <div id="charts"></div>
 <p id="bands" hidden>Bands: <i class="phase"></i>phases <i class="cut"></i>connection lost

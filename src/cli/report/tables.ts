@@ -58,13 +58,10 @@ export function summary(data: ReportData): Html {
     ["Duration", duration(data.elapsedMs)],
   ];
   if (result?.event === "result") {
-    lines.push(
-      ["Guest paused", result.pauseMs === null ? UNKNOWN : duration(result.pauseMs)],
-      [
-        "Downtime that QEMU reports",
-        result.downtimeMs === null ? UNKNOWN : duration(result.downtimeMs),
-      ],
-    );
+    const { pauseMs, downtimeMs } = result;
+    // The source measures both.
+    if (pauseMs !== null) lines.push(["Guest paused", duration(pauseMs)]);
+    if (downtimeMs !== null) lines.push(["Downtime that QEMU reports", duration(downtimeMs)]);
     if (result.skipped !== undefined) {
       lines.push(["Not sent (--delta)", formatSize(result.skipped)]);
     }

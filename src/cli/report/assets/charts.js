@@ -235,23 +235,29 @@
     }
   }
 
+  /** The colours are others: uPlot reads those of its legend only when it makes a chart. */
+  function recolor() {
+    shape = "";
+    draw();
+  }
+
   function print(begins) {
     printing = begins;
     root.classList.toggle("printing", begins);
-    redraw();
+    recolor();
   }
 
   async function look() {
     try {
       const answer = await fetch(live, { cache: "no-store" });
       if (!answer.ok) throw new Error(`the server answers ${answer.status}`);
-      const { data: next, summary, tables } = await answer.json();
+      const { data: next, summary, tables, gone } = await answer.json();
       data = next;
       show("summary", summary);
       show("tables", tables);
-      state("");
+      state(gone);
       draw();
-      if (data.result) return;
+      if (data.result || gone) return;
     } catch (error) {
       state(`This page is no longer live: ${error.message}.`);
     }
@@ -271,7 +277,7 @@
 
   draw();
   new ResizeObserver(() => printing || redraw()).observe(place);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolor);
   addEventListener("beforeprint", () => print(true));
   addEventListener("afterprint", () => print(false));
   if (live) setTimeout(look, LIVE_MS);
