@@ -27,8 +27,8 @@ const RATE = 16;
 /** The same while RAM crosses: the guest's RAM is small. */
 const RAM_RATE = 3;
 
-/** A call of virsh needs less time than this from the source to the destination's libvirtd, ms. */
-const FINISH_MS = 500;
+/** The call that asks libvirtd to start the guest has more bytes than this, a keepalive message has fewer. */
+const FINISH_BYTES = 1000;
 
 /** Tries with one domain. Each is to be disturbed; the last one is to succeed. */
 export class Trial {
@@ -76,26 +76,41 @@ export class Trial {
     this.#witness = witness;
   }
 
-  /** Starts both ends. */
-  async start(extra: readonly string[] = []): Promise<Try> {
-    const receive = this.receive();
-    return { receive, domain: this.domain(await receive.address(), extra) };
+  /**
+   * Starts both ends.
+   *
+   * @param extra options of the source.
+   * @param options of both ends. Default: the trial's.
+   */
+  async start(
+    extra: readonly string[] = [],
+    options: readonly string[] = this.#options,
+  ): Promise<Try> {
+    const receive = this.receive(undefined, options);
+    return { receive, domain: this.domain(await receive.address(), extra, options) };
   }
 
   /** Starts the destination, at a free port where no address is given. */
-  receive(address = `tcp://${this.#lab.destination.address}:0`): HostVmferry {
+  receive(
+    address = `tcp://${this.#lab.destination.address}:0`,
+    options: readonly string[] = this.#options,
+  ): HostVmferry {
     const args = ["receive", "--libvirt", "--listen", address];
     return this.#lab.destination.vmferry({
       name: `receive ${++this.#number}`,
-      args: [...args, ...this.#common()],
+      args: [...args, ...this.#common(), ...options],
     });
   }
 
   /** Starts the source. */
-  domain(address: string, extra: readonly string[] = []): HostVmferry {
+  domain(
+    address: string,
+    extra: readonly string[] = [],
+    options: readonly string[] = this.#options,
+  ): HostVmferry {
     return this.#lab.source.vmferry({
       name: `domain ${this.#number}`,
-      args: ["domain", this.#domain.name, address, ...this.#common(), ...extra],
+      args: ["domain", this.#domain.name, address, ...this.#common(), ...options, ...extra],
     });
   }
 
@@ -131,7 +146,11 @@ export class Trial {
     this.#lab.destination.signalDaemon("SIGSTOP");
     await this.#lab.limitRate(null);
     await ends.domain.waitEvent("phase", (e) => e.phase === "handover");
-    await pass(FINISH_MS);
+    const { destination } = this.#lab;
+    await poll("Finish to reach the destination's libvirtd", async () => {
+      const { stdout } = await destination.run(["ss", "-Hxn", "state", "established"]);
+      return unread(stdout).some((bytes) => bytes > FINISH_BYTES) || undefined;
+    });
     return ends;
   }
 
@@ -168,7 +187,8 @@ export class Trial {
   async assertNextWorks(): Promise<void> {
     this.note("the next try");
     await this.#lab.limitRate(null);
-    const { receive, domain } = await this.start();
+    // Impatient ends could give a slow host up.
+    const { receive, domain } = await this.start([], []);
     await assertExit(domain, 0);
     await assertExit(receive, 0, 20_000);
     await this.assertArrived();
@@ -197,8 +217,14 @@ export class Trial {
 
   #common(): string[] {
     const secret = `${this.#context.dir}/secret`;
-    return ["--json", "--secret-file", secret, "--insecure", ...this.#options];
+    return ["--json", "--secret-file", secret, "--insecure"];
   }
+}
+
+/** How many bytes libvirtd has not read yet, of each of its clients, in the output of ss. */
+function unread(table: string): number[] {
+  return table.split("\n").filter((row) => row.includes(" /run/libvirt/libvirt-sock "))
+    .map((row) => Number(row.trim().split(/\s+/)[1]));
 }
 
 /** Waits until every disk is being copied. */
