@@ -51,13 +51,13 @@ export const PHASES: readonly Phase[] = [
     name: "mirror, early",
     options: ["--bandwidth", "4M"],
     ...{ handedOver: false, resumable: BOTH },
-    arm: () => mirrored(0.01, 0.6),
+    arm: (pair) => mirrored(pair, 0.01, 0.6),
   },
   {
     name: "mirror, late",
     options: ["--bandwidth", "10M"],
     ...{ handedOver: false, resumable: BOTH },
-    arm: () => mirrored(0.7, 1),
+    arm: (pair) => mirrored(pair, 0.7, 1),
   },
   {
     name: "ready",
@@ -124,14 +124,18 @@ export const PHASES: readonly Phase[] = [
   ...POSTCOPY_PHASES,
 ];
 
-/** Between two shares of the disks. */
-function mirrored(least: number, most: number): Armed {
+/** Between two shares of the disks. RAM does not begin to cross, however late that is seen. */
+function mirrored(pair: Pair, least: number, most: number): Armed {
+  const held = pair.gates.source.hold("query-migrate-capabilities");
   return {
     async reached({ migrate }) {
       const share = shareOf(await migrate.waitEvent("progress", (e) => shareOf(e) >= least));
       if (share > most) throw new Error(`The disks were at ${share} before they were at ${most}`);
     },
-    release: atFullSpeed,
+    async release(run) {
+      held.release();
+      await atFullSpeed(run);
+    },
   };
 }
 

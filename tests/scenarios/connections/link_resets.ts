@@ -13,7 +13,8 @@ export const scenario: Scenario = {
     const network = context.use(await Network.create());
     const pair = await Pair.start(context, { network });
     const receive = pair.receive();
-    const options = ["--bandwidth", "12M", "--dead-after", "2"];
+    // The disks would take two minutes: all resets come while they are copied.
+    const options = ["--bandwidth", "1M", "--dead-after", "2"];
     const migrate = pair.migrate(await receive.address(), options);
     const seen = (state: string) =>
       migrate.events.entries.filter((e) => e.event === "link" && e.state === state).length;
@@ -41,6 +42,7 @@ export const scenario: Scenario = {
     }
     const { phase } = migrate.events.entries.findLast((e) => e.event === "phase")!;
     if (phase !== "mirror") throw new Error(`The copy was over too early (${phase})`);
+    await pair.set("bandwidth=none");
     await assertExit(migrate, 0, 120_000);
     await assertExit(receive, 0, 60_000);
     await pair.assertArrived();

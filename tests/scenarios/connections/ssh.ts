@@ -54,8 +54,8 @@ export const scenario: Scenario = {
     await pair.assertStillAtSource();
 
     context.note("ssh ends during the copy");
-    const lost = pair.migrateWith(["--bandwidth", "20M", ...there({})]);
-    await lost.waitEvent("progress", (e) => moved(e) > 4 << 20);
+    const lost = pair.migrateWith(["--bandwidth", "4M", ...there({})]);
+    await lost.waitEvent("progress", (e) => moved(e) > 1 << 20);
     await sshd.cut();
     await fails(lost, 1, [/ssh connection to 127\.0\.0\.1 ended/]);
     await poll(

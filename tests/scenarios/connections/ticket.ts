@@ -27,10 +27,10 @@ export const scenario: Scenario = {
     }
 
     const migrate = pair.migrateWith(
-      ["--verbose", "--bandwidth", "30M", "--dead-after", "3", "--ticket-file", file],
+      ["--verbose", "--bandwidth", "4M", "--dead-after", "3", "--ticket-file", file],
       ["faketime", "-f", "+3d"],
     );
-    await migrate.waitEvent("progress", (e) => moved(e) > 8 << 20);
+    await migrate.waitEvent("progress", (e) => moved(e) > 2 << 20);
     const secrets = [ticket, ...await keptSecrets(pair)];
     if (secrets.length !== 5) throw new Error(`${secrets.length} secrets are kept, expected 5`);
     const seen = await secretsSeen(secrets, [migrate, receive]);
@@ -38,6 +38,7 @@ export const scenario: Scenario = {
     await migrate.waitEvent("link", (e) => e.state === "down");
     await network.restore();
     await migrate.waitEvent("link", (e) => e.state === "up");
+    await pair.set("bandwidth=none");
     await assertExit(migrate, 0, 120_000);
     await assertExit(receive, 0);
     seen.push(...await secretsSeen(secrets, [migrate, receive]));

@@ -90,7 +90,7 @@ export const scenario: Scenario = {
     if (receive.events.entries.some((e) => e.event === "phase")) throw new Error("A phase began");
 
     context.note("a second use while the first one is under way");
-    const migrate = pair.migrateWith(["--bandwidth", "10M", "--ticket-file", file], trusting);
+    const migrate = pair.migrateWith(["--bandwidth", "1M", "--ticket-file", file], trusting);
     await receive.waitEvent("phase", (e) => e.phase === "mirror");
     const second = context.vmferry({
       name: "second",
@@ -103,6 +103,7 @@ export const scenario: Scenario = {
       throw new Error("The second use was not told what it is");
     }
     await says(receive, /rejected a connection.*: This ticket has already been used/);
+    await pair.set("bandwidth=none");
     await assertExit(migrate, 0);
     await assertExit(receive, 0);
 

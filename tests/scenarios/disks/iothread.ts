@@ -16,7 +16,7 @@ export const scenario: Scenario = {
     const pair = await Pair.start(context, { bytes: 24 << 20, disks: DISKS });
     for (const givesUp of ["source", "destination"] as const) {
       const receive = pair.receive();
-      const migrate = pair.migrate(await receive.address(), ["--bandwidth", "8M"]);
+      const migrate = pair.migrate(await receive.address(), ["--bandwidth", "2M"]);
       await migrate.waitEvent("progress", allMove);
       (givesUp === "source" ? migrate : receive).signal("SIGTERM");
       await assertExit(receive, 5);

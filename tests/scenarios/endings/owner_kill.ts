@@ -45,13 +45,14 @@ async function begin(context: ScenarioContext, did: "cont" | "stop", what: "resu
   const pair = await Pair.start(context, { dir, gated, paused, bytes: 24 << 20 });
   const receive = pair.receive();
   const address = await receive.address();
-  const migrate = pair.migrate(address, ["--bandwidth", "16M"]);
+  const migrate = pair.migrate(address, ["--bandwidth", "4M"]);
   await migrate.waitEvent("progress", allMove);
   // Not earlier: the comparison of the disks stops its own NBD server.
   if (gated) pair.gates.destination.hold("nbd-server-stop");
   await pair.source.execute(did);
   if (paused) pair.nowRuns();
   else pair.nowPaused();
+  if (gated) await pair.set("bandwidth=none");
   return { pair, receive, migrate, address };
 }
 

@@ -2,8 +2,8 @@ import { Pair } from "../pair/pair.ts";
 import { assertExit, assertRefused, type Scenario } from "../support/scenario.ts";
 import type { JsonEvent, Vmferry } from "../support/vmferry.ts";
 
-const SLOW = ["--bandwidth", "15M"];
-const ENOUGH = 24 << 20;
+const SLOW = ["--bandwidth", "8M"];
+const ENOUGH = 12 << 20;
 
 /** vmferry is killed during the copy, on either side and on both. */
 export const scenario: Scenario = {
@@ -38,6 +38,7 @@ export const scenario: Scenario = {
       }
       const now = await jobIds(pair);
       if (jobs !== now) throw new Error(`The jobs were ${jobs} and are ${now}`);
+      if (killed === "destination") await pair.set("bandwidth=none");
       await assertExit(migrate, 0, 90_000);
       await assertExit(receive, 0, 60_000);
       await pair.assertArrived();

@@ -19,10 +19,11 @@ export const scenario: Scenario = {
     const pair = await Pair.start(context, { bytes: 24 << 20 });
     const receive = pair.receive();
     const address = await receive.address();
-    const migrate = pair.migrate(address, ["--bandwidth", "15M"]);
+    const migrate = pair.migrate(address, ["--bandwidth", "4M"]);
     await migrate.waitEvent("progress", allMove);
     await sleep(pair);
     if (pair.source.atLeast(9, 0) && pair.destination.atLeast(9, 0)) {
+      await pair.set("bandwidth=none");
       await assertExit(migrate, 0, 60_000);
       await assertExit(receive, 0);
       await stands(pair.destination.status(), "suspended");

@@ -29,13 +29,17 @@ async function move(
   lab: LibvirtLab,
   { name, options, ram }: { name: string; options: readonly string[]; ram: number },
 ): Promise<string> {
-  const guest = await RingDomain.start(lab, { name, guest: { ramPages: 8192, ramStep: 64 } });
+  const guest = await RingDomain.start(lab, {
+    ...{ name, guest: { ramPages: 8192, ramStep: 64 } },
+    disks: [{ format: "qcow2", bytes: 16 << 20 }, { format: "raw", bytes: 16 << 20 }],
+  });
+  // RAM takes long enough to be seen.
+  await lab.limitRate(16);
   const args = ["--", "--parallel", ...options];
   const ferries = await startDomainFerries(context, lab, name, { args });
   await ferries.receive.waitEvent("phase", (e) => e.phase === "ram");
-  await lab.limitRate(16);
   const seen = async () => await ramConnections(lab.destination) === ram || undefined;
-  await poll(`QEMU to have ${ram} connections for RAM`, seen, 10_000, 50);
+  await poll(`QEMU to have ${ram} connections for RAM`, seen, 20_000, 50);
   await lab.limitRate(null);
   const { totalMs, downtimeMs } = await assertMigrated(ferries);
   await guest.assertArrived();

@@ -29,7 +29,7 @@ export const scenario: Scenario = {
     await poll("both QEMUs to notice it", async () => {
       return (await stateOf(source)).includes("failed") &&
           (await stateOf(destination)).includes("failed") || undefined;
-    });
+    }, 60_000);
     await lab.network.restore();
     await lab.limitRate(null);
     await assertFails(ends.domain, 4, reason);

@@ -29,12 +29,13 @@ export const scenario: Scenario = {
 
     const receive = pair.receive(["--socket-owner", OWNER]);
     const address = await receive.address();
-    const migrate = pair.migrate(address, ["--socket-owner", OWNER, "--bandwidth", "60M"]);
+    const migrate = pair.migrate(address, ["--socket-owner", OWNER, "--bandwidth", "4M"]);
     await migrate.waitEvent("phase", (e) => e.phase === "mirror");
     await migrate.waitEvent("progress");
     // vmferry makes the source's sockets; otherwise QEMU's user could replace them.
     await assertModes(pair.runDir("source"), [0o711, false]);
     await assertModes(pair.runDir("dest"), [0o700, true]);
+    await pair.set("bandwidth=none");
     await assertExit(migrate, 0);
     await assertExit(receive, 0);
     await pair.assertArrived();

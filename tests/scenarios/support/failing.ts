@@ -17,10 +17,10 @@ export interface Standing {
   readonly migrate: Vmferry;
 }
 
-/** Starts a migration and returns while its disks are copied, slowly. */
+/** Starts a migration and returns while its disks are copied, for some seconds still, whatever the load. */
 export async function whileMirroring(pair: Pair, extra: readonly string[] = []): Promise<Standing> {
   const receive = pair.receive();
-  const slow = extra.includes("--bandwidth") ? [] : ["--bandwidth", "8M"];
+  const slow = extra.includes("--bandwidth") ? [] : ["--bandwidth", "2M"];
   const migrate = pair.migrate(await receive.address(), [...slow, ...extra]);
   await migrate.waitEvent("progress", (e) => {
     const disks = e.disks as { transferred: number }[];

@@ -33,6 +33,10 @@ export async function startPostcopy(trial: Trial, lab: LibvirtLab, byHand = fals
   if (byHand) {
     await trial.waitRam(ends);
     await lab.source.virsh("migrate-postcopy", "vm1");
+  } else {
+    await ends.receive.waitEvent("phase", (e) => e.phase === "ram");
+    // At 24 MiB/s the rest of RAM could be over before anybody sees that post-copy has begun.
+    await lab.limitRate(8);
   }
   await ends.receive.waitEvent("phase", (e) => e.phase === "handover");
   await lab.limitRate(2);
