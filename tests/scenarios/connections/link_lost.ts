@@ -15,7 +15,7 @@ export const scenario: Scenario = {
     const migrate = pair.migrate(await receive.address(), [...options, "--bandwidth", "10M"]);
     await migrate.waitEvent("progress", (e) => e.phase === "mirror");
     await network.cut();
-    await migrate.waitEvent("link", (e) => e.state === "down" && Number(e.graceLeft) <= 1);
+    await migrate.waitEvent("link", (e) => e.state === "down" && Number(e.graceLeft) < 3);
     await assertExit(migrate, 1, 20_000);
     await assertExit(receive, 1, 20_000);
     for (const ferry of [migrate, receive]) {

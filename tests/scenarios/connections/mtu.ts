@@ -27,7 +27,7 @@ export const scenario: Scenario = {
     await assertExit(migrate, 1, MOST_MS);
     const took = performance.now() - since;
     await assertExit(receive, 1, MOST_MS);
-    const most = (GRACE + 2 * DEAD_AFTER) * 1000;
+    const most = (GRACE + 4 * DEAD_AFTER) * 1000;
     if (took > most) throw new Error(`The source ended after ${took} ms, expected ${most} at most`);
     for (const ferry of [migrate, receive]) {
       const { error } = await ferry.waitEvent("result") as unknown as {

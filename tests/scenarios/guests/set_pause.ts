@@ -17,11 +17,14 @@ export const scenario: Scenario = {
     await migrate.waitEvent("progress", (e) => e.phase === "mirror");
     await pair.set("pause=when-copied", "timeout=600", "timeout-action=pause");
     const { message } = await migrate.waitEvent("warning", (e) => e.code === "guest-suspended");
-    await pair.source.events.waitFor("the guest to be paused", (e) => e.event === "STOP");
-    const paused = migrate.events.entries.some((e) => e.event === "phase" && e.phase === "ram");
-    if (paused) throw new Error("RAM crossed before the guest was paused");
+    const stop = await pair.source.events
+      .waitFor("the guest to be paused", (e) => e.event === "STOP");
     await pair.set("bandwidth=none");
     await assertExit(migrate, 0);
+    const ram = await migrate.waitEvent("phase", (e) => e.phase === "ram");
+    if (stop.timestampMs > Date.parse(ram.time)) {
+      throw new Error("RAM crossed before the guest was paused");
+    }
     await assertExit(receive, 0);
     await pair.assertArrived();
     return String(message);

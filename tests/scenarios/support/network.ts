@@ -63,6 +63,13 @@ export class Network implements AsyncDisposable {
     }
   }
 
+  /** How many bytes a host has sent into the cable. */
+  async sentBytes({ name }: Host): Promise<number> {
+    const text = await run("ip", "-n", name, "-j", "-s", "link", "show", "veth");
+    const [{ stats64 }] = JSON.parse(text) as [{ stats64: { tx: { bytes: number } } }];
+    return stats64.tx.bytes;
+  }
+
   /** Pulls the cable: nothing passes, without a notice. */
   async cut(): Promise<void> {
     await ip("-n", this.source.name, "link", "set", "veth", "down");
@@ -133,14 +140,12 @@ async function ip(...args: string[]): Promise<void> {
   await run("ip", ...args);
 }
 
-async function run(program: string, ...args: string[]): Promise<void> {
-  const { code, stderr } = await new Deno.Command(program, {
-    args,
-    stdout: "null",
-    stderr: "piped",
-  }).output();
+/** Runs a program to its end; returns its output. */
+async function run(program: string, ...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await new Deno.Command(program, { args }).output();
   if (code !== 0) {
     const text = new TextDecoder().decode(stderr).trim();
     throw new Error(`${program} ${args.join(" ")} (as root): ${text}`);
   }
+  return new TextDecoder().decode(stdout);
 }

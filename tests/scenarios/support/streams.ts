@@ -94,12 +94,18 @@ export async function echoHash(path: string, bytes: number, seed: number): Promi
   }
 }
 
-/** Round trips of a few bytes until `until` resolves; the longest one, ms. */
-export async function longestRoundTrip(path: string, until: Promise<void>): Promise<number> {
+/** How long round trips took, ms. */
+export interface RoundTrips {
+  readonly median: number;
+  readonly longest: number;
+}
+
+/** Makes round trips of a few bytes until `until` resolves. */
+export async function roundTrips(path: string, until: Promise<void>): Promise<RoundTrips> {
   const pipe = await connectUnix(path);
   let over = false;
   until.then(() => over = true);
-  let longest = 0;
+  const took: number[] = [];
   const word = new TextEncoder().encode("ping");
   const answer = new Uint8Array(word.length);
   while (!over) {
@@ -110,12 +116,13 @@ export async function longestRoundTrip(path: string, until: Promise<void>): Prom
       if (n === null) throw new Error("The echo ended");
       got += n;
     }
-    longest = Math.max(longest, performance.now() - start);
+    took.push(performance.now() - start);
   }
   await pipe.closeWrite();
   if (await pipe.read(answer) !== null) throw new Error("More came back than was sent");
   pipe.close();
-  return longest;
+  took.sort((a, b) => a - b);
+  return { median: took[took.length >> 1]!, longest: took.at(-1)! };
 }
 
 function randomChunk(seed: number): Uint8Array<ArrayBuffer> {
