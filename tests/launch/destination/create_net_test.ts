@@ -4,7 +4,7 @@ import { MigrationError } from "../../../src/migrate/mod.ts";
 import type { RpcError } from "../../../src/rpc/mod.ts";
 import { LaunchLab } from "./launch_lab.ts";
 
-const FAST = { timeoutMs: 5_000 };
+const FAST = { timeoutMs: 20_000 };
 
 /** A host whose qemu-img waits for a line in the FIFO `go` before it creates an image. */
 async function slowLab(): Promise<LaunchLab> {

@@ -3,7 +3,7 @@ import { runProgram } from "../../../src/cli/host/run_program.ts";
 import { RpcError } from "../../../src/rpc/mod.ts";
 import { copyOf, LaunchLab } from "./launch_lab.ts";
 
-const FAST = { timeoutMs: 10_000 };
+const FAST = { timeoutMs: 20_000 };
 
 /** The code with which a network's guest is refused whose CD is this image, and what is left. */
 async function refusalOf(...create: string[]): Promise<string> {

@@ -5,7 +5,7 @@ import { writeAll } from "../../../src/io/mod.ts";
 import { openChannel, RpcError } from "../../../src/rpc/mod.ts";
 import { copyOf, image, LaunchLab } from "./launch_lab.ts";
 
-const FAST = { timeoutMs: 5_000 };
+const FAST = { timeoutMs: 20_000 };
 
 Deno.test("a launch starts QEMU in a session of its own, with its disk and its log", async () => {
   await using lab = await LaunchLab.make();

@@ -4,7 +4,7 @@ import { MigrationError } from "../../../src/migrate/mod.ts";
 import { RpcError } from "../../../src/rpc/mod.ts";
 import { LaunchLab, QEMU } from "./launch_lab.ts";
 
-const FAST = { timeoutMs: 10_000 };
+const FAST = { timeoutMs: 20_000 };
 
 /** A program in the place of QEMU; the source's path of it counts over ssh. */
 async function fake(lab: LaunchLab, script: string): Promise<void> {

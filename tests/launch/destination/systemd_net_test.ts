@@ -10,7 +10,7 @@ import { RpcError } from "../../../src/rpc/mod.ts";
 import { LaunchLab } from "./launch_lab.ts";
 import { canBoot, SystemdLab } from "./systemd_lab.ts";
 
-const FAST = { timeoutMs: 10_000 };
+const FAST = { timeoutMs: 20_000 };
 
 /** A launch on a host with systemd, in a directory that its /tmp does not hide. */
 async function withSystemd(
@@ -71,7 +71,7 @@ Deno.test({
     assertStringIncludes(error.message, "no-such-device");
     assertEquals(await lab.files(), before);
     const { stdout } = await run(["systemctl", "list-units", "--all", "vmferry-*", "--no-legend"], {
-      timeoutMs: 5_000,
+      timeoutMs: 20_000,
     });
     assertEquals(stdout, "");
   });

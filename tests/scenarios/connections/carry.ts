@@ -74,7 +74,7 @@ export const scenario: Scenario = {
       const stopped = check(alias, slow);
       await stopped.waitEvent("carry", (e) => Number(e.sent) > 0, 30_000);
       stopped.signal("SIGINT");
-      await assertExit(stopped, 5, 10_000);
+      await assertExit(stopped, 5, 20_000);
     });
 
     context.note("two sources carry at once");
@@ -200,7 +200,7 @@ class FarHost {
     const before = await files();
     await work();
     const same = async () => (await files()) === before || undefined;
-    await poll("nothing to be left", same, 5000).catch(async () => {
+    await poll("nothing to be left", same, 20_000).catch(async () => {
       throw new Error(`Left: ${await files()}; before: ${before}`);
     });
   }

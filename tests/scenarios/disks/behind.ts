@@ -10,7 +10,7 @@ export const scenario: Scenario = {
   name: "behind",
   about:
     "check and migrate warn that a disk's internal snapshots and persistent bitmaps stay behind",
-  timeoutMs: 60_000,
+  timeoutMs: 120_000,
   async run(context) {
     const pair = await Pair.start(context, { bytes: 16 << 20, disks: DISKS });
     const { source } = pair;

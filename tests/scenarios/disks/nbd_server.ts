@@ -6,7 +6,7 @@ export const scenario: Scenario = {
   name: "nbd_server",
   about:
     "a destination whose QEMU already runs an NBD server refuses, and the server keeps running",
-  timeoutMs: 60_000,
+  timeoutMs: 120_000,
   async run(context) {
     const pair = await Pair.start(context, { bytes: 16 << 20 });
     const { destination } = pair;

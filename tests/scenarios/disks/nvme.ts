@@ -11,7 +11,7 @@ export const scenario: Scenario = {
   name: "nvme",
   about:
     "a separate NVMe namespace is refused for every QEMU, a controller's drive only before 11.1",
-  timeoutMs: 60_000,
+  timeoutMs: 120_000,
   async run(context) {
     const name = await check(context, "namespace", [
       ...["-device", "nvme,serial=a,id=nv0", "-device", "nvme-ns,drive=node,bus=nv0,id=ns0"],

@@ -22,7 +22,7 @@ const TARGETS: readonly { name: string; disk: Omit<PairDisk, "from"> }[] = [
 export const scenario: Scenario = {
   name: "thin",
   about: "a thin target stays thin, a preallocated one stays allocated",
-  timeoutMs: 90_000,
+  timeoutMs: 180_000,
   async run(context) {
     const disks = TARGETS.map(({ disk }) => ({ from: "raw", dataBytes: DATA, ...disk } as const));
     const pair = await Pair.start(context, { bytes: BYTES, disks });

@@ -66,7 +66,7 @@ export const scenario: Scenario = {
       .waitFor("RESUME at the destination", (e) => e.event === "RESUME");
     // QEMU sends five when it has loaded the guest; the first of them wait until the guest runs.
     const enough = () => there.rarpsMs.length >= 10 || undefined;
-    await poll("the NIC to be announced by QEMU and by vmferry", enough, 5_000);
+    await poll("the NIC to be announced by QEMU and by vmferry", enough, 20_000);
     const afterMs = there.rarpsMs.map((ms) => Math.round(ms - startedMs));
     if (here.rarpsMs.length > 0) throw new Error("The NIC was announced at the source");
     await pair.assertArrived();

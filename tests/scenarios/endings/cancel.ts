@@ -35,9 +35,9 @@ export const scenario: Scenario = {
     const receive = pair.receive();
     await receive.address();
     receive.signal("SIGTERM");
-    await assertExit(receive, 5, 10_000);
+    await assertExit(receive, 5, 20_000);
     const timed = pair.receive(["--timeout", "0.5"]);
-    await assertExit(timed, 1, 10_000);
+    await assertExit(timed, 1, 20_000);
 
     context.note("a migration that exceeds its --timeout");
     const patient = pair.receive();

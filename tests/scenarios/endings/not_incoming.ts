@@ -6,7 +6,7 @@ export const scenario: Scenario = {
   name: "not_incoming",
   about:
     "a destination that does not wait for a migration refuses (exit 3) and says how to start it",
-  timeoutMs: 60_000,
+  timeoutMs: 120_000,
   async run(context) {
     const pair = await Pair.start(context, { bytes: 16 << 20, incoming: false, guest: SMALL });
     const receive = pair.receive();

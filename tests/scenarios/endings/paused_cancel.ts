@@ -6,7 +6,7 @@ export const scenario: Scenario = {
   name: "paused_cancel",
   about:
     "a paused guest whose migration is cancelled at the last moment stays paused and can be migrated again",
-  timeoutMs: 90_000,
+  timeoutMs: 180_000,
   async run(context) {
     const pair = await Pair.start(context, { bytes: 16 << 20, paused: true, gated: true });
     const held = pair.gates.source.hold("block-job-cancel");

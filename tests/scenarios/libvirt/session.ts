@@ -109,7 +109,7 @@ async function waitCounter(host: LibvirtHost, least: number): Promise<number> {
   return await poll(`${host.name}: the guest to count to ${least}`, async () => {
     const seen = await counter(host);
     return seen >= least ? seen : undefined;
-  });
+  }, 120_000);
 }
 
 async function counter(host: LibvirtHost): Promise<number> {
@@ -119,7 +119,7 @@ async function counter(host: LibvirtHost): Promise<number> {
 }
 
 async function files(host: LibvirtHost): Promise<string[]> {
-  return (await sh(host, `find ${HOME} -maxdepth 5`)).trim().split("\n");
+  return (await sh(host, `find ${HOME} -ignore_readdir_race -maxdepth 5`)).trim().split("\n");
 }
 
 async function virsh(host: LibvirtHost, ...args: string[]): Promise<string> {

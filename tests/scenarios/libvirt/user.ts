@@ -59,7 +59,10 @@ export const scenario: Scenario = {
       const others = kept === undefined ? "" : `-path ${kept} -prune -o `;
       const own =
         `${others}-path ${HOME}/.cache -prune -o -path ${secret} -o -path ${HOME}/vmferry`;
-      const left = await sh(host, `find /tmp ${HOME} -mindepth 1 ${own} -o -print`);
+      const left = await sh(
+        host,
+        `find /tmp ${HOME} -ignore_readdir_race -mindepth 1 ${own} -o -print`,
+      );
       if (left.trim() !== "") throw new Error(`${host.name}: left ${left.trim()}`);
     }
     await lab.assertConnections(1);

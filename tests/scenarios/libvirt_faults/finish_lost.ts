@@ -9,7 +9,7 @@ import { LibvirtLab, pass, RingDomain, Trial } from "../libvirt/lab/mod.ts";
 export const scenario: Scenario = {
   name: "finish_lost",
   about: "a guest never runs on both hosts when the answer that it was started is lost",
-  timeoutMs: 90_000,
+  timeoutMs: 180_000,
   async run(context) {
     const lab = await LibvirtLab.start(context);
     await replyLost(context, lab, "vm1");

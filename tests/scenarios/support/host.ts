@@ -21,7 +21,7 @@ export function stateDifference(
 }
 
 /**
- * Throws unless a host is as it was. Waits up to 10 s for processes that are ending.
+ * Throws unless a host is as it was. Waits up to 30 s for processes that are ending.
  *
  * @param look takes the host's state.
  * @param but lines that match are not compared.
@@ -37,7 +37,7 @@ export async function assertUnchanged(
     faults = stateDifference(name, before, await look(), but);
     return faults.length === 0 || undefined;
   };
-  await poll(`${name} to be as before`, same, 10_000, 500).catch((error) => {
+  await poll(`${name} to be as before`, same, 30_000, 500).catch((error) => {
     assertNone(faults);
     throw error;
   });

@@ -39,7 +39,7 @@ export interface BegunHost {
  *
  * @param script prints `ready` once the host can be used, and ends with its standard input.
  * @param args of the script.
- * @throws {Error} when the script ends before it is ready, or is not ready within 20 s.
+ * @throws {Error} when the script ends before it is ready, or is not ready within 60 s.
  */
 export async function beginHost(
   { name, netns }: LabHostOptions,
@@ -62,7 +62,7 @@ export async function beginHost(
     ready.reject(new Error(`${name}: the namespaces can't be made: ${stderr.text}`))
   );
   try {
-    await withDeadline(systemClock, 20_000, `${name}: namespaces`, ready.promise);
+    await withDeadline(systemClock, 60_000, `${name}: namespaces`, ready.promise);
     return { child, stderr };
   } catch (error) {
     await endChild(child, 0);

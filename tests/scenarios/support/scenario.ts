@@ -1,6 +1,7 @@
 import type { ReportedError } from "../../../src/migrate/mod.ts";
 import { Qemu, type QemuOptions } from "./qemu.ts";
 import { Vmferry, type VmferryOptions } from "./vmferry.ts";
+import { PATIENCE_MS } from "./waiting.ts";
 
 /** A story with real QEMUs; `tests/scenarios/GROUP/NAME.ts` exports it as `scenario`. */
 export interface Scenario {
@@ -8,6 +9,7 @@ export interface Scenario {
   readonly name: string;
   /** What it shows, as a rule: "a guest crosses with its disks". */
   readonly about: string;
+  /** How long it may take on an idle machine, ms; a busy one is allowed more. */
   readonly timeoutMs: number;
   /** Takes minutes: `--all` leaves it out, it runs when it is named. */
   readonly long?: boolean;
@@ -120,7 +122,7 @@ export async function assertFails(
   ferry: Vmferry,
   code: number,
   reason: RegExp,
-  timeoutMs = 30_000,
+  timeoutMs = PATIENCE_MS,
 ): Promise<ReportedError> {
   await assertExit(ferry, code, timeoutMs);
   const { error } = await ferry.waitEvent("result") as unknown as { error: ReportedError };
@@ -133,7 +135,7 @@ export async function assertFails(
 
 /** Waits for a vmferry to end and throws unless it refused (exit 3) with such a reason. */
 export async function assertRefused(ferry: Vmferry, reason: RegExp): Promise<void> {
-  await assertExit(ferry, 3, 20_000);
+  await assertExit(ferry, 3);
   const last = ferry.events.entries.at(-1);
   const text = JSON.stringify(last?.error ?? last?.problems ?? null).replaceAll('\\"', '"');
   if (!reason.test(text)) throw new Error(`${ferry.name} said ${text}, expected ${reason}`);

@@ -1,6 +1,6 @@
 import { systemClock, withDeadline } from "../../../src/io/mod.ts";
 import { endChild, Output } from "./output.ts";
-import { EventRecord } from "./waiting.ts";
+import { EventRecord, PATIENCE_MS } from "./waiting.ts";
 
 /** A line that `--json` prints: `event`, `time` and what belongs to that event. */
 export type JsonEvent = { readonly event: string; readonly time: string } & {
@@ -58,7 +58,7 @@ export interface Said {
 }
 
 /** Runs a vmferry command to its end: `status`, `set`, `cancel`. */
-export async function runVmferry(args: readonly string[], timeoutMs = 30_000): Promise<Said> {
+export async function runVmferry(args: readonly string[], timeoutMs = PATIENCE_MS): Promise<Said> {
   const child = new Deno.Command(vmferryPath(), {
     args: [...args],
     stdin: "null",
@@ -128,7 +128,7 @@ export class Vmferry implements AsyncDisposable {
   async waitEvent(
     event: string,
     matches: (event: JsonEvent) => boolean = () => true,
-    timeoutMs = 60_000,
+    timeoutMs = PATIENCE_MS,
   ): Promise<JsonEvent> {
     return await this.events.waitFor(
       `${this.name}: the event "${event}"`,
@@ -139,13 +139,13 @@ export class Vmferry implements AsyncDisposable {
 
   /** Where a listening end can be reached, from its event `listening`. */
   async address(): Promise<string> {
-    const { address } = await this.waitEvent("listening", undefined, 30_000);
+    const { address } = await this.waitEvent("listening");
     if (typeof address !== "string") throw new Error(`Got ${address}, expected an address`);
     return address;
   }
 
   /** Waits for the end; returns the exit code (128 + n after signal n). */
-  async exit(timeoutMs = 60_000): Promise<number> {
+  async exit(timeoutMs = PATIENCE_MS): Promise<number> {
     const status = await withDeadline(
       systemClock,
       timeoutMs,

@@ -1,5 +1,10 @@
 import { delay, systemClock, withDeadline } from "../../../src/io/mod.ts";
 
+/**
+ * How long to wait for what must happen, ms, where the scenario says nothing about time: long enough for a busy
+ * machine.
+ */
+export const PATIENCE_MS = 120_000;
 /** How many entries a record keeps. */
 const MOST_ENTRIES = 20_000;
 
@@ -35,7 +40,7 @@ export class EventRecord<T> {
   async waitFor(
     what: string,
     matches: (entry: T) => boolean,
-    timeoutMs = 30_000,
+    timeoutMs = PATIENCE_MS,
   ): Promise<T> {
     const past = this.#entries.find(matches);
     if (past !== undefined) return past;
@@ -64,7 +69,7 @@ export class EventRecord<T> {
 export async function poll<T>(
   what: string,
   ask: () => Promise<T | undefined> | T | undefined,
-  timeoutMs = 30_000,
+  timeoutMs = PATIENCE_MS,
   everyMs = 20,
 ): Promise<T> {
   const end = systemClock.now() + timeoutMs;

@@ -96,7 +96,7 @@ export class LabGuest {
     if (options.start) await options.start(guest.argv);
     else if (guest.argv.includes("-daemonize")) await lab.source.must(...command);
     else lab.source.start(command);
-    await poll("the guest's QEMU", () => guest.status(lab.source).catch(() => undefined), 15_000);
+    await poll("the guest's QEMU", () => guest.status(lab.source).catch(() => undefined), 60_000);
     if (!options.idle) await guest.waitCounter(lab.source, 200);
     return guest;
   }
@@ -136,7 +136,7 @@ export class LabGuest {
     try {
       const what = `${host.name}: ${command}`;
       const answer = qmp.executeUntyped(command, { ...args });
-      return await withDeadline(systemClock, 10_000, what, answer) as T;
+      return await withDeadline(systemClock, 30_000, what, answer) as T;
     } finally {
       qmp.close();
     }

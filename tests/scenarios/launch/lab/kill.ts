@@ -46,5 +46,5 @@ export async function killIn(context: ScenarioContext, name: Step["name"]): Prom
       [source, destination].map((host) => host.run(["find", "/run/vmferry", "-type", "f"])),
     );
     return found.every(({ stdout }) => stdout === "") || undefined;
-  }, 5_000);
+  }, 20_000);
 }

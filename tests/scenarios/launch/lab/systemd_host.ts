@@ -2,7 +2,7 @@ import { firstChild, LabHost } from "../../support/lab_host.ts";
 import { poll } from "../../support/waiting.ts";
 
 /** How long systemd may take to boot, ms. */
-const BOOT_MS = 40_000;
+const BOOT_MS = 90_000;
 
 /** A host on which systemd runs, see `SYSTEMD_INIT`. */
 export class SystemdHost extends LabHost {

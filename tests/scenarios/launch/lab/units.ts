@@ -33,7 +33,7 @@ export async function assertEnded(host: SystemdHost, name: string): Promise<void
     }
     return await host.show(name, "MainPID") === "0" && ["dead", "failed"].includes(state) ||
       undefined;
-  }, 10_000);
+  }, 30_000);
 }
 
 /** Throws unless so many QEMUs run on a host. */

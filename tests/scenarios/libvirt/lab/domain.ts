@@ -141,7 +141,7 @@ export class RingDomain {
   }
 
   /** Waits until the guest has counted to `least`; returns the counter then. */
-  async waitCounter(host: LibvirtHost, least: number, timeoutMs = 30_000): Promise<number> {
+  async waitCounter(host: LibvirtHost, least: number, timeoutMs = 120_000): Promise<number> {
     const ask = async () => {
       const counter = await this.counter(host);
       return counter >= least ? counter : undefined;
