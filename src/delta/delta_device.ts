@@ -85,7 +85,7 @@ export class DeltaDevice extends WrappedDevice {
   ): Promise<void> {
     const end = offset + bytes.length;
     const part = (from: number, to: number) => bytes.subarray(from - offset, to - offset);
-    const sends: Promise<void>[] = [];
+    const sends = new Sends();
     const differs = async (block: number) => {
       const known = await this.#known(block);
       if (!known) return true;
@@ -96,14 +96,13 @@ export class DeltaDevice extends WrappedDevice {
     };
     await this.#send(offset, end, differs, (from, to) => {
       const data = part(from, to);
-      sends.push(
+      sends.add(
         this.device.can.writeZeroes && isZero(data)
           ? this.#zero(from, to, { fua, noHole: false })
           : this.device.write(from, data, { fua }),
       );
     });
-    await Promise.all(sends);
-    if (fua && sends.length === 0) await this.flush();
+    if (!await sends.done() && fua) await this.flush();
   }
 
   /** Sends the blocks that do not hold zeroes, and those that the range covers in part. */
@@ -112,7 +111,7 @@ export class DeltaDevice extends WrappedDevice {
     length: number,
     { fua = false, noHole = false, fast = false }: ZeroOptions = {},
   ): Promise<void> {
-    const sends: Promise<void>[] = [];
+    const sends = new Sends();
     const differs = async (block: number) => {
       const known = await this.#known(block);
       if (!known?.isZero) return true;
@@ -121,10 +120,9 @@ export class DeltaDevice extends WrappedDevice {
       return false;
     };
     await this.#send(offset, offset + length, differs, (from, to) => {
-      sends.push(this.#zero(from, to, { fua, noHole, fast }));
+      sends.add(this.#zero(from, to, { fua, noHole, fast }));
     });
-    await Promise.all(sends);
-    if (fua && sends.length === 0) await this.flush();
+    if (!await sends.done() && fua) await this.flush();
   }
 
   /** Not offered; a hint may be ignored. */
@@ -196,5 +194,27 @@ export class DeltaDevice extends WrappedDevice {
 
   #bytesOf(block: number): [from: number, to: number] {
     return [block * BLOCK_BYTES, Math.min((block + 1) * BLOCK_BYTES, this.sizeBytes)];
+  }
+}
+
+/** The requests of one write. */
+class Sends {
+  readonly #all: Promise<void>[] = [];
+
+  add(sent: Promise<void>): void {
+    // It may fail while the hashes of later blocks are awaited, before anybody waits for it.
+    sent.catch(() => {});
+    this.#all.push(sent);
+  }
+
+  /**
+   * Waits for all of them.
+   *
+   * @returns whether there was one.
+   * @throws as the first that fails.
+   */
+  async done(): Promise<boolean> {
+    await Promise.all(this.#all);
+    return this.#all.length > 0;
   }
 }

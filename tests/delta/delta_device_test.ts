@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { silentLogger } from "../../src/io/mod.ts";
 import type { Result } from "../../src/rpc/mod.ts";
 import { BLOCK_BYTES, hashBlocks, type Range } from "../../src/delta/block_hashes.ts";
@@ -62,6 +62,20 @@ Deno.test("a write is sent only where the destination holds something else", asy
   assertEquals(rig.sent, ["write 2+2"]);
   assertEquals(rig.disk.skippedBytes, 2 * B);
   assertEquals(rig.target.bytes.subarray(B, 5 * B), blocks(1, 9, 9, 4));
+});
+
+Deno.test("a request that fails while later hashes are awaited fails its write, and only that", async () => {
+  const rig = new Rig();
+  const hashes = Promise.withResolvers<void>();
+  rig.before = () => hashes.promise;
+  rig.target.write = () => Promise.reject(new Error("the connection was cut"));
+  // The first half block is sent at once, the whole one is compared.
+  const bytes = new Uint8Array(B / 2 + B).fill(9);
+  const failing = assertRejects(() => rig.device.write(B / 2, bytes), Error, "was cut");
+  // By then Deno has reported a rejection that nobody handles.
+  await new Promise((resolve) => setTimeout(resolve));
+  hashes.resolve();
+  await failing;
 });
 
 Deno.test("a block that was written is never compared with its old hash again", async () => {
