@@ -4,8 +4,8 @@ import { assertExit, type Scenario } from "../support/scenario.ts";
 import type { JsonEvent } from "../support/vmferry.ts";
 
 /** Far less than a busy machine copies. */
-const LIMIT_MIB = 12;
-const DISK_BYTES = 20 * MiB;
+const LIMIT_MIB = 6;
+const DISK_BYTES = 12 * MiB;
 
 /** One limit for disks and RAM together. */
 export const scenario: Scenario = {

@@ -215,14 +215,14 @@ async function hostDirectory(): Promise<string> {
 }
 
 async function succeeds(check: Vmferry): Promise<void> {
-  await assertExit(check, 0, 60_000);
+  await assertExit(check, 0);
   const { ends } = await check.waitEvent("check");
   if ((ends as unknown[]).length !== 2) throw new Error(`check looked at ${JSON.stringify(ends)}`);
   if (check.stderr !== "") throw new Error(`check said ${check.stderr}`);
 }
 
 async function refused(check: Vmferry, reason: RegExp): Promise<void> {
-  await assertExit(check, 3, 60_000);
+  await assertExit(check, 3);
   const { error } = await check.waitEvent("result");
   const { code, side, message } = error as { code: string; side: string; message: string };
   if (code !== "not-carried" || side !== "destination" || !reason.test(message)) {

@@ -30,7 +30,7 @@ export const scenario: Scenario = {
     const receive = pair.receive();
     const migrate = pair.migrate(await receive.address(), ["--compress", "on"]);
     const sentAt = async (phase: string) => {
-      await migrate.waitEvent("phase", (e) => e.phase === phase, 60_000);
+      await migrate.waitEvent("phase", (e) => e.phase === phase);
       return await network.sentBytes(network.source);
     };
     const before = await sentAt("mirror");
@@ -40,8 +40,8 @@ export const scenario: Scenario = {
     }
     const sent = await sentAt("ram") - before;
     await network.reset();
-    await assertExit(migrate, 0, 60_000);
-    await assertExit(receive, 0, 60_000);
+    await assertExit(migrate, 0);
+    await assertExit(receive, 0);
     await pair.assertArrived();
     const lost = migrate.events.entries.filter((e) => e.event === "link" && e.state === "down");
     const { compression } = await migrate.waitEvent("result");

@@ -31,7 +31,7 @@ export const scenario: Scenario = {
     if (!/does not become ready/.test(String(message))) {
       throw new Error(`Got the warning: ${message}`);
     }
-    await assertExit(migrate, 0, 60_000);
+    await assertExit(migrate, 0);
     await assertExit(receive, 0);
     await pair.assertArrived();
     const seen = pair.source.events.entries.map(({ event }) => event).filter((e) =>

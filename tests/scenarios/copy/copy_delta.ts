@@ -27,7 +27,7 @@ export const scenario: Scenario = {
     };
     const done = async (args: readonly string[]) => {
       const ferry = copy(lab, images, args);
-      await assertExit(ferry, 0, 60_000);
+      await assertExit(ferry, 0);
       await assertArrived(lab);
       for (const host of [source, destination]) await assertNothingLeft(host);
       return (await ferry.waitEvent("copy")) as unknown as {

@@ -38,7 +38,7 @@ export const scenario: Scenario = {
     context.note("the last part");
     const done = await doneBytes(lab);
     const last = copy(lab, images, ["--resume", "--compress", "off"]);
-    await assertExit(last, 0, 60_000);
+    await assertExit(last, 0);
     const { bytes, images: copied } = await last.waitEvent("copy") as unknown as {
       bytes: number;
       images: { dataBytes: number }[];

@@ -44,9 +44,9 @@ async function crossing(context: ScenarioContext): Promise<string> {
   const refused = pair.migrate(address, ["--delta"]);
   await assertExit(refused, 3);
   const migrate = pair.migrate(address, ["--delta", ...REUSE, "--bandwidth", "4M"]);
-  await migrate.waitEvent("phase", (e) => e.phase === "mirror", 60_000);
+  await migrate.waitEvent("phase", (e) => e.phase === "mirror");
   await network.cut();
-  await migrate.waitEvent("link", (e) => e.state === "down", 60_000);
+  await migrate.waitEvent("link", (e) => e.state === "down");
   await network.restore();
   await pair.set("bandwidth=none");
   await assertExit(migrate, 0, 120_000);
@@ -72,7 +72,7 @@ async function killed(context: ScenarioContext): Promise<void> {
   const address = await receive.address();
   const options = ["--delta", "--reuse", "vd0", "--reuse", "vd1"];
   const first = pair.migrate(address, [...options, "--bandwidth", "2M"]);
-  await first.waitEvent("progress", () => skippedOf(first)[0]! > 0, 60_000);
+  await first.waitEvent("progress", () => skippedOf(first)[0]! > 0);
   first.signal("SIGKILL");
   await first.exit();
   const migrate = pair.migrate(address, ["--resume", ...options]);

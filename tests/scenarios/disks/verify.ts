@@ -73,7 +73,7 @@ async function repaired(context: ScenarioContext): Promise<void> {
   );
   await flipByte(pair.destinationImages[0]!, AT);
   held.release();
-  await assertExit(migrate, 0, 60_000);
+  await assertExit(migrate, 0);
   await assertExit(receive, 0);
   const [{ unproved, differed } = { unproved: -1, differed: -1 }] = verifiedBy(migrate);
   if (differed !== 1 || unproved !== 0) throw new Error(`Got ${differed} ${unproved}`);
@@ -97,7 +97,7 @@ async function staysWrong(context: ScenarioContext): Promise<void> {
   const pair = await Pair.start(context, { bytes: BYTES, guest: FEW_BLOCKS, disks, dir });
   const receive = pair.receive();
   const migrate = pair.migrate(await receive.address(), VERIFY);
-  await assertExit(migrate, 1, 60_000);
+  await assertExit(migrate, 1);
   await assertExit(receive, 1);
   const result = migrate.events.entries.find((e) => e.event === "result");
   const { code } = result?.error as { code?: string } ?? {};

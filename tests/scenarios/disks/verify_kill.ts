@@ -40,7 +40,7 @@ export const scenario: Scenario = {
 
     context.note("the next process compares all of it");
     const migrate = pair.migrate(address, ["--resume", ...VERIFY]);
-    await assertExit(migrate, 0, 60_000);
+    await assertExit(migrate, 0);
     await assertExit(receive, 0);
     const unproved = verifiedBy(migrate).map((disk) => disk.unproved).join();
     if (unproved !== "0,0") throw new Error(`Got ${unproved} unproved blocks, expected 0,0`);

@@ -73,11 +73,11 @@ async function withThread(context: ScenarioContext): Promise<string> {
     return `QEMU ${major}: refused with an iothread`;
   }
   const killed = pair.migrate(address, ["--verify", "--bandwidth", "8M"]);
-  await killed.waitEvent("phase", (e) => e.phase === "verify", 60_000);
+  await killed.waitEvent("phase", (e) => e.phase === "verify");
   killed.signal("SIGKILL");
   await killed.exit();
   const migrate = pair.migrate(address, ["--resume", ...VERIFY]);
-  await migrate.exit(60_000);
+  await migrate.exit();
   // RAM may have crossed already when it was killed.
   if (migrate.events.entries.some((e) => e.event === "phase" && e.phase === "verify")) {
     await assertExit(migrate, 0);

@@ -13,7 +13,7 @@ export const scenario: Scenario = {
       const resumed = await begin(context, did, "resumed");
       await kill(resumed);
       const again = resumed.pair.migrate(resumed.address, ["--resume"]);
-      await assertExit(again, 0, 60_000);
+      await assertExit(again, 0);
       await assertExit(resumed.receive, 0);
       await resumed.pair.assertArrived();
 

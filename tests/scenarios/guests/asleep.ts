@@ -24,7 +24,7 @@ export const scenario: Scenario = {
     await sleep(pair);
     if (pair.source.atLeast(9, 0) && pair.destination.atLeast(9, 0)) {
       await pair.set("bandwidth=none");
-      await assertExit(migrate, 0, 60_000);
+      await assertExit(migrate, 0);
       await assertExit(receive, 0);
       await stands(pair.destination.status(), "suspended");
       await pair.destination.execute("system_wakeup");

@@ -16,8 +16,8 @@ export const scenario: Scenario = {
     const pair = await started(context, "ram", { gated: true, guest: BUSY });
     const suspending = ["--timeout", "45", "--timeout-action", "suspend"];
     const first = await whileInRam(pair, "4M", suspending);
-    said.push((await first.migrate.waitEvent("warning", is("ram-not-converging"), 90_000)).message);
-    await first.migrate.waitEvent("warning", is("guest-suspended"), 90_000);
+    said.push((await first.migrate.waitEvent("warning", is("ram-not-converging"))).message);
+    await first.migrate.waitEvent("warning", is("guest-suspended"));
     await pair.source.events.waitFor("the guest to stop", (e) => e.event === "STOP");
     first.migrate.signal("SIGINT");
     await assertExit(first.migrate, 5);
@@ -29,7 +29,7 @@ export const scenario: Scenario = {
     context.note("RAM: paused for the rest, the guest arrives and runs");
     const other = await started(context, "ram2", { gated: true, guest: BUSY });
     const second = await whileInRam(other, "4M", ["--timeout", "5", "--timeout-action", "suspend"]);
-    await second.migrate.waitEvent("warning", is("guest-suspended"), 90_000);
+    await second.migrate.waitEvent("warning", is("guest-suspended"));
     await assertExit(second.migrate, 0, 120_000);
     await assertExit(second.receive, 0);
     await other.assertArrived();

@@ -32,7 +32,7 @@ export const scenario: Scenario = {
     const misfit = await started(context, "misfit", { destinationExtra: footers });
     const second = misfit.receive();
     const first = misfit.migrate(await second.address());
-    await assertExit(first, 1, 60_000);
+    await assertExit(first, 1);
     await assertExit(second, 1, 30_000);
     for (const ferry of [first, second]) {
       await assertSaid(ferry, REASON);

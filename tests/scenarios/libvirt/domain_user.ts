@@ -39,7 +39,7 @@ export const scenario: Scenario = {
         ...["--secret-file", "/run/user/secret", "--json", "--verbose"],
       ],
     });
-    await assertExit(migration, 0, 60_000);
+    await assertExit(migration, 0);
     await domain.assertArrived();
     await domain.removeImages(destination);
     await assertAsBefore(destination, before);

@@ -53,7 +53,7 @@ export const scenario: Scenario = {
     context.note("setfacl is there");
     const receive = run(destination, "receive", listen);
     const domain = run(source, "domain", ["domain", guest.name, await receive.address()]);
-    await assertExit(domain, 0, 60_000);
+    await assertExit(domain, 0);
     await assertExit(receive, 0, 20_000);
     for (const host of [source, destination]) {
       const others = kept === undefined ? "" : `-path ${kept} -prune -o `;

@@ -48,7 +48,7 @@ export const scenario: Scenario = {
       await assertLabAsBefore(lab, before);
     }
     context.note("the next try");
-    await assertExit(start("next"), 0, 60_000);
+    await assertExit(start("next"), 0);
     witness.assertNeverTwice();
     const images = `/${guest.name}-\\d\\.(qcow2|raw)$`;
     const own = new RegExp(`${tracesOf(guest.name).source}|${images}`);

@@ -28,9 +28,9 @@ export const scenario: Scenario = {
       await assertExit(killed === "source" ? receive : migrate, 1, 100_000);
       if (killed === "source") {
         const address = await receive.address();
-        await assertExit(pair.migrate(address, ["--resume", ...MULTIFD]), 1, 60_000);
+        await assertExit(pair.migrate(address, ["--resume", ...MULTIFD]), 1);
       } else {
-        await assertExit(pair.recover("dest", ["--yes"]), 0, 60_000);
+        await assertExit(pair.recover("dest", ["--yes"]), 0);
       }
       const gone = await pair.destination.gone();
       if (!gone) await asBefore();
@@ -40,7 +40,7 @@ export const scenario: Scenario = {
       await pair.renewDestination();
       const again = pair.receive();
       const next = pair.migrate(await again.address(), MULTIFD);
-      await assertExit(next, 0, 60_000);
+      await assertExit(next, 0);
       await assertExit(again, 0);
       await multifdBytes(pair.source);
       await asBefore();

@@ -35,7 +35,7 @@ export const scenario: Scenario = {
     }
 
     context.note("then what both can do");
-    await assertExit(pair.migrate(address, zstd), 0, 60_000);
+    await assertExit(pair.migrate(address, zstd), 0);
     await assertExit(receive, 0);
     await pair.assertArrived();
   },

@@ -41,5 +41,5 @@ export async function startFollowing(
 
 /** Waits until the guest runs at the destination and a part of its RAM is at the source. */
 export async function untilFollows(migrate: Vmferry): Promise<void> {
-  await migrate.waitEvent("progress", (e) => e.phase === "postcopy", 90_000);
+  await migrate.waitEvent("progress", (e) => e.phase === "postcopy");
 }

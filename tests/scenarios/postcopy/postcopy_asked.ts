@@ -25,7 +25,7 @@ export const scenario: Scenario = {
       await migrate.waitEvent("ladder", (e) => e.step === "postcopy");
       await migrate.waitEvent("phase", (e) => e.phase === "postcopy");
       await pair.set("bandwidth=40M");
-      await assertExit(migrate, 0, 60_000);
+      await assertExit(migrate, 0);
       await assertExit(receive, 0, 20_000);
       await pair.assertArrived();
     }

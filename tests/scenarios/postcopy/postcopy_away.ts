@@ -19,7 +19,7 @@ export const scenario: Scenario = {
     await untilFollows(cutOff);
     await network.cut();
     for (const ferry of [cutOff, first]) {
-      await assertExit(ferry, 4, 60_000);
+      await assertExit(ferry, 4);
       const { error } = await ferry.waitEvent("result");
       const { code } = error as { code: string };
       if (code !== "postcopy-paused") throw new Error(`${ferry.name}: got ${code}`);
@@ -27,7 +27,7 @@ export const scenario: Scenario = {
     await network.restore();
     const receive = pair.receive(["--resume"]);
     const migrate = pair.migrate(await receive.address(), ["--resume", ...FOLLOWING]);
-    await assertExit(migrate, 0, 60_000);
+    await assertExit(migrate, 0);
     await assertExit(receive, 0, 20_000);
     await pair.assertArrived();
   },

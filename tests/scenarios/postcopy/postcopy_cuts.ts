@@ -26,7 +26,7 @@ export const scenario: Scenario = {
       await network.restore();
       await delay(systemClock, BETWEEN_MS);
     }
-    await assertExit(migrate, 0, 90_000);
+    await assertExit(migrate, 0);
     await assertExit(receive, 0, 20_000);
     const ups = migrate.events.entries.filter((e) => e.event === "link" && e.state === "up");
     await pair.assertArrived();

@@ -11,7 +11,7 @@ export const scenario: Scenario = {
     const receive = pair.receive();
     const migrate = pair.migrate(await receive.address(), FOLLOWING);
     await untilFollows(migrate);
-    await assertExit(migrate, 0, 60_000);
+    await assertExit(migrate, 0);
     await assertExit(receive, 0, 20_000);
     const pause = await pair.pauseMs();
     await pair.assertArrived();

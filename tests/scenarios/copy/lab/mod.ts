@@ -158,7 +158,7 @@ export async function holdImage(
 
 /** Waits for a copy to fail, and throws unless its event is so. */
 export async function copyFails(ferry: HostVmferry, code: number, reason: RegExp): Promise<void> {
-  await assertExit(ferry, code, 60_000);
+  await assertExit(ferry, code);
   const { error } = await ferry.waitEvent("copy") as unknown as { error: ReportedError };
   const text = `${error.side} ${error.code}: ${error.message}`;
   if (!reason.test(text)) throw new Error(`${ferry.name}: got "${text}", expected ${reason}`);

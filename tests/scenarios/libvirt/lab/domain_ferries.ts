@@ -65,7 +65,7 @@ export async function startDomainFerries(
 /** Waits until both ends have migrated the domain. Returns the source's `result`. */
 export async function assertMigrated(
   { domain, receive }: Pick<DomainFerries, "domain" | "receive">,
-  timeoutMs = 60_000,
+  timeoutMs?: number,
 ): Promise<JsonEvent> {
   await assertExit(domain, 0, timeoutMs);
   await assertExit(receive, 0, 20_000);
