@@ -3,7 +3,7 @@ RUN = tools/bootstrap.sh && tools/deno.sh
 # What make deb builds for beside the machine that it runs on.
 OTHER_ARCH = $(if $(filter aarch64 arm64,$(shell uname -m)),amd64,arm64)
 # Scenarios of half a minute and more that make test leaves out: it takes long enough.
-MORE = bench cancel_domain converge disk_errors guest_events preset same_storage ssh_lost start_stop sync_top take_back \
+MORE = bench cancel_domain converge disk_errors guest_events host_bandwidth preset same_storage ssh_lost start_stop sync_top take_back \
 	ticket_resume
 # Scenarios of one stream of RAM that make busy plays with --multifd, too.
 MULTIFD = main link_cuts resume cancel crashes
@@ -37,6 +37,9 @@ kit: ## dist/vmferry-kit-VERSION.tar.gz, from which a host with no network build
 	@$(RUN) --version >/dev/null && tools/package/kit.sh
 kit-check: ## unpack the kit that make kit has made, build and test there with no network (some minutes)
 	@TIERS="$(TIERS)" tools/package/kit_check.sh
+ansible: ## the Ansible collection: ansible-lint, then eight guests leave a host, and one of three hosts dies (root, some minutes)
+	@tools/bootstrap.sh ansible-playbook:ansible-core ansible-lint:ansible-lint && tools/ansible.sh && \
+		tools/deno.sh run -A tools/build.ts && tools/deno.sh task scenario ansible/
 arm64: ## the program for arm64, checked by an emulator of its processor (some minutes)
 	@tools/bootstrap.sh qemu-aarch64-static:qemu-user-static /usr/aarch64-linux-gnu/lib/libc.so.6:libc6-arm64-cross \
 		/usr/aarch64-linux-gnu/lib/libgcc_s.so.1:libgcc-s1-arm64-cross && tools/deno.sh run -A tools/build.ts && \
@@ -111,4 +114,4 @@ clean: ## remove what was built or fetched into the project; a kit keeps what it
 	rm -rf dist
 	[ -e .tools/kit ] || rm -rf .tools
 
-.PHONY: help demo test docs check build man install uninstall deb lintian arm64 kit kit-check scenario scenarios versions settings qemu libvirt launch more busy thin guest report-check memory bench bench-long bench-compress bench-delta bench-verify bench-downtime bench-nbd bench-multifd bench-encryption bench-trips bench-xbzrle bench-growth bench-startup matrix fuzz clean bench-copy
+.PHONY: help ansible demo test docs check build man install uninstall deb lintian arm64 kit kit-check scenario scenarios versions settings qemu libvirt launch more busy thin guest report-check memory bench bench-long bench-compress bench-delta bench-verify bench-downtime bench-nbd bench-multifd bench-encryption bench-trips bench-xbzrle bench-growth bench-startup matrix fuzz clean bench-copy

@@ -26,6 +26,7 @@ const GROUPS = [
   "launch",
   "launch_faults",
   "launch_systemd",
+  "ansible",
 ];
 
 /** All scenarios, by name. */

@@ -124,7 +124,8 @@ export class LaunchLab<H extends LabHost = LabHost> {
   }
 }
 
-async function beginOn(
+/** Makes a host with a directory of its own, which sees vmferry and `shared`. */
+export async function beginOn(
   context: ScenarioContext,
   script: string,
   shared: string,
