@@ -1,16 +1,26 @@
+import { delay, systemClock } from "../../../src/io/mod.ts";
+import { CountingRelay } from "../support/counting_relay.ts";
 import {
   assertExit,
   assertNone,
   type Scenario,
   type ScenarioContext,
 } from "../support/scenario.ts";
-import type { JsonEvent, Vmferry } from "../support/vmferry.ts";
+import type { Vmferry } from "../support/vmferry.ts";
 
 const MiB = 1 << 20;
 /** Of all copies together, MiB/s. */
 const LIMIT = 24;
 /** How long rates are measured, ms. */
 const WINDOW_MS = 4000;
+/** How long after a change the shares have to be right, ms. */
+const SETTLE_MS = 2000;
+
+/** A copy, and what it sends. */
+interface Copy {
+  readonly ferry: Vmferry;
+  readonly relay: CountingRelay;
+}
 
 /** One limit for three copies. */
 export const scenario: Scenario = {
@@ -20,38 +30,32 @@ export const scenario: Scenario = {
   // A busy machine is slower than the limit.
   long: true,
   async run(context) {
-    const ferries = await Promise.all(["one", "two", "three"].map((name) => begin(context, name)));
-    const [first, ...rest] = ferries as [Vmferry, Vmferry, Vmferry];
-    for (const ferry of ferries) await ferry.waitEvent("progress", (e) => sent(e) > 0);
-    const settled = Date.now() + 2000;
-    const rates = await Promise.all(
-      ferries.map((ferry) => rateOf(ferry, settled, settled + WINDOW_MS)),
-    );
+    const copies = await Promise.all(["one", "two", "three"].map((name) => begin(context, name)));
+    const [first, ...rest] = copies as [Copy, Copy, Copy];
+    for (const { ferry } of copies) await ferry.waitEvent("phase", (e) => e.phase === "copy");
+    const rates = await ratesOf(copies);
     const sum = rates.reduce((a, b) => a + b, 0);
     const faults: string[] = [];
     if (Math.abs(sum / LIMIT - 1) > 0.05) faults.push(`together ${sum} MiB/s of ${LIMIT}`);
     if (Math.max(...rates) / Math.min(...rates) > 1.1) faults.push(`unequal: ${rates}`);
 
     context.note("one ends");
-    first.signal("SIGINT");
-    await assertExit(first, 5);
-    const ended = Date.parse((await first.waitEvent("copy")).time);
-    const faster = await Promise.all(
-      rest.map((ferry) => rateOf(ferry, ended + 2000, ended + WINDOW_MS)),
-    );
+    first.ferry.signal("SIGINT");
+    await first.ferry.waitEvent("copy");
+    const faster = await ratesOf(rest);
     for (const rate of faster) {
       if (Math.abs(rate / (LIMIT / 2) - 1) > 0.1) faults.push(`then ${rate}, not ${LIMIT / 2}`);
     }
     assertNone(faults);
-    for (const ferry of rest) ferry.signal("SIGINT");
-    for (const ferry of rest) await assertExit(ferry, 5);
+    for (const { ferry } of rest) ferry.signal("SIGINT");
+    for (const { ferry } of copies) await assertExit(ferry, 5);
     const text = (all: readonly number[]) => all.map((rate) => rate.toFixed(2)).join(" + ");
     return `${text(rates)} of ${LIMIT} MiB/s, then ${text(faster)}`;
   },
 };
 
 /** Starts to copy an image of random data. */
-async function begin(context: ScenarioContext, name: string): Promise<Vmferry> {
+async function begin(context: ScenarioContext, name: string): Promise<Copy> {
   const dir = `${context.dir}/${name}`;
   await Deno.mkdir(`${dir}/there`, { recursive: true });
   using file = await Deno.open(`${dir}/disk.raw`, { write: true, createNew: true });
@@ -64,32 +68,24 @@ async function begin(context: ScenarioContext, name: string): Promise<Vmferry> {
     args: ["receive", "--copy", ...at, "--listen", `unix://${dir}/copy.sock`],
   });
   await receive.address();
-  return context.vmferry({
+  const relay = context.use(new CountingRelay(`${dir}/relay.sock`, `${dir}/copy.sock`));
+  const ferry = context.vmferry({
     name: `copy ${name}`,
     args: [
-      ...[
-        "copy",
-        "--verbose",
-        ...at,
-        "--host-bandwidth",
-        `${LIMIT}M`,
-        "--lock-dir",
-        `${context.dir}/locks`,
-      ],
-      ...["--compress", "off", "--format", "raw", "--map", `${dir}=${dir}/there`],
-      ...[`${dir}/disk.raw`, `unix://${dir}/copy.sock`],
+      ...["copy", ...at, "--host-bandwidth", `${LIMIT}M`, "--lock-dir", `${context.dir}/locks`],
+      ...["--verbose", "--compress", "off", "--format", "raw", "--map", `${dir}=${dir}/there`],
+      ...[`${dir}/disk.raw`, `unix://${dir}/relay.sock`],
     ],
   });
+  return { ferry, relay };
 }
 
-function sent(event: JsonEvent): number {
-  return (event.disks as { transferred: number }[]).reduce((sum, d) => sum + d.transferred, 0);
-}
-
-/** MiB/s between the first events after two times, ms since 1970. */
-async function rateOf(ferry: Vmferry, begin: number, end: number): Promise<number> {
-  const after = (time: number) => ferry.waitEvent("progress", (e) => Date.parse(e.time) >= time);
-  const [from, to] = [await after(begin), await after(end)];
-  const seconds = (Date.parse(to.time) - Date.parse(from.time)) / 1000;
-  return (sent(to) - sent(from)) / MiB / seconds;
+/** MiB/s of each, measured once the shares have to be right. */
+async function ratesOf(copies: readonly Copy[]): Promise<number[]> {
+  await delay(systemClock, SETTLE_MS);
+  const start = performance.now();
+  const before = copies.map(({ relay }) => relay.bytes);
+  await delay(systemClock, WINDOW_MS);
+  const seconds = (performance.now() - start) / 1000;
+  return copies.map(({ relay }, i) => (relay.bytes - before[i]!) / MiB / seconds);
 }
