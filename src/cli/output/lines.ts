@@ -144,8 +144,8 @@ function listeningLines(
 
 function waitingLine({ running, maxParallel }: CliEvent & { event: "waiting" }): string {
   const which = running.map(({ what, pid }) => `${what} (process ${pid})`).join(", ");
-  return `vmferry: waiting: --max-parallel ${maxParallel} allows no more than those that run or ` +
-    `wait on this host already${which === "" ? "" : `: ${which}`}`;
+  return `vmferry: waiting until fewer than ${maxParallel} migrations run on this host ` +
+    `(--max-parallel)${which === "" ? "" : `: ${which}`}`;
 }
 
 function progressLine(event: CliEvent & { event: "progress" }): string {
