@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { systemClock } from "../../../src/io/mod.ts";
 import type { MigrationError, MigrationEvent } from "../../../src/migrate/mod.ts";
 import { LockDirectory, type Membership } from "../../../src/cli/parallel/lock_directory.ts";
+import { fileName } from "../../../src/cli/parallel/member.ts";
 import { takeSlot } from "../../../src/cli/parallel/slot.ts";
 import { UsageError } from "../../../src/cli/args/usage_error.ts";
 import { inDirectory } from "../../support/in_directory.ts";
@@ -73,21 +74,19 @@ Deno.test("a migration that accepts fewer others does not keep one that accepts 
   });
 });
 
-Deno.test("of two that may begin, the first that came does", async () => {
+Deno.test("of two that may begin, the first that came does, unless its process is stopped", async () => {
   await inDirectory(async (dir) => {
     const directory = new LockDirectory(`${dir}/parallel`);
-    const running = await Wish.make(directory, 1);
-    await running.turn;
-    const first = await Wish.make(directory, 1);
-    await first.waits.promise;
+    const facts = { pid: 1, what: "x", maxParallel: 1, hostBandwidth: null, wants: null };
+    const first = await directory.join(facts, "waiting");
     const second = await Wish.make(directory, 1);
-    await second.waits.promise;
-    await running.end();
-    await Promise.race([first.turn, second.turn]);
-    assertEquals([first.hasTurn, second.hasTurn], [true, false]);
-    await first.end();
+    assertEquals((await second.waits.promise).running, []);
+    const path = `${directory.path}/${fileName({ state: "waiting", id: first.id })}`;
+    const before = new Date(Date.now() - 60_000);
+    await Deno.utime(path, before, before);
     await second.turn;
     await second.end();
+    await first[Symbol.asyncDispose]();
   });
 });
 
