@@ -9,6 +9,9 @@ import { Operator, type ReportedGuest } from "./lab/playbook.ts";
 /** As slow as it takes to be killed in the middle. */
 const SLOW = ["--bandwidth", "256K", "--compress", "off", "--grace", "3"];
 
+/** How often the playbook may be run again; a busy machine delays what has a deadline. */
+const MOST_RUNS = 4;
+
 /** A host is emptied, and one of the others dies half-way. */
 export const scenario: Scenario = {
   name: "evacuate",
@@ -57,8 +60,7 @@ export const scenario: Scenario = {
     context.note("the second run moves the rest, and no guest twice");
     await fleet.revive(dying);
     await operator.writeInventory(entries);
-    await operator.evacuate("second").mustSucceed();
-    assertNone(wrong(await operator.report("second"), (i) => i < 4 ? /^arrived$/ : /^migrated$/));
+    const runs = await untilMoved(operator, guests);
     const arrived = (i: number) => i < 4 ? "host3" : "host2";
     await assertPlaces(guests, arrived);
     await assertCounted(context, fleet, guests, counters, arrived);
@@ -73,8 +75,38 @@ export const scenario: Scenario = {
       ...(/start\.sh starts the guest/.test(last[7]!.next.join()) ? [] : ["no next step for vm8"]),
     ]);
     await assertPlaces(guests.slice(0, 7), arrived);
+    return `${runs} more run${runs === 1 ? "" : "s"} after the end of a host`;
   },
 };
+
+/**
+ * Runs the playbook until it succeeds: one run is enough where the machine is not too busy for the deadlines of
+ * vmferry. Throws when a guest moves twice, or runs on two hosts.
+ *
+ * @returns how many runs it took.
+ */
+async function untilMoved(operator: Operator, guests: readonly FleetGuest[]): Promise<number> {
+  const moved = new Set<string>();
+  for (let run = 1;; run++) {
+    const name = `again-${run}`;
+    const { code } = await operator.evacuate(name).end();
+    const report = await operator.report(name);
+    assertNone([
+      ...wrong(
+        report,
+        (i) => i < 4 || moved.has(guests[i]!.name) ? /^arrived$/ : /^(migrated|failed|stopped)$/,
+      ),
+      ...report.filter(({ outcome }) => code === 0 && outcome === "failed").map(({ guest }) =>
+        `the playbook succeeded without ${guest}`
+      ),
+    ]);
+    for (const { guest, outcome } of report) if (outcome === "migrated") moved.add(guest);
+    const places = (i: number) => i < 4 ? "host3" : moved.has(guests[i]!.name) ? "host2" : "host1";
+    await assertPlaces(guests, places);
+    if (code === 0) return run;
+    if (run === MOST_RUNS) throw new Error(`The guests had not moved after ${run} runs`);
+  }
+}
 
 /** Waits until the disk of a guest is being copied. */
 async function waitCopying(host: LabHost, guest: FleetGuest): Promise<void> {
