@@ -1,5 +1,5 @@
 import { delay, systemClock } from "../../../src/io/mod.ts";
-import { CountingRelay } from "../support/counting_relay.ts";
+import { CountingRelay } from "./lab/counting_relay.ts";
 import {
   assertExit,
   assertNone,

@@ -33,10 +33,11 @@ export class Operator {
   static async begin(context: ScenarioContext, fleet: Fleet): Promise<Operator> {
     const dir = `${context.dir}/operator`;
     await Deno.mkdir(`${dir}/ansible_collections/vmferry`, { recursive: true });
-    await Deno.symlink(
-      `${PROJECT}/packaging/ansible`,
-      `${dir}/ansible_collections/vmferry/vmferry`,
-    );
+    const collection = `${dir}/ansible_collections/vmferry/vmferry`;
+    const { success } = await new Deno.Command("cp", {
+      args: ["-r", `${PROJECT}/packaging/ansible`, collection],
+    }).output();
+    if (!success) throw new Error(`The collection could not be copied to ${collection}`);
     return new Operator(context, fleet, dir);
   }
 
