@@ -38,7 +38,7 @@ kit: ## dist/vmferry-kit-VERSION.tar.gz, from which a host with no network build
 kit-check: ## unpack the kit that make kit has made, build and test there with no network (some minutes)
 	@TIERS="$(TIERS)" tools/package/kit_check.sh
 ansible: ## the Ansible collection: ansible-lint, then eight guests leave a host, and one of three hosts dies (root, some minutes)
-	@tools/bootstrap.sh ansible-playbook:ansible-core ansible-lint:ansible-lint && tools/ansible.sh && \
+	@tools/bootstrap.sh ansible-playbook:ansible-core ansible-lint:ansible-lint && tools/check/ansible.sh && \
 		tools/deno.sh run -A tools/build.ts && tools/deno.sh task scenario ansible/
 arm64: ## the program for arm64, checked by an emulator of its processor (some minutes)
 	@tools/bootstrap.sh qemu-aarch64-static:qemu-user-static /usr/aarch64-linux-gnu/lib/libc.so.6:libc6-arm64-cross \

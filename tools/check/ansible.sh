@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks the collection in packaging/ansible without any host: ansible-lint, its documentation, unit tests.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 project=$PWD
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
