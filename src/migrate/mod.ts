@@ -21,6 +21,7 @@ export { type CodedProblem, Collected, type Findings, refusalOf } from "./findin
 export { type ErrorCode, ERRORS, type FailureKind, isErrorCode } from "./error_table.ts";
 export { asMigrationError, codeFromPeer, MigrationError, needsRecord } from "./errors.ts";
 export { type WarningCode, WARNINGS } from "./warning_table.ts";
+export { introduce, type OwnIntroduction, reportPeer } from "./introduce.ts";
 export { compressionOf, sourceLeft, TOO_LATE } from "./events.ts";
 export type {
   DiskProgress,

@@ -16,6 +16,7 @@ export {
 export type { BackingFile } from "./base_procedures.ts";
 export type { CopyImage } from "./copy_procedures.ts";
 export type { DomainImage, DomainImageFacts, ImageToPrepare } from "./domain_procedures.ts";
+export type { Introduction } from "./introduce_procedures.ts";
 export {
   type DeviceDescription,
   DEVICES_PER_PAGE,

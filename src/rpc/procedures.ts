@@ -19,6 +19,7 @@ import { baseProcedures } from "./base_procedures.ts";
 import { copyProcedures } from "./copy_procedures.ts";
 import { deltaProcedures } from "./delta_procedures.ts";
 import { domainProcedures } from "./domain_procedures.ts";
+import { introduceProcedures } from "./introduce_procedures.ts";
 import { launchProcedures } from "./launch_procedures.ts";
 import { describePage } from "./inventory.ts";
 import {
@@ -270,6 +271,7 @@ export const procedures = {
   ...copyProcedures,
   ...deltaProcedures,
   ...domainProcedures,
+  ...introduceProcedures,
   ...launchProcedures,
 } as const satisfies Record<string, { params: Schema<unknown>; result: Schema<unknown> }>;
 

@@ -110,6 +110,7 @@ export async function migrate(options: Options, output: Output): Promise<ExitCod
       resume: run.record,
       destination: formatDestination(options.destination),
       graceMs: options.graceMs,
+      introduction: files.introduction,
       connect,
       ...(arrange ? { arrange } : {}),
       sync: options.sync,

@@ -90,6 +90,7 @@ export async function receive(options: Options, output: Output): Promise<ExitCod
       journal: run.journal,
       resume: run.record,
       graceMs: end.graceMs,
+      introduction: files.introduction,
       lastWords: qemuLog.read,
       host: hostAccess(log),
       disks: options.disks,

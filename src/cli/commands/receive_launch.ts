@@ -77,6 +77,7 @@ export async function receiveLaunch(
         others: () => otherLaunches({ base, own: dir.directory, log }),
       },
       ...hooks.beforeSwitchover,
+      introduction: files.introduction,
       base: options.runDir,
     });
     migration = launched;

@@ -5,6 +5,7 @@ import {
   DestinationMigration,
   type DestinationRecord,
   type MigrationError,
+  type OwnIntroduction,
 } from "../../migrate/mod.ts";
 import type { StartArguments } from "../args/hooks.ts";
 import type { ReceiveCommand } from "../args/migration.ts";
@@ -75,7 +76,9 @@ export async function receiveStarted(options: Options, output: Output): Promise<
     await using started = new StartedMigration({
       ...{ site, isPipe, report, clock: systemClock, log },
       open: async () => {
-        const opened = await openMigration({ options, output, report, end, kept, hooks });
+        const opened = await openMigration({
+          ...{ options, output, report, end, kept, hooks, introduction: files.introduction },
+        });
         guest = opened.guest;
         return opened;
       },
@@ -127,11 +130,12 @@ interface Parts {
   /** Where the ticket is kept until there is a migration. */
   readonly kept: KeptTicket;
   readonly hooks: Hooks;
+  readonly introduction: OwnIntroduction;
 }
 
 /** A migration to the QEMU that was started, as `receive` makes it. Owns its connection and its run directory. */
 async function openMigration(
-  { options, output: { log }, report, end, kept, hooks }: Parts,
+  { options, output: { log }, report, end, kept, hooks, introduction }: Parts,
 ): Promise<OpenedMigration & { readonly guest: Identity["guest"] }> {
   await using stack = new AsyncDisposableStack();
   const qmp = stack.use(await openQmp(options.qmp, "destination", log));
@@ -150,6 +154,7 @@ async function openMigration(
     ...{ qmp, qmpPath, report, log, clock: systemClock, disks: options.disks, resume: undefined },
     ...{ listen: end.address, graceMs: end.graceMs, journal: run.journal },
     recoverCommand: recoverCommand(qmpPath, options.runDir),
+    introduction,
     claimed: async (session) => {
       await end.claim(session);
       // A `receive --resume` looks for it there.

@@ -38,7 +38,9 @@ export class RunHistory {
   readonly #phases = new Bounded<Open & { phase: Phase }>(MOST.phases);
   readonly #listeners: ((event: MigrationEvent | CopyEvent) => void)[] = [];
   readonly #versions: Record<Side, { vmferry: string | null; qemu: string | null }>;
-  #peer: Pick<ReportedEnd, "host" | "command" | "settings"> | undefined;
+  #peer: Pick<ReportedEnd, "host" | "command" | "settings"> = {
+    ...{ host: null, command: null, settings: [] },
+  };
   #identity: Identified | undefined;
   #migration: string | null = null;
   #address: string | null = null;
@@ -96,9 +98,9 @@ export class RunHistory {
         if (event.qemuVersion !== undefined) this.#versions[event.side].qemu = event.qemuVersion;
         if (event.side === side) break;
         this.#peer = {
-          host: event.host ?? null,
-          command: event.command ?? null,
-          settings: event.settings ?? [],
+          host: event.host ?? this.#peer.host,
+          command: event.command ?? this.#peer.command,
+          settings: event.settings ?? this.#peer.settings,
         };
         break;
       case "phase":
@@ -162,11 +164,10 @@ export class RunHistory {
     const lists = [this.#events, this.#cuts, this.#pauses, this.#passes, this.#phases];
     const { name, uuid } = this.#identity?.guest ?? { name: null, uuid: null };
     const { host, command, settings } = about;
-    const peer = this.#peer ?? { host: null, command: null, settings: [] };
     const ends = (["source", "destination"] as const).map((side) => ({
       side,
       ...this.#versions[side],
-      ...side === about.side ? { host, command, settings } : peer,
+      ...side === about.side ? { host, command, settings } : this.#peer,
     }));
     return {
       ...{ format: "vmferry-report", version: 1, written: timeOf(now()) },

@@ -1,11 +1,14 @@
 import type { Logger } from "../../io/mod.ts";
-import type { Report } from "../../migrate/mod.ts";
+import type { OwnIntroduction, Report } from "../../migrate/mod.ts";
 import type { CommonOptions } from "../args/common.ts";
 import type { ControlOutput } from "../control/status_board.ts";
 import { MetricsFile } from "../metrics/metrics_file.ts";
 import type { RunAbout } from "./data.ts";
 import { RunHistory } from "./history.ts";
 import { ReportFile } from "./report_file.ts";
+
+/** Settings that an introduction holds. */
+const MOST_SETTINGS = 128;
 
 /** Where a command reports, with what is known of the command. */
 interface Told {
@@ -21,6 +24,8 @@ export class RunFiles implements ControlOutput, AsyncDisposable {
   readonly identify: MetricsFile["identify"];
   /** What `--report` and `status --serve` show. */
   readonly history: RunHistory;
+  /** What the peer's report shows of this end. */
+  readonly introduction: OwnIntroduction;
   readonly #metrics: MetricsFile;
   readonly #file: ReportFile | undefined;
 
@@ -36,10 +41,16 @@ export class RunFiles implements ControlOutput, AsyncDisposable {
     const file = options.report === undefined
       ? undefined
       : await ReportFile.open(options.report, history, (event) => output.report(event));
-    return new RunFiles(metrics, history, file);
+    return new RunFiles(metrics, history, file, introductionOf(about));
   }
 
-  private constructor(metrics: MetricsFile, history: RunHistory, file: ReportFile | undefined) {
+  private constructor(
+    metrics: MetricsFile,
+    history: RunHistory,
+    file: ReportFile | undefined,
+    introduction: OwnIntroduction,
+  ) {
+    this.introduction = introduction;
     this.report = metrics.report;
     this.log = metrics.log;
     this.identify = metrics.identify;
@@ -52,4 +63,13 @@ export class RunFiles implements ControlOutput, AsyncDisposable {
     await this.#file?.[Symbol.asyncDispose]();
     await this.#metrics[Symbol.asyncDispose]();
   }
+}
+
+/** Within the bounds of the call. */
+function introductionOf({ host, command, settings }: RunAbout): OwnIntroduction {
+  const bounded = settings.slice(0, MOST_SETTINGS).map(({ name, value }) => ({
+    name: name.slice(0, 64),
+    value: value.slice(0, 1024),
+  }));
+  return { host: host?.slice(0, 256) ?? null, command: command.slice(0, 64), settings: bounded };
 }

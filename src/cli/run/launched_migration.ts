@@ -17,6 +17,7 @@ import {
   type DestinationRecord,
   type MigrationError,
   needsRecord,
+  type OwnIntroduction,
   type Report,
 } from "../../migrate/mod.ts";
 import type { RpcPeer } from "../../rpc/mod.ts";
@@ -36,6 +37,8 @@ import { ownerOfQemu } from "./socket_owner.ts";
 export interface LaunchedOptions
   extends Pick<LaunchDestinationOptions, "host" | "trust" | "journal"> {
   readonly end: ListeningEnd;
+  /** What the source's report shows of this end. */
+  readonly introduction: OwnIntroduction;
   /** Of the migration, see `DestinationOptions`. */
   readonly beforeSwitchover?: (signal: AbortSignal) => Promise<void>;
   /** Where the ticket is kept until there is a migration. */
@@ -172,6 +175,7 @@ export class LaunchedMigration implements AsyncDisposable {
       lastWords: qemuLog.read,
       host: hostAccess(log),
       ...(beforeSwitchover ? { beforeSwitchover } : {}),
+      introduction: this.#options.introduction,
       afterUndo: () => this.#launch.undo(),
     });
     this.#run = run;

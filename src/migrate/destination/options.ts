@@ -2,6 +2,7 @@ import type { Clock, Logger } from "../../io/mod.ts";
 import type { QmpClient } from "../../qmp/mod.ts";
 import type { Session } from "../../tunnel/mod.ts";
 import type { Report } from "../events.ts";
+import type { OwnIntroduction } from "../introduce.ts";
 import type { DestinationRecord, JournalStore } from "../journal.ts";
 import type { LastWords } from "../last_words.ts";
 import type { DiskChoice } from "../disks/plan.ts";
@@ -46,6 +47,8 @@ export interface DestinationOptions {
   readonly beforeSwitchover?: (signal: AbortSignal) => Promise<void>;
   /** `--disk` as given; none: every disk that can be mirrored, by the same names. */
   readonly disks: readonly DiskChoice[];
+  /** What the source's report shows of this end. Default: no more than QEMU's version. */
+  readonly introduction?: OwnIntroduction;
   /** Gets each event. */
   readonly report: Report;
   /** Time, injected. */

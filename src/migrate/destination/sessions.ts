@@ -10,8 +10,9 @@ import {
 import type { Session, SessionError } from "../../tunnel/mod.ts";
 import { asMigrationError, codeFromPeer, MigrationError } from "../errors.ts";
 import { sourceLeft } from "../events.ts";
-import { guestStatus } from "../guest/run_states.ts";
+import { guestStatus, versionOf } from "../guest/run_states.ts";
 import type { DestinationState } from "../handover/states.ts";
+import { type OwnIntroduction, reportPeer } from "../introduce.ts";
 import { cpuFeatures, MachineDescriber } from "../machine/mod.ts";
 import type { BeforeSwitchover } from "./before_switchover.ts";
 import type { DestinationContext } from "./context.ts";
@@ -28,6 +29,8 @@ const LEAVE_MS = 5_000;
 const OLD_SOURCE =
   "the source's vmferry is too old to compare both ends: make sure yourself that both machines are " +
   "the same and that no disk of the destination is on storage of the source";
+
+const NOBODY: OwnIntroduction = { host: null, command: "", settings: [] };
 
 /** States in which the guest runs here, or may. */
 const HANDED_OVER: readonly DestinationState[] = ["starting", "postcopy", "finished", "lost"];
@@ -51,6 +54,8 @@ interface Served {
   heardEnd: boolean;
   /** The source has asked for the destination's disks, to compare them with its own. */
   hasCompared: boolean;
+  /** The source has introduced itself. */
+  isIntroduced: boolean;
 }
 
 /**
@@ -82,7 +87,13 @@ export class Sessions {
     const channels = new ChannelServer(session, (end) => {
       if (end.error) log.log("debug", `channel ${end.channel}: ${end.error.message}`);
     });
-    const served: Served = { session, channels, heardEnd: false, hasCompared: false };
+    const served: Served = {
+      session,
+      channels,
+      heardEnd: false,
+      hasCompared: false,
+      isIntroduced: false,
+    };
     const handlers = this.#handlers(served);
     before?.serve(handlers);
     if (before) this.#launched = session;
@@ -118,6 +129,13 @@ export class Sessions {
     const { qmp } = this.#context;
     const describer = new MachineDescriber(qmp);
     return {
+      introduce: (said) => {
+        const { introduction = NOBODY, report } = this.#context.options;
+        if (!served.isIntroduced) reportPeer(report, "source", said);
+        served.isIntroduced = true;
+        const { settings, ...own } = introduction;
+        return Promise.resolve({ ...own, settings: [...settings], qemuVersion: versionOf(qmp) });
+      },
       describe: (params) => describer.page(params),
       cpuFeatures: async () => ({ features: await cpuFeatures(qmp) }),
       describeDisks: (params) => {

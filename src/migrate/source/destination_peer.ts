@@ -1,5 +1,6 @@
 import type { Clock, Logger } from "../../io/mod.ts";
 import {
+  type Introduction,
   type Inventory,
   openChannel,
   type Params,
@@ -88,6 +89,11 @@ export class DestinationPeer {
       // An older destination, or one that builds a machine first.
       if (!(error instanceof RpcError) || error.code !== "unknown-procedure") throw error;
     }
+  }
+
+  /** Says who this end is, and asks who the destination is; an older one answers `unknown-procedure`. */
+  async introduce(own: Introduction, signal: AbortSignal): Promise<Introduction> {
+    return await this.rpc.call("introduce", own, { ...this.#patience(ANSWER_MS), signal });
   }
 
   /** The destination's machine. A vmferry before 1.1 answers `unknown-procedure`. */

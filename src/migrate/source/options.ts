@@ -5,6 +5,7 @@ import type { Session } from "../../tunnel/mod.ts";
 import type { Report, VerifiedDisk } from "../events.ts";
 import type { JournalStore, SourceRecord } from "../journal.ts";
 import type { LastWords } from "../last_words.ts";
+import type { OwnIntroduction } from "../introduce.ts";
 import type { Limits } from "../limits.ts";
 import type { RuleName } from "../machine/mod.ts";
 import type { RamChoices } from "../ram_choices.ts";
@@ -90,6 +91,8 @@ export interface SourceOptions {
    * migration. `signal` is aborted when it fails otherwise. Default: nothing to do.
    */
   readonly beforeSwitchover?: (signal: AbortSignal) => Promise<void>;
+  /** What the destination's report shows of this end. Default: nothing. */
+  readonly introduction?: OwnIntroduction;
   /** Gets each event. */
   readonly report: Report;
   /** Time, injected. */

@@ -7,6 +7,7 @@ import { probeExports } from "../disks/probe_exports.ts";
 import { filledByZeroes, fillsWarning } from "../disks/target_images.ts";
 import { hasPreempt } from "../postcopy/mod.ts";
 import { qemuProcess } from "../qemu_process.ts";
+import { introduce } from "../introduce.ts";
 import { ramProblems } from "../ram/problems.ts";
 import type { Params, Result } from "../../rpc/mod.ts";
 import type { SourceContext } from "./context.ts";
@@ -64,6 +65,10 @@ export async function prepare(context: SourceContext): Promise<Prepared> {
   }
   // A destination that has prepared this migration was compared by the process that was killed.
   const wasPrepared = await isPrepared(context, peer);
+  await introduce((own) => peer.introduce(own, signal), {
+    ...{ own: context.options.introduction, qemuVersion: versionOf(qmp) },
+    report: context.report,
+  });
   if (!wasPrepared) await compareEnds(context, peer, announced, chosen);
   const topOnly = await chooseTopOnly({
     ...context.options,

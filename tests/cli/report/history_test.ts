@@ -112,9 +112,10 @@ Deno.test("each end is described by what is known of it", () => {
   note(1, { event: "host", side: "destination", qemuVersion: "10.0.2" });
   const settings = [{ name: "--verify", value: "" }];
   note(2, { event: "host", side: "source", host: "host-b", command: "migrate", settings });
+  note(3, { event: "host", side: "source", qemuVersion: "7.2.0" });
   assertEquals(history.data().ends, [
     {
-      ...{ side: "source", vmferry: "0.9.1", qemu: null, host: "host-b", command: "migrate" },
+      ...{ side: "source", vmferry: "0.9.1", qemu: "7.2.0", host: "host-b", command: "migrate" },
       settings,
     },
     {

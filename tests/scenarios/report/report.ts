@@ -32,6 +32,11 @@ export const scenario: Scenario = {
       if (text.includes(ticket)) throw new Error(`The ticket is in the report of ${side}`);
       const data = await dataOf(path);
       assertSame(data, ferry);
+      const commands = data.ends.map(({ command }) => command).join(" ");
+      const qemus = data.ends.filter(({ qemu }) => qemu !== null).length;
+      if (commands !== "migrate receive" || qemus !== 2) {
+        throw new Error(`The report of ${side} shows the ends ${JSON.stringify(data.ends)}`);
+      }
       const { mode } = await Deno.stat(path);
       if ((mode! & 0o777) !== 0o600) throw new Error(`${path} has mode ${mode!.toString(8)}`);
       if (data.result?.outcome !== "cancelled" || !text.includes("Cancelled: the guest")) {

@@ -36,7 +36,7 @@ export const scenario: Scenario = {
     const early = await phases();
     if (!early.includes("mirror")) throw new Error(`The page shows the phases "${early}"`);
     await until(browser, 'document.querySelectorAll(".chart canvas").length >= 3');
-    await until(browser, `${TEXT_OF_PHASES}.includes("ram")`);
+    await until(browser, `(${TEXT_OF_PHASES}).includes("ram")`);
     await assertExit(migrate, 0, 120_000);
     await assertExit(receive, 0, 60_000);
     await until(browser, 'document.querySelector(".outcome.migrated") !== null');
@@ -50,7 +50,7 @@ export const scenario: Scenario = {
 };
 
 const TEXT_OF_PHASES = '[...document.querySelectorAll("table")]' +
-  '.find((table) => table.caption.textContent === "Phases").textContent';
+  '.find((table) => table.caption?.textContent === "Phases")?.textContent ?? ""';
 
 /** Waits until an expression is true in the page. */
 async function until(browser: Chromium, expression: string): Promise<void> {

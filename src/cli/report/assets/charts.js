@@ -35,6 +35,11 @@
     return `${h > 0 ? `${h}:${two(m)}` : m}:${two(s)}${rest}`;
   }
 
+  /** Distances of the lines of the axis of time, s. */
+  const SECONDS = [
+    ...[0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800],
+    ...[1, 2, 4, 8, 12, 24, 48, 96, 192].map((hours) => hours * 3600),
+  ];
   /** Distances of the lines of an axis of bytes. */
   const POWERS = Array.from({ length: 54 }, (_, i) => 2 ** i);
   const KINDS = {
@@ -175,7 +180,7 @@
         y: count,
       },
       axes: [
-        { ...axis, values: (_, all) => all.map(time) },
+        { ...axis, space: 80, incrs: SECONDS, values: (_, all) => all.map(time) },
         {
           ...axis,
           size: 80,
