@@ -95,11 +95,12 @@ async function untilMoved(operator: Operator, guests: readonly FleetGuest[]): Pr
     assertNone([
       ...wrong(
         report,
-        (i) => i < 4 || moved.has(guests[i]!.name) ? /^arrived$/ : /^(migrated|failed|stopped)$/,
+        (i) =>
+          i < 4 || moved.has(guests[i]!.name) ? /^arrived$/ : /^(migrated|refused|failed|stopped)$/,
       ),
-      ...report.filter(({ outcome }) => code === 0 && outcome === "failed").map(({ guest }) =>
-        `the playbook succeeded without ${guest}`
-      ),
+      ...report.filter(({ outcome }) => code === 0 && ["refused", "failed"].includes(outcome)).map((
+        { guest },
+      ) => `the playbook succeeded without ${guest}`),
     ]);
     for (const { guest, outcome } of report) if (outcome === "migrated") moved.add(guest);
     const places = (i: number) => i < 4 ? "host3" : moved.has(guests[i]!.name) ? "host2" : "host1";

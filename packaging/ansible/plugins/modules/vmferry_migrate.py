@@ -147,6 +147,9 @@ from ansible_collections.vmferry.vmferry.plugins.module_utils.places import (
 
 # Exit codes of vmferry and what they mean for the guest.
 OUTCOMES = {1: "failed", 2: "refused", 3: "refused", 4: "unknown", 5: "cancelled"}
+REFUSED = 3
+# When a migration that was refused is tried once more, s.
+AGAIN_S = 3
 # How long the other host may take to answer, s.
 CONNECT_S = 15
 # Marks of groups that are older than this are removed, s.
@@ -280,7 +283,12 @@ class Migration(object):
                 command += ["--" + flag.replace("_", "-"), str(params[flag])]
         if params["quit_source"]:
             command.append("--quit-source")
-        code, events = self.events(command + params["migrate_arguments"] + self.destination())
+        words = command + params["migrate_arguments"] + self.destination()
+        code, events = self.events(words)
+        if code == REFUSED:
+            # Nothing was touched. Another launch to the same host may just have removed what a killed one had left there.
+            time.sleep(AGAIN_S)
+            code, events = self.events(words)
         result = last(events, "result") or {}
         warnings = [event["message"] for event in events if event.get("event") == "warning"]
         for warning in warnings:
