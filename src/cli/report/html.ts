@@ -28,7 +28,7 @@ type Piece = string | number | null | undefined | Html | readonly Piece[];
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
- * assertEquals(markup`<b>${"<i>"}</b>`.text, "<b>&lt;i&gt;</b>");
+ * assertEquals(markup`<b>${"<i>"}</b>`.text, "<b>&#60;i&#62;</b>");
  * ```
  */
 export function markup(parts: TemplateStringsArray, ...pieces: readonly Piece[]): Html {

@@ -136,6 +136,6 @@ Deno.test("auto compresses what has to wait for a limit of the bandwidth", async
   assertEquals((await readAll(b)).length, 10 * TEXT.length);
   await Promise.all([sending, b.closeWrite()]);
   await connecting.close();
-  assert(compressor.count > 3, `${compressor.count} pieces`);
+  assert(compressor.count > 0);
   assert(connecting.data.wire < connecting.data.raw / 2);
 });
