@@ -1,4 +1,8 @@
+import { delay, systemClock } from "../../io/mod.ts";
 import { tryLock } from "./try_lock.ts";
+
+/** How often a lock that another process has is looked at again, ms. */
+const PAUSE_MS = 100;
 
 /**
  * A directory that this process has to itself, until disposed or until the process ends, however it does:
@@ -39,6 +43,26 @@ export class DirectoryLock implements Disposable {
     }
     hold?.[Symbol.dispose]();
     return undefined;
+  }
+
+  /**
+   * Waits for it at most `ms`; `undefined` when that was not enough, or where there is no such directory or its file
+   * system has no locks.
+   */
+  static async takeWithin(path: string, ms: number): Promise<DirectoryLock | undefined> {
+    let hold: DirectoryLock | undefined;
+    try {
+      hold = new DirectoryLock(await Deno.open(path));
+      const until = systemClock.now() + ms;
+      while (!await tryLock(hold.#directory, true)) {
+        if (systemClock.now() >= until) throw new Error("another process has it");
+        await delay(systemClock, PAUSE_MS);
+      }
+      return hold;
+    } catch {
+      hold?.[Symbol.dispose]();
+      return undefined;
+    }
   }
 
   private constructor(directory: Deno.FsFile) {

@@ -19,6 +19,9 @@ import { findJournals, JournalFile, LAUNCH_JOURNAL } from "./journal_file.ts";
 import { lastValue } from "./journal_lines.ts";
 import { PrivateRunDir } from "./run_dir.ts";
 
+/** How long another process may take that settles, ms: it ends QEMUs and removes files. */
+const SETTLING_MS = 30_000;
+
 /** Opens the journal of a launch in `dir`, or begins one. */
 export async function openLaunchJournal(dir: string): Promise<JournalFile<LaunchRecord>> {
   return await JournalFile.open<LaunchRecord>(dir, LAUNCH_JOURNAL);
@@ -34,7 +37,7 @@ export interface Settling {
 
 /**
  * Finishes the undo of launches whose process was killed, under the run directories in `base`. One whose
- * guest may be here stays. Never rejects.
+ * guest may be here stays. Where another process does that already, its end is awaited. Never rejects.
  *
  * @returns what is left, as text.
  */
@@ -45,6 +48,8 @@ export async function settleLaunches(
   { qmp, word = "unknown" }: Settling = {},
 ): Promise<readonly string[]> {
   const all: string[] = [];
+  // What another process removes meanwhile is really gone then. Each run is locked by itself, too.
+  using _ = await DirectoryLock.takeWithin(base, SETTLING_MS);
   try {
     for await (const { dir, record } of cutOff(base, log)) {
       if (qmp !== undefined && await realPath(record.qmp) !== qmp) continue;

@@ -35,6 +35,24 @@ Deno.test("the next run undoes a launch that was cut off, and forgets it", async
   }
 });
 
+Deno.test("a run that begins while another one undoes waits until that is done", async () => {
+  const base = await Deno.makeTempDir();
+  try {
+    await using lab = await LaunchLab.make();
+    const before = await lab.files();
+    await cutOff(lab, base);
+    let isDone = false;
+    const settle = async () => {
+      assertEquals(await settleLaunches(base, lab.host, silentLogger), []);
+      if (!isDone) assertEquals([await lab.pid(), await lab.files()], [undefined, before]);
+      isDone = true;
+    };
+    await Promise.all([settle(), settle()]);
+  } finally {
+    await Deno.remove(base, { recursive: true }).catch(() => {});
+  }
+});
+
 Deno.test("a launch whose QEMU another process has taken is not undone", async () => {
   const base = await Deno.makeTempDir();
   try {
