@@ -21,7 +21,9 @@ import { hostAccess } from "../host/access.ts";
 import { Hooks, siteEnvironment } from "../host/hooks.ts";
 import { isListenedOn, openQmp } from "../host/open_qmp.ts";
 import { QemuLog } from "../host/qemu_log.ts";
+import { runProgram } from "../host/run_program.ts";
 import { runSiteCommand } from "../host/site_command.ts";
+import { qmpProcesses } from "../host/find_qemu.ts";
 import { SiteQemu } from "../host/site_qemu.ts";
 import { EXIT, type ExitCode } from "../output/exit_code.ts";
 import type { Output } from "../output/output.ts";
@@ -66,7 +68,13 @@ export async function receiveStarted(options: Options, output: Output): Promise<
     const site = new SiteQemu({
       ...{ ...options.started, timeoutMs: options.hooks.timeoutMs, qmp },
       environment: () => siteEnvironment({ role: "destination", qmp, peer: peer(), ...guest }),
-      ...{ answers: isListenedOn, run: runSiteCommand, clock: systemClock, log },
+      ...{
+        answers: isListenedOn,
+        processes: (path: string) => qmpProcesses(runProgram, path),
+        run: runSiteCommand,
+        clock: systemClock,
+        log,
+      },
     });
     await site.assertAbsent();
     await removeAbandoned(runBase(options.runDir), log);

@@ -64,7 +64,7 @@ find_pid() {
 }
 `;
 
-/** How long the look at all QEMUs may take, ms. */
+/** How long a look at the QEMUs may take, ms. */
 const LOOK_MS = 10_000;
 
 /**
@@ -96,4 +96,28 @@ export async function qmpServers(
   const { stdout } = await run(["sh", "-c", SERVERS, "sh", path, ACCEPTED], { timeoutMs: LOOK_MS });
   return stdout.split("\n").map((line) => line.trim()).filter((line) => line !== "")
     .map((line) => line.split(" ").map(Number));
+}
+
+/** Ends with 0 if one of these process ids is that of a process that has not ended. */
+const RUNS = `
+for pid; do
+  [ -d "/proc/$pid" ] || continue
+  grep -q '^State:[[:space:]]*Z' "/proc/$pid/status" 2>/dev/null || exit 0
+done
+exit 1
+`;
+
+/**
+ * Finds the QEMUs of this host that have a QMP socket, and resolves to whether one of them still runs. Those that
+ * this user may not look at are not found. Never rejects.
+ */
+export async function qmpProcesses(
+  run: RunProgram,
+  qmp: string,
+): Promise<() => Promise<boolean>> {
+  const look = (script: string, args: readonly string[]) =>
+    run(["sh", "-c", script, "sh", ...args], { timeoutMs: LOOK_MS }).catch(() => undefined);
+  const found = await look(`${FIND_QEMU}\nfind_pid`, [qmp]);
+  const pids = found?.stdout.split("\n").filter((line) => line !== "") ?? [];
+  return async () => pids.length > 0 && (await look(RUNS, pids))?.code === 0;
 }

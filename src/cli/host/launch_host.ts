@@ -4,7 +4,7 @@ import { connectUnix } from "../../transport/mod.ts";
 import { describeHost } from "./describe_host.ts";
 import { siteEnvironment } from "./hooks.ts";
 import { isListenedOn } from "./open_qmp.ts";
-import { qmpServers } from "./find_qemu.ts";
+import { qmpProcesses, qmpServers } from "./find_qemu.ts";
 import { runProgram, startProgram } from "./run_program.ts";
 import { runSiteCommand } from "./site_command.ts";
 import { SiteQemu } from "./site_qemu.ts";
@@ -63,7 +63,13 @@ export function siteQemu(of: SiteQemuOf, log: Logger, peer: () => string = () =>
   return new SiteQemu({
     ...of,
     environment: () => siteEnvironment({ role: "destination", qmp, peer: peer(), ...guest }),
-    ...{ answers: isListenedOn, run: runSiteCommand, clock: systemClock, log },
+    ...{
+      answers: isListenedOn,
+      processes: (path: string) => qmpProcesses(runProgram, path),
+      run: runSiteCommand,
+      clock: systemClock,
+      log,
+    },
   });
 }
 

@@ -24,6 +24,8 @@ export interface SiteQemuOptions {
   readonly environment: () => Readonly<Record<string, string>>;
   /** Whether somebody listens on the UNIX socket at this path. */
   readonly answers: (path: string) => Promise<boolean>;
+  /** Finds the processes that listen on the UNIX socket at this path; resolves to whether one of them still runs. */
+  readonly processes: (path: string) => Promise<() => Promise<boolean>>;
   /** Another process has started it: `stop` stops it. */
   readonly begun?: boolean;
   readonly run: RunSiteCommand;
@@ -92,14 +94,16 @@ export class SiteQemu {
   }
 
   /**
-   * Stops what {@link start} has begun; resolves when nobody listens on the QMP socket any more. Never rejects.
+   * Stops what {@link start} has begun; resolves when QEMU's process has ended, which closes its images and removes
+   * its files after it has left the QMP socket. Never rejects.
    *
    * @returns why QEMU may still be there, as text.
    */
   async stop(): Promise<string | undefined> {
-    const { stop, qmp, answers, timeoutMs, clock, log } = this.#options;
+    const { stop, qmp, answers, processes, timeoutMs, clock, log } = this.#options;
     if (!this.#begun) return undefined;
     this.#begun = false;
+    const runs = await processes(qmp);
     try {
       await this.#run("stop", stop);
     } catch (error) {
@@ -109,9 +113,9 @@ export class SiteQemu {
       return `The command of --stop ${messageOf(error)}: QEMU may still run`;
     }
     const until = clock.now() + timeoutMs;
-    while (await answers(qmp)) {
+    while (await answers(qmp) || await runs()) {
       if (clock.now() >= until) {
-        return `The command of --stop ended with 0, and QEMU still listens on ${qmp} after ` +
+        return `The command of --stop ended with 0, and the QEMU behind ${qmp} still runs after ` +
           `${timeoutMs / 1000} s`;
       }
       await delay(clock, LOOK_MS);

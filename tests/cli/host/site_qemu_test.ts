@@ -10,11 +10,12 @@ const never = new AbortController().signal;
 /** A QEMU that `start` and `stop` bring and end after a while, and the commands that were run. */
 function siteWith(commands: { start?: () => Promise<void>; stop?: () => Promise<void> } = {}) {
   const clock = new ManualClock();
-  const host = { isThere: false, ran: [] as string[] };
+  const host = { isThere: false, runs: false, ran: [] as string[] };
   const qemu = new SiteQemu({
     ...{ start: "start it", stop: "stop it", timeoutMs: 1_000, qmp: "/q", clock },
     environment: () => ({ VMFERRY_ROLE: "destination" }),
     answers: () => Promise.resolve(host.isThere),
+    processes: () => Promise.resolve(() => Promise.resolve(host.runs)),
     run: async (command, { env }) => {
       host.ran.push(`${command} ${env.VMFERRY_HOOK}`);
       await (command === "start it" ? commands.start?.() : commands.stop?.());
@@ -39,9 +40,11 @@ Deno.test("a start is over once QEMU listens, a stop once it no longer does", as
   clock.after(300, () => host.isThere = true);
   await inTime(qemu.start(never));
   assertEquals([host.isThere, clock.now()], [true, 300]);
+  host.runs = true;
   clock.after(500, () => host.isThere = false);
+  clock.after(800, () => host.runs = false);
   assertEquals(await inTime(qemu.stop()), undefined);
-  assertEquals(host.isThere, false);
+  assertEquals([host.isThere, host.runs], [false, false]);
   assertEquals(host.ran, ["start it start", "stop it stop"]);
 });
 
@@ -72,7 +75,10 @@ Deno.test("a QEMU that a stop does not end is named", async () => {
   await settle();
   host.isThere = true;
   await inTime(starting);
-  assertEquals(/still listens on \/q after 1 s/.test(await inTime(qemu.stop()) ?? ""), true);
+  assertEquals(
+    /the QEMU behind \/q still runs after 1 s/.test(await inTime(qemu.stop()) ?? ""),
+    true,
+  );
 });
 
 Deno.test("a start that is given up ends with the reason", async () => {
