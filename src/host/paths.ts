@@ -6,7 +6,7 @@
 import type { ProgramResult, RunProgram } from "./program.ts";
 
 /** How long a command that only looks at files or changes a few may take, ms. */
-const COMMAND_MS = 10_000;
+const COMMAND_MS = 60_000;
 
 /** A command of the host failed. */
 export class CommandError extends Error {

@@ -8,7 +8,7 @@ import { runProgram } from "./run_program.ts";
 /** This host as the destination of a domain. */
 export async function domainHost(uri: string, log: Logger): Promise<DestinationHost> {
   const uid = Deno.uid() ?? 0;
-  const { stdout } = await runProgram(["id", "-un"], { timeoutMs: 10_000 });
+  const { stdout } = await runProgram(["id", "-un"], { timeoutMs: 60_000 });
   return {
     run: runProgram,
     virsh: new Virsh({ run: runProgram, uri }),

@@ -65,7 +65,7 @@ find_pid() {
 `;
 
 /** How long a look at the QEMUs may take, ms. */
-const LOOK_MS = 10_000;
+const LOOK_MS = 60_000;
 
 /**
  * The flags of a connection that was accepted. A QEMU that listens may have lost the path to another one.

@@ -50,7 +50,7 @@ export async function stateDirectory(): Promise<string> {
 
 async function whoIsThis() {
   const uid = Deno.uid() ?? 0;
-  const { stdout } = await runProgram(["sh", "-c", WHO], { timeoutMs: 10_000 });
+  const { stdout } = await runProgram(["sh", "-c", WHO], { timeoutMs: 60_000 });
   const [name = "", home = "", state = ""] = stdout.split("\n");
   const own = state.startsWith("/") ? state : `${home}/.local/state`;
   const stateDir = uid === 0 ? "/var/lib/vmferry" : `${own}/vmferry`;

@@ -12,7 +12,7 @@ import { runProgram } from "./run_program.ts";
 import { type FoundProcess, parseQemuReport, type QemuReport } from "./qemu_report.ts";
 
 /** How long the look may take, ms. */
-const LOOK_MS = 10_000;
+const LOOK_MS = 60_000;
 /** How long systemd may take to answer, ms. */
 const SYSTEMD_MS = 3_000;
 

@@ -38,6 +38,11 @@ while [ "$left" -gt 0 ] && kill -s 0 -- "-$1"; do
 done
 `;
 
+/** What a script of vmferry's is called where it takes too long. */
+const SCRIPT_NAME =
+  "a look at processes or files of this host (it is very busy, or a file system " +
+  "does not answer)";
+
 /** Runs a program to its end, as {@link RunProgram} says. */
 export async function runProgram(
   argv: readonly string[],
@@ -50,8 +55,9 @@ export async function runProgram(
     stopped ??= { reason, dead: program.killAll() };
   };
   const seconds = (timeoutMs / 1000).toFixed(1);
+  const what = argv[0] === "sh" && argv[1] === "-c" ? SCRIPT_NAME : argv.slice(0, 2).join(" ");
   const timer = setTimeout(
-    () => stop(new DeadlineError(`Waited ${seconds} s for ${argv.slice(0, 2).join(" ")}`)),
+    () => stop(new DeadlineError(`Waited ${seconds} s for ${what}`)),
     timeoutMs,
   );
   const abort = () => stop(signal!.reason);

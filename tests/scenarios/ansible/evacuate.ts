@@ -4,7 +4,7 @@ import { assertNone, type Scenario, type ScenarioContext } from "../support/scen
 import { poll } from "../support/waiting.ts";
 import { Fleet } from "./lab/fleet.ts";
 import { FleetGuest } from "./lab/guest.ts";
-import { Operator, type ReportedGuest } from "./lab/playbook.ts";
+import { Operator, type PlaybookRun, type ReportedGuest } from "./lab/playbook.ts";
 
 /** As slow as it takes to be killed in the middle. */
 const SLOW = ["--bandwidth", "256K", "--compress", "off", "--grace", "3"];
@@ -47,7 +47,9 @@ export const scenario: Scenario = {
       entries.map((entry, i) => i < 4 ? entry : { ...entry, migrate_arguments: SLOW }),
     );
     const first = operator.evacuate("first");
-    await waitCopying(source, guests[4]!);
+    const early = tooEarly(first);
+    early.catch(() => {});
+    await Promise.race([waitCopying(source, guests[4]!), early]);
     await fleet.kill(dying);
     const { code } = await first.end();
     const report = await operator.report("first");
@@ -108,6 +110,12 @@ async function untilMoved(operator: Operator, guests: readonly FleetGuest[]): Pr
     if (code === 0) return run;
     if (run === MOST_RUNS) throw new Error(`The guests had not moved after ${run} runs`);
   }
+}
+
+/** Rejects when the playbook ends. */
+async function tooEarly(first: PlaybookRun): Promise<never> {
+  const { code } = await first.end();
+  throw new Error(`The playbook ended with ${code} before its host was killed`);
 }
 
 /** Waits until the disk of a guest is being copied. */
