@@ -46,7 +46,11 @@ Deno.test("a program that takes too long is dead when the error comes", async ()
   const file = await Deno.makeTempFile();
   try {
     const argv = ["sh", "-c", 'echo $$ > "$1"; exec sleep 1000', "sh", file];
-    await assertRejects(() => runProgram(argv, { timeoutMs: 2_000 }), DeadlineError, "sh -c");
+    await assertRejects(
+      () => runProgram(argv, { timeoutMs: 2_000 }),
+      DeadlineError,
+      "a look at processes",
+    );
     const pid = Number(await Deno.readTextFile(file));
     assert(pid > 0);
     assertEquals(runs(pid), false);
@@ -59,7 +63,11 @@ Deno.test("what a program has started is dead, too, when it takes too long", asy
   const file = await Deno.makeTempFile();
   try {
     const argv = ["sh", "-c", 'sleep 1000 & echo $! >"$1"; wait', "sh", file];
-    await assertRejects(() => runProgram(argv, { timeoutMs: 2_000 }), DeadlineError, "sh -c");
+    await assertRejects(
+      () => runProgram(argv, { timeoutMs: 2_000 }),
+      DeadlineError,
+      "a look at processes",
+    );
     const pid = Number(await Deno.readTextFile(file));
     assert(pid > 0);
     assertEquals(runs(pid), false);
