@@ -10,6 +10,7 @@ export const scenario: Scenario = {
   name: "undo_late",
   about: "undo steps that fail are reported and recorded, and the next try finishes them first",
   timeoutMs: 240_000,
+  long: true,
   async run(context) {
     const pair = await Pair.start(context, { gated: true });
     const receive = pair.receive();

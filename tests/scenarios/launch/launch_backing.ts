@@ -17,6 +17,7 @@ export const scenario: Scenario = {
   name: "launch_backing",
   about: "a chain arrives as one image with its options, with --sync top over the same base",
   timeoutMs: 120_000,
+  long: true,
   async run(context) {
     const lab = await LaunchLab.start(context);
     const { destination, source } = lab;
