@@ -5,6 +5,7 @@ import {
   makeEmptyImage,
   makeImage,
   type Ring,
+  SECTOR_BYTES,
 } from "../guest/mod.ts";
 import { hasNbdServer, leftInQemu, type QemuState, qemuState } from "../support/host.ts";
 import { makeOldCopy } from "./old_copy.ts";
@@ -37,7 +38,7 @@ export class PairMachines {
 
   /** Makes the images, starts both QEMUs, waits until the guest counts. */
   static async start(context: ScenarioContext, options: PairOptions): Promise<PairMachines> {
-    const ring = options.guest?.ring ?? RING;
+    const ring = options.guest?.ring ?? ringOn(options.bytes ?? DISK_BYTES);
     const images = await makeImages(options, options.dir ?? context.dir, ring);
     const source = await startSource(context, options, images.from);
     const destination = await startDestination(context, options, images);
@@ -90,6 +91,11 @@ export class PairMachines {
   #at(side: PairSide): Qemu {
     return side === "source" ? this.source : this.#destination;
   }
+}
+
+/** The ring of a guest with disks of that size: BIOS refuses a write behind the end, and the guest would stand. */
+function ringOn(bytes: number): Ring {
+  return { ...RING, length: Math.min(RING.length, bytes / SECTOR_BYTES - RING.start) };
 }
 
 async function makeImages(options: PairOptions, dir: string, ring: Ring): Promise<Images> {
