@@ -41,7 +41,7 @@ export const scenario: Scenario = {
       name: "vm",
       disks: [{ id: "vd0", image: from }],
     });
-    await source.waitCounter(200);
+    await source.waitCounter(50);
     // The scenario's own connection to the destination's QEMU.
     const watch = `${context.dir}/watch.sock`;
     using listener = Deno.listen({ transport: "unix", path: watch });

@@ -42,7 +42,7 @@ export class PairMachines {
     const images = await makeImages(options, options.dir ?? context.dir, ring);
     const source = await startSource(context, options, images.from);
     const destination = await startDestination(context, options, images);
-    await source.waitCounter(200);
+    await source.waitCounter(50);
     if (options.paused) await source.execute("stop");
     const before = { source: await qemuState(source), dest: await qemuState(destination) };
     return new PairMachines(context, options, source, destination, ring, images, before);

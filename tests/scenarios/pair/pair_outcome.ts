@@ -36,7 +36,7 @@ export async function assertArrived({ machines, ferries, wasPaused }: PairEnd): 
   if (status !== expected) faults.push(`The destination is ${status}, expected ${expected}`);
   const arrived = await destination.counter();
   if (wasPaused) await destination.execute("cont");
-  const last = await destination.waitCounter(arrived + 200);
+  const last = await destination.waitCounter(arrived + 50);
   if (!await source.gone()) {
     const sourceStatus = await source.status();
     if (sourceStatus !== "postmigrate") {

@@ -31,14 +31,14 @@ export const scenario: Scenario = {
 
     const source = await context.qemu({ name: "source", disks: disks(from) });
     const destination = await context.qemu({ name: "dest", disks: disks(to), incoming: true });
-    await source.waitCounter(200);
+    await source.waitCounter(50);
 
     const start = performance.now();
     const pauseMs = await migrateDirectly(context, source, destination, ["vd0", "vd1"]);
     const totalMs = performance.now() - start;
 
     const arrived = await destination.counter();
-    await destination.waitCounter(arrived + 200);
+    await destination.waitCounter(arrived + 50);
     await Promise.all([source.quit(), destination.quit()]);
 
     for (const [disk, path] of to.entries()) {

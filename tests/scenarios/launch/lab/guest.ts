@@ -97,7 +97,7 @@ export class LabGuest {
     else if (guest.argv.includes("-daemonize")) await lab.source.must(...command);
     else lab.source.start(command);
     await poll("the guest's QEMU", () => guest.status(lab.source).catch(() => undefined), 60_000);
-    if (!options.idle) await guest.waitCounter(lab.source, 200);
+    if (!options.idle) await guest.waitCounter(lab.source, 50);
     return guest;
   }
 

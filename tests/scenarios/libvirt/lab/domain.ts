@@ -223,7 +223,7 @@ export class RingDomain {
       await source.virsh("create", file);
     }
     await Deno.remove(source.file(file));
-    await this.waitCounter(source, 200);
+    await this.waitCounter(source, 50);
     if (this.#options.paused) await source.virsh("suspend", this.name);
   }
 }
