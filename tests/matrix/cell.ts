@@ -35,6 +35,15 @@ export interface Row {
 const BYTES = 16 * MiB;
 const END_MS = 100_000;
 
+/** Rejects when the migration ends: it will not reach its phase any more. */
+function endedEarly(migrate: Vmferry, { name }: Phase): Promise<never> {
+  const ended = migrate.ended.then((code) => {
+    throw new Error(`migrate ended with ${code} before "${name}" was reached`);
+  });
+  ended.catch(() => {});
+  return ended;
+}
+
 /** Plays one cell; throws when a rule was broken. */
 export async function playCell(context: ScenarioContext, phase: Phase, fault: Fault): Promise<Row> {
   const network = fault.network ? context.use(await Network.create()) : undefined;
@@ -53,7 +62,7 @@ export async function playCell(context: ScenarioContext, phase: Phase, fault: Fa
   const armed = phase.arm(pair);
   const migrate = pair.migrate(address, [...options, ...phase.options]);
   const run: Run = { pair, network, small, receive, migrate };
-  await armed.reached(run);
+  await Promise.race([armed.reached(run), endedEarly(migrate, phase)]);
   context.note(`${phase.name} reached`);
   await fault.apply(run);
   context.note(`${fault.name} done`);

@@ -1,10 +1,12 @@
 /**
- * Runs scenarios: `deno task scenario NAME… | GROUP/… | --all | --list [--repeat N] [--jobs N] [--keep]`.
+ * Runs scenarios: `deno task scenario NAME… | GROUP/… | --all | --slow | --list [--repeat N] [--jobs N] [--keep]`.
  * A row for each run, the logs of each failure, and `N passed, N failed` in the end.
  *
  * @module
  */
 import { parseArgs } from "@std/cli/parse-args";
+import { lacksPostcopy } from "../pair/lacks_postcopy.ts";
+import { accelerator } from "./qemu_arguments.ts";
 import { type Scenario, ScenarioContext } from "./scenario.ts";
 
 const SCENARIOS = new URL("../", import.meta.url);
@@ -60,6 +62,11 @@ const PATIENCE = 3;
 
 /** Runs one scenario once and prints its row. */
 async function runOne(scenario: Scenario, keep: boolean): Promise<boolean> {
+  const lacking = scenario.postcopy ? lacksPostcopy() : undefined;
+  if (lacking !== undefined) {
+    console.log(`ok   ${scenario.name.padEnd(24)}          not tried: ${lacking}`);
+    return true;
+  }
   const limitMs = PATIENCE * scenario.timeoutMs;
   const start = performance.now();
   const dir = await Deno.makeTempDir({ prefix: "vmferry-" });
@@ -104,7 +111,7 @@ const running = new Set<ScenarioContext>();
 
 async function main(): Promise<number> {
   const args = parseArgs(Deno.args, {
-    boolean: ["all", "list", "keep"],
+    boolean: ["all", "slow", "list", "keep"],
     string: ["repeat", "jobs"],
     unknown: (_arg, key) => {
       if (key === undefined) return true;
@@ -112,16 +119,30 @@ async function main(): Promise<number> {
     },
   });
   const known = await scenarios();
-  if (args.list || (args._.length === 0 && !args.all)) {
-    for (const { name, about, long } of known.values()) {
-      console.log(`${name.padEnd(24)} ${about}${long ? " (only by name, not with --all)" : ""}`);
+  if (args.list || (args._.length === 0 && !args.all && !args.slow)) {
+    for (const { name, about, long, slow } of known.values()) {
+      const when = long
+        ? " (only by name, not with --all)"
+        : slow
+        ? " (not with --all where there is no KVM)"
+        : "";
+      console.log(`${name.padEnd(24)} ${about}${when}`);
     }
     return args.list ? 0 : 2;
   }
   const usual = [...known.values()].filter(({ long }) => !long).map(({ name }) => name);
   const long = [...known.keys()].filter((name) => !usual.includes(name));
+  const slow = usual.filter((name) => known.get(name)!.slow);
+  const left = args.all && accelerator() === "tcg" ? slow : [];
   if (args.all) console.log(`not with --all, as they take minutes: ${long.join(", ")}`);
-  const names = args.all ? usual : args._.map(String).flatMap((name) => namesIn(name) ?? [name]);
+  if (left.length > 0) {
+    console.log(`not with --all without KVM, but with --slow (make slow): ${left.join(", ")}`);
+  }
+  const names = args.all
+    ? usual.filter((name) => !left.includes(name))
+    : args.slow
+    ? slow
+    : args._.map(String).flatMap((name) => namesIn(name) ?? [name]);
   const chosen = names.map((name) => {
     const scenario = known.get(name);
     if (!scenario) {

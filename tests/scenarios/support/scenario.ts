@@ -13,6 +13,10 @@ export interface Scenario {
   readonly timeoutMs: number;
   /** Takes minutes: `--all` leaves it out, it runs when it is named. */
   readonly long?: boolean;
+  /** Takes a minute and more where QEMU emulates the processor (no KVM): there `--all` leaves it out, `--slow` runs it. */
+  readonly slow?: true;
+  /** It needs QEMUs that have post-copy: see `lacksPostcopy`. */
+  readonly postcopy?: true;
   /**
    * Throws when the rule does not hold.
    *

@@ -144,6 +144,11 @@ export class Vmferry implements AsyncDisposable {
     return address;
   }
 
+  /** Its exit code, whenever it ends. */
+  get ended(): Promise<number> {
+    return this.#child.status.then(({ code }) => code);
+  }
+
   /** Waits for the end; returns the exit code (128 + n after signal n). */
   async exit(timeoutMs = PATIENCE_MS): Promise<number> {
     const status = await withDeadline(
