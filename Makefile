@@ -62,6 +62,8 @@ launch: ## every scenario of migrate --launch; make test runs some
 	@$(RUN) run -A tools/build.ts && tools/deno.sh task scenario launch/ launch_faults/ launch_systemd/
 more: ## scenarios of half a minute and more that make test leaves out
 	@$(RUN) run -A tools/build.ts && tools/deno.sh task scenario $(MORE)
+slow: ## scenarios that make test leaves out where QEMU emulates the processor (no KVM)
+	@$(RUN) run -A tools/build.ts && tools/deno.sh task scenario --slow
 busy: ## every scenario of busy guests, --multifd and --postcopy; make test runs some
 	@$(RUN) run -A tools/build.ts && tools/deno.sh task scenario busy/ multifd/ postcopy/ && \
 		VMFERRY_MIGRATE="--multifd 4" tools/deno.sh task scenario $(MULTIFD)
@@ -114,4 +116,4 @@ clean: ## remove what was built or fetched into the project; a kit keeps what it
 	rm -rf dist
 	[ -e .tools/kit ] || rm -rf .tools
 
-.PHONY: help ansible demo test docs check build man install uninstall deb lintian arm64 kit kit-check scenario scenarios versions settings qemu libvirt launch more busy thin guest report-check memory bench bench-long bench-compress bench-delta bench-verify bench-downtime bench-nbd bench-multifd bench-encryption bench-trips bench-xbzrle bench-growth bench-startup matrix fuzz clean bench-copy
+.PHONY: help slow ansible demo test docs check build man install uninstall deb lintian arm64 kit kit-check scenario scenarios versions settings qemu libvirt launch more busy thin guest report-check memory bench bench-long bench-compress bench-delta bench-verify bench-downtime bench-nbd bench-multifd bench-encryption bench-trips bench-xbzrle bench-growth bench-startup matrix fuzz clean bench-copy

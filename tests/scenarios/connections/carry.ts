@@ -14,6 +14,7 @@ export const scenario: Scenario = {
   about:
     "over ssh a host that has no vmferry of this version gets it, and nothing stays of a failure",
   timeoutMs: 240_000,
+  slow: true,
   async run(context) {
     const far = await FarHost.start(context);
     // Before any guest takes part of the processors.

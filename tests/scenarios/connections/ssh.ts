@@ -13,6 +13,7 @@ export const scenario: Scenario = {
   name: "ssh",
   about: "a migration over ssh ignores the motd, and each failure of ssh has its own message",
   timeoutMs: 240_000,
+  slow: true,
   async run(context) {
     const dir = `${context.dir}/ssh`;
     await Deno.mkdir(dir);

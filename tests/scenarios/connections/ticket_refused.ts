@@ -12,6 +12,7 @@ export const scenario: Scenario = {
   about:
     "a ticket that is wrong, used, over or for a host in between opens nothing and is refused with its reason",
   timeoutMs: 180_000,
+  slow: true,
   async run(context) {
     const pair = await Pair.start(context, { bytes: 16 << 20, guest: { ring: SMALL } });
     const receive = pair.receiveWith(["--listen", "tcp://127.0.0.1:0"]);

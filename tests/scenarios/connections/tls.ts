@@ -12,6 +12,7 @@ export const scenario: Scenario = {
   name: "tls",
   about: "certificates of one CA let in, both ways; every wrong one is refused with its reason",
   timeoutMs: 240_000,
+  slow: true,
   async run(context) {
     const pki = await Pki.make(`${context.dir}/pki`);
     const foreign = await Pki.make(`${context.dir}/foreign`, "another CA");

@@ -20,6 +20,7 @@ export const scenario: Scenario = {
   about:
     "--verify proves that the disks arrived, repairs a flipped byte, and fails when it stays wrong",
   timeoutMs: 300_000,
+  slow: true,
   async run(context) {
     const words = await quiet(context);
     await repaired(context);

@@ -15,6 +15,7 @@ export const scenario: Scenario = {
   about:
     "--verify is refused where QEMU cannot export its disks, and a cancel or recover leaves none",
   timeoutMs: 240_000,
+  slow: true,
   async run(context) {
     await inUse(context);
     return await withThread(context);

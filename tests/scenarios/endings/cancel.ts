@@ -41,7 +41,7 @@ export const scenario: Scenario = {
 
     context.note("a migration that exceeds its --timeout");
     const patient = pair.receive();
-    const late = pair.migrate(await patient.address(), ["--bandwidth", "5M", "--timeout", "4"]);
+    const late = pair.migrate(await patient.address(), ["--bandwidth", "5M", "--timeout", "12"]);
     await assertExit(late, 1, 20_000);
     await assertExit(patient, 1, 20_000);
     await pair.assertStillAtSource();

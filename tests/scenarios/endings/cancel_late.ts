@@ -12,6 +12,7 @@ export const scenario: Scenario = {
   about:
     "after a cancel while QEMU hands over disks and guest, the guest keeps running at the source",
   timeoutMs: 240_000,
+  slow: true,
   async run(context) {
     const pair = await Pair.start(context, {
       ...{ bytes: 4 * MiB, disks: [{ from: "raw", to: "raw" }], gated: true, memoryMiB: 64 },

@@ -11,6 +11,7 @@ export const scenario: Scenario = {
   about:
     "after the handover a silent destination means unknown, and the source does not start the guest",
   timeoutMs: 180_000,
+  slow: true,
   async run(context) {
     context.note(
       "cut before the destination has loaded all: the guest keeps running at the source",

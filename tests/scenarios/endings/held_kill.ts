@@ -9,6 +9,7 @@ export const scenario: Scenario = {
   about:
     "a guest whose vmferry is killed during a brief pause runs again after recover or --resume",
   timeoutMs: 120_000,
+  slow: true,
   async run(context) {
     const pair = await Pair.start(context, {
       ...{ bytes: 16 * MiB, disks: [{ from: "raw", to: "raw" }], gated: true },

@@ -48,6 +48,7 @@ export const scenario: Scenario = {
     "hooks run before the switchover and after the end on both sides; one that fails or hangs " +
     "leaves the guest at the source, and a secret never reaches them",
   timeoutMs: 280_000,
+  slow: true,
   async run(context) {
     const notes = new Notes(context.dir);
     const pair = await Pair.start(context, SMALL);

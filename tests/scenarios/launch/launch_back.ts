@@ -6,6 +6,7 @@ export const scenario: Scenario = {
   name: "launch_back",
   about: "a launched guest goes back with --reuse to the images that it has left",
   timeoutMs: 120_000,
+  slow: true,
   async run(context) {
     const lab = await LaunchLab.start(context);
     const { source, destination } = lab;

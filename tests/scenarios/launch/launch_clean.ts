@@ -6,6 +6,7 @@ export const scenario: Scenario = {
   name: "launch_clean",
   about: "one command moves a guest to a host without vmferry, images or directories",
   timeoutMs: 120_000,
+  slow: true,
   async run(context) {
     const lab = await LaunchLab.start(context);
     const guest = await LabGuest.start(lab);

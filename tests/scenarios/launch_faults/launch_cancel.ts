@@ -7,5 +7,6 @@ export const scenario: Scenario = {
   about:
     "after Ctrl-C before the build, while files are sent and while QEMU starts both hosts are as before, and the next try works",
   timeoutMs: 180_000,
+  slow: true,
   run: (context) => cancelIn(context, ["plan", "files", "start"]),
 };

@@ -6,6 +6,7 @@ export const scenario: Scenario = {
   name: "launch_dies",
   about: "a QEMU that dies at once is reported with its own words, and everything is undone",
   timeoutMs: 120_000,
+  slow: true,
   async run(context) {
     const lab = await LaunchLab.start(context);
     const { destination, source } = lab;

@@ -6,5 +6,6 @@ export const scenario: Scenario = {
   name: "launch_kill_files",
   about: "after vmferry was killed while files are sent, at either end, the next try works",
   timeoutMs: 180_000,
+  slow: true,
   run: (context) => killIn(context, "files"),
 };

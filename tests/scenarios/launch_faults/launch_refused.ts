@@ -15,6 +15,7 @@ export const scenario: Scenario = {
   name: "launch_refused",
   about: "an image that exists and a full destination are refused, and --reuse overwrites",
   timeoutMs: 120_000,
+  slow: true,
   async run(context) {
     const lab = await LaunchLab.start(context);
     const { destination } = lab;

@@ -18,6 +18,7 @@ export const scenario: Scenario = {
   name: "launch_user",
   about: "an ordinary user's guest is launched by his ssh login, and everything of it is his",
   timeoutMs: 180_000,
+  slow: true,
   async run(context) {
     const lab = await LaunchLab.start(context);
     const { source, destination } = lab;

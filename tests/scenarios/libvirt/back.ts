@@ -13,6 +13,7 @@ export const scenario: Scenario = {
   about:
     "a domain moves back to a host with its old images only where --reuse names them; with --delta only what has changed crosses",
   timeoutMs: 120_000,
+  slow: true,
   async run(context) {
     const lab = await LibvirtLab.start(context);
     const { source, destination } = lab;

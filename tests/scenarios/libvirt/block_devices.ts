@@ -17,6 +17,7 @@ export const scenario: Scenario = {
   about:
     "disks on block devices move to devices of the same size that --reuse names, others are refused",
   timeoutMs: 120_000,
+  slow: true,
   async run(context) {
     const lab = await LibvirtLab.start(context);
     const { destination } = lab;

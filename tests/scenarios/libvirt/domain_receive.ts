@@ -6,6 +6,7 @@ export const scenario: Scenario = {
   name: "domain_receive",
   about: "receive --libvirt keeps a domain that arrives and removes what a killed one created",
   timeoutMs: 300_000,
+  slow: true,
   async run(context) {
     const lab = await LibvirtLab.start(context);
     const domain = await RingDomain.start(lab);

@@ -18,6 +18,7 @@ export const scenario: Scenario = {
   name: "kinds",
   about: "persistent and paused domains, CDs and shared disks move as libvirt would move them",
   timeoutMs: 150_000,
+  slow: true,
   async run(context) {
     const lab = await LibvirtLab.start(context);
     await persistent(context, lab);

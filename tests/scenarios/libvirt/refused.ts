@@ -18,6 +18,7 @@ export const scenario: Scenario = {
   name: "refused",
   about: "a domain that cannot move is refused with every reason, and nothing is touched",
   timeoutMs: 180_000,
+  slow: true,
   async run(context) {
     const lab = await LibvirtLab.start(context);
     const { source, destination } = lab;

@@ -20,6 +20,7 @@ export const scenario: Scenario = {
   name: "session",
   about: "an ordinary user moves a domain between libvirts of their own (qemu:///session)",
   timeoutMs: 120_000,
+  slow: true,
   async run(context) {
     // Both hosts share /tmp here: QEMU's sockets can only be in each user's own directory.
     const lab = await LibvirtLab.start(context);

@@ -10,6 +10,7 @@ export const scenario: Scenario = {
   name: "user",
   about: "an ordinary user in group libvirt on both hosts moves a domain; without setfacl not",
   timeoutMs: 120_000,
+  slow: true,
   async run(context) {
     const lab = await LibvirtLab.start(context);
     const { source, destination } = lab;

@@ -6,6 +6,7 @@ export const scenario: Scenario = {
   name: "volumes",
   about: "disks that are named as volumes of a pool move to volumes that vmferry creates there",
   timeoutMs: 120_000,
+  slow: true,
   async run(context) {
     const lab = await LibvirtLab.start(context);
     for (const host of [lab.source, lab.destination]) await host.definePool();

@@ -26,6 +26,7 @@ export const scenario: Scenario = {
   name: "cancel_elsewhere",
   about: "a domain that is cancelled at the destination or by --timeout runs on at the source",
   timeoutMs: 120_000,
+  slow: true,
   async run(context) {
     const { lab, trial } = await endEach(context, WAYS);
     trial.note("too late: the destination is starting the guest");

@@ -7,6 +7,7 @@ export const scenario: Scenario = {
   name: "cuts",
   about: "cuts of 1 and 5 s while disks and while RAM are copied lose nothing of a domain",
   timeoutMs: 120_000,
+  slow: true,
   run: (context) => survive(context, [1, 5]),
 };
 

@@ -14,6 +14,7 @@ export const scenario: Scenario = {
   name: "ended_there",
   about: "a guest that ran at the destination and ended there is not resumed at the source",
   timeoutMs: 240_000,
+  slow: true,
   async run(context) {
     const lab = await LibvirtLab.start(context);
     await endsThere(context, lab, { name: "one", isReceiveKilled: false });

@@ -7,6 +7,7 @@ export const scenario: Scenario = {
   name: "finish_unsent",
   about: "a guest runs on at the source when the destination is never asked to start it",
   timeoutMs: 120_000,
+  slow: true,
   async run(context) {
     const lab = await LibvirtLab.start(context);
     await callLost(context, lab, "vm1");

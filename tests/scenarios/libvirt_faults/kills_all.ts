@@ -7,6 +7,7 @@ export const scenario: Scenario = {
   name: "kills_all",
   about: "a guest runs on one host when every vmferry of both hosts is killed at the very end",
   timeoutMs: 120_000,
+  slow: true,
   async run(context) {
     const lab = await LibvirtLab.start(context);
     return await killAtEnd(context, lab, "vm1", async ({ domain, receive }) => {

@@ -7,6 +7,7 @@ export const scenario: Scenario = {
   about:
     "a guest runs on one host when vmferry is killed at the very end, and the next try settles it",
   timeoutMs: 150_000,
+  slow: true,
   async run(context) {
     const lab = await LibvirtLab.start(context);
     const killed = await killAtEnd(context, lab, "vm1", async ({ domain }) => {

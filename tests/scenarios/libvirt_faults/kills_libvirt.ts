@@ -7,6 +7,7 @@ export const scenario: Scenario = {
   about:
     "a domain runs on at the source when virsh or a libvirtd is killed, and the next try moves it",
   timeoutMs: 150_000,
+  slow: true,
   async run(context) {
     const lab = await LibvirtLab.start(context);
     const domain = await RingDomain.start(lab);

@@ -6,6 +6,7 @@ export const scenario: Scenario = {
   name: "kills_source",
   about: "a domain runs on at the source when vmferry is killed there, and the next try moves it",
   timeoutMs: 120_000,
+  slow: true,
   async run(context) {
     const lab = await LibvirtLab.start(context);
     const domain = await RingDomain.start(lab, { guest: { ramPages: 8192, ramStep: 4 } });

@@ -17,6 +17,7 @@ export const scenario: Scenario = {
   name: "control",
   about: "status, set and cancel reach the chosen migration, and their answers are true",
   timeoutMs: 180_000,
+  slow: true,
   async run(context) {
     const [one, two] = [await started(context, "one"), await started(context, "two")];
     const runs = `${context.dir}/runs`;

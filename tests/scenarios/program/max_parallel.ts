@@ -14,6 +14,7 @@ export const scenario: Scenario = {
   name: "max_parallel",
   about: "with --max-parallel 1 the second migration touches nothing until the first has ended",
   timeoutMs: 240_000,
+  slow: true,
   async run(context) {
     const [one, two] = await Promise.all([started(context, "one"), started(context, "two")]);
     const lockDir = `${context.dir}/locks`;

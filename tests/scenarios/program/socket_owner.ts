@@ -8,6 +8,7 @@ export const scenario: Scenario = {
   name: "socket_owner",
   about: "--socket-owner gives a QEMU of another user access to its sockets, and to nothing else",
   timeoutMs: 180_000,
+  slow: true,
   async run(context) {
     // Others may make files in it, as the scenario itself has QEMU do.
     await Deno.chmod(context.dir, 0o1777);
