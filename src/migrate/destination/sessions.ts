@@ -56,6 +56,8 @@ interface Served {
   hasCompared: boolean;
   /** The source has introduced itself. */
   isIntroduced: boolean;
+  /** The source gave up before its migration began. It may say so again: where it ends, and where it cleans up. */
+  hasLeft: boolean;
 }
 
 /**
@@ -93,6 +95,7 @@ export class Sessions {
       heardEnd: false,
       hasCompared: false,
       isIntroduced: false,
+      hasLeft: false,
     };
     const handlers = this.#handlers(served);
     before?.serve(handlers);
@@ -174,7 +177,7 @@ export class Sessions {
         this.#assertOwner(session);
         return await following.sourceEnded();
       },
-      abort: (params) => this.#abort(session, params),
+      abort: (params) => this.#abort(served, params),
       status: (params) => this.#status(served, params),
     };
   }
@@ -203,13 +206,15 @@ export class Sessions {
   }
 
   async #abort(
-    session: Session,
+    served: Served,
     { reason, cancelled, code, side }: Params<"abort">,
   ): Promise<Result<"abort">> {
+    const { session } = served;
     const { givingUp, start } = this.#phases;
     const { owner, failure, options } = this.#context;
     if (session !== owner && (owner || session !== this.#launched)) {
-      if (!owner && !failure) options.report(sourceLeft(reason));
+      if (!owner && !failure && !served.hasLeft) options.report(sourceLeft(reason));
+      served.hasLeft = true;
       return { left: null };
     }
     // Also after a start that failed: the guest may run here, and "undone" would have it run twice.

@@ -31,6 +31,7 @@ Deno.test("a destination names why its source gave up before it prepared, and se
   const destination = await fakeDestination(systemClock, {}, { report });
   const refused = await destination.source();
   await refused.abort({ ...cancelled("the guest has a block job"), cancelled: false });
+  await refused.abort(cancelled("cleans up"));
   await refused.close();
   const warnings = events.filter((event) => event.event === "warning");
   assertEquals(warnings.map(({ code }) => code), ["source-left"]);
