@@ -41,6 +41,7 @@ const TIERS: readonly Tier[] = [
   },
   {
     name: "net",
+    // The tier "check" has checked the types.
     args: ["test", "--quiet", "-A", "--no-check", "--parallel", ...files.filter(isNet)],
     counts: DENO_TEST,
     root: true,

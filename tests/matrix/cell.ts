@@ -35,7 +35,7 @@ export interface Row {
 const BYTES = 16 * MiB;
 const END_MS = 100_000;
 
-/** Rejects when the migration ends: it will not reach its phase any more. */
+/** Rejects when `migrate` ends: what waits for the phase would wait until its deadline. */
 function endedEarly(migrate: Vmferry, { name }: Phase): Promise<never> {
   const ended = migrate.ended.then((code) => {
     throw new Error(`migrate ended with ${code} before "${name}" was reached`);

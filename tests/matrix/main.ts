@@ -6,6 +6,7 @@
  * @module
  */
 import { parseArgs } from "@std/cli/parse-args";
+import { lacksPostcopy } from "../scenarios/pair/lacks_postcopy.ts";
 import { ScenarioContext } from "../scenarios/support/scenario.ts";
 import { outcomeOf, playCell, type Row } from "./cell.ts";
 import { type Fault, FAULTS } from "./faults.ts";
@@ -24,7 +25,10 @@ const args = parseArgs(Deno.args, {
   },
 });
 const wanted = (name: "phase" | "fault") => String(args[name] ?? "");
+const lacking = lacksPostcopy();
+if (lacking) console.log(`no phase of post-copy is played: ${lacking}`);
 const cells: [Phase, Fault][] = PHASES
+  .filter(({ postcopy }) => !(postcopy && lacking))
   .filter(({ name }) => name.includes(wanted("phase")))
   .flatMap((phase) =>
     FAULTS

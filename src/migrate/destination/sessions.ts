@@ -56,7 +56,7 @@ interface Served {
   hasCompared: boolean;
   /** The source has introduced itself. */
   isIntroduced: boolean;
-  /** The source gave up before its migration began. It may say so again: where it ends, and where it cleans up. */
+  /** The source has said why it gave up before its migration began. It calls `abort` a second time when it undoes. */
   hasLeft: boolean;
 }
 

@@ -1,6 +1,6 @@
 import { playCell } from "../../matrix/cell.ts";
-import { FAULTS } from "../../matrix/faults.ts";
-import { PHASES } from "../../matrix/phases.ts";
+import { type Fault, FAULTS } from "../../matrix/faults.ts";
+import { type Phase, PHASES } from "../../matrix/phases.ts";
 import { lacksPostcopy } from "../pair/lacks_postcopy.ts";
 import { type Scenario, ScenarioContext } from "../support/scenario.ts";
 
@@ -35,25 +35,26 @@ export const scenario: Scenario = {
   timeoutMs: 500_000,
   async run(context) {
     const lacking = lacksPostcopy();
-    const queue = CELLS.filter(([phase]) => !lacking || !phase.startsWith("postcopy"));
+    const queue = CELLS.map(([phase, fault]) => ({
+      phase: PHASES.find(({ name }) => name === phase)!,
+      fault: FAULTS.find(({ name }) => name === fault)!,
+    })).filter(({ phase }) => !(phase.postcopy && lacking));
     const cells = queue.length;
     const worker = async () => {
-      for (let cell; (cell = queue.shift());) await play(context, ...cell);
+      for (let cell; (cell = queue.shift());) await play(context, cell.phase, cell.fault);
     };
     await Promise.all(Array.from({ length: AT_ONCE }, worker));
     return `${cells} cells${lacking ? `, none of post-copy: ${lacking}` : ""}`;
   },
 };
 
-async function play(context: ScenarioContext, phaseName: string, faultName: string): Promise<void> {
-  const phase = PHASES.find(({ name }) => name === phaseName)!;
-  const fault = FAULTS.find(({ name }) => name === faultName)!;
+async function play(context: ScenarioContext, phase: Phase, fault: Fault): Promise<void> {
   const dir = await Deno.makeTempDir({ dir: context.dir, prefix: "c" });
   const cell = new ScenarioContext(dir, context.signal);
   try {
     await playCell(cell, phase, fault);
   } catch (error) {
-    throw new Error(`${phaseName}, ${faultName}: ${(error as Error).stack}\n${cell.report()}`);
+    throw new Error(`${phase.name}, ${fault.name}: ${(error as Error).stack}\n${cell.report()}`);
   } finally {
     await cell[Symbol.asyncDispose]();
   }

@@ -9,6 +9,15 @@ export function qemuBinary(side: "source" | "dest"): string {
     "qemu-system-x86_64";
 }
 
+/** The major version of QEMU that an executable prints. */
+export function qemuMajor(binary: string): number {
+  const { stdout } = new Deno.Command(binary, { args: ["--version"], stderr: "null" }).outputSync();
+  const text = new TextDecoder().decode(stdout);
+  const major = /version (\d+)\./.exec(text)?.[1];
+  if (major === undefined) throw new Error(`${binary} --version printed "${text}"`);
+  return Number(major);
+}
+
 let machine: string | undefined;
 
 /** `VMFERRY_MACHINE`, else the newest q35 that the QEMUs of both ends have. */

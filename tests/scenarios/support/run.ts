@@ -62,11 +62,6 @@ const PATIENCE = 3;
 
 /** Runs one scenario once and prints its row. */
 async function runOne(scenario: Scenario, keep: boolean): Promise<boolean> {
-  const lacking = scenario.postcopy ? lacksPostcopy() : undefined;
-  if (lacking !== undefined) {
-    console.log(`ok   ${scenario.name.padEnd(24)}          not tried: ${lacking}`);
-    return true;
-  }
   const limitMs = PATIENCE * scenario.timeoutMs;
   const start = performance.now();
   const dir = await Deno.makeTempDir({ prefix: "vmferry-" });
@@ -120,50 +115,66 @@ async function main(): Promise<number> {
   });
   const known = await scenarios();
   if (args.list || (args._.length === 0 && !args.all && !args.slow)) {
-    for (const { name, about, long, slow } of known.values()) {
-      const when = long
-        ? " (only by name, not with --all)"
-        : slow
-        ? " (not with --all where there is no KVM)"
-        : "";
-      console.log(`${name.padEnd(24)} ${about}${when}`);
+    for (const scenario of known.values()) {
+      console.log(`${scenario.name.padEnd(24)} ${scenario.about}${whenOf(scenario)}`);
     }
     return args.list ? 0 : 2;
   }
-  const usual = [...known.values()].filter(({ long }) => !long).map(({ name }) => name);
-  const long = [...known.keys()].filter((name) => !usual.includes(name));
-  const slow = usual.filter((name) => known.get(name)!.slow);
-  const left = args.all && accelerator() === "tcg" ? slow : [];
-  if (args.all) console.log(`not with --all, as they take minutes: ${long.join(", ")}`);
-  if (left.length > 0) {
-    console.log(`not with --all without KVM, but with --slow (make slow): ${left.join(", ")}`);
-  }
-  const names = args.all
-    ? usual.filter((name) => !left.includes(name))
-    : args.slow
-    ? slow
-    : args._.map(String).flatMap((name) => namesIn(name) ?? [name]);
-  const chosen = names.map((name) => {
+  const chosen = args.all || args.slow
+    ? several(known, { all: args.all === true, slow: args.slow === true })
+    : named(known, args._.map(String));
+  const queue = chosen.flatMap((scenario) =>
+    Array<Scenario>(count(args.repeat, "repeat")).fill(scenario)
+  );
+  let passed = 0;
+  let failed = 0;
+  let notTried = 0;
+  const worker = async () => {
+    for (let next = queue.shift(); next; next = queue.shift()) {
+      const lacking = next.postcopy && lacksPostcopy();
+      if (lacking) {
+        console.log(`--   ${next.name.padEnd(24)}          not tried: ${lacking}`);
+        notTried++;
+      } else if (await runOne(next, args.keep === true)) passed++;
+      else failed++;
+    }
+  };
+  await Promise.all(Array.from({ length: count(args.jobs, "jobs") }, worker));
+  if (notTried > 0) console.log(`${notTried} not tried`);
+  console.log(`${passed} passed, ${failed} failed`);
+  return failed > 0 || passed === 0 ? 1 : 0;
+}
+
+function whenOf({ long, slow }: Scenario): string {
+  if (long) return " (only by name, not with --all)";
+  return slow ? " (not with --all where there is no KVM)" : "";
+}
+
+/** The scenarios of `--all`, and of `--slow`; says which `--all` leaves out. */
+function several(
+  known: ReadonlyMap<string, Scenario>,
+  { all, slow }: { readonly all: boolean; readonly slow: boolean },
+): Scenario[] {
+  const usual = [...known.values()].filter(({ long }) => !long);
+  if (!all) return usual.filter((scenario) => scenario.slow);
+  const leavesOutSlow = !slow && accelerator() === "tcg";
+  const leaveOut = (why: string, left: readonly Scenario[]) =>
+    console.log(`not with --all, ${why}: ${left.map(({ name }) => name).join(", ")}`);
+  leaveOut("as they take minutes", [...known.values()].filter(({ long }) => long));
+  if (!leavesOutSlow) return usual;
+  leaveOut("as there is no KVM ('make slow' runs them)", usual.filter((scenario) => scenario.slow));
+  return usual.filter((scenario) => !scenario.slow);
+}
+
+/** The scenarios of these names, and of these groups. */
+function named(known: ReadonlyMap<string, Scenario>, names: readonly string[]): Scenario[] {
+  return names.flatMap((name) => namesIn(name) ?? [name]).map((name) => {
     const scenario = known.get(name);
     if (!scenario) {
       throw new Error(`No scenario "${name}"; there is ${[...known.keys()].join(", ")}`);
     }
     return scenario;
   });
-  const queue = chosen.flatMap((scenario) =>
-    Array<Scenario>(count(args.repeat, "repeat")).fill(scenario)
-  );
-  let passed = 0;
-  let failed = 0;
-  const worker = async () => {
-    for (let next = queue.shift(); next; next = queue.shift()) {
-      if (await runOne(next, args.keep === true)) passed++;
-      else failed++;
-    }
-  };
-  await Promise.all(Array.from({ length: count(args.jobs, "jobs") }, worker));
-  console.log(`${passed} passed, ${failed} failed`);
-  return failed > 0 || passed === 0 ? 1 : 0;
 }
 
 function count(text: unknown, flag: string): number {

@@ -13,9 +13,9 @@ export interface Scenario {
   readonly timeoutMs: number;
   /** Takes minutes: `--all` leaves it out, it runs when it is named. */
   readonly long?: boolean;
-  /** Takes a minute and more where QEMU emulates the processor (no KVM): there `--all` leaves it out, `--slow` runs it. */
+  /** Takes a minute or more without KVM: there `--all` leaves it out. `--slow` runs it anywhere. */
   readonly slow?: true;
-  /** It needs QEMUs that have post-copy: see `lacksPostcopy`. */
+  /** Uses post-copy: it is not tried where QEMU has none (`lacksPostcopy`). */
   readonly postcopy?: true;
   /**
    * Throws when the rule does not hold.

@@ -6,7 +6,7 @@ import {
   busyState,
   makeEmptyImage,
 } from "../../guest/mod.ts";
-import { machineType, qemuBinary } from "../../pair/versions.ts";
+import { machineType, qemuBinary, qemuMajor } from "../../pair/versions.ts";
 import { Network } from "../../support/network.ts";
 import { type Accelerator, accelerator, Qemu } from "../../support/qemu.ts";
 import { QmpGate } from "../../support/qmp_gate.ts";
@@ -38,11 +38,9 @@ export interface BusyPairOptions {
 }
 
 /** The accelerator of a busy guest: TCG where the source's QEMU sends RAM more than once with it (9.0). */
-export async function busyAccelerator(): Promise<Accelerator> {
+export function busyAccelerator(): Accelerator {
   if (Deno.env.get("VMFERRY_ACCEL")) return accelerator();
-  const { stdout } = await new Deno.Command(qemuBinary("source"), { args: ["--version"] }).output();
-  const major = Number(/version (\d+)\./.exec(new TextDecoder().decode(stdout))?.[1]);
-  return major >= 9 ? "tcg" : accelerator();
+  return qemuMajor(qemuBinary("source")) >= 9 ? "tcg" : accelerator();
 }
 
 /** Two QEMUs with a guest that is too busy for the connection between them. */
@@ -67,7 +65,7 @@ export class BusyPair {
     await Deno.truncate(from!, DISK);
     if (options.fill) await fill(from!, options.fill);
     await makeEmptyImage({ path: to!, format: "raw" }, DISK);
-    const accel = options.accel ?? await busyAccelerator();
+    const accel = options.accel ?? busyAccelerator();
     const common = { dir, accel, machine: machineType(), memoryMiB: options.memoryMiB ?? 512 };
     const source = await context.qemu({
       ...{ ...common, name: "source", binary: qemuBinary("source") },
