@@ -61,7 +61,8 @@ libvirt: ## libvirt scenarios with libvirt 11 and QEMU 10.0 of Debian 13 as the 
 launch: ## every scenario of migrate --launch; make test runs some
 	@$(RUN) run -A tools/build.ts && tools/deno.sh task scenario launch/ launch_faults/ launch_systemd/
 more: ## scenarios of half a minute and more that make test leaves out
-	@$(RUN) run -A tools/build.ts && tools/deno.sh task scenario $(MORE)
+	@$(RUN) run -A tools/build.ts && tools/deno.sh task scenario $(MORE) && \
+		$(MAKE) --no-print-directory scenarios QEMU=11.1 NAME=preset
 slow: ## scenarios that make test leaves out where QEMU emulates the processor (no KVM)
 	@$(RUN) run -A tools/build.ts && tools/deno.sh task scenario --slow
 busy: ## every scenario of busy guests, --multifd and --postcopy; make test runs some
@@ -116,4 +117,4 @@ clean: ## remove what was built or fetched into the project; a kit keeps what it
 	rm -rf dist
 	[ -e .tools/kit ] || rm -rf .tools
 
-.PHONY: help slow ansible demo test docs check build man install uninstall deb lintian arm64 kit kit-check scenario scenarios versions settings qemu libvirt launch more busy thin guest report-check memory bench bench-long bench-compress bench-delta bench-verify bench-downtime bench-nbd bench-multifd bench-encryption bench-trips bench-xbzrle bench-growth bench-startup matrix fuzz clean bench-copy
+.PHONY: help ansible demo test docs check build man install uninstall deb lintian arm64 kit kit-check scenario scenarios versions settings qemu libvirt launch more slow busy thin guest report-check memory bench bench-long bench-compress bench-delta bench-verify bench-downtime bench-nbd bench-multifd bench-encryption bench-trips bench-xbzrle bench-growth bench-startup matrix fuzz clean bench-copy
