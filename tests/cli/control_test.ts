@@ -4,9 +4,10 @@ import type { Found } from "../../src/cli/control/client.ts";
 import { ControlError, parseAnswer, parseRequest } from "../../src/cli/control/protocol.ts";
 import { StatusBoard } from "../../src/cli/control/status_board.ts";
 import { lineOf } from "../../src/cli/output/lines.ts";
+import { resultEvent } from "../../src/cli/output/result.ts";
 import { parseLimitChange } from "../../src/cli/args/limits.ts";
 import { UsageError } from "../../src/cli/args/usage_error.ts";
-import type { MigrationEvent, Side } from "../../src/migrate/mod.ts";
+import { MigrationError, type MigrationEvent, type Side } from "../../src/migrate/mod.ts";
 
 const UUID = "5a1f2c6e-0000-4000-8000-000000000001";
 const LIMITS = { bandwidth: null, maxDowntimeMs: 300, ending: null };
@@ -146,4 +147,22 @@ Deno.test("limits are read as they are typed", () => {
       [["timeout-action=kill"], "expected abort, pause or postcopy"],
     ] as const
   ) assertThrows(() => parseLimitChange(words), UsageError, message);
+});
+
+Deno.test("the result is the last event; a later warning or failure is logged", () => {
+  const events: string[] = [];
+  const logged: string[] = [];
+  const log = { debugEnabled: false, log: (_: string, text: string) => void logged.push(text) };
+  const report = new StatusBoard().noting((event) => void events.push(event.event), log);
+  const traffic = { event: "traffic", bytes: 1, rttMs: null } as const;
+  const result = resultEvent({ startedAt: 0, bytes: 1 });
+  report(traffic);
+  report(result);
+  report(traffic);
+  report({ event: "link", state: "down", attempt: 1, graceLeft: 1 });
+  report({ event: "warning", code: "hook-failed", message: "late" });
+  const error = new MigrationError("refused", "refused", "source", "later");
+  report(resultEvent({ startedAt: 0, bytes: 1, error }));
+  assertEquals(events, ["traffic", "result"]);
+  assertEquals(logged, ["late", "later"]);
 });

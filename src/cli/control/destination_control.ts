@@ -47,7 +47,7 @@ export class DestinationControl implements AsyncDisposable {
     this.report = this.#board.noting((event) => {
       if (this.sourceReports && isSourcesToReport(event, log)) return;
       output.report(event);
-    });
+    }, log);
   }
 
   /** Signals cancel from now on: before anything is made, so that a signal always undoes it. */

@@ -61,7 +61,7 @@ export class SourceControl implements AsyncDisposable {
     };
     this.#board = new StatusBoard(output.history);
     this.limits = new Limits(options.bandwidth, options.maxDowntimeMs);
-    this.report = this.#board.noting(output.report);
+    this.report = this.#board.noting(output.report, output.log);
   }
 
   /** Aborted when the user or the timeout ends the migration; its reason is a `MigrationError`. */

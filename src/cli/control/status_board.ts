@@ -74,9 +74,17 @@ export class StatusBoard {
     return ["handover", "postcopy", "done"].includes(this.#phase ?? "");
   }
 
-  /** A report that is noted here on its way to `next`. */
-  noting(next: Report): Report {
+  /**
+   * A report that is noted here on its way to `next`. The result is the last event (docs/json.md): what comes later, while
+   * vmferry tells its peer, goes to `log` if it is a warning or a failure, else nowhere.
+   */
+  noting(next: Report, log: Logger): Report {
     return (event) => {
+      if (this.#over) {
+        if (event.event === "warning") log.log("warning", event.message);
+        if (event.event === "result" && event.error) log.log("warning", event.error.message);
+        return;
+      }
       this.note(event);
       next(event);
     };

@@ -62,7 +62,7 @@ export class CopyControl implements AsyncDisposable {
   constructor(report: Report, log: Logger, history?: RunHistory) {
     this.#board = new StatusBoard(history);
     this.#history = history;
-    this.report = this.#board.noting(report);
+    this.report = this.#board.noting(report, log);
     this.#log = log;
   }
 

@@ -1,5 +1,5 @@
 import { messageOf } from "../../io/mod.ts";
-import type { MigrationEvent, Report } from "../../migrate/mod.ts";
+import type { MigrationEvent } from "../../migrate/mod.ts";
 import { UsageError } from "../args/usage_error.ts";
 import type { CopyEvent } from "../output/events.ts";
 import type { RunHistory } from "./history.ts";
@@ -15,7 +15,7 @@ const EVERY_MS = 10_000;
 export class ReportFile implements AsyncDisposable {
   readonly #path: string;
   readonly #history: RunHistory;
-  readonly #warn: Report;
+  readonly #warn: (message: string) => void;
   #writing: Promise<void> = Promise.resolve();
   #isQueued = false;
   #hasEvents = false;
@@ -26,10 +26,14 @@ export class ReportFile implements AsyncDisposable {
   /**
    * Makes sure that the file can be written, and writes it as `history` grows.
    *
-   * @param warn gets a warning, once, if the file cannot be written later.
+   * @param warn gets the reason, once, if the file cannot be written later.
    * @throws {UsageError} when it cannot be written.
    */
-  static async open(path: string, history: RunHistory, warn: Report): Promise<ReportFile> {
+  static async open(
+    path: string,
+    history: RunHistory,
+    warn: (message: string) => void,
+  ): Promise<ReportFile> {
     const file = new ReportFile(path, history, warn);
     const problem = await file.#try();
     if (problem !== undefined) {
@@ -39,7 +43,7 @@ export class ReportFile implements AsyncDisposable {
     return file;
   }
 
-  private constructor(path: string, history: RunHistory, warn: Report) {
+  private constructor(path: string, history: RunHistory, warn: (message: string) => void) {
     [this.#path, this.#history, this.#warn] = [path, history, warn];
   }
 
@@ -92,7 +96,7 @@ export class ReportFile implements AsyncDisposable {
     if (this.#failed === undefined || this.#isWarned) return;
     this.#isWarned = true;
     const message = `vmferry cannot write ${this.#path}: ${this.#failed}`;
-    this.#warn({ event: "warning", code: "report", message });
+    this.#warn(message);
   }
 
   async #write(): Promise<void> {

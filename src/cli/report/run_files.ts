@@ -40,7 +40,11 @@ export class RunFiles implements ControlOutput, AsyncDisposable {
     const metrics = await MetricsFile.open(options.metrics, output);
     const file = options.report === undefined
       ? undefined
-      : await ReportFile.open(options.report, history, (event) => output.report(event));
+      : await ReportFile.open(options.report, history, (message) => {
+        // The result is the last event.
+        if (history.data().result) output.log.log("warning", message);
+        else output.report({ event: "warning", code: "report", message });
+      });
     return new RunFiles(metrics, history, file, introductionOf(about));
   }
 

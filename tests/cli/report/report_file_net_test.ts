@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { silentLogger } from "../../../src/io/mod.ts";
+import { type LogLevel, silentLogger } from "../../../src/io/mod.ts";
 import type { MigrationEvent } from "../../../src/migrate/mod.ts";
 import { UsageError } from "../../../src/cli/args/usage_error.ts";
 import { RunFiles } from "../../../src/cli/report/run_files.ts";
@@ -13,12 +13,13 @@ const RESULT: MigrationEvent = {
 async function directory() {
   const path = await Deno.makeTempDir();
   const reported: MigrationEvent[] = [];
+  const logged: string[] = [];
   const output = {
     report: (event: MigrationEvent) => void reported.push(event),
-    log: silentLogger,
+    log: { debugEnabled: false, log: (_: LogLevel, text: string) => void logged.push(text) },
   };
   return {
-    ...{ path, reported },
+    ...{ path, reported, logged },
     open: (report: string) => RunFiles.open({ report }, output, "source"),
     [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }),
   };
@@ -69,13 +70,25 @@ Deno.test("a report that cannot be written any more is one warning, and the run 
   {
     await using files = await dir.open(`${dir.path}/a/vm1.html`);
     await Deno.remove(`${dir.path}/a`);
-    files.history.note({ event: "phase", phase: "mirror" });
-    files.history.note(RESULT);
-    files.history.note(RESULT);
+    files.history.note({ event: "traffic", bytes: 1, rttMs: null });
   }
   const warnings = dir.reported.filter((event) => event.event === "warning");
   assertEquals(warnings.map(({ code }) => code), ["report"]);
   assert(warnings[0]!.message.includes("cannot write"));
+});
+
+Deno.test("a report that cannot be written at the end is logged, since the result is the last event", async () => {
+  await using dir = await directory();
+  await Deno.mkdir(`${dir.path}/a`);
+  {
+    await using files = await dir.open(`${dir.path}/a/vm1.html`);
+    await Deno.remove(`${dir.path}/a`);
+    files.history.note(RESULT);
+    files.history.note(RESULT);
+  }
+  assertEquals(dir.reported, []);
+  assertEquals(dir.logged.length, 1);
+  assertStringIncludes(dir.logged[0]!, "cannot write");
 });
 
 Deno.test("without --report nothing is written, and the history is kept for status", async () => {
