@@ -6,7 +6,7 @@
  * @module
  */
 import { parseArgs } from "@std/cli/parse-args";
-import { lacksPostcopy } from "../scenarios/pair/lacks_postcopy.ts";
+import { singlePass } from "../scenarios/pair/single_pass.ts";
 import { ScenarioContext } from "../scenarios/support/scenario.ts";
 import { outcomeOf, playCell, type Row } from "./cell.ts";
 import { type Fault, FAULTS } from "./faults.ts";
@@ -25,7 +25,7 @@ const args = parseArgs(Deno.args, {
   },
 });
 const wanted = (name: "phase" | "fault") => String(args[name] ?? "");
-const lacking = lacksPostcopy();
+const lacking = singlePass();
 if (lacking) console.log(`no phase of post-copy is played: ${lacking}`);
 const cells: [Phase, Fault][] = PHASES
   .filter(({ postcopy }) => !(postcopy && lacking))

@@ -16,7 +16,7 @@ export const scenario: Scenario = {
   about:
     "with --postcopy a guest that changes 300 MiB/s over 1 Gbit/s takes little longer than an idle one",
   timeoutMs: 400_000,
-  postcopy: true,
+  ramInPasses: true,
   long: true,
   async run(context) {
     const times: number[] = [];

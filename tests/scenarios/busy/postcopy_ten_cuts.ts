@@ -12,7 +12,7 @@ export const scenario: Scenario = {
   about:
     "after ten cuts of 2 s in post-copy the guest is whole at the destination, and runs nowhere else",
   timeoutMs: 400_000,
-  postcopy: true,
+  ramInPasses: true,
   long: true,
   async run(context) {
     const sector = busy({ mibPerSecond: 100, mib: 384 });

@@ -1,7 +1,7 @@
 import { playCell } from "../../matrix/cell.ts";
 import { type Fault, FAULTS } from "../../matrix/faults.ts";
 import { type Phase, PHASES } from "../../matrix/phases.ts";
-import { lacksPostcopy } from "../pair/lacks_postcopy.ts";
+import { singlePass } from "../pair/single_pass.ts";
 import { type Scenario, ScenarioContext } from "../support/scenario.ts";
 
 /** Pairs of phase and fault: each at least once, and only quick ones. */
@@ -34,7 +34,7 @@ export const scenario: Scenario = {
   about: "no fault in any phase leads to two guests, no guest or leftovers (a tenth of the matrix)",
   timeoutMs: 500_000,
   async run(context) {
-    const lacking = lacksPostcopy();
+    const lacking = singlePass();
     const queue = CELLS.map(([phase, fault]) => ({
       phase: PHASES.find(({ name }) => name === phase)!,
       fault: FAULTS.find(({ name }) => name === fault)!,

@@ -10,6 +10,7 @@ export const scenario: Scenario = {
     "a copy that does not converge causes a warning with the rates, and a pause or write-blocking ends it",
   timeoutMs: 400_000,
   long: true,
+  ramInPasses: true,
   async run(context) {
     const said: unknown[] = [];
     context.note("RAM: a warning, then a pause, then a cancel: the guest runs again at the source");

@@ -12,7 +12,7 @@ export const scenario: Scenario = {
   name: "postcopy_asked",
   about: "post-copy begins when the time is up, or when 'vmferry set' asks for it",
   timeoutMs: 200_000,
-  postcopy: true,
+  ramInPasses: true,
   async run(context) {
     for (const [way, options] of Object.entries(WAYS)) {
       context.note(way);

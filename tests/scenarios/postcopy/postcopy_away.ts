@@ -9,7 +9,7 @@ export const scenario: Scenario = {
   name: "postcopy_away",
   about: "after a connection lost for good in post-copy both ends say so, and --resume ends it",
   timeoutMs: 240_000,
-  postcopy: true,
+  ramInPasses: true,
   long: true,
   async run(context) {
     const network = context.use(await Network.create());

@@ -12,7 +12,7 @@ export const scenario: Scenario = {
   name: "postcopy_cuts",
   about: "no write is lost when the connection is cut for 1, 5 and 20 s in post-copy",
   timeoutMs: 240_000,
-  postcopy: true,
+  ramInPasses: true,
   long: true,
   async run(context) {
     const network = context.use(await Network.create());

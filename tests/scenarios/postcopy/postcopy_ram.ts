@@ -6,7 +6,7 @@ export const scenario: Scenario = {
   name: "postcopy_ram",
   about: "no write is lost when the guest runs at the destination before all of its RAM is there",
   timeoutMs: 120_000,
-  postcopy: true,
+  ramInPasses: true,
   async run(context) {
     const pair = await startFollowing(context);
     const receive = pair.receive();

@@ -10,7 +10,7 @@ export const scenario: Scenario = {
   name: "postcopy_resume",
   about: "after kill -9 of either vmferry in post-copy, --resume brings the rest of RAM over",
   timeoutMs: 300_000,
-  postcopy: true,
+  ramInPasses: true,
   async run(context) {
     for (const killed of KILLED) await killAndResume(context, killed);
   },

@@ -10,7 +10,7 @@ export const scenario: Scenario = {
   about:
     "when the source's QEMU ends in post-copy, both sides report it at once and wait no longer",
   timeoutMs: 120_000,
-  postcopy: true,
+  ramInPasses: true,
   async run(context) {
     const pair = await startFollowing(context);
     const receive = pair.receive();

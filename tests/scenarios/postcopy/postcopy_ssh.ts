@@ -8,7 +8,7 @@ export const scenario: Scenario = {
   name: "postcopy_ssh",
   about: "after the end of ssh in post-copy, migrate --resume over ssh brings the rest of RAM over",
   timeoutMs: 180_000,
-  postcopy: true,
+  ramInPasses: true,
   async run(context) {
     const dir = `${context.dir}/ssh`;
     await Deno.mkdir(dir);

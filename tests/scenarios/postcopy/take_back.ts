@@ -14,7 +14,7 @@ export const scenario: Scenario = {
   name: "take_back",
   about: "a guest that left by post-copy and never ran at the destination runs at the source again",
   timeoutMs: 500_000,
-  postcopy: true,
+  ramInPasses: true,
   long: true,
   async run(context) {
     const memory = await filledMemory(`${context.dir}/memory`);

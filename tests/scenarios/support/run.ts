@@ -5,7 +5,7 @@
  * @module
  */
 import { parseArgs } from "@std/cli/parse-args";
-import { lacksPostcopy } from "../pair/lacks_postcopy.ts";
+import { singlePass } from "../pair/single_pass.ts";
 import { accelerator } from "./qemu_arguments.ts";
 import { type Scenario, ScenarioContext } from "./scenario.ts";
 
@@ -131,7 +131,7 @@ async function main(): Promise<number> {
   let notTried = 0;
   const worker = async () => {
     for (let next = queue.shift(); next; next = queue.shift()) {
-      const lacking = next.postcopy && lacksPostcopy();
+      const lacking = next.ramInPasses && singlePass();
       if (lacking) {
         console.log(`--   ${next.name.padEnd(24)}          not tried: ${lacking}`);
         notTried++;

@@ -15,8 +15,8 @@ export interface Scenario {
   readonly long?: boolean;
   /** Takes a minute or more without KVM: there `--all` leaves it out. `--slow` runs it anywhere. */
   readonly slow?: true;
-  /** Uses post-copy: it is not tried where QEMU has none (`lacksPostcopy`). */
-  readonly postcopy?: true;
+  /** RAM crosses in several passes, or by post-copy: it is not tried where QEMU cannot (`singlePass`). */
+  readonly ramInPasses?: true;
   /**
    * Throws when the rule does not hold.
    *
