@@ -4,7 +4,15 @@
  *
  * @module
  */
-import { type Acceptor, type BytePipe, type Logger, messageOf, TaskGroup } from "../io/mod.ts";
+import {
+  abortable,
+  type Acceptor,
+  type BytePipe,
+  type Logger,
+  messageOf,
+  TaskGroup,
+} from "../io/mod.ts";
+import type { Params } from "./procedures.ts";
 import {
   limits,
   type Session,
@@ -14,9 +22,13 @@ import {
 } from "../tunnel/mod.ts";
 import { RpcError, type RpcPeer } from "./peer.ts";
 
+/** Where a stream goes in a session of several lanes: `first`, to the lane of the RPC. */
+export type Where = "any" | "first";
+
 /**
  * Opens a stream to `channel` at the other end.
  *
+ * @param where default: in any lane; those that are not there yet are opened.
  * @throws {RpcError} with the other end's reason when it cannot or may not connect the stream.
  * @throws as {@link RpcPeer.call} and `Session.open`.
  */
@@ -25,10 +37,15 @@ export async function openChannel(
   rpc: RpcPeer,
   channel: string,
   signal?: AbortSignal,
+  where: Where = "any",
 ): Promise<TunnelStream> {
-  const stream = session.open();
+  if (where === "any" && session.mostLanes > 1) await lanesReady(session, signal);
+  const stream = session.open(where);
+  // An older end does not know the member, and a session of one lane does without it.
+  const on = stream.lane === 0 ? {} : { lane: stream.lane };
+  const params = { stream: stream.id, channel, ...on } as Params<"openTunnel">;
   try {
-    await rpc.call("openTunnel", { stream: stream.id, channel }, {
+    await rpc.call("openTunnel", params, {
       timeoutMs: limits.OPEN_MS + session.patienceMs,
       progress: () => session.progress,
       ...(signal ? { signal } : {}),
@@ -41,6 +58,15 @@ export async function openChannel(
     else stream.reset("cancelled", failure.message);
     throw error;
   }
+}
+
+/**
+ * Waits until the lanes are there and nothing old can arrive on one of them behind the bytes of a new
+ * stream on another: a program that connects again must not be overtaken by what it wrote before.
+ */
+async function lanesReady(session: Session, signal: AbortSignal | undefined): Promise<void> {
+  const ready = session.openLanes().then(() => session.resetsDelivered());
+  await (signal ? abortable(ready, signal) : ready);
 }
 
 /** The end of a stream that was joined to a socket. */
@@ -63,6 +89,11 @@ export interface ServedChannel extends Required<ChannelOptions> {
   /** Makes the pipe that a stream is joined to. */
   readonly dial: () => Promise<BytePipe>;
 }
+
+/** The parameters of `openTunnel`. */
+export type OpenParams = Omit<Params<"openTunnel">, "lane"> & {
+  readonly lane?: number | null;
+};
 
 /** Connects streams that the other end opens; the `openTunnel` handler of the serving end. */
 export class ChannelServer {
@@ -109,9 +140,9 @@ export class ChannelServer {
    * @throws {RpcError} code `unknown-channel`, or `failed` when the channel was closed meanwhile.
    * @throws as `dial` and `Session.accept`.
    */
-  async open(params: { stream: number; channel: string }): Promise<Record<never, never>> {
+  async open(params: OpenParams): Promise<Record<never, never>> {
     const { channel } = params;
-    const stream = this.#session.accept(params.stream);
+    const stream = this.#session.accept(params.stream, params.lane ?? 0);
     try {
       const served = this.#channels.get(channel);
       if (!served) {

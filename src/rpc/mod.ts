@@ -12,6 +12,7 @@ export {
   openChannel,
   type OpenStream,
   type ServedChannel,
+  type Where,
 } from "./channels.ts";
 export type { BackingFile } from "./base_procedures.ts";
 export type { CopyImage } from "./copy_procedures.ts";

@@ -207,7 +207,12 @@ export const procedures = {
   },
   /** Either way: joins the stream with this id to a channel of the other end. */
   openTunnel: {
-    params: object({ stream: integer(1, 2 ** 32 - 1), channel: text(64) }),
+    params: object({
+      stream: integer(1, 2 ** 32 - 1),
+      channel: text(64),
+      /** Number of the lane that the stream is on; `null`: the first. */
+      lane: nullable(integer(1, 255)),
+    }),
     result: object({}),
   },
   /**

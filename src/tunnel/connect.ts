@@ -17,8 +17,10 @@ import {
 import type { Compression } from "./compress/compressor.ts";
 import { ConnectionError, SessionError } from "./errors.ts";
 import { type Local, openSession, resumeSession } from "./connection/handshake.ts";
+import { joinSession } from "./connection/join.ts";
 import * as limits from "./limits.ts";
 import type { Liveness } from "./connection/connection.ts";
+import type { Lane } from "./lane.ts";
 import { Session } from "./session.ts";
 
 /** How to reach the other end. */
@@ -74,6 +76,8 @@ export async function connectSession(options: ConnectOptions): Promise<Session> 
     role: "connecting",
     identity: result.identity,
     peer: result.peer,
+    lanes: result.lanes,
+    wantedLanes: local.lanes ?? 1,
     graceMs: local.graceMs,
     decompress: local.decompress,
     compression: options.compression,
@@ -82,22 +86,95 @@ export async function connectSession(options: ConnectOptions): Promise<Session> 
     ...(options.inFlight ? { inFlight: options.inFlight } : {}),
     ...(options.liveness ? { liveness: options.liveness } : {}),
   });
-  session.attach(pipe, 0, 0);
-  session.onLink((change) => {
-    if (change.state === "down") reconnect(session, { ...options, local });
-  });
+  const carry = (lane: Lane, pipe: BytePipe) => {
+    lane.attach(pipe, 0, 0);
+    lane.onLink((change) => {
+      if (change.state === "down") reconnect(lane, { ...options, local });
+    });
+  };
+  carry(session.first, pipe);
+  session.openLanesBy(() => openLanes(session, { ...options, local }, carry));
   return session;
 }
 
-/** Tries until the session has a connection again or is over. Never rejects. */
-async function reconnect(session: Session, options: ConnectOptions): Promise<void> {
+/**
+ * Opens the lanes of a session that are not there.
+ *
+ * @throws {SessionError} code `refused` or `unreachable`, or the session's own.
+ */
+async function openLanes(
+  session: Session,
+  options: ConnectOptions,
+  carry: (lane: Lane, pipe: BytePipe) => void,
+): Promise<void> {
+  const { local } = options;
+  const numbers = Array.from({ length: session.mostLanes - 1 }, (_, i) => i + 1);
+  const over = new AbortController();
+  session.ended.then((cause) => {
+    over.abort(cause ?? new SessionError("closed", "The session has ended"));
+  });
+  await Promise.all(
+    numbers.filter((number) => !session.lane(number)).map(async (number) => {
+      const { pipe, result } = await untilOpen(
+        session,
+        { ...options, signal: over.signal },
+        (pipe) => joinSession(pipe, local, session.identity, number),
+      ).catch((error) => {
+        if (over.signal.aborted) throw over.signal.reason;
+        const part = `Connection ${number + 1} of ${session.mostLanes}`;
+        const code = error instanceof SessionError ? error.code : "unreachable";
+        throw new SessionError(code, `${part} could not be opened: ${messageOf(error)}`, {
+          cause: error,
+        });
+      });
+      if (over.signal.aborted) {
+        pipe.close();
+        throw over.signal.reason;
+      }
+      let lane: Lane;
+      try {
+        lane = session.join(number, result);
+      } catch (error) {
+        pipe.close();
+        throw error;
+      }
+      carry(lane, pipe);
+    }),
+  );
+}
+
+/** Tries for `connectMs`, and as long as the session itself waits for a connection. */
+async function untilOpen<T>(
+  session: Session,
+  options: ConnectOptions,
+  handshake: (pipe: BytePipe) => Promise<T>,
+): Promise<{ pipe: BytePipe; result: T }> {
+  const { clock, log, signal } = options;
+  const until = clock.now() + options.connectMs;
+  let pause = limits.RECONNECT_FIRST_MS;
+  while (true) {
+    try {
+      return await withPipe(options, handshake);
+    } catch (error) {
+      const isFinal = error instanceof SessionError && error.code === "refused";
+      const isLate = clock.now() >= until && session.first.state === "up";
+      if (isFinal || isLate || signal!.aborted) throw error;
+      log.log("info", `a further connection: ${messageOf(error)}`);
+    }
+    await delay(clock, pause, signal).catch(() => {});
+    pause = Math.min(limits.RECONNECT_LONGEST_MS, pause * 2);
+  }
+}
+
+/** Tries until the lane has a connection again or is over. Never rejects. */
+async function reconnect(lane: Lane, options: ConnectOptions): Promise<void> {
   const { clock, log } = options;
   const random = options.random ?? Math.random;
   const over = new AbortController();
-  session.ended.then(() => over.abort(new ConnectionError("The session ended")));
+  lane.ended.then(() => over.abort(new ConnectionError("The session ended")));
   let pause = limits.RECONNECT_FIRST_MS;
-  for (let attempt = 1; session.state === "down"; attempt++) {
-    options.onAttempt?.(attempt, session.graceLeftMs);
+  for (let attempt = 1; lane.state === "down"; attempt++) {
+    options.onAttempt?.(attempt, lane.graceLeftMs);
     try {
       const { pipe, result } = await withPipe(
         { ...options, signal: over.signal },
@@ -105,17 +182,17 @@ async function reconnect(session: Session, options: ConnectOptions): Promise<voi
           resumeSession(
             pipe,
             options.local,
-            session.identity,
-            session.nextEpoch(),
-            session.received,
+            lane.identity,
+            lane.nextEpoch(),
+            lane.received,
           ),
       );
-      session.attach(pipe, result.peerReceived, result.epoch);
+      lane.attach(pipe, result.peerReceived, result.epoch);
       return;
     } catch (error) {
       log.log("info", `reconnect, attempt ${attempt}: ${messageOf(error)}`);
       if (error instanceof SessionError && error.code === "refused") {
-        return session.giveUp(`The session cannot go on: ${error.message}`, error);
+        return lane.giveUp(`The session cannot go on: ${error.message}`, error);
       }
     }
     // Half of the wait is random, so that many sessions do not reconnect at the same moment.

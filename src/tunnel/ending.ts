@@ -105,6 +105,11 @@ export class Ending implements InboundHost {
     );
   }
 
+  /** The other end broke the protocol in another lane; `error` says how. */
+  faultedBeside(error: SessionError): void {
+    this.#abort(error, "protocol-error", error.message);
+  }
+
   /** Ends the session and closes its connection. Does nothing when it is over already. */
   end(error: SessionError | undefined): void {
     if (this.#over) return;

@@ -43,6 +43,16 @@ export class SessionError extends Error {
     this.unanswered = options.unanswered ?? false;
     this.peerReason = options.peerReason;
   }
+
+  /** The same error, of that part of the session. */
+  of(part: string): SessionError {
+    const { cause, refusal, unanswered, peerReason } = this;
+    return new SessionError(this.code, `${this.message} (${part})`, {
+      ...{ cause, unanswered },
+      ...(refusal === undefined ? {} : { refusal }),
+      ...(peerReason === undefined ? {} : { peerReason }),
+    });
+  }
 }
 
 /** One connection is dead; the session may go on with another. */

@@ -146,6 +146,8 @@ export const COMPRESSED_FRAMES_AHEAD = 6;
 export const HANDSHAKE_MS = 10_000;
 /** Handshakes under way at a time; one more closes the oldest. */
 export const MAX_HANDSHAKES = 64;
+/** Lanes of a session, the first one included, at most. */
+export const MAX_LANES = 16;
 /** Sessions that one end serves at a time. */
 export const MAX_SESSIONS = 64;
 /** Text that a login shell may print before the preface on stdio. */

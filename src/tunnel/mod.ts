@@ -22,13 +22,14 @@ export {
   type SessionErrorCode,
   StreamResetError,
 } from "./errors.ts";
+export { Lane } from "./lane.ts";
 export * as limits from "./limits.ts";
 export type { Piece } from "./receive/pieces.ts";
 export type { OutFrame } from "./send/out_frame.ts";
 export { type ServeOptions, SessionServer } from "./serve.ts";
 export { Session } from "./session.ts";
 export type { LinkChange, SessionState } from "./session_connection.ts";
-export type { SessionOptions } from "./session_parts.ts";
+export type { LaneOptions, SessionOptions } from "./session_parts.ts";
 export type { ReceiverHost } from "./stream/receiver.ts";
 export type { SenderHost } from "./stream/sender.ts";
 export { splice, type SpliceResult } from "./stream/splice.ts";

@@ -18,6 +18,7 @@ import { SessionError } from "./errors.ts";
 import { answerHandshake, type Local } from "./connection/handshake.ts";
 import * as limits from "./limits.ts";
 import type { Liveness } from "./connection/connection.ts";
+import type { Lane } from "./lane.ts";
 import { Session } from "./session.ts";
 
 /** How to serve sessions. */
@@ -49,6 +50,8 @@ export class SessionServer {
   readonly #options: ServeOptions;
   readonly #acceptor: Acceptor;
   readonly #sessions = new Map<string, Session>();
+  /** All lanes of the sessions, by their own ids. */
+  readonly #lanes = new Map<string, Lane>();
   readonly #handshakes = new Set<BytePipe>();
   readonly #tasks = new TaskGroup();
 
@@ -89,7 +92,8 @@ export class SessionServer {
     const { clock, log, local } = this.#options;
     const handshakeMs = this.#options.handshakeMs ?? limits.HANDSHAKE_MS;
     const known = {
-      find: (id: Uint8Array) => this.#sessions.get(key(id)),
+      find: (id: Uint8Array) => this.#lanes.get(key(id)),
+      joinable: (id: Uint8Array) => this.#sessions.get(key(id)),
       full: () => this.#sessions.size >= limits.MAX_SESSIONS,
     };
     try {
@@ -100,13 +104,20 @@ export class SessionServer {
         answerHandshake(pipe, local, known),
       );
       if (result.kind === "resumed") {
-        (result.session as Session).attach(pipe, result.peerReceived, result.epoch);
+        (result.session as Lane).attach(pipe, result.peerReceived, result.epoch);
+        return;
+      }
+      if (result.kind === "joined") {
+        const lane = (result.session as Session).lane(result.lane)!;
+        this.#keep(lane);
+        lane.attach(pipe, 0, 0);
         return;
       }
       const session = new Session({
         role: "listening",
         identity: result.identity,
         peer: result.peer,
+        lanes: result.lanes,
         ...(pipe.peer === undefined ? {} : { from: pipe.peer }),
         graceMs: local.graceMs,
         decompress: local.decompress,
@@ -118,7 +129,8 @@ export class SessionServer {
       });
       this.#sessions.set(key(result.identity.id), session);
       session.ended.then(() => this.#sessions.delete(key(result.identity.id)));
-      session.attach(pipe, 0, 0);
+      this.#keep(session.first);
+      session.first.attach(pipe, 0, 0);
       this.#options.onSession(session);
     } catch (error) {
       const from = pipe.peer === undefined ? "" : ` from ${pipe.peer}`;
@@ -128,6 +140,12 @@ export class SessionServer {
     } finally {
       this.#handshakes.delete(pipe);
     }
+  }
+
+  #keep(lane: Lane): void {
+    const id = key(lane.identity.id);
+    this.#lanes.set(id, lane);
+    lane.ended.then(() => this.#lanes.delete(id));
   }
 
   /** Lets the reason arrive: a socket closed with bytes unread discards its last write (RST). */

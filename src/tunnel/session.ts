@@ -1,20 +1,23 @@
-import { type BytePipe, type Clock, withDeadline } from "../io/mod.ts";
-import type { Resumable, SessionIdentity } from "./connection/handshake.ts";
+import type { Joinable } from "./connection/join.ts";
+import type { SessionIdentity } from "./connection/handshake.ts";
 import { ProtocolError, SessionError } from "./errors.ts";
+import { Lane } from "./lane.ts";
+import { LaneLinks } from "./lane_links.ts";
 import * as limits from "./limits.ts";
+import { Pacer } from "./send/pacer.ts";
 import type { LinkChange, SessionState } from "./session_connection.ts";
-import { joinParts, type SessionOptions, type SessionParts } from "./session_parts.ts";
+import type { SessionOptions } from "./session_parts.ts";
+import { SessionTotals } from "./session_totals.ts";
 import type { TunnelStream } from "./stream/stream.ts";
 import type { Hello } from "./wire/hello.ts";
 import type { GoawayCode } from "./wire/layout.ts";
 
 /**
- * Many byte streams and one RPC stream over one connection at a time (docs/tunnel-protocol.md,
- * sections 5 to 7). When the connection is lost the session waits for another one and goes on where
- * it was: it sends again everything that was not acknowledged.
+ * Many byte streams and one RPC stream between two ends (docs/tunnel-protocol.md, sections 5 to 7), in
+ * one lane or several. Each {@link Lane} has one connection at a time. The RPC is in the first one; a
+ * stream stays in the lane that it was opened in. A lane that is lost for good ends the session.
  *
- * Owns its parts, its connection and the fate of its streams. A stream's other side belongs to
- * the caller that opened it.
+ * Owns its lanes. A stream's other side belongs to the caller that opened it.
  *
  * @example Two ends in one process
  * ```ts
@@ -50,162 +53,150 @@ import type { GoawayCode } from "./wire/layout.ts";
  * await server.close();
  * ```
  */
-export class Session implements Resumable {
-  /** Which end this is. */
-  readonly role: "connecting" | "listening";
-  /** What a later connection proves that it belongs to this session with. */
-  readonly identity: SessionIdentity;
-  /** The other end's HELLO. */
-  readonly peer: Hello;
-  /** Address of the other end of the first connection, as `HOST:PORT`, if it is known. */
-  readonly from: string | undefined;
-  /** How long the session lives without a connection, ms; the lower value of the two ends. */
-  readonly graceMs: number;
-  /** Stream 0: carries the RPC. */
-  readonly rpc: TunnelStream;
-
-  readonly #clock: Clock;
-  readonly #parts: SessionParts;
-
-  /** A session without a connection; {@link attach} gives it one. */
-  constructor(options: SessionOptions) {
-    this.role = options.role;
-    this.identity = options.identity;
-    this.peer = options.peer;
-    this.from = options.from;
-    this.#clock = options.clock;
-    this.#parts = joinParts(options);
-    this.graceMs = this.#parts.graceMs;
-    this.rpc = this.#parts.streams.rpc;
-  }
-
-  /** Whether a connection carries the session. */
-  get state(): SessionState {
-    return this.#parts.connection.state;
-  }
-
-  /** How many connections it took so far; 1 when none was lost. */
-  get connections(): number {
-    return this.#parts.connection.count;
-  }
-
-  /** Epoch of the connection in use; the next one must name a higher one. */
-  get epoch(): number {
-    return this.#parts.connection.epoch;
-  }
-
-  /** Bytes of whole sequenced frames received since the session began. */
-  get received(): number {
-    return this.#parts.acks.received;
-  }
-
-  /** Bytes on the wire so far, both directions, replays included. */
-  get bytes(): number {
-    return this.#parts.slot.bytes;
-  }
-
-  /** As `bytes`, but as many as there would be without compression. */
-  get carried(): number {
-    const { raw, wire } = this.data;
-    return this.bytes + raw - wire;
-  }
-
-  /**
-   * Payload of all DATA frames so far, both directions, bytes: `raw` as the streams have it, `wire` as
-   * it crosses, which is less where it is compressed.
-   */
-  get data(): { readonly raw: number; readonly wire: number } {
-    const { queue, inbound } = this.#parts;
-    return {
-      raw: queue.data.raw + inbound.data.raw,
-      wire: queue.data.wire + inbound.data.wire,
-    };
-  }
-
-  /** Bytes sent and not acknowledged. */
-  get inFlight(): number {
-    return this.#parts.outbound.inFlight;
-  }
-
-  /** Bytes sent and acknowledged, plus bytes received: as long as this grows, there is progress. */
-  get progress(): number {
-    return this.#parts.outbound.acknowledged + this.#parts.acks.received;
-  }
-
-  /**
-   * How long the session may go without progress before it ends, ms: the time until its connection
-   * is found dead, plus the grace.
-   */
-  get patienceMs(): number {
-    return this.graceMs + this.#parts.liveness.deadAfterMs;
-  }
-
-  /** Remaining grace, ms; all of it while the connection carries the session. */
-  get graceLeftMs(): number {
-    return this.#parts.grace.leftMs;
-  }
-
-  /** Shortest round trip seen on the connection, ms. */
-  get rttMs(): number {
-    return this.#parts.slot.rttMs;
-  }
-
-  /** The latest round trip on the connection, ms; `undefined` where none was measured. */
-  get lastRttMs(): number | undefined {
-    return this.#parts.slot.lastRttMs;
-  }
-
-  /** Streams that are open, the RPC's excepted. */
-  get openStreams(): number {
-    return this.#parts.streams.size;
-  }
-
+export class Session extends SessionTotals implements Joinable {
+  /** The lane of the RPC. */
+  override readonly first: Lane;
+  /** How many lanes the session may have, the first one included. */
+  readonly mostLanes: number;
   /** Resolves at the end: `undefined` after a clean one, else why. Never rejects. */
-  get ended(): Promise<SessionError | undefined> {
-    return this.#parts.ending.ended;
+  readonly ended: Promise<SessionError | undefined>;
+
+  readonly #options: SessionOptions;
+  readonly #pacer = new Pacer();
+  /** The lanes after the first one, by number. */
+  readonly #others = new Map<number, Lane>();
+  readonly #links: LaneLinks;
+  #opener: (() => Promise<void>) | undefined;
+  #opening: Promise<void> | undefined;
+
+  /** A session with its first lane and without a connection; `first.attach` gives it one. */
+  constructor(options: SessionOptions) {
+    super();
+    this.#options = options;
+    this.mostLanes = options.lanes ?? 1;
+    // Bytes in another lane may not have arrived yet when those in the first one have. A lane whose
+    // other end never heard that it joined does not come back.
+    const mayEnd = () =>
+      this.#further.every(({ state, isUsed }) =>
+        state === "ended" || (state === "down" && !isUsed)
+      );
+    this.first = new Lane({ ...options, lane: 0, pacer: this.#pacer, mayEnd });
+    this.#links = new LaneLinks(this.first);
+    // With one lane the session is that lane, also in the order in which listeners are called.
+    this.ended = this.mostLanes === 1 ? this.first.ended : this.first.ended.then((cause) => {
+      const why = cause ?? new SessionError("closed", "The session has ended");
+      for (const lane of this.#further) lane.drop(why);
+      return cause;
+    });
+  }
+
+  /** The lanes that it has now. */
+  override get lanes(): readonly Lane[] {
+    return [this.first, ...this.#further];
+  }
+
+  get #further(): readonly Lane[] {
+    // In the order of their numbers, not in that in which they joined.
+    return [...this.#others.values()].sort((a, b) => a.number - b.number);
+  }
+
+  /** `down`: some lane has no connection. */
+  get state(): SessionState {
+    const { state } = this.first;
+    return state === "up" && this.#links.isDown ? "down" : state;
   }
 
   /**
-   * Calls `listener` whenever the connection is lost, and whenever a new one takes over.
+   * Calls `listener` when the first connection is lost, and when every lane has one again.
    *
    * @returns a function that removes the listener.
    */
   onLink(listener: (change: LinkChange) => void): () => void {
-    return this.#parts.connection.onChange(listener);
+    return this.mostLanes === 1 ? this.first.onLink(listener) : this.#links.onChange(listener);
   }
 
   /** Limits all streams together, the RPC excepted, to `rate` bytes per second, from now on. */
   setBandwidth(rate: number): void {
-    this.#parts.queue.setBandwidth(rate);
+    for (const lane of this.lanes) lane.setBandwidth(rate);
   }
 
-  // Connections
+  // Lanes
+
+  /** Whether {@link openLanes} has something to do. */
+  get lacksLanes(): boolean {
+    return this.#opener !== undefined && (this.#options.wantedLanes ?? 1) > this.lanes.length;
+  }
+
+  /** For the connecting end: how it opens the lanes that are not there. */
+  openLanesBy(opener: () => Promise<void>): void {
+    this.#opener = opener;
+  }
 
   /**
-   * Puts the session on a connection whose handshake is done; takes ownership of `pipe`. Closes it
-   * instead when a newer connection has overtaken it.
+   * Opens the lanes that this end wants and that are not there. Calls at the same time share one try.
    *
-   * @param peerReceived bytes of ours that the other end has (RESUME, RESUMED); 0 in a new session.
-   * @param epoch number of the connection; 0 in a new session.
-   * @throws {ProtocolError} when `peerReceived` cannot be served; the session is over then.
+   * @throws {SessionError} code `refused` when the other end allows fewer, `unreachable` when a lane
+   * got no connection, or the session's own when that ends first.
    */
-  attach(pipe: BytePipe, peerReceived: number, epoch: number): void {
-    this.#parts.connection.attach(pipe, peerReceived, epoch);
+  openLanes(): Promise<void> {
+    if (!this.lacksLanes) return Promise.resolve();
+    const { wantedLanes = 1 } = this.#options;
+    if (this.mostLanes < wantedLanes) {
+      const allowed = this.mostLanes === 1 ? "one connection" : `${this.mostLanes} connections`;
+      const message = `The other end's vmferry takes ${allowed} only, expected ${wantedLanes}`;
+      return Promise.reject(new SessionError("refused", message, { refusal: "not-allowed" }));
+    }
+    return this.#opening ??= this.#opener!().finally(() => this.#opening = undefined);
   }
 
-  /** Ends the connection in use; resolves when it delivers nothing more and `received` is final. */
-  detach(cause: Error): Promise<void> {
-    return this.#parts.connection.detach(cause);
+  /** {@inheritDoc Joinable.refusalOf} */
+  refusalOf(number: number): string | undefined {
+    if (this.first.state === "ended" || this.first.ending) return "The session is ending";
+    if (this.mostLanes === 1) return "This session has one lane";
+    if (number >= this.mostLanes) {
+      return `Got lane ${number}, expected 1 to ${this.mostLanes - 1} in this session`;
+    }
+    // An other end that has not heard the answer to its first try comes again.
+    if (this.#others.get(number)?.isUsed) return `Lane ${number} of this session is in use`;
+    return undefined;
   }
 
-  /** {@inheritDoc Resumable.fence} */
-  fence(epoch: number, peerReceived: number): Promise<number> {
-    return this.#parts.connection.fence(epoch, peerReceived);
+  /**
+   * Adds a lane whose handshake is done, or about to be; `attach` gives it its connection. It replaces
+   * one of the same number that has carried nothing.
+   *
+   * @throws {SessionError} when it may not join.
+   */
+  join(number: number, opened: { identity: SessionIdentity; peer: Hello }): Lane {
+    const refusal = this.refusalOf(number);
+    if (refusal !== undefined) throw new SessionError("closed", refusal);
+    const { identity, peer } = opened;
+    const lane = new Lane({
+      ...this.#options,
+      ...{ identity, peer, lane: number, pacer: this.#pacer },
+    });
+    const replaced = this.#others.get(number);
+    this.#others.set(number, lane);
+    this.#links.add(lane, replaced);
+    replaced?.drop(new SessionError("closed", "A newer connection took over"));
+    lane.ended.then((cause) => {
+      if (this.#others.get(number) !== lane) return;
+      if (cause) this.#fail(lane, cause);
+      else this.first.mayEndNow();
+    });
+    return lane;
   }
 
-  /** For the connecting end: the epoch of its next attempt. */
-  nextEpoch(): number {
-    return this.#parts.connection.nextEpoch();
+  /** The lane of this number, if it has joined. */
+  lane(number: number): Lane | undefined {
+    return number === 0 ? this.first : this.#others.get(number);
+  }
+
+  #fail(lane: Lane, cause: SessionError): void {
+    if (cause.code === "protocol-error") return this.first.faultedBeside(cause);
+    // As the loss of the first lane: the other end finds out by itself, and may still be asked.
+    const part = `connection ${lane.number + 1} of ${this.mostLanes}`;
+    this.first.drop(cause.code === "lost" ? cause.of(part) : cause);
   }
 
   // Streams
@@ -214,69 +205,76 @@ export class Session implements Resumable {
    * Opens a stream with the next id of this end. The caller asks the other end by RPC to accept it
    * (`openTunnel`) and sends nothing before the answer.
    *
+   * @param where `first`: in the first lane. Default: in the lane with the fewest streams.
    * @throws {SessionError} when the session is over or about to end.
    * @throws {RangeError} when as many are open as the other end allows.
    */
-  open(): TunnelStream {
-    this.#checkOpenable();
-    return this.#parts.streams.open();
+  open(where: "any" | "first" = "any"): TunnelStream {
+    if (where === "first" || this.#others.size === 0 || this.first.ending) return this.first.open();
+    const able = this.lanes.filter((lane) => lane.state !== "ended" && !lane.ending);
+    const up = able.filter((lane) => lane.state === "up");
+    let best = this.first;
+    // Of equals the last one: the first lane has the RPC and RAM.
+    for (const lane of up.length > 0 ? up : able) {
+      if (lane.openStreams <= best.openStreams || best.state !== "up") best = lane;
+    }
+    return best.open();
   }
 
   /**
    * Opens the stream that the other end named in its `openTunnel`.
    *
-   * @throws {ProtocolError} when the id is not one of the other end's, or was used; ends the session.
+   * @throws {ProtocolError} when the id is not one of the other end's, or was used, or the lane has not
+   * joined; ends the session.
    * @throws {SessionError} when the session is over or about to end.
    * @throws {RangeError} when {@link limits.MAX_STREAMS} are open.
    */
-  accept(id: number): TunnelStream {
-    this.#checkOpenable();
-    try {
-      return this.#parts.streams.accept(id);
-    } catch (error) {
-      if (error instanceof ProtocolError) this.abort(error.message, "protocol-error");
-      throw error;
-    }
-  }
-
-  #checkOpenable(): void {
-    if (this.state === "ended" || this.#parts.queue.ending) {
-      throw new SessionError("closed", "The session is ending, no stream can be opened");
-    }
+  accept(id: number, lane = 0): TunnelStream {
+    const on = this.lane(lane);
+    if (on) return on.accept(id);
+    const error = new ProtocolError(`Got a stream on lane ${lane}, which has not joined`);
+    this.abort(error.message, "protocol-error");
+    throw error;
   }
 
   /** Forgets a stream of ours that the other end refused to open; it fails with `failure`. */
   abandon(stream: TunnelStream, failure: Error): void {
-    this.#parts.streams.remove(stream);
-    stream.fail(failure);
+    this.lane(stream.lane)?.abandon(stream, failure);
+  }
+
+  /**
+   * Resolves when no lane can deliver a byte any more of a stream that was reset here. A stream that is
+   * opened before could overtake those bytes on another lane. Rejects when the session ends first.
+   *
+   * @throws {SessionError} that of the session.
+   */
+  async resetsDelivered(): Promise<void> {
+    if (this.#others.size === 0) return;
+    const over = this.ended.then((cause) => {
+      throw cause ?? new SessionError("closed", "The session has ended");
+    });
+    await Promise.race([Promise.all(this.lanes.map((lane) => lane.resetsDelivered())), over]);
   }
 
   // The end
 
   /**
-   * Ends the session cleanly: waits until the streams have ended, sends GOAWAY `done`, waits for the
-   * other end's. Resolves when the connection is closed too. A session that ends with a reason keeps
-   * the connection until the other end has it, {@link limits.LAST_WORD_MS} at most.
+   * Ends the session cleanly: waits until the streams have ended, sends GOAWAY `done` on every lane,
+   * last on the first one, and waits for the other end's. Resolves when the connections are closed too.
+   * A session that ends with a reason keeps the connection until the other end has it,
+   * {@link limits.LAST_WORD_MS} at most.
    *
    * @param deadlineMs after this the session is aborted.
    * @returns why it did not end cleanly, or `undefined`.
    */
   async close(deadlineMs: number = limits.CLOSE_MS): Promise<SessionError | undefined> {
-    const cause = await this.#parts.ending.close(deadlineMs);
-    const over = this.#parts.slot.current?.over;
-    // A read of standard input cannot be cancelled: do not wait for it for ever.
-    const waitMs = 2 * limits.LAST_WORD_MS;
-    if (over) await withDeadline(this.#clock, waitMs, "the connection's end", over).catch(() => {});
+    if (this.#others.size === 0) return await this.first.close(deadlineMs);
+    const [cause] = await Promise.all(this.lanes.map((lane) => lane.close(deadlineMs)));
     return cause;
-  }
-
-  /** For the connecting end: the other end cannot be reached any more. */
-  giveUp(reason: string, cause: unknown): void {
-    this.#parts.ending.lost(reason, cause);
   }
 
   /** Ends the session now; the other end gets the reason if it reads within a second. */
   abort(reason: string, code: GoawayCode): void {
-    this.#parts.ending.abort(reason, code);
+    for (const lane of this.lanes) lane.abort(reason, code);
   }
 }

@@ -12,6 +12,7 @@ import { Acknowledger } from "./receive/acknowledger.ts";
 import { Inbound } from "./receive/inbound.ts";
 import { FlightCap } from "./send/flight.ts";
 import { Outbound } from "./send/outbound.ts";
+import { Pacer } from "./send/pacer.ts";
 import { ReplayBuffer } from "./send/replay.ts";
 import { SendQueue } from "./send/send_queue.ts";
 import { SessionConnection } from "./session_connection.ts";
@@ -26,6 +27,10 @@ export interface SessionOptions {
   readonly identity: SessionIdentity;
   /** The other end's HELLO. */
   readonly peer: Hello;
+  /** How many lanes the session may have, this one included. Default: 1. */
+  readonly lanes?: number;
+  /** How many lanes this end wants, where it is the connecting one. Default: 1. */
+  readonly wantedLanes?: number;
   /** Address of the other end of the first connection, as `HOST:PORT`, if it is known. */
   readonly from?: string;
   /** How long to wait for another connection, ms; the lower value of the two ends counts. */
@@ -34,7 +39,7 @@ export interface SessionOptions {
   readonly clock: Clock;
   /** Gets changes of state at level `debug`. */
   readonly log: Logger;
-  /** Bytes sent and not acknowledged, at most. Default {@link limits.IN_FLIGHT}. */
+  /** Bytes sent and not acknowledged, of all lanes, at most. Default {@link limits.IN_FLIGHT}. */
   readonly inFlight?: number;
   /** Decompresses what the peer sends; as the handshake offered it. */
   readonly decompress?: Decompress | undefined;
@@ -46,8 +51,18 @@ export interface SessionOptions {
   readonly liveness?: Liveness;
 }
 
-/** The parts of one session, joined to each other. */
-export interface SessionParts {
+/** What a session has of each lane, and of what its lanes share. */
+export interface LaneOptions extends SessionOptions {
+  /** Number of the lane; 0: the first. */
+  readonly lane: number;
+  /** Limits the bulk of all lanes together. */
+  readonly pacer: Pacer;
+  /** Whether the lane may end cleanly once its streams have ended. Default: it may. */
+  readonly mayEnd?: () => boolean;
+}
+
+/** The parts of one lane, joined to each other. */
+export interface LaneParts {
   readonly graceMs: number;
   readonly liveness: Liveness;
   readonly slot: ConnectionSlot;
@@ -61,16 +76,18 @@ export interface SessionParts {
   readonly inbound: Inbound;
 }
 
-/** Makes the parts of a session and joins them. */
-export function joinParts(options: SessionOptions): SessionParts {
-  const { role, peer, clock, log } = options;
+/** Makes the parts of a lane and joins them. */
+export function joinParts(options: LaneOptions): LaneParts {
+  const { role, peer, clock, log, lane, pacer } = options;
+  const lanes = options.lanes ?? 1;
   const graceMs = Math.min(options.graceMs, peer.graceMs);
   const liveness = options.liveness ??
     { pingAfterMs: limits.PING_AFTER_MS, deadAfterMs: limits.DEAD_AFTER_MS };
   const slot = new ConnectionSlot();
-  const flight = new FlightCap(options.inFlight ?? limits.IN_FLIGHT, options.firstInFlight);
+  const inFlight = Math.floor((options.inFlight ?? limits.IN_FLIGHT) / lanes);
+  const flight = new FlightCap(inFlight, options.firstInFlight);
   const sending = { clock, slot, flight, replay: new ReplayBuffer(graceMs > 0) };
-  const readBuffers = new ReadBufferPool();
+  const readBuffers = new ReadBufferPool(Math.ceil(limits.MAX_PINNED_READ_BUFFERS / lanes));
   const acks = new Acknowledger(clock, slot);
   const grace: Grace = new Grace({
     clock,
@@ -82,6 +99,7 @@ export function joinParts(options: SessionOptions): SessionParts {
   const queue: SendQueue = new SendQueue({
     ...sending,
     host: {
+      mayEnd: () => options.mayEnd?.() ?? true,
       get rpc() {
         return streams.rpc;
       },
@@ -89,11 +107,19 @@ export function joinParts(options: SessionOptions): SessionParts {
         return streams.size;
       },
     },
+    pacer,
     peerMaxData: peer.maxData,
     compression: peer.decompresses ? options.compression : undefined,
   });
-  const outbound: Outbound = new Outbound({ ...sending, queue, acks, onProgress: grace.renew });
-  const streams = new StreamTable({ role, peer, clock, slot, output: queue, readBuffers });
+  const onProgress = () => {
+    grace.renew();
+    queue.acknowledged();
+  };
+  const outbound: Outbound = new Outbound({ ...sending, queue, acks, onProgress });
+  const streams = new StreamTable({
+    ...{ lane, role, peer, clock, slot, output: queue, readBuffers },
+    allWindows: limits.ALL_WINDOWS / lanes,
+  });
   const ending: Ending = new Ending({
     ...{ clock, slot, queue, acks, streams },
     onOver: () => {

@@ -74,7 +74,8 @@ Deno.test("one call too many fails at once, and an answer makes room", async () 
     new Promise<Record<never, never>>((resolve) => gates.push(() => resolve({})));
   const right = new RpcPeer(pipes[1], { ...common, handlers: { openTunnel } });
   const left = new RpcPeer(pipes[0], { ...common, handlers: {} });
-  const call = () => left.call("openTunnel", { stream: 1, channel: "x" }, { timeoutMs: 1000 });
+  const call = () =>
+    left.call("openTunnel", { stream: 1, channel: "x", lane: null }, { timeoutMs: 1000 });
   const calls = Array.from({ length: MAX_CALLS }, call);
   await assertRejects(call, RangeError, "1024 calls are under way");
   // The other end works on some at a time: the next ones start as these end.

@@ -69,10 +69,10 @@ Deno.test("answers come in any order, also to more calls than are worked on at a
     openTunnel: ({ stream }) =>
       stream === 1 ? new Promise((resolve) => gates.push(() => resolve({}))) : Promise.resolve({}),
   });
-  const slow = left.call("openTunnel", { stream: 1, channel: "x" }, soon);
+  const slow = left.call("openTunnel", { stream: 1, channel: "x", lane: null }, soon);
   const many = Array.from(
     { length: 200 },
-    (_, i) => left.call("openTunnel", { stream: i + 2, channel: "x" }, soon),
+    (_, i) => left.call("openTunnel", { stream: i + 2, channel: "x", lane: null }, soon),
   );
   await Promise.all(many);
   gates[0]!();
@@ -100,7 +100,7 @@ Deno.test("an error keeps its code and message; unknown procedures and bad param
     await codeOf(left.call("status", { migration: "m" }, soon)),
     'unknown-procedure: This end has no procedure "status"',
   );
-  const bad = left.call("openTunnel", { stream: 0, channel: "x" }, soon);
+  const bad = left.call("openTunnel", { stream: 0, channel: "x", lane: null }, soon);
   assertEquals(
     await codeOf(bad),
     "bad-params: params.stream: got 0, expected a whole number from 1 to 4294967295",

@@ -71,7 +71,7 @@ Deno.test("attempts to reconnect start after 0.1 s, double up to 5 s, and end wi
     random: () => 1,
     onAttempt: () => tries.push(clock.now()),
   });
-  await session.detach(new Error("cut by the test"));
+  await session.first.detach(new Error("cut by the test"));
   await clock.advance(59_999);
   assertEquals(session.state, "down");
   await clock.advance(1);

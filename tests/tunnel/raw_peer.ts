@@ -35,6 +35,9 @@ export interface Heard {
 export const SECRET = new TextEncoder().encode("sixteen bytes ok");
 export const LOCAL = { secret: SECRET, graceMs: 0, version: "1.0.0" };
 
+/** Lanes that {@link listeningEnd} allows. */
+export const MOST_LANES = 4;
+
 /** A listening end, and raw connections to it. */
 export function listeningEnd(
   graceMs = 0,
@@ -55,7 +58,7 @@ export function listeningEnd(
   const sessions: Session[] = [];
   const waiters: ((session: Session) => void)[] = [];
   const server = new SessionServer(network.acceptor, {
-    local: { ...LOCAL, graceMs, decompress },
+    local: { ...LOCAL, graceMs, decompress, lanes: MOST_LANES },
     clock: systemClock,
     log: silentLogger,
     handshakeMs,
@@ -77,10 +80,10 @@ export function listeningEnd(
       },
     },
     /** A peer that has done the handshake and then sends what the test wants. */
-    async intruder(sofar: Heard[] = []) {
+    async intruder(sofar: Heard[] = [], lanes = 1) {
       const coming = new Promise<Session>((resolve) => waiters.push(resolve));
       const pipe = await network.dial();
-      const { identity } = await openSession(pipe, { ...LOCAL, graceMs });
+      const { identity } = await openSession(pipe, { ...LOCAL, graceMs, lanes });
       const session = await coming;
       return { pipe, session, identity, heard: listen(pipe, sofar) };
     },

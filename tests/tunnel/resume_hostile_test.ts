@@ -50,7 +50,7 @@ Deno.test("a resume of an unknown session, or with another session's key, is ref
   const other = await intruder();
   await refused(1, 0, "not this session's key", { id: identity.id, key: other.identity.key });
   assertEquals(session.state, "up");
-  assertEquals(session.epoch, 0);
+  assertEquals(session.first.epoch, 0);
   other.session.abort("test over", "stopped");
   await end();
 });
@@ -92,7 +92,7 @@ Deno.test("a recorded handshake or resume opens nothing when it is replayed", as
   const back = recording(await network.dial());
   await resumeSession(back.pipe, local, identity, 1, 0);
   await settle();
-  const [known, epoch] = [open.length, session.epoch];
+  const [known, epoch] = [open.length, session.first.epoch];
   for (const { written } of [first, back]) {
     const again = await network.dial();
     const heard = textOf(again);
@@ -101,7 +101,7 @@ Deno.test("a recorded handshake or resume opens nothing when it is replayed", as
     const text = await heard;
     assert(/secrets of the two ends are not the same|not this session's key/.test(text), text);
   }
-  assertEquals([open.length, session.epoch], [known, epoch]);
+  assertEquals([open.length, session.first.epoch], [known, epoch]);
   for (const one of open) one.abort("test over", "stopped");
   await server.close();
   await end();
@@ -111,7 +111,7 @@ Deno.test("a resume with an epoch that was used is refused, and the connection i
   const { session, resume, refused, end } = await resumable();
   const second = await resume(5);
   for (const stale of [5, 4, 0]) await refused(stale, 0, "comes after connection 5");
-  assertEquals([session.state, session.epoch], ["up", 5]);
+  assertEquals([session.state, session.first.epoch], ["up", 5]);
   await shout(second.pipe, frame(wire.PING, 0, new Uint8Array(8)));
   await end();
 });

@@ -27,6 +27,13 @@ export async function world(
     wrap?: (pipe: BytePipe) => BytePipe;
     compression?: Compression;
     decompress?: Decompress;
+    /** Lanes that the connecting end wants and the listening end allows. */
+    lanes?: number;
+    /** Lanes that the connecting end wants, where the listening end allows fewer. */
+    wantedLanes?: number;
+    /** What the connecting end gets in place of its n-th connection. */
+    dialled?: (n: number, pipe: BytePipe) => BytePipe;
+    connectMs?: number;
   } = {},
 ): Promise<World> {
   const network = memoryNetwork(cutOf, options);
@@ -36,6 +43,7 @@ export async function world(
     graceMs: options.graceMs ?? 600_000,
     version: "1.0.0",
     decompress: options.decompress,
+    lanes: options.lanes,
   };
   const accepted = Promise.withResolvers<Session>();
   const common = {
@@ -60,8 +68,13 @@ export async function world(
   try {
     const connecting = await connectSession({
       ...common,
-      dial: network.dial,
-      connectMs: 60_000,
+      local: { ...local, lanes: options.wantedLanes ?? options.lanes },
+      dial: async () => {
+        const n = network.connections();
+        const pipe = await network.dial();
+        return options.dialled?.(n, pipe) ?? pipe;
+      },
+      connectMs: options.connectMs ?? 60_000,
       mayReconnect: true,
       random: () => 0,
     });

@@ -34,7 +34,7 @@ export function localOf(options: PairOptions): Local {
 
 /** What a listening end knows that has one session or none, and room for more. */
 export function sessions(only?: Resumable): KnownSessions {
-  return { find: () => only, full: () => false };
+  return { find: () => only, joinable: () => undefined, full: () => false };
 }
 
 /** Two sessions, joined in memory, with the real handshake. */
@@ -72,7 +72,7 @@ export async function sessionPair(
     identity: b.identity,
     peer: b.peer,
   });
-  connecting.attach(pipes[0], 0, 0);
-  listening.attach(pipes[1], 0, 0);
+  connecting.first.attach(pipes[0], 0, 0);
+  listening.first.attach(pipes[1], 0, 0);
   return { connecting, listening, pipes };
 }

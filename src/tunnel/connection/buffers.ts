@@ -57,12 +57,18 @@ export class ReadBuffer {
 
 /** Lends read buffers and counts those that are in use. */
 export class ReadBufferPool {
+  readonly #mostPinned: number;
   #free: ReadBuffer[] = [];
   #out = 0;
 
+  /** @param mostPinned read buffers that slow streams may pin. */
+  constructor(mostPinned: number = limits.MAX_PINNED_READ_BUFFERS) {
+    this.#mostPinned = mostPinned;
+  }
+
   /** True while streams may pin another buffer instead of copying out of it. */
   get mayPin(): boolean {
-    return this.#out <= limits.MAX_PINNED_READ_BUFFERS;
+    return this.#out <= this.#mostPinned;
   }
 
   /** A buffer with one reference, the caller's. */
@@ -76,7 +82,7 @@ export class ReadBufferPool {
   /** For ReadBuffer: its last reference was released. */
   put(buffer: ReadBuffer): void {
     this.#out--;
-    if (this.#free.length < limits.MAX_PINNED_READ_BUFFERS) this.#free.push(buffer);
+    if (this.#free.length < this.#mostPinned) this.#free.push(buffer);
   }
 }
 

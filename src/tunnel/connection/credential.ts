@@ -46,6 +46,20 @@ export async function sessionKey(key: CryptoKey, hash: Uint8Array): Promise<Cryp
 }
 
 /**
+ * The key that a further lane of a session shows in place of the secret's. Only the two ends of the
+ * session can make it: the session's key has the secret and the nonces of both HELLOs in it.
+ *
+ * @param lane number of the lane, from 1.
+ */
+export async function laneKey(
+  session: { readonly key: CryptoKey },
+  lane: number,
+): Promise<CryptoKey> {
+  const label = text.encode("vmferry tunnel 1 lane");
+  return importKey(await sign(session.key, concat([label, Uint8Array.of(lane)])));
+}
+
+/**
  * The secret that replaces a single-use one: 32 bytes that only the two ends of the session know, so
  * that the source can open further sessions (docs/tunnel-protocol.md, section 4).
  */

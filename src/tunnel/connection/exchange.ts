@@ -28,6 +28,8 @@ export interface Local {
   readonly decompress?: Decompress | undefined;
   /** Bytes that both ends know of the transport (the hash of a certificate), if it has any. */
   readonly binding?: Uint8Array;
+  /** Lanes that this end wants in a new session, or allows. Default: one, and the HELLO has no number. */
+  readonly lanes?: number | undefined;
   /** Unpredictable bytes for nonces and session ids. Default: `crypto.getRandomValues`. */
   readonly randomBytes?: (length: number) => Uint8Array;
 }
@@ -49,6 +51,7 @@ export function randomBytes(local: Local, length: number): Uint8Array {
  * Exchanges prefaces and HELLOs. The connecting end speaks first, so that a port scanner learns
  * nothing.
  *
+ * @param lane number of the lane that this connecting end joins to the session; 0: none.
  * @throws {SessionError} code `refused` when the two ends do not fit; the other end is sent REFUSE.
  * @throws {ProtocolError | ConnectionError} when the other end is not vmferry, or hung up.
  */
@@ -57,11 +60,13 @@ export async function exchangeHellos(
   role: "connecting" | "listening",
   local: Local,
   sessionId: Uint8Array,
+  lane = 0,
 ): Promise<Exchange> {
-  const own: Hello = {
+  let own: Hello = {
     role,
     hasSecret: local.secret !== undefined,
     decompresses: local.decompress !== undefined,
+    lanes: role === "connecting" ? lane || wantedLanes(local, sessionId) : 0,
     maxData: limits.MAX_DATA,
     maxStreams: limits.MAX_STREAMS,
     firstWindow: limits.FIRST_WINDOW,
@@ -72,7 +77,7 @@ export async function exchangeHellos(
     version: local.version,
   };
   const preface = encodePreface();
-  const hello = encodeHello(own);
+  let hello = encodeHello(own);
   // In one write: the transport may delay a second small one.
   const writeOwn = () => writeAll(pipe, concat([preface, hello]));
   if (role === "connecting") await writeOwn();
@@ -91,6 +96,11 @@ export async function exchangeHellos(
     return await refuse(pipe, "malformed", `Both ends are ${role} ends`);
   }
   if (role === "listening") {
+    // An end that does not ask for lanes reads the same bytes as ever.
+    if (asksForLanes(peer)) {
+      own = { ...own, lanes: Math.min(peer.lanes, local.lanes ?? 1) };
+      hello = encodeHello(own);
+    }
     await writeOwn();
     if (peer.hasSecret !== own.hasSecret) {
       return await refuse(pipe, "wrong-secret", secretsDiffer(own.hasSecret));
@@ -105,6 +115,30 @@ export async function exchangeHellos(
     ...(local.binding ? { binding: local.binding } : {}),
   });
   return { own, peer, hash };
+}
+
+/** A HELLO of a connecting end that wants a new session. */
+function isNew(sessionId: Uint8Array): boolean {
+  return sessionId.every((byte) => byte === 0);
+}
+
+/** What the connecting end's HELLO says: nothing where it wants one lane, or resumes a session. */
+function wantedLanes({ lanes = 1 }: Local, sessionId: Uint8Array): number {
+  return lanes > 1 && isNew(sessionId) ? lanes : 0;
+}
+
+function asksForLanes({ lanes, sessionId }: Hello): boolean {
+  return lanes > 0 && isNew(sessionId);
+}
+
+/** The peer is a connecting end that joins a lane to a session. */
+export function joinsSession({ lanes, sessionId }: Hello): boolean {
+  return lanes > 0 && !isNew(sessionId);
+}
+
+/** How many lanes the session of these two ends may have. */
+export function agreedLanes({ own, peer }: Exchange): number {
+  return Math.max(1, Math.min(own.lanes, peer.lanes));
 }
 
 /** Reads a preface; returns fewer bytes when the connection ended after some. */

@@ -13,37 +13,30 @@ import * as limits from "../limits.ts";
 import { frameOf, getU64, putU64 } from "../wire/frame.ts";
 import type { Hello } from "../wire/hello.ts";
 import * as wire from "../wire/layout.ts";
+import { answerAuth, authenticate, type SessionIdentity } from "./authenticate.ts";
+import { authCredential, resumeCredential, sameCredential, secretKey } from "./credential.ts";
 import {
-  authCredential,
-  resumeCredential,
-  sameCredential,
-  secretKey,
-  sessionKey,
-} from "./credential.ts";
-import {
+  agreedLanes,
   checkSecrets,
   exchangeHellos,
+  joinsSession,
   type Local,
   randomBytes,
   readFrame,
   refuse,
 } from "./exchange.ts";
+import { answerJoin, type Joinable, type Joined } from "./join.ts";
 
+export type { SessionIdentity } from "./authenticate.ts";
 export type { Local } from "./exchange.ts";
-
-/** A session's identity, known to both ends once it is open. */
-export interface SessionIdentity {
-  /** 16 bytes; the listening end's choice. */
-  readonly id: Uint8Array;
-  /** Key of the credentials of later connections (`S` in docs/tunnel-protocol.md, section 4). */
-  readonly key: CryptoKey;
-}
 
 /** A new session was agreed on. */
 export interface Opened {
   readonly kind: "opened";
   readonly identity: SessionIdentity;
   readonly peer: Hello;
+  /** How many lanes the session may have, this one included. */
+  readonly lanes: number;
 }
 
 /** A known session goes on. */
@@ -75,7 +68,10 @@ export interface Resumable {
 
 /** The sessions of a listening end. */
 export interface KnownSessions {
+  /** The lane with this id; that of a session is its first lane's. */
   find(sessionId: Uint8Array): Resumable | undefined;
+  /** The session that lanes may join. */
+  joinable(sessionId: Uint8Array): Joinable | undefined;
   /** No more sessions are accepted. */
   full(): boolean;
 }
@@ -95,21 +91,8 @@ export async function openSession(pipe: BytePipe, local: Local): Promise<Opened>
   );
   checkSecrets(local, exchange.peer);
   const key = await secretKey(local.secret);
-  await writeAll(
-    pipe,
-    frameOf(wire.AUTH, 0, await authCredential(key, "connecting", exchange.hash)),
-  );
-  const answer = await readFrame(pipe, [wire.AUTH]);
-  if (!sameCredential(answer.payload, await authCredential(key, "listening", exchange.hash))) {
-    throw new SessionError("refused", "The other end does not know the secret", {
-      refusal: "wrong-secret",
-    });
-  }
-  return {
-    kind: "opened",
-    identity: { id: exchange.peer.sessionId, key: await sessionKey(key, exchange.hash) },
-    peer: exchange.peer,
-  };
+  const identity = await authenticate(pipe, exchange, key);
+  return { kind: "opened", identity, peer: exchange.peer, lanes: agreedLanes(exchange) };
 }
 
 /**
@@ -154,7 +137,11 @@ export async function answerHandshake(
   pipe: BytePipe,
   local: Local,
   sessions: KnownSessions,
-): Promise<Opened | (Resumed & { readonly session: Resumable })> {
+): Promise<
+  | Opened
+  | (Joined & { readonly session: Joinable })
+  | (Resumed & { readonly session: Resumable })
+> {
   const sessionId = randomBytes(local, wire.SESSION_ID_LENGTH);
   const exchange = await exchangeHellos(pipe, "listening", local, sessionId);
   if (pipe.refusal !== undefined) return await refuse(pipe, "not-allowed", pipe.refusal);
@@ -165,6 +152,10 @@ export async function answerHandshake(
       return await refuse(pipe, "unknown-session", "This end does not know the session (any more)");
     }
     return await answerResume(pipe, exchange.hash, frame.payload, session);
+  }
+  if (joinsSession(exchange.peer)) {
+    const session = sessions.joinable(exchange.peer.sessionId);
+    return await answerJoin(pipe, exchange, frame.payload, session);
   }
   const { secret, spent } = local;
   const key = await secretKey(secret);
@@ -181,11 +172,8 @@ export async function answerHandshake(
     const reason = `The limit of ${limits.MAX_SESSIONS} open sessions is reached`;
     return await refuse(pipe, "busy", reason);
   }
-  // Make all of it before the answer: once the other end has that, it may come back to the session.
-  const credential = await authCredential(key, "listening", exchange.hash);
-  const identity = { id: sessionId, key: await sessionKey(key, exchange.hash) };
-  await writeAll(pipe, frameOf(wire.AUTH, 0, credential));
-  return { kind: "opened", identity, peer: exchange.peer };
+  const identity = await answerAuth(pipe, exchange, key);
+  return { kind: "opened", identity, peer: exchange.peer, lanes: agreedLanes(exchange) };
 }
 
 async function answerResume(

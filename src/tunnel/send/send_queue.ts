@@ -8,7 +8,7 @@ import { codeFrame, resetFrame, u64Frame } from "../wire/frame.ts";
 import * as limits from "../limits.ts";
 import type { ConnectionSlot } from "../connection/slot.ts";
 import { OutFrame } from "./out_frame.ts";
-import { Pacer } from "./pacer.ts";
+import type { Pacer } from "./pacer.ts";
 import type { ReplayBuffer } from "./replay.ts";
 import { Scheduler } from "./scheduler.ts";
 import type { TunnelStream } from "../stream/stream.ts";
@@ -21,6 +21,8 @@ export interface SendQueueHost {
   readonly rpc: TunnelStream;
   /** Streams that are open, the RPC's excepted: GOAWAY `done` waits until there is none. */
   readonly openStreams: number;
+  /** GOAWAY `done` may be sent once there is none. */
+  mayEnd(): boolean;
 }
 
 export interface SendQueueOptions {
@@ -30,6 +32,8 @@ export interface SendQueueOptions {
   /** The frames sent so far; the queue only reads its numbers. */
   readonly replay: ReplayBuffer;
   readonly flight: FlightCap;
+  /** Limits the bulk; other queues may share it. */
+  readonly pacer: Pacer;
   /** The largest DATA payload that the peer accepts, bytes. */
   readonly peerMaxData: number;
   /** How to compress; `undefined` when the peer does not accept it. */
@@ -52,7 +56,7 @@ export class SendQueue implements TableOutput {
 
   readonly #frameBuffers = new FrameBufferPool();
   readonly #scheduler = new Scheduler<TunnelStream>(limits.MAX_DATA + wire.HEADER_LENGTH);
-  readonly #pacer = new Pacer();
+  readonly #pacer: Pacer;
   #stopPace: (() => void) | undefined;
   #rpcTurn = true;
   /** When a frame had to wait for the connection or its limit, ms. */
@@ -60,6 +64,10 @@ export class SendQueue implements TableOutput {
   #data = { raw: 0, wire: 0 };
   readonly #creditOwed = new Set<TunnelStream>();
   readonly #resetOwed = new Map<number, Uint8Array>();
+  /** The last RESET ends here. */
+  #resetEnd = 0;
+  /** Wait until every RESET is acknowledged. */
+  readonly #waiting: (() => void)[] = [];
 
   #goaway: "none" | "wanted" | "sent" = "none";
   #goawayEnd = 0;
@@ -71,6 +79,7 @@ export class SendQueue implements TableOutput {
     this.#slot = options.slot;
     this.#replay = options.replay;
     this.#flight = options.flight;
+    this.#pacer = options.pacer;
     this.#peerMaxData = options.peerMaxData;
     const { compression, clock } = options;
     this.packing = compression && new Packing({ compression, clock, queue: this });
@@ -104,6 +113,25 @@ export class SendQueue implements TableOutput {
   /** The other end has acknowledged everything, GOAWAY `done` included. */
   get goawayAcked(): boolean {
     return this.goawaySent && this.#replay.acked >= this.#goawayEnd;
+  }
+
+  /**
+   * Resolves when the other end has acknowledged every RESET so far: it delivers no byte of those
+   * streams any more. Never, when the session ends first.
+   */
+  resetsDelivered(): Promise<void> {
+    if (this.#hasResets) return new Promise((resolve) => this.#waiting.push(resolve));
+    return Promise.resolve();
+  }
+
+  /** The other end has acknowledged more. */
+  acknowledged(): void {
+    if (this.#waiting.length === 0 || this.#hasResets) return;
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+
+  get #hasResets(): boolean {
+    return this.#resetOwed.size > 0 || this.#replay.acked < this.#resetEnd;
   }
 
   /** Limits all streams together, the RPC excepted, to `rate` bytes per second, from now on. */
@@ -199,7 +227,7 @@ export class SendQueue implements TableOutput {
       ? this.#host.rpc.takeFrame() ?? this.#newBulk()
       : this.#newBulk() ?? this.#host.rpc.takeFrame();
     if (made) return made;
-    if (this.#goaway === "wanted" && this.#host.openStreams === 0) {
+    if (this.#goaway === "wanted" && this.#host.openStreams === 0 && this.#host.mayEnd()) {
       this.#goaway = "sent";
       const frame = codeFrame(wire.GOAWAY, wire.GOAWAY_CODES.done, "");
       this.#goawayEnd = this.#replay.end + frame.length;
@@ -221,6 +249,7 @@ export class SendQueue implements TableOutput {
     }
     for (const [id, frame] of this.#resetOwed) {
       this.#resetOwed.delete(id);
+      this.#resetEnd = this.#replay.end + frame.length;
       return frame;
     }
     return undefined;

@@ -19,6 +19,8 @@ export interface StreamOutput extends SenderHost {
 
 /** The owner of a stream, until the stream is over. */
 export interface StreamOwner extends ReceiverHost {
+  /** Number of the lane that the stream is on. */
+  readonly lane: number;
   /**
    * The stream is over: both directions have ended and everything received was consumed, or this
    * end reset it.
@@ -68,6 +70,11 @@ export class TunnelStream implements BytePipe {
     const onOwesCredit = () => output.owesCredit(this);
     this.#sender = new StreamSender(id, output, sendWindow, onReady, onEnded);
     this.#receiver = new StreamReceiver(id, owner, receiveWindow, onOwesCredit, onEnded);
+  }
+
+  /** Number of the lane that it is on. */
+  get lane(): number {
+    return this.#owner.lane;
   }
 
   /** Bytes queued for sending so far. */

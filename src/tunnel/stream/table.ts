@@ -15,12 +15,16 @@ export interface TableOutput extends StreamOutput {
 }
 
 export interface StreamTableOptions {
+  /** Number of the lane that the streams are on. */
+  readonly lane: number;
   readonly role: "connecting" | "listening";
   readonly peer: Hello;
   readonly clock: Clock;
   readonly slot: ConnectionSlot;
   readonly output: TableOutput;
   readonly readBuffers: ReadBufferPool;
+  /** Sum of all windows, bytes; see {@link limits.ALL_WINDOWS}. */
+  readonly allWindows: number;
 }
 
 /**
@@ -31,7 +35,10 @@ export interface StreamTableOptions {
 export class StreamTable implements StreamOwner {
   /** Stream 0: there from the beginning, and not counted. */
   readonly rpc: TunnelStream;
+  /** Number of the lane that the streams are on. */
+  readonly lane: number;
 
+  readonly #allWindows: number;
   readonly #peer: Hello;
   readonly #clock: Clock;
   readonly #slot: ConnectionSlot;
@@ -48,6 +55,8 @@ export class StreamTable implements StreamOwner {
   readonly #resetEarly = new Set<number>();
 
   constructor(options: StreamTableOptions) {
+    this.lane = options.lane;
+    this.#allWindows = options.allWindows;
     this.#peer = options.peer;
     this.#clock = options.clock;
     this.#slot = options.slot;
@@ -151,8 +160,8 @@ export class StreamTable implements StreamOwner {
     if (stream === this.rpc) return limits.RPC_WINDOW;
     let others = 0;
     for (const other of this.#streams.values()) if (other !== stream) others += other.creditOut;
-    const share = Math.floor(limits.ALL_WINDOWS / Math.max(1, this.#streams.size));
-    const most = Math.min(limits.STREAM_WINDOW, share, limits.ALL_WINDOWS - others);
+    const share = Math.floor(this.#allWindows / Math.max(1, this.#streams.size));
+    const most = Math.min(limits.STREAM_WINDOW, share, this.#allWindows - others);
     return Math.max(limits.MIN_WINDOW, most);
   }
 

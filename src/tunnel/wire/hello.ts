@@ -17,6 +17,12 @@ export interface Hello {
   readonly hasSecret: boolean;
   /** It accepts compressed DATA. */
   readonly decompresses: boolean;
+  /**
+   * Lanes. From a connecting end that wants a new session, how many it wants; from one that names a
+   * session, the number of the lane that joins it; from a listening end, how many it allows. 0: the
+   * HELLO does not speak of lanes.
+   */
+  readonly lanes: number;
   /** Largest DATA payload accepted, bytes. */
   readonly maxData: number;
   /** Streams the other end may have open at a time. */
@@ -82,8 +88,10 @@ export function encodeHello(hello: Hello): Uint8Array {
   const view = new DataView(bytes.buffer);
   view.setUint8(0, hello.role === "connecting" ? wire.ROLE_CONNECTING : wire.ROLE_LISTENING);
   const flags = (hello.hasSecret ? wire.HELLO_FLAG_SECRET : 0) |
-    (hello.decompresses ? wire.HELLO_FLAG_ZSTD : 0);
+    (hello.decompresses ? wire.HELLO_FLAG_ZSTD : 0) |
+    (hello.lanes > 0 ? wire.HELLO_FLAG_LANES : 0);
   view.setUint8(1, flags);
+  view.setUint8(2, hello.lanes);
   view.setUint32(4, hello.maxData);
   view.setUint32(8, hello.maxStreams);
   view.setUint32(12, hello.firstWindow);
@@ -114,6 +122,9 @@ export function parseHello(payload: Uint8Array): Hello {
     role: role === wire.ROLE_CONNECTING ? "connecting" : "listening",
     hasSecret: (flags & wire.HELLO_FLAG_SECRET) !== 0,
     decompresses: (flags & wire.HELLO_FLAG_ZSTD) !== 0,
+    lanes: (flags & wire.HELLO_FLAG_LANES) === 0
+      ? 0
+      : bounded("number of lanes", view.getUint8(2), 1, 255),
     maxData: bounded("largest DATA payload", view.getUint32(4), limits.MIN_MAX_DATA, 2 ** 31),
     maxStreams: bounded("number of streams", view.getUint32(8), 1, 2 ** 31),
     firstWindow: bounded("first window", view.getUint32(12), limits.MIN_MAX_DATA, 2 ** 32),

@@ -17,8 +17,10 @@
  * HELLO (first frame in each direction, exactly 96 bytes of payload):
  *
  *      0  u8        role: 1 connecting end, 2 listening end
- *      1  u8        flags: bit 0 = this end has a secret, bit 1 = it decompresses zstd
- *      2  u16       reserved, 0
+ *      1  u8        flags: bit 0 = this end has a secret, bit 1 = it decompresses zstd, bit 2 = byte 2
+ *                   speaks of lanes
+ *      2  u8        lanes: how many are wanted or allowed, or the number of the one that joins
+ *      3  u8        reserved, 0
  *      4  u32       largest DATA payload this end accepts, bytes
  *      8  u32       streams the other end may have open at a time
  *     12  u32       first window: the credit of every new stream, bytes
@@ -26,7 +28,7 @@
  *     20  u32       grace: how long this end keeps the session without a connection, ms
  *     24  u64       reserved, 0
  *     32  16 bytes  session id: the listening end's choice; from the connecting end zeros for a new
- *                   session, or the id of the session to resume
+ *                   session, or the id of the session to resume or to join
  *     48  32 bytes  nonce, fresh for each connection
  *     80  16 bytes  version of the program, ASCII, padded with zeros
  *
@@ -114,6 +116,8 @@ export const ROLE_CONNECTING = 1;
 export const ROLE_LISTENING = 2;
 export const HELLO_FLAG_SECRET = 1;
 export const HELLO_FLAG_ZSTD = 2;
+/** Byte 2 of the HELLO speaks of lanes. */
+export const HELLO_FLAG_LANES = 4;
 
 /** Why a connection is refused before the session is open; the numbers of REFUSE. */
 export const REFUSE_CODES = {

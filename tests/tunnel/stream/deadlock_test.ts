@@ -89,8 +89,8 @@ Deno.test("both ends replay 64 MiB at once over a small pipe without an error", 
   };
   const connecting = new Session({ ...common, role: "connecting", ...opened });
   const listening = new Session({ ...common, role: "listening", ...answered });
-  connecting.attach(pipes[0], 0, 0);
-  listening.attach(pipes[1], 0, 0);
+  connecting.first.attach(pipes[0], 0, 0);
+  listening.first.attach(pipes[1], 0, 0);
 
   const stop = Promise.withResolvers<void>();
   let stopped = false;
@@ -140,17 +140,25 @@ Deno.test("both ends replay 64 MiB at once over a small pipe without an error", 
     before = after;
   }
   assert(Math.min(...inFlight()) > 64 * MiB, `${inFlight()} bytes in flight`);
-  await Promise.all([connecting, listening].map((s) => s.detach(new Error("cut by the test"))));
+  await Promise.all(
+    [connecting, listening].map((s) => s.first.detach(new Error("cut by the test"))),
+  );
   stop.resolve();
 
   const [near, far] = memoryPipe({ capacity });
   const [resumed, theirs] = await Promise.all([
-    resumeSession(near, local, opened.identity, connecting.nextEpoch(), connecting.received),
-    answerHandshake(far, local, sessions(listening)),
+    resumeSession(
+      near,
+      local,
+      opened.identity,
+      connecting.first.nextEpoch(),
+      connecting.first.received,
+    ),
+    answerHandshake(far, local, sessions(listening.first)),
   ]);
   assert(theirs.kind === "resumed");
-  listening.attach(far, theirs.peerReceived, theirs.epoch);
-  connecting.attach(near, resumed.peerReceived, resumed.epoch);
+  listening.first.attach(far, theirs.peerReceived, theirs.epoch);
+  connecting.first.attach(near, resumed.peerReceived, resumed.epoch);
   for (const [sent, received] of await transfers) assertEquals(received, sent);
   assertEquals(await connecting.close(), undefined);
 });

@@ -147,7 +147,7 @@ Deno.test("a session that ends while it reconnects leaves no timer", async () =>
     mayReconnect: true,
   });
   first = false;
-  await session.detach(new Error("cut by the test"));
+  await session.first.detach(new Error("cut by the test"));
   await clock.advance(3000);
   assertEquals(session.state, "down");
   session.abort("not wanted any more", "stopped");

@@ -45,7 +45,7 @@ function firstGrant(rttMs: number, most = limits.STREAM_WINDOW): number {
   let owed = 0;
   const stream = new TunnelStream(
     1,
-    { rttMs, maxWindowFor: () => most, now: () => 0, mayPin: true, streamDone() {} },
+    { lane: 0, rttMs, maxWindowFor: () => most, now: () => 0, mayPin: true, streamDone() {} },
     {
       ...{ maxData: limits.MAX_DATA, readyToSend() {}, owesReset() {} },
       owesCredit: () => void owed++,

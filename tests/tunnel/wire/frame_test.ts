@@ -42,6 +42,7 @@ const HELLO: Hello = {
   role: "connecting",
   hasSecret: true,
   decompresses: false,
+  lanes: 0,
   maxData: 262144,
   maxStreams: 256,
   firstWindow: 1048576,

@@ -1,0 +1,51 @@
+import type { Lane } from "./lane.ts";
+import type { LinkChange } from "./session_connection.ts";
+
+/**
+ * The connections of all lanes as one: down from the moment that the first of them is lost until every
+ * lane has one again. Owned by the session.
+ */
+export class LaneLinks {
+  readonly #down = new Set<Lane>();
+  readonly #listeners = new Set<(change: LinkChange) => void>();
+
+  /** Watches the first lane. */
+  constructor(first: Lane) {
+    this.#watch(first);
+  }
+
+  /** Some lane has lost its connection. */
+  get isDown(): boolean {
+    return this.#down.size > 0;
+  }
+
+  /** Watches a lane that has joined, in place of one that it replaces. */
+  add(lane: Lane, replaced: Lane | undefined): void {
+    if (replaced) this.#up(replaced);
+    this.#watch(lane);
+  }
+
+  /** {@inheritDoc Session.onLink} */
+  onChange(listener: (change: LinkChange) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #watch(lane: Lane): void {
+    lane.onLink((change) => {
+      if (change.state === "up") return this.#up(lane);
+      const isFirst = !this.isDown;
+      this.#down.add(lane);
+      if (isFirst) this.#report(change);
+    });
+    lane.ended.then(() => this.#down.delete(lane));
+  }
+
+  #up(lane: Lane): void {
+    if (this.#down.delete(lane) && !this.isDown) this.#report({ state: "up", cause: undefined });
+  }
+
+  #report(change: LinkChange): void {
+    for (const listener of this.#listeners) listener(change);
+  }
+}
