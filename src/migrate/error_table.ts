@@ -302,6 +302,13 @@ export const ERRORS = {
     meaning:
       "With `--sync top`: the destination's backing files are not the source's, or its image is not empty.",
   },
+  "connections": {
+    kinds: CAN.refused,
+    side: "destination",
+    next: "retry",
+    meaning:
+      "The destination does not accept as many `--connections`, or one of them cannot be made.",
+  },
   "base-not-compared": {
     kinds: CAN.refused,
     side: "destination",

@@ -44,6 +44,7 @@ Deno.test("migrate accepts every flag at once", () => {
       connectMs: 10_000,
       deadAfterMs: 15_000,
       inFlight: undefined,
+      connections: 1,
       compress: "auto",
       socketOwner: undefined,
       ticketFile: undefined,

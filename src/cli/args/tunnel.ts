@@ -3,8 +3,14 @@
  *
  * @module
  */
-import { type FlagValues, splitAddress, TRANSPORTS } from "../../transport/mod.ts";
+import {
+  type AddressedTransport,
+  type FlagValues,
+  splitAddress,
+  TRANSPORTS,
+} from "../../transport/mod.ts";
 import { checkSocketPath } from "../endpoint/address.ts";
+import { limits } from "../../tunnel/mod.ts";
 import { parseDuration, parseSize } from "./size.ts";
 import { type Given, seconds } from "./given.ts";
 
@@ -19,6 +25,8 @@ export interface TunnelOptions {
   readonly connectMs: number;
   readonly deadAfterMs: number;
   readonly inFlight: number | undefined;
+  /** Connections of a session. */
+  readonly connections: number;
   readonly compress: CompressMode;
   /** `USER[:GROUP]` that QEMU runs as, where it is another one. */
   readonly socketOwner: string | undefined;
@@ -50,6 +58,7 @@ export function tunnel(given: Given, started?: readonly string[]): TunnelOptions
       const size = parseSize(t);
       return size !== undefined && size >= 65536 ? size : undefined;
     }, "a size of 64K or more, as 32M"),
+    connections: connections(given, transport),
     compress: given.read(
       "compress",
       (t) => COMPRESS_MODES.find((mode) => mode === t),
@@ -60,6 +69,27 @@ export function tunnel(given: Given, started?: readonly string[]): TunnelOptions
     transportFlags: transportFlags(given, transport),
     peerArgs: started ? startedArgs(given, transport, started) : peerArgs(given, transport),
   };
+}
+
+/** Reads `--connections`. */
+function connections(
+  given: Given,
+  inUse: Pick<AddressedTransport<never>, "mayReconnect" | "scheme"> | undefined,
+): number {
+  const count = given.read("connections", (text) => {
+    const count = /^\d{1,2}$/.test(text) ? Number(text) : 0;
+    return count >= 1 && count <= limits.MAX_LANES ? count : undefined;
+  }, `a number from 1 to ${limits.MAX_LANES}`) ?? 1;
+  if (given.has("connections") && (given.has("listen") || given.has("stdio"))) {
+    given.fail("--connections is for the end that connects");
+  }
+  if (count > 1 && inUse?.mayReconnect === false) {
+    const { scheme } = inUse;
+    given.fail(
+      `--connections does not go with ${scheme}://, which has one connection to the peer that it starts`,
+    );
+  }
+  return count;
 }
 
 type InUse = { readonly name: string; readonly startsPeer: boolean } | undefined;

@@ -1,5 +1,6 @@
 import { type Clock, delay, messageOf, systemClock } from "../../io/mod.ts";
 import { asMigrationError, compressionOf, type MigrationError } from "../../migrate/mod.ts";
+import { openConnections } from "../../migrate/mod.ts";
 import {
   type ChannelEnd,
   ChannelListener,
@@ -234,6 +235,10 @@ async function openClient(
   output: Output,
 ): Promise<Client> {
   const session = await makeSession(stop.drain);
+  await openConnections(session, stop.drain).catch(async (error) => {
+    await session.close();
+    throw error;
+  });
   const rpc = new RpcPeer(session.rpc, {
     clock,
     log: output.log,

@@ -102,7 +102,10 @@ export async function connector(
     (signal: AbortSignal) =>
       connectSession({
         dial,
-        local: { ...proof, graceMs: options.graceMs, version: VERSION, decompress },
+        local: {
+          ...{ ...proof, graceMs: options.graceMs, version: VERSION, decompress },
+          lanes: options.connections,
+        },
         compression,
         clock,
         log: told.log,

@@ -1,5 +1,5 @@
 import { type Acceptor, type Clock, systemClock } from "../../io/mod.ts";
-import { type Session, SessionServer } from "../../tunnel/mod.ts";
+import { limits, type Session, SessionServer } from "../../tunnel/mod.ts";
 import { type Address, formatAddress, type Listen, listenerOf } from "../../transport/mod.ts";
 import { type EndOptions, livenessOf, secretOf, type Told, warnOf } from "./connecting_end.ts";
 import { compressionOf } from "./compression.ts";
@@ -109,7 +109,8 @@ export class ListeningEnd implements Disposable {
     const { report, log } = this.#told;
     const { inFlight } = this.#options;
     const { decompress, compression } = await compressionOf(this.#options, log);
-    const rest = { graceMs: this.graceMs, version: VERSION, decompress };
+    const lanes = listenerOf(this.#where).mayReconnect ? limits.MAX_LANES : 1;
+    const rest = { graceMs: this.graceMs, version: VERSION, decompress, lanes };
     return new SessionServer(acceptor, {
       local: this.#use?.local(rest) ?? { ...rest, secret: this.#secret },
       clock,

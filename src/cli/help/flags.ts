@@ -598,6 +598,14 @@ export const FLAGS: readonly Flag[] = [
       "64M.",
   },
   {
+    name: "connections",
+    value: "N",
+    commands: ["migrate", "domain", "copy", "forward"],
+    help:
+      "Spread disks and multifd channels over N connections to the same address, from 1 to 16: for a " +
+      "network that limits each one. Not with ssh://. Default: 1.",
+  },
+  {
     name: "compress",
     value: "auto|on|off",
     commands: ["receive", "migrate", "domain", "copy", "forward"],

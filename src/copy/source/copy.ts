@@ -1,4 +1,4 @@
-import { MigrationError, refusalOf, type Report } from "../../migrate/mod.ts";
+import { MigrationError, openConnections, refusalOf, type Report } from "../../migrate/mod.ts";
 import { DeltaDevice, DeltaDisk, KnownHashes, type Range } from "../../delta/mod.ts";
 import type { BlockDevice, NbdClient } from "../../nbd/mod.ts";
 import type { CopyImage, Result } from "../../rpc/mod.ts";
@@ -120,6 +120,7 @@ export class CopySource {
     this.#options.limit(session);
     const peer = this.#peer = new CopyPeer(session, host);
     try {
+      await openConnections(session, signal);
       const copied = await this.#cross(peer, opened, changes);
       await session.close();
       return copied;

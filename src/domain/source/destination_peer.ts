@@ -88,7 +88,9 @@ export class DomainPeer {
 
   /** A stream to one of the destination's channels. */
   openChannel(channel: string, signal?: AbortSignal): Promise<TunnelStream> {
-    return openChannel(this.session, this.#rpc, channel, signal);
+    // libvirt and RAM go with the RPC, the disks where there is room.
+    const where = channel === "nbd" ? "any" : "first";
+    return openChannel(this.session, this.#rpc, channel, signal, where);
   }
 
   /** Ends the session, cleanly if that is possible in time. */

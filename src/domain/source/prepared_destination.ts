@@ -45,7 +45,7 @@ export class PreparedDestination {
   /** Reports to a destination that was not asked to prepare why it will not be. Never rejects. */
   async giveUp({ kind, code, side, message }: MigrationError): Promise<void> {
     const { peer } = this.#sessions;
-    if (this.#asked || peer?.session.state !== "up") return;
+    if (this.#asked || peer?.session.first.state !== "up") return;
     const cancelled = kind === "cancelled";
     await peer.abort({ reason: message.slice(0, MAX_REASON), cancelled, code, side })
       .catch((error) => this.#log.log("debug", `abort: ${messageOf(error)}`));
@@ -55,7 +55,7 @@ export class PreparedDestination {
   async settle(outcome: "migrated" | "failed"): Promise<void> {
     const { peer } = this.#sessions;
     const migration = this.#migration;
-    if (migration === undefined || peer?.session.state !== "up") return;
+    if (migration === undefined || peer?.session.first.state !== "up") return;
     this.#migration = undefined;
     try {
       const left = await peer.settleDomain({ migration, outcome });

@@ -1,4 +1,5 @@
 import { type Clock, type Logger, messageOf, withDeadline } from "../../io/mod.ts";
+import { openConnections } from "../../migrate/mod.ts";
 import type { Result } from "../../rpc/mod.ts";
 import type { Session } from "../../tunnel/mod.ts";
 import { DomainPeer } from "./destination_peer.ts";
@@ -53,9 +54,12 @@ export class Sessions {
     return this.#host ??= await this.#peer!.describeDomainHost(signal);
   }
 
-  /** Makes the first session. Throws as `connect` does. */
+  /** Makes the first session, with all its connections. Throws as `connect` and `openConnections` do. */
   async open(signal: AbortSignal): Promise<DomainPeer> {
-    return this.#peer = new DomainPeer(await this.#connect(signal), this.#options);
+    const session = await this.#connect(signal);
+    this.#peer = new DomainPeer(session, this.#options);
+    await openConnections(session, signal);
+    return this.#peer;
   }
 
   /**

@@ -2,8 +2,11 @@ import { type Clock, type Logger, messageOf } from "../../io/mod.ts";
 import type { QmpClient } from "../../qmp/mod.ts";
 import type { Session } from "../../tunnel/mod.ts";
 
-/** The part of a session that shows whether its connection carries anything. */
-export type Silence = Pick<Session, "state" | "progress" | "inFlight">;
+/** The part of a session, or of a lane of it, that shows whether its connection carries anything. */
+export type Silence = Pick<Session, "state" | "progress" | "inFlight"> & {
+  /** Where it has several: a disk waits for one of them, whatever the others carry. */
+  readonly lanes?: readonly Silence[];
+};
 
 export interface FreezeWatchOptions {
   readonly qmp: Pick<QmpClient, "execute">;
@@ -32,8 +35,8 @@ export class FreezeWatch {
   readonly #options: FreezeWatchOptions;
   #stopTimer: () => void = () => {};
   #running = false;
-  #progress = -1;
-  #carriedAt = 0;
+  /** The progress of each lane, and when it last carried something. */
+  #carried: ReadonlyMap<Silence, { readonly progress: number; readonly at: number }> = new Map();
   #askedAt: number | undefined;
 
   constructor(options: FreezeWatchOptions) {
@@ -42,13 +45,14 @@ export class FreezeWatch {
 
   /** Whether the connection has carried nothing for 2 s, known to be lost or not. */
   get silent(): boolean {
-    return this.#running && this.#options.clock.now() - this.#carriedAt >= SILENT_MS;
+    const now = this.#options.clock.now();
+    return this.#running && [...this.#carried.values()].some(({ at }) => now - at >= SILENT_MS);
   }
 
   start(): void {
     if (this.#running) return;
     this.#running = true;
-    this.#carriedAt = this.#options.clock.now();
+    this.#carried = new Map();
     this.#wait();
   }
 
@@ -68,10 +72,14 @@ export class FreezeWatch {
     const { clock, session, onFrozen } = this.#options;
     const now = clock.now();
     const carrier = session();
-    const moved = carrier?.progress !== this.#progress;
-    const idle = carrier?.state === "up" && carrier.inFlight === 0;
-    if (carrier) this.#progress = carrier.progress;
-    if (!carrier || moved || idle) this.#carriedAt = now;
+    const lanes = carrier ? carrier.lanes ?? [carrier] : [];
+    this.#carried = new Map(lanes.map((lane) => {
+      const before = this.#carried.get(lane);
+      const { state, progress, inFlight } = lane;
+      const isIdle = state === "up" && inFlight === 0;
+      const isSilent = before?.progress === progress && !isIdle;
+      return [lane, { progress, at: isSilent ? before!.at : now }];
+    }));
     if (!this.silent) return;
     if (this.#askedAt === undefined) return this.#ask(now);
     const unansweredMs = now - this.#askedAt;

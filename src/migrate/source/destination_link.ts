@@ -1,5 +1,5 @@
 import { abortable, type Clock, delay, type Logger, messageOf } from "../../io/mod.ts";
-import type { DestinationState, Params } from "../../rpc/mod.ts";
+import type { DestinationState, Params, Where } from "../../rpc/mod.ts";
 import { SessionError, type TunnelStream } from "../../tunnel/mod.ts";
 import type { DestinationPeer } from "./destination_peer.ts";
 import { MigrationError } from "../errors.ts";
@@ -88,8 +88,12 @@ export class DestinationLink {
    *
    * @throws as {@link DestinationPeer} does, and when the destination is lost.
    */
-  async openChannel(channel: string, signal?: AbortSignal): Promise<TunnelStream> {
-    return await this.withPeer((peer) => peer.openChannel(channel, signal), signal);
+  async openChannel(
+    channel: string,
+    signal?: AbortSignal,
+    where?: Where,
+  ): Promise<TunnelStream> {
+    return await this.withPeer((peer) => peer.openChannel(channel, signal, where), signal);
   }
 
   /**
@@ -125,15 +129,17 @@ export class DestinationLink {
 
   async #abort(why: Params<"abort">): Promise<void> {
     const peer = this.#peer;
-    if (peer?.session.state !== "up") return;
+    // The call crosses the first lane, whatever the others do.
+    const lane = peer?.session.first;
+    if (!peer || lane?.state !== "up") return;
     const away = Promise.withResolvers<readonly string[]>();
-    const stop = peer.session.onLink(({ state }) => state === "down" && away.resolve([]));
+    const stop = lane.onLink(({ state }) => state === "down" && away.resolve([]));
     try {
       const left = await Promise.race([peer.abort(why), away.promise]);
       if (left.length > 0) throw new Error(left.join("; "));
     } catch (error) {
       // A destination undoes by itself when its session ends or is lost.
-      if (peer.session.state === "up") throw error;
+      if (peer.session.first.state === "up") throw error;
     } finally {
       stop();
     }

@@ -7,6 +7,7 @@ import {
   type Result,
   RpcError,
   RpcPeer,
+  type Where,
 } from "../../rpc/mod.ts";
 import type { Session, TunnelStream } from "../../tunnel/mod.ts";
 import { NO_DELTA_THERE } from "../delta/mod.ts";
@@ -199,8 +200,8 @@ export class DestinationPeer {
   }
 
   /** A stream to one of the destination's channels. */
-  openChannel(channel: string, signal?: AbortSignal): Promise<TunnelStream> {
-    return openChannel(this.session, this.rpc, channel, signal);
+  openChannel(channel: string, signal?: AbortSignal, where?: Where): Promise<TunnelStream> {
+    return openChannel(this.session, this.rpc, channel, signal, where);
   }
 
   /** The deadline of a call that is not repeated: the connection may be down meanwhile. */

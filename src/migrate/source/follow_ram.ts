@@ -106,7 +106,7 @@ async function join(context: SourceContext, ram: Ram, peer: DestinationPeer): Pr
   const { qmp, clock, qemu } = context;
   if (await peer.recover()) return true;
   await untilMayResume(qmp, clock);
-  await qemu.resumeRam(ram, () => peer.openChannel("ram"));
+  await qemu.resumeRam(ram, () => peer.openChannel("ram", undefined, "first"));
   let began = false;
   await waitMigration(
     qmp,

@@ -1,3 +1,4 @@
+import { openConnections } from "../connections.ts";
 import { refusal } from "../errors.ts";
 import { activateArrived } from "../guest/activate.ts";
 import { type Guest, inspectGuest } from "../guest/inspect.ts";
@@ -56,6 +57,7 @@ export async function prepare(context: SourceContext): Promise<Prepared> {
   await context.state.note({ wasRunning: watch.shouldRun, guest: name ?? uuid ?? "", qemu });
   const peer = await context.connect(signal);
   linkDestination(context, peer);
+  await openConnections(peer.session, signal);
   await peer.untilReady("prepare", signal);
   const announced = announce(context, guest, chosen);
   const { arrange, resume } = context.options;

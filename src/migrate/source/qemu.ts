@@ -1,6 +1,6 @@
 import { messageOf, withDeadline } from "../../io/mod.ts";
 import { MigrationSettings, type QmpClient } from "../../qmp/mod.ts";
-import type { ChannelListener, OpenStream } from "../../rpc/mod.ts";
+import type { ChannelListener, OpenStream, Where } from "../../rpc/mod.ts";
 import type { TunnelStream } from "../../tunnel/mod.ts";
 import { MigrationError } from "../errors.ts";
 import type { SourceRecord } from "../journal.ts";
@@ -207,13 +207,13 @@ export class SourceQemu {
   async openStreams(signal: AbortSignal): Promise<readonly TunnelStream[]> {
     this.#streamAsked = true;
     const { undo, record } = this.#context;
-    const open = async () => {
-      const stream = await this.#context.destination!.openChannel("ram", signal);
+    const open = async (where?: Where) => {
+      const stream = await this.#context.destination!.openChannel("ram", signal, where);
       undo.add("a stream of RAM", () => Promise.resolve(stream.close()));
       return stream;
     };
-    const main = await open();
-    const others = Array.from({ length: ramStreams(record) - 1 }, open);
+    const main = await open("first");
+    const others = Array.from({ length: ramStreams(record) - 1 }, () => open());
     return [main, ...await Promise.all(others)];
   }
 

@@ -58,6 +58,19 @@ const WRONG: readonly [string, string][] = [
     "forward --from a=unix:///a --tls-dir /t --allow-client x tls://h:1",
     "for the end that listens",
   ],
+  [
+    "migrate --qmp /q --connections 0 tcp://h:1",
+    '--connections: got "0", expected a number from 1',
+  ],
+  ["migrate --qmp /q --connections 17 tcp://h:1", "from 1 to 16"],
+  [
+    "migrate --qmp /q --remote-qmp /r --connections 2 ssh://h",
+    "--connections does not go with ssh://",
+  ],
+  [
+    "forward --to a=unix:///a --connections 2 --listen tcp://127.0.0.1:1",
+    "--connections is for the end that connects",
+  ],
   ["migrate --qmp /q ssh://h", "needs --remote-qmp"],
   ["migrate --qmp /q ssh://-oProxyCommand=x", "expected ssh://"],
   ["migrate --qmp /q ssh://-u@h", "expected ssh://"],

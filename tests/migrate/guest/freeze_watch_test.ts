@@ -65,3 +65,18 @@ Deno.test("QEMU is not queried while bytes cross, nor while no byte waits for an
   assertEquals([qemu.asked, found.length, watch.silent], [0, 0, false]);
   watch.stop();
 });
+
+Deno.test("a lane that is silent is noticed while the others carry bytes", async () => {
+  const lanes = [1, 2, 3].map((): Session => ({ state: "up", progress: 0, inFlight: 1000 }));
+  const session: Session = { state: "up", progress: 0, inFlight: 3000, lanes };
+  const { clock, qemu, found, watch } = watched(session);
+  qemu.stands = true;
+  for (let i = 0; i < 20; i++) {
+    session.progress += 2;
+    lanes[0]!.progress++;
+    lanes[2]!.progress++;
+    await clock.advance(500);
+  }
+  assert(watch.silent && found.length > 0);
+  watch.stop();
+});

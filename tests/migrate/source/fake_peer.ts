@@ -24,7 +24,7 @@ export class FakePeer {
       this.#watching.add(watch);
       return () => this.#watching.delete(watch);
     };
-    return { state, bytes, ended: this.#ended.promise, onLink };
+    return { state, bytes, ended: this.#ended.promise, onLink, first: { state, onLink } };
   }
 
   link(state: "up" | "down"): void {
