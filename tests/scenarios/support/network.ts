@@ -129,6 +129,42 @@ export class Network implements AsyncDisposable {
     await run("ip", "netns", "exec", name, "ss", "-K", "dst", this.source.address);
   }
 
+  /** The source's ports of the connections between the two, in the order in which they were made or not. */
+  async ports(): Promise<number[]> {
+    const { name } = this.destination;
+    const { stdout } = await new Deno.Command("ip", {
+      args: [
+        "netns",
+        "exec",
+        name,
+        "ss",
+        "-Htn",
+        "state",
+        "established",
+        "dst",
+        this.source.address,
+      ],
+    }).output();
+    return [...new TextDecoder().decode(stdout).matchAll(/:(\d+)\s*$/gm)].map(([, port]) =>
+      Number(port)
+    );
+  }
+
+  /** Resets the connection from this port of the source. */
+  async resetOne(port: number): Promise<void> {
+    const { name } = this.destination;
+    const filter = ["dst", this.source.address, "dport", "=", `:${port}`];
+    await run("ip", "netns", "exec", name, "ss", "-K", ...filter);
+  }
+
+  /** What comes from this port of the source vanishes from now on. Needs `nft`. */
+  async loseOne(port: number): Promise<void> {
+    const rules =
+      "add table ip lane; add chain ip lane in { type filter hook input priority 0; }; " +
+      `add rule ip lane in tcp sport ${port} drop`;
+    await run("ip", "netns", "exec", this.destination.name, "nft", rules);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const { name } of [this.source, this.destination]) {
       await ip("netns", "del", name).catch(() => {});
