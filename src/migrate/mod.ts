@@ -19,10 +19,10 @@ export { DestinationPeer } from "./source/destination_peer.ts";
 export { adviceOn } from "./advice.ts";
 export { type CodedProblem, Collected, type Findings, refusalOf } from "./findings.ts";
 export { type ErrorCode, ERRORS, type FailureKind, isErrorCode } from "./error_table.ts";
-export { openConnections } from "./connections.ts";
+export { openConnections } from "./session/connections.ts";
 export { asMigrationError, codeFromPeer, MigrationError, needsRecord } from "./errors.ts";
 export { type WarningCode, WARNINGS } from "./warning_table.ts";
-export { introduce, type OwnIntroduction, reportPeer } from "./introduce.ts";
+export { introduce, type OwnIntroduction, reportPeer } from "./session/introduce.ts";
 export { compressionOf, sourceLeft, TOO_LATE } from "./events.ts";
 export type {
   DiskProgress,

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { silentLogger, systemClock } from "../../src/io/mod.ts";
 import { type Handlers, RpcError, RpcPeer } from "../../src/rpc/mod.ts";
 import type { MigrationEvent } from "../../src/migrate/mod.ts";
-import { introduce, reportPeer } from "../../src/migrate/introduce.ts";
+import { introduce, reportPeer } from "../../src/migrate/session/introduce.ts";
 import { memoryPipe } from "../support/memory_pipe.ts";
 
 const SOURCE = {

@@ -2,7 +2,7 @@ import type { Clock, Logger } from "../../io/mod.ts";
 import type { QmpClient } from "../../qmp/mod.ts";
 import type { Session } from "../../tunnel/mod.ts";
 import type { Report } from "../events.ts";
-import type { OwnIntroduction } from "../introduce.ts";
+import type { OwnIntroduction } from "../session/introduce.ts";
 import type { DestinationRecord, JournalStore } from "../journal.ts";
 import type { LastWords } from "../last_words.ts";
 import type { DiskChoice } from "../disks/plan.ts";

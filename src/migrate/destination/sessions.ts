@@ -12,7 +12,7 @@ import { asMigrationError, codeFromPeer, MigrationError } from "../errors.ts";
 import { sourceLeft } from "../events.ts";
 import { guestStatus, versionOf } from "../guest/run_states.ts";
 import type { DestinationState } from "../handover/states.ts";
-import { type OwnIntroduction, reportPeer } from "../introduce.ts";
+import { type OwnIntroduction, reportPeer } from "../session/introduce.ts";
 import { cpuFeatures, MachineDescriber } from "../machine/mod.ts";
 import type { BeforeSwitchover } from "./before_switchover.ts";
 import type { DestinationContext } from "./context.ts";

@@ -5,7 +5,7 @@ import type { Session } from "../../tunnel/mod.ts";
 import type { Report, VerifiedDisk } from "../events.ts";
 import type { JournalStore, SourceRecord } from "../journal.ts";
 import type { LastWords } from "../last_words.ts";
-import type { OwnIntroduction } from "../introduce.ts";
+import type { OwnIntroduction } from "../session/introduce.ts";
 import type { Limits } from "../limits.ts";
 import type { RuleName } from "../machine/mod.ts";
 import type { RamChoices } from "../ram_choices.ts";

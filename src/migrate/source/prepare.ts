@@ -1,4 +1,4 @@
-import { openConnections } from "../connections.ts";
+import { openConnections } from "../session/connections.ts";
 import { refusal } from "../errors.ts";
 import { activateArrived } from "../guest/activate.ts";
 import { type Guest, inspectGuest } from "../guest/inspect.ts";
@@ -8,7 +8,7 @@ import { probeExports } from "../disks/probe_exports.ts";
 import { filledByZeroes, fillsWarning } from "../disks/target_images.ts";
 import { hasPreempt } from "../postcopy/mod.ts";
 import { qemuProcess } from "../qemu_process.ts";
-import { introduce } from "../introduce.ts";
+import { introduce } from "../session/introduce.ts";
 import { ramProblems } from "../ram/problems.ts";
 import type { Params, Result } from "../../rpc/mod.ts";
 import type { SourceContext } from "./context.ts";

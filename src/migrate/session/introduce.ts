@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { DeadlineError } from "../io/mod.ts";
-import { type Introduction, RpcError } from "../rpc/mod.ts";
-import type { Report, Side } from "./events.ts";
+import { DeadlineError } from "../../io/mod.ts";
+import { type Introduction, RpcError } from "../../rpc/mod.ts";
+import type { Report, Side } from "../events.ts";
 
 /** What an end knows of itself without QEMU. */
 export type OwnIntroduction = Omit<Introduction, "qemuVersion">;

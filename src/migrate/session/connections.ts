@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { abortable } from "../io/mod.ts";
-import { type Session, SessionError } from "../tunnel/mod.ts";
-import { MigrationError } from "./errors.ts";
+import { abortable } from "../../io/mod.ts";
+import { type Session, SessionError } from "../../tunnel/mod.ts";
+import { MigrationError } from "../errors.ts";
 
 /**
  * Opens the connections that `--connections` asks for.
