@@ -1,9 +1,11 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ProtocolError } from "../../src/tunnel/errors.ts";
 import { OutFrame } from "../../src/tunnel/send/out_frame.ts";
+import { PacedTurn } from "../../src/tunnel/send/paced_turn.ts";
 import { Pacer } from "../../src/tunnel/send/pacer.ts";
 import { ReplayBuffer } from "../../src/tunnel/send/replay.ts";
 import { Scheduler } from "../../src/tunnel/send/scheduler.ts";
+import { ManualClock } from "../support/manual_clock.ts";
 
 /** A frame of so many bytes that tells when its buffer is free. */
 function frameOf(length: number, release?: () => void): OutFrame {
@@ -134,4 +136,42 @@ Deno.test("the pacer without a rate delays nothing", () => {
   const pacer = new Pacer();
   pacer.spend(1e12);
   assertEquals(pacer.wait(0), 0);
+});
+
+Deno.test("queues that share a pacer take turns, whichever of them looks first", async () => {
+  const clock = new ManualClock();
+  const pacer = new Pacer();
+  pacer.setRate(1_000_000, 0);
+  const sent = [0, 0, 0];
+  const turns = sent.map(() => new PacedTurn({ pacer, clock, onTurn: () => sendAll() }));
+  // The first queue looks first, each time.
+  const sendAll = () => {
+    for (const [i, turn] of turns.entries()) {
+      while (!turn.waits && turn.take(10_000)) sent[i]! += 10_000;
+    }
+  };
+  sendAll();
+  await clock.advance(3000);
+  const total = sent.reduce((sum, n) => sum + n, 0);
+  assert(total >= 2_950_000 && total <= 3_050_000, `${total}`);
+  for (const n of sent) assert(Math.abs(n - total / 3) <= 20_000, sent.join());
+});
+
+Deno.test("a frame that waits is counted once, by its length when it goes out", async () => {
+  const clock = new ManualClock();
+  const pacer = new Pacer();
+  pacer.setRate(1000, 0);
+  let turns = 0;
+  const turn = new PacedTurn({ pacer, clock, onTurn: () => turns++ });
+  assertEquals([turn.take(1000), turn.take(10), turn.waits], [true, false, true]);
+  await clock.advance(999);
+  assertEquals(turns, 0);
+  await clock.advance(1);
+  assertEquals([turns, turn.waits, turn.take(500)], [1, false, true]);
+  assertEquals(pacer.wait(clock.now()), 500);
+  turn.take(1);
+  assertEquals(turn.waits, true);
+  turn.reset();
+  pacer.setRate(1000, clock.now());
+  assertEquals([turn.waits, turn.take(1), clock.armed], [false, true, 0]);
 });

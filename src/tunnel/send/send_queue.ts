@@ -8,6 +8,7 @@ import { codeFrame, resetFrame, u64Frame } from "../wire/frame.ts";
 import * as limits from "../limits.ts";
 import type { ConnectionSlot } from "../connection/slot.ts";
 import { OutFrame } from "./out_frame.ts";
+import { PacedTurn } from "./paced_turn.ts";
 import type { Pacer } from "./pacer.ts";
 import type { ReplayBuffer } from "./replay.ts";
 import { Scheduler } from "./scheduler.ts";
@@ -57,7 +58,7 @@ export class SendQueue implements TableOutput {
   readonly #frameBuffers = new FrameBufferPool();
   readonly #scheduler = new Scheduler<TunnelStream>(limits.MAX_DATA + wire.HEADER_LENGTH);
   readonly #pacer: Pacer;
-  #stopPace: (() => void) | undefined;
+  readonly #turn: PacedTurn;
   #rpcTurn = true;
   /** When a frame had to wait for the connection or its limit, ms. */
   #heldAt = -Infinity;
@@ -81,7 +82,8 @@ export class SendQueue implements TableOutput {
     this.#flight = options.flight;
     this.#pacer = options.pacer;
     this.#peerMaxData = options.peerMaxData;
-    const { compression, clock } = options;
+    const { compression, clock, pacer, slot } = options;
+    this.#turn = new PacedTurn({ pacer, clock, onTurn: () => slot.wake() });
     this.packing = compression && new Packing({ compression, clock, queue: this });
   }
 
@@ -138,8 +140,7 @@ export class SendQueue implements TableOutput {
   setBandwidth(rate: number): void {
     this.#pacer.setRate(rate, this.#clock.now());
     // The wait that is under way was computed with the old rate.
-    this.#stopPace?.();
-    this.#stopPace = undefined;
+    this.#turn.reset();
     this.#slot.wake();
   }
 
@@ -156,7 +157,7 @@ export class SendQueue implements TableOutput {
 
   /** The session is over: only its GOAWAY may still be sent. */
   stop(): void {
-    this.#stopPace?.();
+    this.#turn.stop();
     this.packing?.stop();
     this.#creditOwed.clear();
     this.#resetOwed.clear();
@@ -256,7 +257,7 @@ export class SendQueue implements TableOutput {
   }
 
   #newBulk(): OutFrame | undefined {
-    if (this.#stopPace) return undefined;
+    if (this.#turn.waits) return undefined;
     const stream = this.#scheduler.next();
     if (!stream) return undefined;
     const length = stream.nextFrameLength;
@@ -266,17 +267,9 @@ export class SendQueue implements TableOutput {
       this.#heldAt = this.#clock.now();
       return undefined;
     }
-    if (this.#pacer.rate !== Infinity) {
-      const wait = this.#pacer.wait(this.#clock.now());
-      if (wait > 0) {
-        this.#heldAt = this.#clock.now();
-        this.#stopPace = this.#clock.after(wait, () => {
-          this.#stopPace = undefined;
-          this.#slot.wake();
-        });
-        return undefined;
-      }
-      this.#pacer.spend(length);
+    if (!this.#turn.take(length)) {
+      this.#heldAt = this.#clock.now();
+      return undefined;
     }
     this.#scheduler.sent(stream, length);
     const frame = stream.takeFrame()!;
