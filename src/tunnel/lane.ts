@@ -67,10 +67,13 @@ export class Lane implements Resumable {
     return this.#parts.acks.received;
   }
 
-  /** Something beyond the handshake was sent or received, or may be. */
-  get isUsed(): boolean {
-    const { acks, outbound, streams } = this.#parts;
-    return acks.received + outbound.acknowledged + outbound.inFlight + streams.size > 0;
+  /**
+   * The other end is known to have joined it too. A listening end that answers a handshake cannot know
+   * whether the answer arrives; the other end sends a PING as soon as it has it.
+   */
+  get isJoined(): boolean {
+    const { slot, streams } = this.#parts;
+    return this.role === "connecting" || this.number === 0 || slot.heard || streams.size > 0;
   }
 
   /** Bytes on the wire so far, both directions, replays included. */

@@ -21,8 +21,13 @@ export class LaneLinks {
 
   /** Watches a lane that has joined, in place of one that it replaces. */
   add(lane: Lane, replaced: Lane | undefined): void {
-    if (replaced) this.#up(replaced);
+    if (replaced) this.remove(replaced);
     this.#watch(lane);
+  }
+
+  /** Waits for this lane no longer. */
+  remove(lane: Lane): void {
+    this.#up(lane);
   }
 
   /** {@inheritDoc Session.onLink} */
@@ -38,7 +43,8 @@ export class LaneLinks {
       this.#down.add(lane);
       if (isFirst) this.#report(change);
     });
-    lane.ended.then(() => this.#down.delete(lane));
+    // Without a cause nothing is missing any more; else the session ends, or gives the lane up.
+    lane.ended.then((cause) => cause ?? this.#up(lane));
   }
 
   #up(lane: Lane): void {

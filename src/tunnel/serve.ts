@@ -108,7 +108,8 @@ export class SessionServer {
         return;
       }
       if (result.kind === "joined") {
-        const lane = (result.session as Session).lane(result.lane)!;
+        const lane = (result.session as Session).lane(result.lane);
+        if (lane?.identity !== result.identity) throw new Error("A newer connection took over");
         this.#keep(lane);
         lane.attach(pipe, 0, 0);
         return;

@@ -74,12 +74,10 @@ export class Session extends SessionTotals implements Joinable {
     super();
     this.#options = options;
     this.mostLanes = options.lanes ?? 1;
-    // Bytes in another lane may not have arrived yet when those in the first one have. A lane whose
-    // other end never heard that it joined does not come back.
+    // Bytes in another lane may not have arrived yet when those in the first one have. Of a lane whose
+    // other end may not know that it joined, nothing is waited for.
     const mayEnd = () =>
-      this.#further.every(({ state, isUsed }) =>
-        state === "ended" || (state === "down" && !isUsed)
-      );
+      this.#further.every(({ state, isJoined }) => state === "ended" || !isJoined);
     this.first = new Lane({ ...options, lane: 0, pacer: this.#pacer, mayEnd });
     this.#links = new LaneLinks(this.first);
     // With one lane the session is that lane, also in the order in which listeners are called.
@@ -157,13 +155,13 @@ export class Session extends SessionTotals implements Joinable {
       return `Got lane ${number}, expected 1 to ${this.mostLanes - 1} in this session`;
     }
     // An other end that has not heard the answer to its first try comes again.
-    if (this.#others.get(number)?.isUsed) return `Lane ${number} of this session is in use`;
+    if (this.#others.get(number)?.isJoined) return `Lane ${number} of this session is in use`;
     return undefined;
   }
 
   /**
    * Adds a lane whose handshake is done, or about to be; `attach` gives it its connection. It replaces
-   * one of the same number that has carried nothing.
+   * one of the same number that the other end has not heard of.
    *
    * @throws {SessionError} when it may not join.
    */
@@ -181,8 +179,12 @@ export class Session extends SessionTotals implements Joinable {
     replaced?.drop(new SessionError("closed", "A newer connection took over"));
     lane.ended.then((cause) => {
       if (this.#others.get(number) !== lane) return;
-      if (cause) this.#fail(lane, cause);
-      else this.first.mayEndNow();
+      if (cause?.code === "lost" && !lane.isJoined) {
+        // Its other end tries again if it wants the lane.
+        this.#others.delete(number);
+        this.#links.remove(lane);
+      } else if (cause) this.#fail(lane, cause);
+      this.first.mayEndNow();
     });
     return lane;
   }
@@ -211,7 +213,9 @@ export class Session extends SessionTotals implements Joinable {
    */
   open(where: "any" | "first" = "any"): TunnelStream {
     if (where === "first" || this.#others.size === 0 || this.first.ending) return this.first.open();
-    const able = this.lanes.filter((lane) => lane.state !== "ended" && !lane.ending);
+    const able = this.lanes.filter(({ state, ending, isJoined }) =>
+      state !== "ended" && !ending && isJoined
+    );
     const up = able.filter((lane) => lane.state === "up");
     let best = this.first;
     // Of equals the last one: the first lane has the RPC and RAM.

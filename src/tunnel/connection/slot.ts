@@ -8,6 +8,7 @@ import type { Connection } from "./connection.ts";
 export class ConnectionSlot {
   #current: Connection | undefined;
   #bytesBefore = 0;
+  #heardBefore = false;
 
   /** The connection in use; `undefined` while there is none. */
   get current(): Connection | undefined {
@@ -17,6 +18,11 @@ export class ConnectionSlot {
   /** Bytes on the wire so far, both directions, of all connections together. */
   get bytes(): number {
     return this.#bytesBefore + (this.#current?.bytesRead ?? 0) + (this.#current?.bytesWritten ?? 0);
+  }
+
+  /** Something has come from the other end behind a handshake. */
+  get heard(): boolean {
+    return this.#heardBefore || (this.#current?.bytesRead ?? 0) > 0;
   }
 
   /** Shortest round trip seen on the connection, ms. */
@@ -45,6 +51,7 @@ export class ConnectionSlot {
 
   /** Takes the connection out, once it is over. */
   drop(): void {
+    this.#heardBefore = this.heard;
     if (this.#current) this.#bytesBefore += this.#current.bytesRead + this.#current.bytesWritten;
     this.#current = undefined;
   }
