@@ -46,17 +46,16 @@ export const scenario: Scenario = {
     await again();
 
     context.note("the source is killed");
-    let before = moved(latest(migrate));
     await kill(migrate);
     migrate = pair.migrate(address, ["--resume", ...OPTIONS, "--bandwidth", "10M"]);
-    await migrate.waitEvent("progress", (e) => moved(e) > before);
+    await movesOn(migrate, 0);
     assertLanes(await network.ports());
     context.note("the destination is killed");
-    before = moved(latest(migrate));
+    const sessions = count(migrate, "session");
     await kill(receive);
     receive = pair.receive(["--resume", "--dead-after", "2"]);
     await receive.address();
-    await migrate.waitEvent("progress", (e) => moved(e) > before);
+    await movesOn(migrate, sessions);
     assertLanes(await network.ports());
     const phase = migrate.events.entries.findLast((e) => e.event === "phase")?.phase;
     if (phase !== "mirror") throw new Error(`The copy was over too early (${phase})`);
@@ -85,6 +84,19 @@ function linkIs(ferry: Vmferry, state: string): () => Promise<unknown> {
   const before = seen();
   return () =>
     ferry.events.waitFor(`the connections to be ${state}`, () => seen() > before, 60_000);
+}
+
+/** Waits until the disks go on in a later session than the first `sessions`. */
+async function movesOn(ferry: Vmferry, sessions: number): Promise<void> {
+  await ferry.events.waitFor("another session", () => count(ferry, "session") > sessions, 60_000);
+  // Only now: what was written before is reported a moment later.
+  await ferry.waitEvent("progress", () => true);
+  const before = moved(latest(ferry));
+  await ferry.waitEvent("progress", (e) => moved(e) > before);
+}
+
+function count(ferry: Vmferry, event: string): number {
+  return ferry.events.entries.filter((e) => e.event === event).length;
 }
 
 async function kill(ferry: Vmferry): Promise<void> {
