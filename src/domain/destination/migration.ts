@@ -138,7 +138,7 @@ export class DomainDestination {
   /** Waits until the sources have left, five seconds at most. */
   async leave(): Promise<void> {
     await Promise.all([...this.#served].map(async ({ session, channels }) => {
-      if (session !== this.#owner && session.state === "down") {
+      if (session !== this.#owner && session.first.state === "down") {
         session.abort("It is over", "stopped");
       }
       await withDeadline(this.#clock, LEAVE_MS, "the source to leave", session.ended).catch(() => {

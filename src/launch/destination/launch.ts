@@ -171,7 +171,7 @@ export class LaunchDestination {
     const { clock } = this.#options.host;
     await Promise.all([...this.#served].map(async ({ session, channels }) => {
       if (session === this.#owner && this.#started) return;
-      if (session.state === "down") session.abort("It is over", "stopped");
+      if (session.first.state === "down") session.abort("It is over", "stopped");
       await withDeadline(clock, LEAVE_MS, "the source to leave", session.ended).catch(() => {
         session.abort(this.#refusal?.message ?? "The launch is over", "stopped");
       });

@@ -114,7 +114,7 @@ export class Sessions {
     const context = this.#context;
     await Promise.all([...this.#served].map(async (session) => {
       // Its source was killed before it prepared anything: it does not come back.
-      if (session !== context.owner && session.state === "down") {
+      if (session !== context.owner && session.first.state === "down") {
         session.abort("It is over", "stopped");
       }
       await withDeadline(context.clock, LEAVE_MS, "the source to leave", session.ended).catch(
