@@ -62,7 +62,8 @@ export class Session extends SessionTotals implements Joinable {
   readonly ended: Promise<SessionError | undefined>;
 
   readonly #options: SessionOptions;
-  readonly #pacer = new Pacer();
+  /** What all lanes share. */
+  readonly #shared = { pacer: new Pacer(), counts: { opened: 0, accepted: 0 } };
   /** The lanes after the first one, by number. */
   readonly #others = new Map<number, Lane>();
   readonly #links: LaneLinks;
@@ -78,7 +79,7 @@ export class Session extends SessionTotals implements Joinable {
     // other end may not know that it joined, nothing is waited for.
     const mayEnd = () =>
       this.#further.every(({ state, isJoined }) => state === "ended" || !isJoined);
-    this.first = new Lane({ ...options, lane: 0, pacer: this.#pacer, mayEnd });
+    this.first = new Lane({ ...options, ...this.#shared, lane: 0, mayEnd });
     this.#links = new LaneLinks(this.first);
     // With one lane the session is that lane, also in the order in which listeners are called.
     this.ended = this.mostLanes === 1 ? this.first.ended : this.first.ended.then((cause) => {
@@ -171,7 +172,8 @@ export class Session extends SessionTotals implements Joinable {
     const { identity, peer } = opened;
     const lane = new Lane({
       ...this.#options,
-      ...{ identity, peer, lane: number, pacer: this.#pacer },
+      ...this.#shared,
+      ...{ identity, peer, lane: number },
     });
     const replaced = this.#others.get(number);
     this.#others.set(number, lane);

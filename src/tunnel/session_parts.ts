@@ -16,7 +16,7 @@ import { Pacer } from "./send/pacer.ts";
 import { ReplayBuffer } from "./send/replay.ts";
 import { SendQueue } from "./send/send_queue.ts";
 import { SessionConnection } from "./session_connection.ts";
-import { StreamTable } from "./stream/table.ts";
+import { type StreamCounts, StreamTable } from "./stream/table.ts";
 import type { Hello } from "./wire/hello.ts";
 
 /** What a session is made of; `connectSession` and `SessionServer` fill it in. */
@@ -57,6 +57,8 @@ export interface LaneOptions extends SessionOptions {
   readonly lane: number;
   /** Limits the bulk of all lanes together. */
   readonly pacer: Pacer;
+  /** Counts the streams of all lanes together. */
+  readonly counts: StreamCounts;
   /** Whether the lane may end cleanly once its streams have ended. Default: it may. */
   readonly mayEnd?: () => boolean;
 }
@@ -78,7 +80,7 @@ export interface LaneParts {
 
 /** Makes the parts of a lane and joins them. */
 export function joinParts(options: LaneOptions): LaneParts {
-  const { role, peer, clock, log, lane, pacer } = options;
+  const { role, peer, clock, log, lane, pacer, counts } = options;
   const lanes = options.lanes ?? 1;
   const graceMs = Math.min(options.graceMs, peer.graceMs);
   const liveness = options.liveness ??
@@ -117,7 +119,7 @@ export function joinParts(options: LaneOptions): LaneParts {
   };
   const outbound: Outbound = new Outbound({ ...sending, queue, acks, onProgress });
   const streams = new StreamTable({
-    ...{ lane, role, peer, clock, slot, output: queue, readBuffers },
+    ...{ lane, role, peer, clock, slot, output: queue, readBuffers, counts },
     allWindows: limits.ALL_WINDOWS / lanes,
   });
   const ending: Ending = new Ending({

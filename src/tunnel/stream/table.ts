@@ -14,6 +14,12 @@ export interface TableOutput extends StreamOutput {
   forget(stream: TunnelStream): void;
 }
 
+/** Streams that are open, by the end that opened them. */
+export interface StreamCounts {
+  opened: number;
+  accepted: number;
+}
+
 export interface StreamTableOptions {
   /** Number of the lane that the streams are on. */
   readonly lane: number;
@@ -23,6 +29,8 @@ export interface StreamTableOptions {
   readonly slot: ConnectionSlot;
   readonly output: TableOutput;
   readonly readBuffers: ReadBufferPool;
+  /** Of all lanes of the session: the limits hold for them together. */
+  readonly counts: StreamCounts;
   /** Sum of all windows, bytes; see {@link limits.ALL_WINDOWS}. */
   readonly allWindows: number;
 }
@@ -49,13 +57,13 @@ export class StreamTable implements StreamOwner {
   readonly #localParity: number;
   #lastLocal: number;
   #lastRemote = 0;
-  #localOpen = 0;
-  #remoteOpen = 0;
+  readonly #counts: StreamCounts;
   /** Streams that the peer reset before its request to open them was handled. */
   readonly #resetEarly = new Set<number>();
 
   constructor(options: StreamTableOptions) {
     this.lane = options.lane;
+    this.#counts = options.counts;
     this.#allWindows = options.allWindows;
     this.#peer = options.peer;
     this.#clock = options.clock;
@@ -79,11 +87,11 @@ export class StreamTable implements StreamOwner {
    * @throws {RangeError} when as many are open as the peer allows.
    */
   open(): TunnelStream {
-    if (this.#localOpen >= this.#peer.maxStreams) {
-      throw new RangeError(`${this.#localOpen} streams are open; the other end allows no more`);
+    if (this.#counts.opened >= this.#peer.maxStreams) {
+      throw new RangeError(`${this.#counts.opened} streams are open; the other end allows no more`);
     }
     this.#lastLocal += 2;
-    this.#localOpen++;
+    this.#counts.opened++;
     return this.#register(this.#lastLocal);
   }
 
@@ -101,11 +109,11 @@ export class StreamTable implements StreamOwner {
       );
     }
     this.#lastRemote = id;
-    if (this.#remoteOpen + this.#output.resetsOwed >= limits.MAX_STREAMS) {
+    if (this.#counts.accepted + this.#output.resetsOwed >= limits.MAX_STREAMS) {
       throw new RangeError(`${limits.MAX_STREAMS} streams are open; no more are allowed`);
     }
     if (this.#resetEarly.delete(id)) throw new RangeError(`Stream ${id} has already been reset`);
-    this.#remoteOpen++;
+    this.#counts.accepted++;
     return this.#register(id);
   }
 
@@ -138,8 +146,8 @@ export class StreamTable implements StreamOwner {
   /** Forgets a stream that is over; may be called again. */
   remove(stream: TunnelStream): void {
     if (!this.#streams.delete(stream.id)) return;
-    if (this.#isLocal(stream.id)) this.#localOpen--;
-    else this.#remoteOpen--;
+    if (this.#isLocal(stream.id)) this.#counts.opened--;
+    else this.#counts.accepted--;
     this.#output.forget(stream);
   }
 

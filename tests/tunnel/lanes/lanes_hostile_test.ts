@@ -1,7 +1,7 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { joinSession } from "../../../src/tunnel/connection/join.ts";
 import { openSession } from "../../../src/tunnel/connection/handshake.ts";
-import { ProtocolError, type Session, SessionError } from "../../../src/tunnel/mod.ts";
+import { limits, ProtocolError, type Session, SessionError } from "../../../src/tunnel/mod.ts";
 import * as wire from "../../../src/tunnel/wire/layout.ts";
 import { pattern } from "../../support/bytes.ts";
 import { settle } from "../../support/manual_clock.ts";
@@ -145,6 +145,20 @@ Deno.test("a stream on a lane that has not joined is a fault", async () => {
   assert(thrown instanceof ProtocolError);
   assertEquals((await session.ended)?.message, "Got a stream on lane 3, which has not joined");
   await server.close();
+});
+
+Deno.test("several lanes carry no more streams than one", async () => {
+  const { session, join, over } = await joinable();
+  for (let lane = 1; lane < MOST_LANES; lane++) await join(lane);
+  const most = limits.MAX_STREAMS;
+  for (let i = 0; i < most; i++) session.accept(2 * Math.floor(i / MOST_LANES) + 1, i % MOST_LANES);
+  for (let lane = 0; lane < MOST_LANES; lane++) {
+    assertThrows(() => session.accept(2 * most + 1, lane), RangeError, `${most} streams are open`);
+  }
+  for (let i = 0; i < most; i++) session.open();
+  assertThrows(() => session.open(), RangeError, `${most} streams are open`);
+  assertEquals([session.openStreams, session.state], [2 * most, "up"]);
+  await over();
 });
 
 Deno.test("an end that wants one connection sends the bytes that it always sent", async () => {
