@@ -8,6 +8,13 @@ function moreOptions(): string[] {
   return Deno.env.get("VMFERRY_MIGRATE")?.split(" ") ?? [];
 }
 
+/** How many connections each `migrate` of a pair makes, unless it is told otherwise. */
+export function connectionsOfEach(): number {
+  const more = moreOptions();
+  const at = more.indexOf("--connections");
+  return at < 0 ? 1 : Number(more[at + 1]);
+}
+
 /** Starts the vmferrys of a pair, and finds what they leave on the host. */
 export class PairFerries {
   /** Mode 0600, for `--secret-file`. */

@@ -1,5 +1,6 @@
 import { TcpConnections } from "../support/host.ts";
 import { Pair } from "../pair/pair.ts";
+import { connectionsOfEach } from "../pair/pair_ferries.ts";
 import { assertExit, type Scenario } from "../support/scenario.ts";
 import { secretsSeen } from "../support/secrets.ts";
 
@@ -30,8 +31,9 @@ export const scenario: Scenario = {
     if (phases.join(" ") !== expected) {
       throw new Error(`Got phases "${phases.join(" ")}", expected "${expected}"`);
     }
-    if (connections.count !== 1) {
-      throw new Error(`${connections.count} TCP connections were made, expected 1`);
+    const wanted = connectionsOfEach();
+    if (connections.count !== wanted) {
+      throw new Error(`${connections.count} TCP connections were made, expected ${wanted}`);
     }
     const pause = await pair.pauseMs();
     await pair.assertArrived();
