@@ -4,16 +4,18 @@
  * @module
  */
 import { assertEquals, assertRejects } from "@std/assert";
-import { type BytePipe, silentLogger, systemClock } from "../../../src/io/mod.ts";
+import { type BytePipe, silentLogger, systemClock, writeAll } from "../../../src/io/mod.ts";
 import { openSession } from "../../../src/tunnel/connection/handshake.ts";
 import { joinSession } from "../../../src/tunnel/connection/join.ts";
 import { type Session, SessionError, SessionServer } from "../../../src/tunnel/mod.ts";
 import { codeFrame } from "../../../src/tunnel/wire/frame.ts";
 import * as wire from "../../../src/tunnel/wire/layout.ts";
-import { pattern } from "../../support/bytes.ts";
+import { pattern, randomOf, readAll } from "../../support/bytes.ts";
 import { memoryNetwork } from "../../support/cutting.ts";
 import { HeldPipe } from "../../support/held_pipe.ts";
+import { settle } from "../../support/manual_clock.ts";
 import { frame, type Heard, listen, listeningEnd, LOCAL, shout, u64 } from "../raw_peer.ts";
+import { world } from "../resume_world.ts";
 
 const PING = frame(wire.PING, 0, u64(0));
 
@@ -133,4 +135,38 @@ Deno.test("a later try has the lane, although the answer to the earlier one is w
   session.abort("test over", "stopped");
   for (const pipe of [main, late.pipe]) pipe.close();
   await server.close();
+});
+
+Deno.test("a session that is closed while its lanes are opened and lost ends cleanly", async () => {
+  for (let seed = 0; seed < 60; seed++) {
+    const random = randomOf(seed);
+    const cuts = Math.floor(random() * 12);
+    const made = await world((n) =>
+      n === 0 || n > cuts ? undefined : {
+        by: random() < 0.5 ? "connecting" : "listening",
+        after: Math.floor(random() * 400),
+      }, { lanes: 4 });
+    const { connecting, listening, server } = made;
+    const opening = connecting.openLanes().catch((error) => error);
+    for (let i = Math.floor(random() * 8); i > 0; i--) await settle();
+    if (seed % 3 === 2) await opening;
+    const work = [];
+    for (let i = 0; i < 3; i++) {
+      const near = connecting.open();
+      await settle();
+      const far = listening.accept(near.id, near.lane);
+      work.push(writeAll(near, pattern(3000, i)).then(() => near.closeWrite()));
+      work.push(far.closeWrite(), readAll(near));
+      work.push(readAll(far).then((got) => assertEquals(got, pattern(3000, i), `seed ${seed}`)));
+    }
+    const who = seed % 5;
+    const ends = await Promise.all([
+      who < 3 ? connecting.close(300_000) : connecting.ended,
+      who > 1 ? listening.close(300_000) : listening.ended,
+    ]);
+    await Promise.all(work);
+    assertEquals(ends, [undefined, undefined], `seed ${seed}`);
+    await opening;
+    await server.close();
+  }
 });
