@@ -1,4 +1,10 @@
-import { type BytePipe, silentLogger, systemClock, writeAll } from "../../src/io/mod.ts";
+import {
+  type BytePipe,
+  type Clock,
+  silentLogger,
+  systemClock,
+  writeAll,
+} from "../../src/io/mod.ts";
 import { FrameParser, putHeader } from "../../src/tunnel/wire/frame.ts";
 import { openSession } from "../../src/tunnel/connection/handshake.ts";
 import { type Decompress, type Session, SessionServer } from "../../src/tunnel/mod.ts";
@@ -44,6 +50,7 @@ export function listeningEnd(
   handshakeMs = 10_000,
   inFlight?: number,
   decompress?: Decompress,
+  clock: Clock = systemClock,
 ) {
   const quiet = memoryNetwork(() => undefined, { capacity: 1 << 20 });
   const dialled: BytePipe[] = [];
@@ -59,7 +66,7 @@ export function listeningEnd(
   const waiters: ((session: Session) => void)[] = [];
   const server = new SessionServer(network.acceptor, {
     local: { ...LOCAL, graceMs, decompress, lanes: MOST_LANES },
-    clock: systemClock,
+    clock,
     log: silentLogger,
     handshakeMs,
     ...(inFlight ? { inFlight } : {}),

@@ -1,17 +1,19 @@
+import type { Clock } from "../../../src/io/mod.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { joinSession } from "../../../src/tunnel/connection/join.ts";
 import { openSession } from "../../../src/tunnel/connection/handshake.ts";
 import { limits, ProtocolError, type Session, SessionError } from "../../../src/tunnel/mod.ts";
 import * as wire from "../../../src/tunnel/wire/layout.ts";
 import { pattern } from "../../support/bytes.ts";
-import { settle } from "../../support/manual_clock.ts";
+import { ManualClock, settle } from "../../support/manual_clock.ts";
 import { frame, listen, listeningEnd, LOCAL, MOST_LANES, shout } from "../raw_peer.ts";
 
+const HANDSHAKE_MS = 10_000;
 const local = { ...LOCAL, graceMs: 60_000 };
 
 /** A session of several lanes with a raw peer, and a function that joins one. */
-async function joinable(lanes = MOST_LANES, handshakeMs?: number) {
-  const end = listeningEnd(local.graceMs, handshakeMs);
+async function joinable(lanes = MOST_LANES, clock?: Clock) {
+  const end = listeningEnd(local.graceMs, HANDSHAKE_MS, undefined, undefined, clock);
   const { session, identity } = await end.intruder([], lanes);
   const join = async (lane: number, as = identity) => {
     const pipe = await end.network.dial();
@@ -116,9 +118,11 @@ Deno.test("a session that has ended takes no lane", async () => {
 });
 
 Deno.test("a lane that stays silent in its handshake is closed and ends nothing", async () => {
-  const { network, session, over } = await joinable(MOST_LANES, 50);
+  const clock = new ManualClock();
+  const { network, session, over } = await joinable(MOST_LANES, clock);
   const pipe = await network.dial();
   const heard = listen(pipe);
+  await clock.advance(HANDSHAKE_MS);
   await heard;
   assertEquals([session.state, session.lanes.length], ["up", 1]);
   await over();
