@@ -4,6 +4,9 @@ import { DomainPeer } from "../../../src/domain/source/destination_peer.ts";
 import { silentLogger, systemClock } from "../../../src/io/mod.ts";
 import { MigrationError, type MigrationEvent } from "../../../src/migrate/mod.ts";
 import { RpcError } from "../../../src/rpc/mod.ts";
+import { HeldPipe } from "../../support/held_pipe.ts";
+import { settle } from "../../support/manual_clock.ts";
+import { world } from "../../tunnel/resume_world.ts";
 import { sessionPair } from "../../tunnel/session_pair.ts";
 import { FakeHost } from "./fake_host.ts";
 
@@ -100,4 +103,26 @@ Deno.test("a destination names why its source gave up before it prepared, and wa
   await destination.outcome();
   await second.close();
   await destination.leave();
+});
+
+Deno.test("a source of which one connection of several is down may leave by itself", async () => {
+  const { destination } = receive(new FakeHost());
+  const pipes: HeldPipe[] = [];
+  let away = false;
+  const { connecting, listening, server } = await world(undefined, {
+    lanes: 2,
+    dialled: (n, pipe) => pipes[n] = new HeldPipe(pipe, away),
+  });
+  destination.serve(listening);
+  await connecting.openLanes();
+  away = true;
+  pipes[1]!.cut();
+  while (listening.state !== "down") await new Promise((resolve) => setTimeout(resolve, 1));
+  const leaving = destination.leave();
+  for (let i = 0; i < 20; i++) await settle();
+  away = false;
+  for (const pipe of pipes) pipe.release();
+  assertEquals(await connecting.close(600_000), undefined);
+  await leaving;
+  await server.close();
 });
