@@ -8,7 +8,7 @@ function moreOptions(): string[] {
   return Deno.env.get("VMFERRY_MIGRATE")?.split(" ") ?? [];
 }
 
-/** How many connections each `migrate` of a pair makes, unless it is told otherwise. */
+/** How many connections each `migrate` of a pair makes where the scenario does not say. */
 export function connectionsOfEach(): number {
   const more = moreOptions();
   const at = more.indexOf("--connections");
