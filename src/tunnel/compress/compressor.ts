@@ -27,6 +27,6 @@ export interface Compressor {
 export interface Compression {
   /** `on`: everything that shrinks. `auto`: only what has to wait for the connection anyway. */
   readonly mode: "auto" | "on";
-  /** Starts a compressor; called once, when there is something to compress. Must not throw. */
+  /** Starts a compressor; called once for each lane that has something to compress. Must not throw. */
   readonly start: () => Compressor;
 }
