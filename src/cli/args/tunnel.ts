@@ -17,6 +17,9 @@ import { type Given, seconds } from "./given.ts";
 /** `on`: whatever shrinks. `auto`: only what has to wait for the connection. `off`: nothing, either way. */
 export type CompressMode = "auto" | "on" | "off";
 
+/** One frame of each connection, bytes. */
+const LEAST_IN_FLIGHT = 65536;
+
 const COMPRESS_MODES: readonly CompressMode[] = ["auto", "on", "off"];
 
 /** What commands with a tunnel have. Times in ms, sizes in bytes. */
@@ -47,6 +50,8 @@ export interface TunnelOptions {
 export function tunnel(given: Given, started?: readonly string[]): TunnelOptions {
   const address = given.one("listen") ?? given.positional[0] ?? "";
   const transport = splitAddress(address)?.transport;
+  const count = connections(given, transport);
+  const many = count > 1 ? ` for ${count} connections` : "";
   return {
     graceMs: seconds(given, "grace", 60_000),
     connectMs: seconds(given, "connect-timeout", 10_000),
@@ -56,9 +61,9 @@ export function tunnel(given: Given, started?: readonly string[]): TunnelOptions
     }, "seconds from 1 to 3600") ?? 15_000,
     inFlight: given.read("in-flight", (t) => {
       const size = parseSize(t);
-      return size !== undefined && size >= 65536 ? size : undefined;
-    }, "a size of 64K or more, as 32M"),
-    connections: connections(given, transport),
+      return size !== undefined && size >= count * LEAST_IN_FLIGHT ? size : undefined;
+    }, `a size of ${count * LEAST_IN_FLIGHT / 1024}K or more${many}, as 32M`),
+    connections: count,
     compress: given.read(
       "compress",
       (t) => COMPRESS_MODES.find((mode) => mode === t),

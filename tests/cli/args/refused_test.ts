@@ -63,6 +63,11 @@ const WRONG: readonly [string, string][] = [
     '--connections: got "0", expected a number from 1',
   ],
   ["migrate --qmp /q --connections 17 tcp://h:1", "from 1 to 16"],
+  ["migrate --qmp /q --in-flight 63K tcp://h:1", "expected a size of 64K or more, as 32M"],
+  [
+    "migrate --qmp /q --connections 4 --in-flight 255K tcp://h:1",
+    "expected a size of 256K or more for 4 connections",
+  ],
   [
     "migrate --qmp /q --remote-qmp /r --connections 2 ssh://h",
     "--connections does not go with ssh://",
