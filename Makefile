@@ -86,6 +86,8 @@ bench-compress: ## off, auto, on and ssh -C over a slow link, random data, loopb
 	@$(RUN) run -A tools/build.ts && tools/deno.sh run -A tools/bench/compress.ts --json dist/bench-compress.json $(ARGS)
 bench-lanes: ## four disks over one connection and over several: a limit for each connection, loopback
 	@$(RUN) run -A tools/build.ts && tools/deno.sh run -A tools/bench/line/lanes.ts --json dist/bench-lanes.json $(ARGS)
+bench-buffers: ## what larger buffers of UNIX sockets (net.core.wmem_default) bring (root, some minutes)
+	@$(RUN) run -A tools/build.ts && tools/deno.sh run -A tools/bench/buffers/main.ts --json dist/bench-buffers.json $(ARGS)
 bench-delta: ## the way back to a host with an old copy of the disk, with --delta and without, over a slow link
 	@$(RUN) run -A tools/build.ts && tools/deno.sh run -A tools/bench/delta.ts --json dist/bench-delta.json $(ARGS)
 bench-verify: ## how fast --verify compares, then 20 flipped bytes and 50 guests that write at full speed
@@ -119,4 +121,4 @@ clean: ## remove what was built or fetched into the project; a kit keeps what it
 	rm -rf dist
 	[ -e .tools/kit ] || rm -rf .tools
 
-.PHONY: help ansible demo test docs check build man install uninstall deb lintian arm64 kit kit-check scenario scenarios versions settings qemu libvirt launch more slow busy thin guest report-check memory bench bench-long bench-compress bench-lanes bench-delta bench-verify bench-downtime bench-nbd bench-multifd bench-encryption bench-trips bench-xbzrle bench-growth bench-startup matrix fuzz clean bench-copy
+.PHONY: help ansible demo test docs check build man install uninstall deb lintian arm64 kit kit-check scenario scenarios versions settings qemu libvirt launch more slow busy thin guest report-check memory bench bench-long bench-compress bench-lanes bench-buffers bench-delta bench-verify bench-downtime bench-nbd bench-multifd bench-encryption bench-trips bench-xbzrle bench-growth bench-startup matrix fuzz clean bench-copy

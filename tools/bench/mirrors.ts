@@ -15,6 +15,8 @@ export interface MirrorBenchOptions {
   readonly bytes: number;
   /** How many mirrors there can be at a time: each number divides `bytes` into multiples of 64 KiB. */
   readonly counts: readonly number[];
+  /** The storage daemon; `undefined`: the one on the PATH. */
+  readonly program?: string;
 }
 
 /** A daemon that mirrors from the image, and one that offers null targets over NBD. */
@@ -35,14 +37,16 @@ export class MirrorBench implements AsyncDisposable {
     const slices = options.counts.flatMap((count) =>
       Array.from({ length: count }, (_, i) => ({ name: `${count}-${i}`, size: bytes / count, i }))
     );
-    const target = await daemon(stack, dir, "target", [
+    const start = (name: string, args: readonly string[]) =>
+      daemon(stack, options.program ?? "qemu-storage-daemon", dir, name, args);
+    const target = await start("target", [
       ...["--nbd-server", `addr.type=unix,addr.path=${targetSocket},max-connections=0`],
       ...slices.flatMap(({ name, size }) => [
         ...["--blockdev", `null-co,node-name=t${name},size=${size},read-zeroes=on`],
         ...["--export", `nbd,id=t${name},node-name=t${name},name=t${name},writable=on`],
       ]),
     ]);
-    const source = await daemon(stack, dir, "source", [
+    const source = await start("source", [
       ...["--blockdev", `driver=file,node-name=image,filename=${image},read-only=on`],
       ...slices.flatMap(({ name, size, i }) => [
         "--blockdev",
@@ -137,13 +141,14 @@ export class MirrorBench implements AsyncDisposable {
 
 async function daemon(
   stack: AsyncDisposableStack,
+  program: string,
   dir: string,
   name: string,
   args: readonly string[],
 ): Promise<{ readonly client: QmpClient; readonly pid: number }> {
   const path = `${dir}/${name}.qmp`;
   const listener = Deno.listen({ transport: "unix", path });
-  const child = new Deno.Command("qemu-storage-daemon", {
+  const child = new Deno.Command(program, {
     args: [
       ...["--chardev", `socket,path=${path},id=qmp`, "--monitor", "qmp"],
       ...args,

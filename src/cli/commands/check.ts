@@ -5,6 +5,8 @@ import { connector } from "../endpoint/connecting_end.ts";
 import { EXIT, type ExitCode } from "../output/exit_code.ts";
 import { hostAccess } from "../host/access.ts";
 import { openQmp } from "../host/open_qmp.ts";
+import { runProgram } from "../host/run_program.ts";
+import { socketBufferNotes } from "../host/socket_buffers.ts";
 import type { Output } from "../output/output.ts";
 import { exitCodeOf, resultEvent } from "../output/result.ts";
 import { PrivateRunDir } from "../run/run_dir.ts";
@@ -49,7 +51,8 @@ export async function check(options: Options, output: Output): Promise<ExitCode>
       signal: stop.signal,
     });
     const disks = result.disks.map(({ name, sizeBytes, format }) => ({ name, sizeBytes, format }));
-    output.report({ event: "check", ...result, disks });
+    const notes = [...result.notes, ...await socketBufferNotes(runProgram)];
+    output.report({ event: "check", ...result, notes, disks });
     return result.problems.length === 0 ? EXIT.done : EXIT.refused;
   } catch (error) {
     if (error instanceof UsageError) throw error;

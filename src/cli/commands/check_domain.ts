@@ -17,6 +17,7 @@ import { connector } from "../endpoint/connecting_end.ts";
 import { describeHost } from "../host/describe_host.ts";
 import { fileReader } from "../host/file_reader.ts";
 import { runProgram } from "../host/run_program.ts";
+import { socketBufferNotes } from "../host/socket_buffers.ts";
 import { EXIT, type ExitCode } from "../output/exit_code.ts";
 import type { Output } from "../output/output.ts";
 import { exitCodeOf, resultEvent } from "../output/result.ts";
@@ -54,7 +55,8 @@ export async function checkDomainCommand(
         ...{ clock: systemClock, log, signal },
       });
       output.report({
-        ...{ event: "check", role: "source", disks, problems, warnings, notes, differences: [] },
+        ...{ event: "check", role: "source", disks, problems, warnings, differences: [] },
+        notes: [...notes, ...await socketBufferNotes(runProgram)],
         ends: [
           { side: "source", qemuVersion: qemu.source },
           { side: "destination", qemuVersion: qemu.destination },

@@ -15,6 +15,8 @@ import { connector } from "../endpoint/connecting_end.ts";
 import { hostAccess } from "../host/access.ts";
 import { launchSource } from "../host/launch_source.ts";
 import { openQmp } from "../host/open_qmp.ts";
+import { runProgram } from "../host/run_program.ts";
+import { socketBufferNotes } from "../host/socket_buffers.ts";
 import { EXIT, type ExitCode } from "../output/exit_code.ts";
 import type { Output } from "../output/output.ts";
 import { exitCodeOf, resultEvent } from "../output/result.ts";
@@ -60,7 +62,7 @@ export async function checkLaunch(options: CheckLaunchOptions, output: Output): 
         ends: [...own.ends, { side: "destination", qemuVersion: plan.qemuVersion }],
         problems: problems.map(({ side, message }) => ({ side, message })),
         warnings: [...own.warnings, ...plan.findings.warnings],
-        notes: plan.findings.notes,
+        notes: [...plan.findings.notes, ...await socketBufferNotes(runProgram)],
       });
       if (launch.dryRun) {
         const target = destination.transport === "ssh" ? destination : undefined;

@@ -58,6 +58,12 @@ export const relays: Readonly<Record<string, StartRelay>> = {
     const address = [`tcp://127.0.0.1:${port}`, "--grace", "0"];
     return await vmferry(dir, target, { listen: address, connect: address, farListens: port });
   },
+  "vmferry tcp, 2 connections": async (dir, target) => {
+    const port = freePort();
+    const address = `tcp://127.0.0.1:${port}`;
+    const connect = [address, "--connections", "2"];
+    return await vmferry(dir, target, { listen: [address], connect, farListens: port });
+  },
   "vmferry unix": async (dir, target) => {
     const address = `unix://${dir}/tunnel.sock`;
     const farListens = `${dir}/tunnel.sock`;
