@@ -9,8 +9,8 @@ import { aboutSize } from "../../io/mod.ts";
 
 const SETTING = "net.core.wmem_default";
 const FILE = `/proc/sys/${SETTING.replaceAll(".", "/")}`;
-/** A socket with this much has most of the gain (docs/operations.md, "UNIX sockets"), bytes. */
-const ENOUGH = 1 << 20;
+/** A socket with this much has all of the gain (docs/operations.md, "UNIX sockets"), bytes. */
+const ENOUGH = 2 << 20;
 const READ_MS = 10_000;
 
 /** A note for `check` where the buffers are small; none where this host does not tell. */

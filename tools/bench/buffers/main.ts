@@ -19,7 +19,7 @@ import { table } from "../report.ts";
 
 const KIB = 1024;
 /** `net.core.wmem_default` and `net.core.wmem_max`, KiB. The first is what Linux begins with. */
-const SIZES = [[208, 208], [416, 416], [1024, 1024], [208, 4096], [4096, 4096]] as const;
+const SIZES = [[208, 208], [1024, 1024], [2048, 2048], [4096, 4096], [208, 4096]] as const;
 const ROWS = ["direct", "plain relay", "vmferry tcp"];
 const SETTINGS = ["wmem_default", "wmem_max"].map((name) => `/proc/sys/net/core/${name}`);
 
