@@ -16,7 +16,7 @@ import { RunFiles } from "../report/run_files.ts";
 import type { Identity } from "../control/status_board.ts";
 import { connector } from "../endpoint/connecting_end.ts";
 import { EXIT, type ExitCode } from "../output/exit_code.ts";
-import { Hooks } from "../host/hooks.ts";
+import { Hooks } from "../host/site/hooks.ts";
 import { findProcess } from "../host/qemu_process.ts";
 import { holdUnit } from "../host/source_unit.ts";
 import { runProgram } from "../host/run_program.ts";

@@ -15,7 +15,7 @@ import { RunFiles } from "../report/run_files.ts";
 import { CONTROL_SOCKET } from "../control/protocol.ts";
 import { EXIT, type ExitCode } from "../output/exit_code.ts";
 import { hostAccess } from "../host/access.ts";
-import { Hooks } from "../host/hooks.ts";
+import { Hooks } from "../host/site/hooks.ts";
 import { QemuLog } from "../host/qemu_log.ts";
 import type { Identity } from "../control/status_board.ts";
 import { ListeningEnd } from "../endpoint/listening_end.ts";

@@ -8,7 +8,7 @@ import { CONTROL_SOCKET } from "../control/protocol.ts";
 import type { Identity } from "../control/status_board.ts";
 import { ListeningEnd } from "../endpoint/listening_end.ts";
 import { KEPT_TICKET, KeptTicket } from "../endpoint/ticket_use.ts";
-import { Hooks } from "../host/hooks.ts";
+import { Hooks } from "../host/site/hooks.ts";
 import { launchHost } from "../host/launch_host.ts";
 import { EXIT, type ExitCode } from "../output/exit_code.ts";
 import type { Output } from "../output/output.ts";

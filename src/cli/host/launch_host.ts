@@ -2,12 +2,12 @@ import { type Logger, systemClock } from "../../io/mod.ts";
 import type { LaunchHost, NewFile, SiteQemuOf } from "../../launch/mod.ts";
 import { connectUnix } from "../../transport/mod.ts";
 import { describeHost } from "./describe_host.ts";
-import { siteEnvironment } from "./hooks.ts";
+import { siteEnvironment } from "./site/hooks.ts";
 import { isListenedOn } from "./open_qmp.ts";
 import { qmpProcesses, qmpServers } from "./find_qemu.ts";
 import { runProgram, startProgram } from "./run_program.ts";
-import { runSiteCommand } from "./site_command.ts";
-import { SiteQemu } from "./site_qemu.ts";
+import { runSiteCommand } from "./site/site_command.ts";
+import { SiteQemu } from "./site/site_qemu.ts";
 
 /** Prints this user's name, home directory and `$XDG_STATE_HOME`, a line each. */
 const WHO = 'id -un; printf "%s\\n%s\\n" "$HOME" "$XDG_STATE_HOME"';

@@ -14,7 +14,7 @@ import {
 } from "../../migrate/mod.ts";
 import { type Result, RpcError, RpcPeer } from "../../rpc/mod.ts";
 import type { Session } from "../../tunnel/mod.ts";
-import type { SiteQemu } from "../host/site_qemu.ts";
+import type { SiteQemu } from "../host/site/site_qemu.ts";
 
 /** How long an answer to `ready` may take, ms; well below the source's patience. */
 const ANSWER_MS = 10_000;

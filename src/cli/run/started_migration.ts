@@ -6,7 +6,7 @@
 import type { Clock, Logger } from "../../io/mod.ts";
 import { asMigrationError, type MigrationError, type Report } from "../../migrate/mod.ts";
 import type { Session } from "../../tunnel/mod.ts";
-import type { SiteQemu } from "../host/site_qemu.ts";
+import type { SiteQemu } from "../host/site/site_qemu.ts";
 import { type OpenedMigration, StartAttempt } from "./start_attempt.ts";
 
 /** What it needs. */

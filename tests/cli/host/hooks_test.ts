@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { silentLogger } from "../../../src/io/mod.ts";
-import { Hooks, type HooksOptions } from "../../../src/cli/host/hooks.ts";
-import { type RunSiteCommand, SiteCommandError } from "../../../src/cli/host/site_command.ts";
+import { Hooks, type HooksOptions } from "../../../src/cli/host/site/hooks.ts";
+import { type RunSiteCommand, SiteCommandError } from "../../../src/cli/host/site/site_command.ts";
 import { MigrationError, type MigrationEvent } from "../../../src/migrate/mod.ts";
 
 type Result = MigrationEvent & { readonly event: "result" };

@@ -3,7 +3,7 @@ import {
   runSiteCommand,
   SiteCommandError,
   type SiteCommandOptions,
-} from "../../../src/cli/host/site_command.ts";
+} from "../../../src/cli/host/site/site_command.ts";
 
 async function run(command: string, more: Partial<SiteCommandOptions> = {}): Promise<string[]> {
   const lines: string[] = [];

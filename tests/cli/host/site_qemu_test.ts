@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { silentLogger } from "../../../src/io/mod.ts";
-import { SiteQemu } from "../../../src/cli/host/site_qemu.ts";
-import { SiteCommandError } from "../../../src/cli/host/site_command.ts";
+import { SiteQemu } from "../../../src/cli/host/site/site_qemu.ts";
+import { SiteCommandError } from "../../../src/cli/host/site/site_command.ts";
 import { MigrationError } from "../../../src/migrate/mod.ts";
 import { ManualClock, settle } from "../../support/manual_clock.ts";
 

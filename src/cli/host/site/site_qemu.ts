@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { abortable, type Clock, delay, type Logger, messageOf } from "../../io/mod.ts";
-import { MigrationError } from "../../migrate/mod.ts";
+import { abortable, type Clock, delay, type Logger, messageOf } from "../../../io/mod.ts";
+import { MigrationError } from "../../../migrate/mod.ts";
 import { type RunSiteCommand, SiteCommandError } from "./site_command.ts";
 
 /** Pause between two looks at the QMP socket, ms. */

@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { DeadlineError, printable, systemClock } from "../../io/mod.ts";
-import { killGroup } from "./run_program.ts";
+import { DeadlineError, printable, systemClock } from "../../../io/mod.ts";
+import { killGroup } from "../run_program.ts";
 
 /** How long its outputs are read after its end, ms: a process that it left behind may have them open. */
 const DRAIN_MS = 200;

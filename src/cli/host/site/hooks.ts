@@ -3,15 +3,15 @@
  *
  * @module
  */
-import type { Logger } from "../../io/mod.ts";
+import type { Logger } from "../../../io/mod.ts";
 import {
   MigrationError,
   type MigrationEvent,
   type Outcome,
   type Report,
   type Side,
-} from "../../migrate/mod.ts";
-import type { HookArguments } from "../args/hooks.ts";
+} from "../../../migrate/mod.ts";
+import type { HookArguments } from "../../args/hooks.ts";
 import { type RunSiteCommand, runSiteCommand, SiteCommandError } from "./site_command.ts";
 
 /** Outcomes as hooks know them. */
