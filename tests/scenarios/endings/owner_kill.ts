@@ -7,6 +7,7 @@ export const scenario: Scenario = {
   name: "owner_kill",
   about: "a guest that its owner paused or resumed before vmferry was killed keeps that state",
   timeoutMs: 180_000,
+  slow: true,
   async run(context) {
     for (const did of ["cont", "stop"] as const) {
       context.note(`${did}, killed while disks are copied, resumed`);
