@@ -16,6 +16,7 @@ import type { Params } from "./procedures.ts";
 import {
   limits,
   type Session,
+  SessionError,
   splice,
   type SpliceResult,
   type TunnelStream,
@@ -62,10 +63,15 @@ export async function openChannel(
 
 /**
  * Waits until the lanes are there and nothing old can arrive on one of them behind the bytes of a new
- * stream on another: a program that connects again must not be overtaken by what it wrote before.
+ * stream on another: a program that connects again must not be overtaken by what it wrote before. A session
+ * that replaces another one goes on with the lanes that it gets; the next stream tries again.
  */
 async function lanesReady(session: Session, signal: AbortSignal | undefined): Promise<void> {
-  const ready = session.openLanes().then(() => session.resetsDelivered());
+  const lanes = session.openLanes().catch((error) => {
+    const isUnreachable = error instanceof SessionError && error.code === "unreachable";
+    if (!isUnreachable || session.first.state === "ended") throw error;
+  });
+  const ready = lanes.then(() => session.resetsDelivered());
   await (signal ? abortable(ready, signal) : ready);
 }
 

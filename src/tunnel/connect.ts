@@ -113,8 +113,8 @@ async function openLanes(
   session.ended.then((cause) => {
     over.abort(cause ?? new SessionError("closed", "The session has ended"));
   });
-  await Promise.all(
-    numbers.filter((number) => !session.lane(number)).map(async (number) => {
+  const tries = numbers.filter((number) => !session.lane(number)).map(async (number) => {
+    try {
       const { pipe, result } = await untilOpen(
         session,
         { ...options, signal: over.signal },
@@ -139,8 +139,14 @@ async function openLanes(
         throw error;
       }
       carry(lane, pipe);
-    }),
-  );
+    } catch (error) {
+      over.abort(error);
+      throw error;
+    }
+  });
+  // A later call must not dial a lane that is still dialled.
+  const failed = (await Promise.allSettled(tries)).find(({ status }) => status === "rejected");
+  if (failed?.status === "rejected") throw failed.reason;
 }
 
 /** Tries for `connectMs`, and as long as the session itself waits for a connection. */

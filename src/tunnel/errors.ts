@@ -30,25 +30,33 @@ export class SessionError extends Error {
   readonly unanswered: boolean;
   /** With code `ended-by-peer`: the other end's words, without ours in front of them. */
   readonly peerReason: string | undefined;
+  /** Only one of several connections has failed; the peer may take another session at once. */
+  readonly isPartial: boolean;
   /** Makes the error; `message` is for people. */
   constructor(
     code: SessionErrorCode,
     message: string,
-    options: { cause?: unknown; refusal?: RefuseCode; unanswered?: boolean; peerReason?: string } =
-      {},
+    options: {
+      cause?: unknown;
+      refusal?: RefuseCode;
+      unanswered?: boolean;
+      peerReason?: string;
+      isPartial?: boolean;
+    } = {},
   ) {
     super(message, "cause" in options ? { cause: options.cause } : undefined);
     this.code = code;
     this.refusal = options.refusal;
     this.unanswered = options.unanswered ?? false;
     this.peerReason = options.peerReason;
+    this.isPartial = options.isPartial ?? false;
   }
 
   /** The same error, of that part of the session. */
   of(part: string): SessionError {
     const { cause, refusal, unanswered, peerReason } = this;
     return new SessionError(this.code, `${this.message} (${part})`, {
-      ...{ cause, unanswered },
+      ...{ cause, unanswered, isPartial: true },
       ...(refusal === undefined ? {} : { refusal }),
       ...(peerReason === undefined ? {} : { peerReason }),
     });

@@ -228,6 +228,11 @@ export class Lane implements Resumable {
     stream.fail(failure);
   }
 
+  /** The other end has not got every RESET yet. */
+  get hasResets(): boolean {
+    return this.#parts.queue.hasResets;
+  }
+
   /**
    * Resolves when the other end has got every RESET so far: it delivers nothing more of those streams.
    * Never, when the lane ends first.

@@ -3,7 +3,7 @@ import type { LinkChange } from "./session_connection.ts";
 
 /**
  * The connections of all lanes as one: down from the moment that the first of them is lost until every
- * lane has one again. Owned by the session.
+ * lane has one again. It reports each loss, since each may keep other streams waiting. Owned by the session.
  */
 export class LaneLinks {
   readonly #down = new Set<Lane>();
@@ -39,9 +39,8 @@ export class LaneLinks {
   #watch(lane: Lane): void {
     lane.onLink((change) => {
       if (change.state === "up") return this.#up(lane);
-      const isFirst = !this.isDown;
       this.#down.add(lane);
-      if (isFirst) this.#report(change);
+      this.#report(change);
     });
     // Without a cause nothing is missing any more; else the session ends, or gives the lane up.
     lane.ended.then((cause) => cause ?? this.#up(lane));

@@ -106,7 +106,7 @@ export class Session extends SessionTotals implements Joinable {
   }
 
   /**
-   * Calls `listener` when the first connection is lost, and when every lane has one again.
+   * Calls `listener` when a connection is lost, and when every lane has one again.
    *
    * @returns a function that removes the listener.
    */
@@ -255,7 +255,7 @@ export class Session extends SessionTotals implements Joinable {
    * @throws {SessionError} that of the session.
    */
   async resetsDelivered(): Promise<void> {
-    if (this.#others.size === 0) return;
+    if (this.#others.size === 0 || !this.lanes.some((lane) => lane.hasResets)) return;
     const over = this.ended.then((cause) => {
       throw cause ?? new SessionError("closed", "The session has ended");
     });

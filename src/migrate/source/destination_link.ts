@@ -154,7 +154,7 @@ export class DestinationLink {
   #watch(peer: DestinationPeer): void {
     peer.session.ended.then((cause) => {
       if (this.#closed.signal.aborted) return;
-      if (cause && isForgotten(cause) && this.#context.mayReconnect) {
+      if (cause && (isForgotten(cause) || cause.isPartial) && this.#context.mayReconnect) {
         this.#ready = this.#reconnect(cause);
       } else {
         this.#context.fault(cause ?? new Error("The destination ended the session"));
@@ -192,7 +192,9 @@ export class DestinationLink {
             "failed",
             "not-taken-up",
             "destination",
-            `The destination cannot resume the migration, it is in state "${state}"`,
+            `The destination cannot resume the migration, it is in state "${state}"${
+              lostPart(cause)
+            }`,
           );
         }
         this.#bytesBefore = this.bytes;
@@ -212,7 +214,7 @@ export class DestinationLink {
       "failed",
       "not-taken-up",
       "destination",
-      `The destination did not resume the migration: ${messageOf(last)}`,
+      `The destination did not resume the migration: ${messageOf(last)}${lostPart(cause)}`,
       { cause: last },
     );
   }
@@ -221,4 +223,9 @@ export class DestinationLink {
 /** The destination does not know the session: its tool is another process than before. */
 function isForgotten(error: SessionError): boolean {
   return error.cause instanceof SessionError && error.cause.refusal === "unknown-session";
+}
+
+/** Why the session ended, where that was one of several connections. */
+function lostPart(cause: SessionError | undefined): string {
+  return cause?.isPartial ? `. Before: ${cause.message}` : "";
 }

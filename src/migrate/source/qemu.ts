@@ -4,6 +4,7 @@ import type { ChannelListener, OpenStream, Where } from "../../rpc/mod.ts";
 import type { TunnelStream } from "../../tunnel/mod.ts";
 import { MigrationError } from "../errors.ts";
 import type { SourceRecord } from "../journal.ts";
+import { OutageTimer } from "../guest/outage_timer.ts";
 import { FreezeWatch } from "../guest/freeze_watch.ts";
 import { type DeltaFilter, filterFor, progressBeside } from "../delta/mod.ts";
 import { mirrorBufferBytes } from "../disks/buffer_size.ts";
@@ -38,9 +39,6 @@ export interface QemuContext extends ListenersContext {
   readonly record: Pick<SourceRecord, "multifd" | "postcopy">;
 }
 
-/** Once the connection has been down for so long, the guest's writes no longer wait for it, ms. */
-const FREE_MS = 5_000;
-
 /**
  * How long a guest whose RAM crosses may be blocked by a silent connection, ms. To cut a target then ends the
  * migration, so the source waits longer than while only disks cross.
@@ -61,13 +59,14 @@ export class SourceQemu {
   #disks: readonly Mirror[] = [];
   #filter: DeltaFilter | undefined;
   #streamAsked = false;
-  #stopFreeing: () => void = () => {};
+  readonly #outage: OutageTimer;
   #ramListener: ChannelListener | undefined;
   readonly #freeze: FreezeWatch;
 
   constructor(context: QemuContext) {
     this.#context = context;
     const { qmp, clock, log } = context;
+    this.#outage = new OutageTimer(clock, () => this.#freeWrites());
     this.#freeze = new FreezeWatch({
       ...{ qmp, clock, log },
       session: () => context.destination?.peer?.session,
@@ -138,14 +137,14 @@ export class SourceQemu {
    * connection: its kernel gives a disk 30 s, some of which have passed before a silent peer is found dead.
    */
   connectionChanged(state: "up" | "down"): void {
-    const { clock, log } = this.#context;
-    this.#stopFreeing();
-    this.#stopFreeing = state === "up" ? () => {} : clock.after(FREE_MS, () => {
-      // Once RAM crosses, a target that is cut off cannot be connected again.
-      if (!this.#mirrors?.isBlocking || this.#context.ramCrosses) return;
-      log.log("info", "the connection is down: the guest's writes do not wait for it");
-      this.#listeners.cutTargets();
-    });
+    this.#outage.changed(state);
+  }
+
+  #freeWrites(): void {
+    // Once RAM crosses, a target that is cut off cannot be connected again.
+    if (!this.#mirrors?.isBlocking || this.#context.ramCrosses) return;
+    this.#context.log.log("info", "the connection is down: the guest's writes do not wait for it");
+    this.#listeners.cutTargets();
   }
 
   /** The guest is paused for the switchover: from now on every wait has a deadline of its own. */
@@ -248,7 +247,7 @@ export class SourceQemu {
 
   /** Cuts the mirrors' targets off for good: nothing in QEMU waits for them from now on. */
   async cutTargets(): Promise<void> {
-    this.#stopFreeing();
+    this.#outage.stop();
     this.#freeze.stop();
     await this.#mirrors?.cut();
     this.#listeners.targetsAreCut();
@@ -256,7 +255,7 @@ export class SourceQemu {
 
   /** Closes the sockets, and leaves QEMU as it is. */
   async close(): Promise<void> {
-    this.#stopFreeing();
+    this.#outage.stop();
     this.#freeze.stop();
     this.#listeners.targetsAreCut();
     await this.#ramListener?.close();

@@ -122,17 +122,18 @@ export class SendQueue implements TableOutput {
    * streams any more. Never, when the session ends first.
    */
   resetsDelivered(): Promise<void> {
-    if (this.#hasResets) return new Promise((resolve) => this.#waiting.push(resolve));
+    if (this.hasResets) return new Promise((resolve) => this.#waiting.push(resolve));
     return Promise.resolve();
   }
 
   /** The other end has acknowledged more. */
   acknowledged(): void {
-    if (this.#waiting.length === 0 || this.#hasResets) return;
+    if (this.#waiting.length === 0 || this.hasResets) return;
     for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
-  get #hasResets(): boolean {
+  /** The other end has not acknowledged every RESET. */
+  get hasResets(): boolean {
     return this.#resetOwed.size > 0 || this.#replay.acked < this.#resetEnd;
   }
 

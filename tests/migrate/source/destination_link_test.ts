@@ -50,6 +50,26 @@ Deno.test("a destination whose tool was started again is attached to the migrati
   assertEquals(clock.armed, 0);
 });
 
+Deno.test("a session of which one connection is lost for good is replaced at once", async () => {
+  const [before, after] = [new FakePeer(), new FakePeer()];
+  const { link: made, faults } = link(before, [after]);
+  before.end(new SessionError("lost", "timed out").of("connection 3 of 4"));
+  await settle();
+  assertEquals([made.peer === after.peer, faults], [true, []]);
+});
+
+Deno.test("a destination that does not resume says which connection was lost before", async () => {
+  const [before, after] = [new FakePeer(), new FakePeer()];
+  after.attached = () => Promise.resolve({ state: "failed" });
+  const { faults } = link(before, [after]);
+  before.end(new SessionError("lost", "timed out").of("connection 3 of 4"));
+  await settle();
+  assertEquals(faults, [
+    'The destination cannot resume the migration, it is in state "failed". Before: timed out ' +
+    "(connection 3 of 4)",
+  ]);
+});
+
 Deno.test("a destination that is not there yet is tried again until it is", async () => {
   const [before, after] = [new FakePeer(), new FakePeer()];
   const { link: made, clock, faults, queue, tries } = link(before, []);

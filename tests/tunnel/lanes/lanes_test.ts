@@ -113,6 +113,9 @@ Deno.test("a lane that is lost for good ends the session at both ends, as lost",
   assertEquals([connecting.state, connecting.first.state], ["down", "up"]);
   const [here, there] = await Promise.all([connecting.ended, listening.ended]);
   assertEquals([here?.code, there?.code], ["lost", "lost"]);
+  const firsts = [here, there].filter((cause) => cause?.isPartial);
+  assert(firsts.length > 0, "the end whose time was over first knows that it was one connection");
+  for (const first of firsts) assert(/\(connection 3 of 4\)$/.test(first!.message), first!.message);
   for (const [a, b] of pairs) assert(a.failure && b.failure, `stream of lane ${a.lane}`);
   for (const session of [connecting, listening]) {
     assertEquals(session.lanes.map((lane) => lane.state), Array(LANES).fill("ended"));
@@ -121,7 +124,7 @@ Deno.test("a lane that is lost for good ends the session at both ends, as lost",
   await made.server.close();
 });
 
-Deno.test("a lane is resumed while the others carry on, and is reported once", async () => {
+Deno.test("lanes are resumed while the others carry on; each loss is reported, and when all are back", async () => {
   const pipes: HeldPipe[] = [];
   let away = false;
   const made = await lanes(undefined, {
@@ -143,7 +146,7 @@ Deno.test("a lane is resumed while the others carry on, and is reported once", a
   away = false;
   for (const pipe of pipes) pipe.release();
   await until(() => connecting.state === "up");
-  assertEquals(links, ["down", "up"]);
+  assertEquals(links, ["down", "down", "up"]);
   assertEquals(await ended(made), [undefined, undefined]);
 });
 
@@ -226,7 +229,8 @@ Deno.test("a lane that gets no connection is an error that names it, after the t
       throw new Error("a firewall");
     },
   });
-  const error = await assertRejects(() => made.connecting.openLanes(), SessionError, "a firewall");
+  const tries = () => made.connecting.openLanes();
+  const error = await assertRejects(tries, SessionError, "a firewall");
   assertEquals(error.code, "unreachable");
   assert(/^Connection [234] of 4 could not be opened/.test(error.message), error.message);
   assertEquals(await ended(made), [undefined, undefined]);
