@@ -42,7 +42,7 @@ export async function openChannel(
 ): Promise<TunnelStream> {
   if (where === "any" && session.mostLanes > 1) await lanesReady(session, signal);
   const stream = session.open(where);
-  // An older end does not know the member, and a session of one lane does without it.
+  // An older end does not know `lane`, and never has a second one.
   const on = stream.lane === 0 ? {} : { lane: stream.lane };
   const params = { stream: stream.id, channel, ...on } as Params<"openTunnel">;
   try {

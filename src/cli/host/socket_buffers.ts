@@ -9,7 +9,7 @@ import { aboutSize } from "../../io/mod.ts";
 
 const SETTING = "net.core.wmem_default";
 const FILE = `/proc/sys/${SETTING.replaceAll(".", "/")}`;
-/** A socket with this much has all of the gain (docs/operations.md, "UNIX sockets"), bytes. */
+/** Larger buffers gain nothing more (docs/operations.md, "UNIX sockets"), bytes. */
 const ENOUGH = 2 << 20;
 const READ_MS = 10_000;
 

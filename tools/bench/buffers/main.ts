@@ -41,6 +41,10 @@ const about = await machine();
 console.log(describe(about));
 const found = await Promise.all(SETTINGS.map((path) => Deno.readTextFile(path)));
 const runs = new Map<string, Run[]>();
+// The settings are the host's: nothing else would set them back.
+for (const name of ["SIGINT", "SIGTERM"] as const) {
+  Deno.addSignalListener(name, () => set(found.map(Number)).finally(() => Deno.exit(1)));
+}
 try {
   await using directories = await makeDirectories();
   const image = `${directories.data}/image.raw`;
