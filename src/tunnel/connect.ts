@@ -140,13 +140,12 @@ async function openLanes(
       }
       carry(lane, pipe);
     } catch (error) {
+      // A later call must not dial a lane that is still dialled.
       over.abort(error);
       throw error;
     }
   });
-  // A later call must not dial a lane that is still dialled.
-  const failed = (await Promise.allSettled(tries)).find(({ status }) => status === "rejected");
-  if (failed?.status === "rejected") throw failed.reason;
+  await Promise.all(tries);
 }
 
 /** Tries for `connectMs`, and as long as the session itself waits for a connection. */

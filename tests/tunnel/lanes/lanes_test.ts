@@ -236,6 +236,25 @@ Deno.test("a lane that gets no connection is an error that names it, after the t
   assertEquals(await ended(made), [undefined, undefined]);
 });
 
+Deno.test("a lane that is refused ends the tries of the others, and nothing is dialled after that", async () => {
+  let dials = 0;
+  const made = await world(undefined, {
+    ...{ lanes: LANES, connectMs: 60_000, clock: hurriedClock },
+    dialled: (n, pipe) => {
+      if (n === 0) return pipe;
+      dials++;
+      if (n === 2) throw new SessionError("refused", "not here");
+      throw new Error("a firewall");
+    },
+  });
+  await assertRejects(() => made.connecting.openLanes(), SessionError, "not here");
+  const before = dials;
+  assert(before <= 2 * LANES, `${before} dials`);
+  await settle();
+  assertEquals(await ended(made), [undefined, undefined]);
+  assertEquals(dials, before);
+});
+
 Deno.test("a limit of the bandwidth holds over all lanes, and each gets its share", async () => {
   const made = await lanes(undefined, { clock: systemClock, capacity: 1 << 20 });
   const { connecting, listening } = made;
