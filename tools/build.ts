@@ -42,11 +42,18 @@ const flags = [
 ];
 
 await deno(["bundle", "--quiet", "--platform", "deno", "-o", bundle, project("main.ts")]);
+requireAscii(await Deno.readTextFile(bundle));
 const kind = await build();
 const version = isOwn ? (await run(file, ["--version"])).trim() : `${kind} for ${target}`;
 if (isOwn && !version.includes(`(${kind},`)) throw new Error(`${file} --version says "${version}"`);
 const size = (Deno.statSync(file).size / 1024 / 1024).toFixed(1);
 console.log(`${file.slice(project("").length)}: ${kind}, ${size} MiB: ${version}`);
+
+/** One character beyond ASCII and V8 keeps all of the program in two bytes a character: 2 MiB more. */
+function requireAscii(text: string): void {
+  const line = text.split("\n").find((line) => [...line].some((c) => c > "\x7f"));
+  if (line !== undefined) throw new Error(`the bundle is not ASCII: ${line.trim()}`);
+}
 
 async function build(): Promise<"compiled" | "packed"> {
   // A denort is of one architecture.

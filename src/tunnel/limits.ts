@@ -37,6 +37,8 @@ export const COMPRESS_MEMORY = 16;
 export const COMPRESS_MEMORY_MS = 10;
 /** The compressor must be so many times as fast as the connection to begin. */
 export const COMPRESS_FACTOR = 2;
+/** The same to begin where bytes wait for less than {@link HELD_SHARE} of the time. */
+export const COMPRESS_FACTOR_SURE = 4;
 /** The same to continue. */
 export const COMPRESS_FACTOR_STAY = 1.25;
 /** A compressor that was too slow is tried again after this time. */
@@ -55,6 +57,8 @@ export const BLOCKED_MS = 2;
  * wait less, and a busy processor lets the queue run empty for moments.
  */
 export const HELD_MS = 1000;
+/** Bytes that wait for such a share of the time wait for the connection, not for a busy processor. */
+export const HELD_SHARE = 0.9;
 /** The compressor must answer within {@link COMPRESS_TICKS} of these. */
 export const COMPRESS_TICK_MS = 500;
 /** See {@link COMPRESS_TICK_MS}. */
@@ -120,8 +124,8 @@ export const ACKS_PER_DELAY = 8;
 export const WINDOW_MS = 4;
 /** The same for a narrow window, which is kept small because queued bytes add to the downtime. */
 export const NARROW_WINDOW_MS = 1;
-/** A narrow window is too large when half of it lasts this many times as long. */
-export const NARROW_SLOW = 4;
+/** A window is too large when half of it lasts this many times as long. */
+export const SLOW_READER = 4;
 /** Size of the buffers that the connection is read into. */
 export const READ_BUFFER = 1 * MiB;
 /** Reads under way at a time where each returns one TLS record at most. */

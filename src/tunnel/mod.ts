@@ -11,7 +11,7 @@ export type { Compressed, Compression, Compressor } from "./compress/compressor.
 export { WorkerCompressor, type WorkerCompressorOptions } from "./compress/worker_compressor.ts";
 export { type Decompress, loadDecompress } from "./compress/zstd.ts";
 export { type ConnectOptions, connectSession } from "./connect.ts";
-export type { FrameBuffer, FrameSize, ReadBuffer } from "./connection/buffers.ts";
+export type { FrameBuffer, ReadBuffer } from "./connection/buffers.ts";
 export type { Liveness } from "./connection/connection.ts";
 export { successorSecret } from "./connection/credential.ts";
 export type { Local, Resumable, SessionIdentity } from "./connection/handshake.ts";

@@ -4,7 +4,7 @@ const MAX_RANGES = 4096;
 /** Which parts of a read have arrived: a server may send them in any order, but each once. */
 export class Coverage {
   readonly #length: number;
-  /** Sorted, with a gap before each but the first: begin, end, begin, end, … */
+  /** Sorted, with a gap before each but the first: begin, end, begin, end, ... */
   readonly #bounds: number[] = [];
 
   /** Of a read of `length` bytes. */

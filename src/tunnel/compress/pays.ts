@@ -4,6 +4,8 @@ import * as limits from "../limits.ts";
 export interface Waiting {
   /** Bytes per ms that the connection takes; `undefined` while nothing has to wait for it. */
   readonly waitingRate: number | undefined;
+  /** Bytes have waited nearly all of the time lately. */
+  readonly alwaysWaits: boolean;
 }
 
 /**
@@ -27,6 +29,9 @@ export class Pays {
   now(now: number): boolean {
     const link = this.#queue.waitingRate;
     if (link === undefined) return false;
+    // On a busy processor bytes wait now and then, and any connection seems as slow as the program.
+    const surely = link * limits.COMPRESS_FACTOR_SURE <= limits.COMPRESS_RATE;
+    if (!this.#active && !surely && !this.#queue.alwaysWaits) return false;
     const factor = this.#active ? limits.COMPRESS_FACTOR_STAY : limits.COMPRESS_FACTOR;
     this.#active = this.#bytes / this.#ms >= factor * link;
     if (this.#active) return true;

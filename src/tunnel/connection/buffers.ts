@@ -88,8 +88,6 @@ export class ReadBufferPool {
 
 /** Room for one frame: the header first, the payload behind it. */
 export class FrameBuffer {
-  /** Its size. */
-  readonly size: FrameSize;
   /** Largest payload, bytes. */
   readonly room: number;
   readonly #bytes: Uint8Array;
@@ -99,11 +97,10 @@ export class FrameBuffer {
   #frame: Uint8Array;
 
   /** For the pool. */
-  constructor(size: FrameSize, pool: FrameBufferPool) {
-    this.size = size;
+  constructor(room: number, pool: FrameBufferPool) {
+    this.room = room;
     this.#pool = pool;
-    this.room = PAYLOAD[size];
-    this.#bytes = this.#frame = new Uint8Array(HEADER_LENGTH + this.room);
+    this.#bytes = this.#frame = new Uint8Array(HEADER_LENGTH + room);
     this.#payload = this.#bytes.subarray(HEADER_LENGTH);
   }
 
@@ -130,32 +127,35 @@ export class FrameBuffer {
   }
 }
 
-/** `small` for streams that send little, `large` for bulk. */
-export type FrameSize = "small" | "large";
-
-/** Payload of a small frame buffer, bytes. */
-export const SMALL_PAYLOAD = 16 * 1024;
-/** Largest payload by size, bytes. */
-const PAYLOAD: Readonly<Record<FrameSize, number>> = {
-  small: SMALL_PAYLOAD,
-  large: limits.MAX_DATA,
-};
-const MOST_FREE: Readonly<Record<FrameSize, number>> = {
-  small: 64,
-  large: limits.IN_FLIGHT / limits.MAX_DATA,
-};
+/** Smallest payload of a frame buffer, bytes; each further size is twice as large. */
+export const SMALLEST_ROOM: number = 16 * 1024;
+/** Payload of the largest frame buffer, bytes. */
+export const LARGEST_ROOM: number = limits.MAX_DATA;
 
 /** Lends frame buffers. A buffer comes back when its frame is acknowledged. */
 export class FrameBufferPool {
-  readonly #free: Readonly<Record<FrameSize, FrameBuffer[]>> = { small: [], large: [] };
+  /** By room. */
+  readonly #free = new Map<number, FrameBuffer[]>();
+  /** Payloads of all free buffers, bytes. */
+  #freeBytes = 0;
 
-  take(size: FrameSize): FrameBuffer {
-    return this.#free[size].pop() ?? new FrameBuffer(size, this);
+  /** The smallest buffer with room for a payload of `length` bytes, {@link LARGEST_ROOM} at most. */
+  take(length: number): FrameBuffer {
+    let room = SMALLEST_ROOM;
+    while (room < length) room *= 2;
+    const buffer = this.#free.get(room)?.pop();
+    if (buffer === undefined) return new FrameBuffer(room, this);
+    this.#freeBytes -= room;
+    return buffer;
   }
 
   /** For FrameBuffer: takes it back. */
   put(buffer: FrameBuffer): void {
-    const free = this.#free[buffer.size];
-    if (free.length < MOST_FREE[buffer.size]) free.push(buffer);
+    const { room } = buffer;
+    if (this.#freeBytes + room > limits.IN_FLIGHT) return;
+    this.#freeBytes += room;
+    const free = this.#free.get(room);
+    if (free === undefined) this.#free.set(room, [buffer]);
+    else free.push(buffer);
   }
 }

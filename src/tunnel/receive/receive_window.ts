@@ -15,11 +15,14 @@ export class ReceiveWindow {
   #size: number;
   #grantedAt: number;
   #narrow = false;
+  /** The size below which it does not shrink. */
+  #least: number;
 
   /** @param first bytes that the peer may send before it gets any credit. */
   constructor(first: number, now: number) {
     this.#limit = first;
     this.#size = first;
+    this.#least = first;
     this.#grantedAt = now;
   }
 
@@ -59,11 +62,12 @@ export class ReceiveWindow {
   }
 
   /**
-   * Widens the window; the next grant uses it.
+   * Widens the window, for good; the next grant uses it.
    *
    * @returns false when the window is as large already.
    */
   widen(size: number): boolean {
+    this.#least = Math.max(this.#least, size);
     if (size <= this.#size) return false;
     this.#size = size;
     // A grant that follows at once must not double it.
@@ -73,7 +77,7 @@ export class ReceiveWindow {
 
   /**
    * Keeps the window small: queued bytes add to the downtime. The reader must be faster for the window
-   * to grow, and a slower reader shrinks it.
+   * to grow.
    */
   narrow(): void {
     this.#narrow = true;
@@ -82,8 +86,9 @@ export class ReceiveWindow {
   /**
    * The limit to send to the peer; it counts from now on. The window doubles while the reader uses up
    * half of it within a round trip: then the peer waits for credit. A slower reader does not need
-   * more; the bytes would only wait in a queue. The factor 1.5 allows for a window that arrives in
-   * one burst, which is granted again after slightly more than a round trip.
+   * more; the bytes would only wait in a queue. So a far slower one shrinks the window: a reader that
+   * takes its bytes in bursts is fast at times. The factor 1.5 allows for a window that arrives in one
+   * burst, which is granted again after slightly more than a round trip.
    *
    * @param most upper bound of the window, bytes.
    */
@@ -92,8 +97,8 @@ export class ReceiveWindow {
     const quickMs = (this.#narrow ? limits.NARROW_WINDOW_MS : limits.WINDOW_MS) + 1.5 * rttMs;
     if (tookMs < quickMs) {
       this.#size *= 2;
-    } else if (this.#narrow && tookMs > limits.NARROW_SLOW * quickMs) {
-      this.#size = Math.max(limits.MIN_WINDOW, this.#size / 2);
+    } else if (tookMs > limits.SLOW_READER * quickMs) {
+      this.#size = Math.max(this.#least, Math.floor(this.#size / 2));
     }
     this.#grantedAt = now;
     this.#size = Math.min(this.#size, most);

@@ -23,13 +23,19 @@ export class FlightCap {
   /** Bytes per ms of the last rounds. */
   #rates: number[] = [];
   #startedAt: number | undefined;
+  /** Nothing was in flight when the round began. */
+  #startedEmpty = false;
   #ackedAtStart = 0;
   /** The round is over when this many bytes are acknowledged. */
   #roundEnd = 0;
   #limited = false;
+  #held = false;
+  #isQueued = false;
   /** Bytes and ms of the rounds with bulk, later ones with more weight. */
   #bulkBytes = 0;
   #bulkMs = 0;
+  /** The part of these ms in which bytes waited. */
+  #heldMs = 0;
 
   /**
    * @param most upper bound of the cap, bytes.
@@ -49,6 +55,19 @@ export class FlightCap {
     return this.#bulkMs >= limits.BULK_MS / 2 ? this.#bulkBytes / this.#bulkMs : undefined;
   }
 
+  /**
+   * The last round took so much longer than a round trip that its bytes waited in queues, although the
+   * cap did not limit it: the windows of the streams did.
+   */
+  get isQueued(): boolean {
+    return this.#isQueued;
+  }
+
+  /** Bytes waited for the connection nearly all of the time over which `rate` is taken. */
+  get isHeld(): boolean {
+    return this.#heldMs >= limits.HELD_SHARE * this.#bulkMs;
+  }
+
   /** Bytes that may be in flight. */
   get bytes(): number {
     return this.#cap;
@@ -66,14 +85,19 @@ export class FlightCap {
 
   /** The cap delayed a frame. */
   limited(): void {
-    this.#limited = true;
+    this.#limited = this.#held = true;
+  }
+
+  /** Bytes wait for the connection, or for the limit of its bandwidth. */
+  held(): void {
+    this.#held = true;
   }
 
   /** A new connection: the old one's measurements do not apply. */
   restart(): void {
     this.#startedAt = undefined;
     this.#rates = [];
-    this.#bulkBytes = this.#bulkMs = 0;
+    this.#bulkBytes = this.#bulkMs = this.#heldMs = 0;
     this.#cap = Math.min(this.#most, Math.max(this.#cap, limits.FIRST_IN_FLIGHT));
   }
 
@@ -92,17 +116,23 @@ export class FlightCap {
       const took = now - this.#startedAt;
       if (!this.isRoundOver(acked) || took < limits.SHORTEST_ROUND_MS) return;
       const bytes = acked - this.#ackedAtStart;
-      if (bytes >= limits.BULK_ROUND) {
+      const isBulk = bytes >= limits.BULK_ROUND;
+      this.#isQueued = isBulk && !this.#startedEmpty && took > 2 * rttMs + limits.QUEUE_MS;
+      if (this.#isQueued) this.limited();
+      // A round that began with nothing to send includes time that is not the connection's.
+      if (isBulk && (this.#held || !this.#startedEmpty)) {
         const keep = Math.max(0, 1 - took / limits.BULK_MS);
         this.#bulkBytes = this.#bulkBytes * keep + bytes;
         this.#bulkMs = this.#bulkMs * keep + took;
+        this.#heldMs = this.#heldMs * keep + (this.#held ? took : 0);
       }
       this.#measured(bytes / took, rttMs);
     }
     this.#startedAt = now;
+    this.#startedEmpty = acked >= end;
     this.#ackedAtStart = acked;
     this.#roundEnd = end;
-    this.#limited = false;
+    this.#limited = this.#held = false;
   }
 
   #measured(rate: number, rttMs: number): void {

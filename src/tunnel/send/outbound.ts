@@ -102,6 +102,7 @@ export class Outbound {
   acked(received: number): void {
     if (!this.#replay.ack(received)) return;
     this.#onProgress();
+    if (this.#slot.writingForMs >= limits.BLOCKED_MS) this.#flight.held();
     if (this.#flight.isRoundOver(received)) {
       this.#flight.acked(received, this.#replay.end, this.#slot.rttMs, this.#clock.now());
     }

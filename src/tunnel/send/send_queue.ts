@@ -1,5 +1,5 @@
 import type { Clock } from "../../io/mod.ts";
-import { type FrameBuffer, FrameBufferPool, type FrameSize } from "../connection/buffers.ts";
+import { type FrameBuffer, FrameBufferPool } from "../connection/buffers.ts";
 import type { Compression } from "../compress/compressor.ts";
 import { Packing } from "../compress/packing.ts";
 import { ProtocolError } from "../errors.ts";
@@ -95,11 +95,17 @@ export class SendQueue implements TableOutput {
   /** {@inheritDoc Waiting.waitingRate} */
   get waitingRate(): number | undefined {
     const now = this.#clock.now();
-    if (this.#slot.writingForMs >= limits.BLOCKED_MS) this.#heldAt = now;
+    const isBlocked = this.#slot.writingForMs >= limits.BLOCKED_MS;
+    if (isBlocked || this.#flight.isQueued) this.#heldAt = now;
     if (now - this.#heldAt > limits.HELD_MS + 2 * this.#slot.rttMs) return undefined;
     const limit = this.#pacer.rate / 1000;
     const rate = this.#flight.rate ?? Infinity;
     return Math.min(limit, rate) === Infinity ? undefined : Math.min(limit, rate);
+  }
+
+  /** {@inheritDoc Waiting.alwaysWaits} */
+  get alwaysWaits(): boolean {
+    return this.#flight.isHeld;
   }
 
   /** A clean end is wanted or under way; no stream may be opened. */
@@ -204,8 +210,8 @@ export class SendQueue implements TableOutput {
     if (this.#goaway === "wanted") this.#slot.wake();
   }
 
-  takeFrameBuffer(size: FrameSize): FrameBuffer {
-    return this.#frameBuffers.take(size);
+  takeFrameBuffer(length: number): FrameBuffer {
+    return this.#frameBuffers.take(length);
   }
 
   // The order
@@ -269,6 +275,7 @@ export class SendQueue implements TableOutput {
       return undefined;
     }
     if (!this.#turn.take(length)) {
+      this.#flight.held();
       this.#heldAt = this.#clock.now();
       return undefined;
     }

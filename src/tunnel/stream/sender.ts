@@ -1,4 +1,4 @@
-import { type FrameBuffer, type FrameSize, SMALL_PAYLOAD } from "../connection/buffers.ts";
+import { type FrameBuffer, LARGEST_ROOM, SMALLEST_ROOM } from "../connection/buffers.ts";
 import type { Packing } from "../compress/packing.ts";
 import { StreamGain } from "../compress/stream_gain.ts";
 import * as limits from "../limits.ts";
@@ -10,8 +10,8 @@ import { DATA, FLAG_FIN, HEADER_LENGTH } from "../wire/layout.ts";
 export interface SenderHost {
   /** The largest DATA payload to send now, bytes. */
   readonly maxData: number;
-  /** A buffer for the next frame. */
-  takeFrameBuffer(size: FrameSize): FrameBuffer;
+  /** A buffer for a frame with a payload of `length` bytes. */
+  takeFrameBuffer(length: number): FrameBuffer;
   /** Compresses frames, if the peer accepts it. */
   readonly packing?: Pick<Packing, "take"> | undefined;
 }
@@ -32,7 +32,8 @@ export class StreamSender {
   /** The last frame was compressed. */
   #packs = false;
   #reserved: FrameBuffer | undefined;
-  #reservedSize: FrameSize = "small";
+  /** Payload to reserve next: of the smallest buffer for a stream that sends little, else of the largest. */
+  #reserves = SMALLEST_ROOM;
   #finSent = false;
   #failure: Error | undefined;
   #wake: (() => void) | undefined;
@@ -92,7 +93,7 @@ export class StreamSender {
     const credit = this.#limit - this.#offset;
     const most = this.#packs ? limits.COMPRESSED_FRAMES_AHEAD : limits.FRAMES_AHEAD;
     if (credit <= 0 || this.#queue.length >= most) return undefined;
-    this.#reserved ??= this.#host.takeFrameBuffer(this.#reservedSize);
+    this.#reserved ??= this.#host.takeFrameBuffer(this.#reserves);
     return this.#reserved.payload(Math.min(credit, this.#host.maxData));
   }
 
@@ -102,15 +103,20 @@ export class StreamSender {
     if (this.#failure || length === 0) return;
     let bytes = reserved.frame(length);
     let buffer: FrameBuffer | undefined;
-    if (length * 2 < reserved.room) {
-      bytes = bytes.slice();
-    } else {
+    const { room } = reserved;
+    if (length * 2 >= room) {
       buffer = reserved;
       this.#reserved = undefined;
+    } else if (length >= SMALLEST_ROOM) {
+      buffer = this.#host.takeFrameBuffer(length);
+      const copy = buffer.frame(length);
+      copy.set(bytes);
+      bytes = copy;
+    } else {
+      bytes = bytes.slice();
     }
-    const { size } = reserved;
-    if (size === "small" ? length === reserved.room : length < SMALL_PAYLOAD) {
-      this.#reservedSize = size === "small" ? "large" : "small";
+    if (room === SMALLEST_ROOM ? length === room : length < SMALLEST_ROOM) {
+      this.#reserves = room === SMALLEST_ROOM ? LARGEST_ROOM : SMALLEST_ROOM;
       this.#dropReserved();
     }
     putHeader(bytes, length, DATA, 0, this.#id);

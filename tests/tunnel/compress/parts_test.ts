@@ -43,7 +43,7 @@ Deno.test("some pieces that do not shrink among others that do pause nothing", (
 });
 
 Deno.test("compressing pays only while bytes wait for a connection that is well slower", () => {
-  const queue = { waitingRate: undefined as number | undefined };
+  const queue = { waitingRate: undefined as number | undefined, alwaysWaits: true };
   const pays = new Pays(queue);
   assertEquals(pays.now(0), false);
   queue.waitingRate = 25_000;
@@ -59,15 +59,27 @@ Deno.test("compressing pays only while bytes wait for a connection that is well 
   assertEquals(pays.now(0), true);
 });
 
+Deno.test("bytes that wait only now and then are compressed for a slow connection", () => {
+  const queue = { waitingRate: limits.COMPRESS_RATE / 3, alwaysWaits: false };
+  const pays = new Pays(queue);
+  assertEquals(pays.now(0), false);
+  queue.alwaysWaits = true;
+  assertEquals(pays.now(0), true);
+  queue.alwaysWaits = false;
+  assertEquals(pays.now(0), true, "once begun it continues");
+  const slow = { waitingRate: limits.COMPRESS_RATE / 4, alwaysWaits: false };
+  assertEquals(new Pays(slow).now(0), true);
+});
+
 Deno.test("a piece that took long by chance does not stop the compression", () => {
-  const pays = new Pays({ waitingRate: 25_000 });
+  const pays = new Pays({ waitingRate: 25_000, alwaysWaits: true });
   for (let i = 0; i < 20; i++) pays.measured(100_000, 1);
   pays.measured(100_000, 15);
   assertEquals(pays.now(0), true);
 });
 
 Deno.test("a compressor that is slow on a busy processor is tried again soon", () => {
-  const pays = new Pays({ waitingRate: 25_000 });
+  const pays = new Pays({ waitingRate: 25_000, alwaysWaits: true });
   pays.started(0);
   for (let i = 0; i < 100; i++) pays.measured(30_000, 1);
   assertEquals(pays.now(limits.COMPRESS_RETRY_MS - 1), false);

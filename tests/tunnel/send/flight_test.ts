@@ -120,8 +120,9 @@ Deno.test("a first round trip that is too long does not leave the cap too high",
   const rounds = (count: number, rttMs: number, from: number) => {
     for (let i = 0; i < count; i++) {
       const now = from + i * limits.SHORTEST_ROUND_MS;
-      cap.acked(sent, sent, rttMs, now);
+      const acked = sent;
       sent += rate * limits.SHORTEST_ROUND_MS;
+      cap.acked(acked, sent, rttMs, now);
     }
   };
   rounds(10, 5, 0);
@@ -160,6 +161,7 @@ Deno.test("the rate is that of rounds with bulk, whether acknowledgements come e
   let [now, acked] = [0, 0];
   const round = (ms: number, bytes: number) => {
     [now, acked] = [now + ms, acked + bytes];
+    cap.limited();
     cap.acked(acked, acked, 20, now);
   };
   round(0, 0);
@@ -172,4 +174,73 @@ Deno.test("the rate is that of rounds with bulk, whether acknowledgements come e
   assertEquals(Math.round(cap.rate! / 5000), 5, "25 KB a ms");
   cap.restart();
   assertEquals(cap.rate, undefined);
+});
+
+Deno.test("the time before the first bytes of a burst does not lower the rate", () => {
+  const cap = new FlightCap(64 << 20);
+  let [now, sent] = [0, 0];
+  for (let burst = 0; burst < 10; burst++) {
+    for (let i = 0; i < 10; i++) {
+      sent += 200_000;
+      cap.acked(sent, i < 9 ? sent + 200_000 : sent, 1, now);
+      now += 4;
+    }
+    now += 500;
+  }
+  assertEquals(cap.rate, 50_000);
+});
+
+Deno.test("bytes are held when they waited nearly all of the time", () => {
+  const cap = new FlightCap(64 << 20);
+  let [now, acked] = [0, 0];
+  const rounds = (count: number, held: (i: number) => boolean) => {
+    for (let i = 0; i < count; i++) {
+      if (held(i)) cap.held();
+      [now, acked] = [now + 10, acked + 200_000];
+      cap.acked(acked, acked + 200_000, 1, now);
+    }
+  };
+  rounds(100, () => true);
+  assertEquals(cap.isHeld, true);
+  rounds(100, (i) => i % 4 !== 0);
+  assertEquals(cap.isHeld, false);
+  rounds(100, () => true);
+  assertEquals(cap.isHeld, true);
+});
+
+/** Rounds of 1 MB that the cap does not limit, each acknowledged after `tookMs`. */
+function unlimitedRounds(cap: FlightCap, tookMs: number, isEmpty = false): void {
+  const bytes = 1_000_000;
+  for (let [i, now, acked] = [0, 0, 0]; i < 40; i++) {
+    cap.acked(acked, isEmpty ? acked : acked + bytes, 20, now);
+    [now, acked] = [now + tookMs, acked + bytes];
+  }
+}
+
+Deno.test("bytes that windows hold back wait for a connection whose queues are long", () => {
+  const queued = new FlightCap(64 << 20);
+  unlimitedRounds(queued, 60);
+  assertEquals([queued.isQueued, queued.isHeld], [true, true]);
+  const quick = new FlightCap(64 << 20);
+  unlimitedRounds(quick, 40);
+  assertEquals([quick.isQueued, quick.isHeld], [false, false]);
+});
+
+Deno.test("a round that begins with nothing in flight is not queued, however long it takes", () => {
+  const cap = new FlightCap(64 << 20);
+  unlimitedRounds(cap, 500, true);
+  assertEquals([cap.isQueued, cap.rate], [false, undefined]);
+});
+
+Deno.test("a burst at the start does not leave the cap too high for a flow that windows limit", () => {
+  const cap = new FlightCap(64 << 20);
+  cap.acked(0, 2_000_000, 20, 0);
+  cap.acked(2_000_000, 3_000_000, 20, 10);
+  const burst = cap.bytes;
+  let [now, acked] = [10, 2_000_000];
+  for (let i = 0; i < 10; i++) {
+    [now, acked] = [now + 75, acked + 1_850_000];
+    cap.acked(acked, acked + 1_850_000, 20, now);
+  }
+  assert(cap.bytes < burst / 4, `${cap.bytes} bytes after ${burst}`);
 });
