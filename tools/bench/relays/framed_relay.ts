@@ -1,7 +1,7 @@
 /**
  * The least that a tunnel which outlives its connection has to do: the plain relay, with a header before
- * each read's bytes, one read ahead of each write, a word back every 512 KiB, and what was sent is kept
- * until then. No streams, no windows, and nothing is ever sent again.
+ * each read's bytes, one read ahead of each write, an acknowledgement every 512 KiB, and the sent bytes are
+ * kept until it comes, 2 MiB at most. No streams, no windows, and nothing is ever sent again.
  *
  *     framed_relay.ts connect UNIX PORT [US] | listen PORT UNIX [US]
  *
@@ -17,8 +17,10 @@ const ACK_EVERY = 512 * 1024;
 /** Lengths that are none. */
 const END = 0;
 const ACK = 0xffff_ffff;
-/** Frames that may wait for the local socket. */
-const MOST_WAITING = 6;
+/** Bytes that are sent and not acknowledged, at most. */
+const MOST_KEPT = 2 << 20;
+/** While the bytes of one are written, the next one is filled. */
+const READ_BUFFERS = 2;
 
 const hostname = "127.0.0.1";
 const wasteMs = Number(us) / 1000;
@@ -32,14 +34,12 @@ function waste(): void {
 class Writer {
   readonly #conn: Deno.Conn;
   #last: Promise<void> = Promise.resolve();
-  waiting = 0;
 
   constructor(conn: Deno.Conn) {
     this.#conn = conn;
   }
 
   write(bytes: Uint8Array): Promise<void> {
-    this.waiting++;
     return this.#last = this.#last.then(() => this.#write(bytes));
   }
 
@@ -51,7 +51,6 @@ class Writer {
     for (let done = 0; done < bytes.length;) {
       done += await this.#conn.write(done === 0 ? bytes : bytes.subarray(done));
     }
-    this.waiting--;
   }
 }
 
@@ -60,8 +59,13 @@ class Kept {
   readonly #free: Uint8Array[] = [];
   readonly #sent: { buffer: Uint8Array; end: number }[] = [];
   #end = 0;
+  #acked = 0;
+  #wake = () => {};
 
-  take(): Uint8Array {
+  async take(): Promise<Uint8Array> {
+    while (this.#end - this.#acked >= MOST_KEPT) {
+      await new Promise<void>((resolve) => this.#wake = resolve);
+    }
     return this.#free.pop() ?? new Uint8Array(HEADER + PAYLOAD);
   }
 
@@ -70,9 +74,11 @@ class Kept {
   }
 
   acked(payload: number): void {
+    this.#acked = payload;
     while (this.#sent.length > 0 && this.#sent[0]!.end <= payload) {
       this.#free.push(this.#sent.shift()!.buffer);
     }
+    this.#wake();
   }
 }
 
@@ -87,7 +93,7 @@ function headed(buffer: Uint8Array, length: number, payload: number, acked = 0):
 async function send(local: Deno.Conn, remote: Writer, kept: Kept): Promise<void> {
   let written = Promise.resolve();
   while (true) {
-    const buffer = kept.take();
+    const buffer = await kept.take();
     const n = await local.read(buffer.subarray(HEADER));
     await written;
     if (n === null) return await remote.write(headed(buffer, END, 0));
@@ -103,13 +109,14 @@ async function receive(
   back: Writer,
   kept: Kept,
 ): Promise<void> {
-  const buffers = Array.from({ length: MOST_WAITING + 2 }, () => new Uint8Array(READ));
+  const buffers = Array.from({ length: READ_BUFFERS }, () => new Uint8Array(READ));
+  const written = buffers.map(() => Promise.resolve());
   const out = new Writer(local);
   const header = new Uint8Array(HEADER);
   let [got, left, whole, acked] = [0, 0, 0, 0];
   for (let i = 0;; i++) {
-    const buffer = buffers[i % buffers.length]!;
-    while (out.waiting >= MOST_WAITING) await out.idle;
+    const buffer = buffers[i % READ_BUFFERS]!;
+    await written[i % READ_BUFFERS];
     const n = await remote.read(buffer);
     if (n === null) throw new Error("The other end is gone");
     for (let at = 0; at < n;) {
@@ -132,6 +139,7 @@ async function receive(
       if (length === ACK) kept.acked(view.getFloat64(4));
       else left = length;
     }
+    written[i % READ_BUFFERS] = out.idle;
     if (whole - acked >= ACK_EVERY) {
       acked = whole;
       back.write(headed(new Uint8Array(HEADER), ACK, 0, acked));
