@@ -52,7 +52,9 @@ console.log(`${file.slice(project("").length)}: ${kind}, ${size} MiB: ${version}
 /** One character beyond ASCII and V8 keeps all of the program in two bytes a character: 2 MiB more. */
 function requireAscii(text: string): void {
   const line = text.split("\n").find((line) => [...line].some((c) => c > "\x7f"));
-  if (line !== undefined) throw new Error(`the bundle is not ASCII: ${line.trim()}`);
+  if (line !== undefined) {
+    throw new Error(`a comment that the bundle has is not ASCII: ${line.trim()}`);
+  }
 }
 
 async function build(): Promise<"compiled" | "packed"> {

@@ -120,7 +120,7 @@ export function joinParts(options: LaneOptions): LaneParts {
   const outbound: Outbound = new Outbound({ ...sending, queue, acks, onProgress });
   const streams = new StreamTable({
     ...{ lane, role, peer, clock, slot, output: queue, readBuffers, counts },
-    allWindows: limits.ALL_WINDOWS / lanes,
+    allWindows: Math.floor(limits.ALL_WINDOWS / lanes),
   });
   const ending: Ending = new Ending({
     ...{ clock, slot, queue, acks, streams },

@@ -136,8 +136,14 @@ export const LARGEST_ROOM: number = limits.MAX_DATA;
 export class FrameBufferPool {
   /** By room. */
   readonly #free = new Map<number, FrameBuffer[]>();
+  readonly #mostFree: number;
   /** Payloads of all free buffers, bytes. */
   #freeBytes = 0;
+
+  /** @param mostFree payloads of all free buffers at most, bytes: what may be in flight. */
+  constructor(mostFree: number = limits.IN_FLIGHT) {
+    this.#mostFree = mostFree;
+  }
 
   /** The smallest buffer with room for a payload of `length` bytes, {@link LARGEST_ROOM} at most. */
   take(length: number): FrameBuffer {
@@ -152,7 +158,7 @@ export class FrameBufferPool {
   /** For FrameBuffer: takes it back. */
   put(buffer: FrameBuffer): void {
     const { room } = buffer;
-    if (this.#freeBytes + room > limits.IN_FLIGHT) return;
+    if (this.#freeBytes + room > this.#mostFree) return;
     this.#freeBytes += room;
     const free = this.#free.get(room);
     if (free === undefined) this.#free.set(room, [buffer]);

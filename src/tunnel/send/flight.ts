@@ -23,14 +23,15 @@ export class FlightCap {
   /** Bytes per ms of the last rounds. */
   #rates: number[] = [];
   #startedAt: number | undefined;
-  /** Nothing was in flight when the round began. */
+  /** Nothing was in flight when the round began, nor waited. */
   #startedEmpty = false;
   #ackedAtStart = 0;
   /** The round is over when this many bytes are acknowledged. */
   #roundEnd = 0;
   #limited = false;
   #held = false;
-  #isQueued = false;
+  /** Rounds in a row, up to the last one, whose bytes waited in queues. */
+  #queuedRounds = 0;
   /** Bytes and ms of the rounds with bulk, later ones with more weight. */
   #bulkBytes = 0;
   #bulkMs = 0;
@@ -56,14 +57,17 @@ export class FlightCap {
   }
 
   /**
-   * The last round took so much longer than a round trip that its bytes waited in queues, although the
-   * cap did not limit it: the windows of the streams did.
+   * The last rounds took so much longer than a round trip that their bytes waited in queues, whether
+   * the cap limited them or the windows of the streams. One round says nothing: a process pauses.
    */
   get isQueued(): boolean {
-    return this.#isQueued;
+    return this.#queuedRounds >= 2;
   }
 
-  /** Bytes waited for the connection nearly all of the time over which `rate` is taken. */
+  /**
+   * Bytes waited for the connection nearly all of the time over which `rate` is taken; true until a
+   * rate was measured.
+   */
   get isHeld(): boolean {
     return this.#heldMs >= limits.HELD_SHARE * this.#bulkMs;
   }
@@ -97,7 +101,11 @@ export class FlightCap {
   restart(): void {
     this.#startedAt = undefined;
     this.#rates = [];
-    this.#bulkBytes = this.#bulkMs = this.#heldMs = 0;
+    this.#bulkBytes =
+      this.#bulkMs =
+      this.#heldMs =
+      this.#queuedRounds =
+        0;
     this.#cap = Math.min(this.#most, Math.max(this.#cap, limits.FIRST_IN_FLIGHT));
   }
 
@@ -114,29 +122,44 @@ export class FlightCap {
   acked(acked: number, end: number, rttMs: number, now: number): void {
     if (this.#startedAt !== undefined) {
       const took = now - this.#startedAt;
-      if (!this.isRoundOver(acked) || took < limits.SHORTEST_ROUND_MS) return;
-      const bytes = acked - this.#ackedAtStart;
-      const isBulk = bytes >= limits.BULK_ROUND;
-      this.#isQueued = isBulk && !this.#startedEmpty && took > 2 * rttMs + limits.QUEUE_MS;
-      if (this.#isQueued) this.limited();
-      // A round that began with nothing to send includes time that is not the connection's.
-      if (isBulk && (this.#held || !this.#startedEmpty)) {
-        const keep = Math.max(0, 1 - took / limits.BULK_MS);
-        this.#bulkBytes = this.#bulkBytes * keep + bytes;
-        this.#bulkMs = this.#bulkMs * keep + took;
-        this.#heldMs = this.#heldMs * keep + (this.#held ? took : 0);
+      if (!this.isRoundOver(acked)) return;
+      if (took < limits.SHORTEST_ROUND_MS) {
+        if (acked >= end && !this.#held) this.#begunEmpty();
+        return;
       }
-      this.#measured(bytes / took, rttMs);
+      const bytes = acked - this.#ackedAtStart;
+      // A round that began with nothing to send includes time that is not the connection's.
+      const isBulk = bytes >= limits.BULK_ROUND && !this.#startedEmpty;
+      const isQueued = isBulk && took > 2 * rttMs + limits.QUEUE_MS;
+      this.#queuedRounds = isQueued ? this.#queuedRounds + 1 : 0;
+      if (isQueued) this.held();
+      if (isBulk) this.#addBulk(bytes, took);
+      this.#measured(bytes / took, rttMs, isQueued);
     }
     this.#startedAt = now;
-    this.#startedEmpty = acked >= end;
+    this.#startedEmpty = false;
+    if (acked >= end && !this.#held) this.#begunEmpty();
     this.#ackedAtStart = acked;
     this.#roundEnd = end;
     this.#limited = this.#held = false;
   }
 
-  #measured(rate: number, rttMs: number): void {
-    if (this.#limited || rate > Math.max(0, ...this.#rates)) {
+  #begunEmpty(): void {
+    this.#startedEmpty = true;
+    this.#queuedRounds = 0;
+  }
+
+  /** A long round, such as one across a pause of the process, counts for BULK_MS at most. */
+  #addBulk(bytes: number, took: number): void {
+    const keep = Math.max(0, 1 - took / limits.BULK_MS);
+    const weight = Math.min(1, limits.BULK_MS / took);
+    this.#bulkBytes = this.#bulkBytes * keep + bytes * weight;
+    this.#bulkMs = this.#bulkMs * keep + took * weight;
+    this.#heldMs = this.#heldMs * keep + (this.#held ? took * weight : 0);
+  }
+
+  #measured(rate: number, rttMs: number, isQueued: boolean): void {
+    if (this.#limited || isQueued || rate > Math.max(0, ...this.#rates)) {
       this.#rates.push(rate);
       if (this.#rates.length > ROUNDS) this.#rates.shift();
     }

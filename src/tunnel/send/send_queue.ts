@@ -55,7 +55,7 @@ export class SendQueue implements TableOutput {
   /** Compresses frames; `undefined` where nothing is compressed. */
   readonly packing: Packing | undefined;
 
-  readonly #frameBuffers = new FrameBufferPool();
+  readonly #frameBuffers: FrameBufferPool;
   readonly #scheduler = new Scheduler<TunnelStream>(limits.MAX_DATA + wire.HEADER_LENGTH);
   readonly #pacer: Pacer;
   readonly #turn: PacedTurn;
@@ -80,6 +80,7 @@ export class SendQueue implements TableOutput {
     this.#slot = options.slot;
     this.#replay = options.replay;
     this.#flight = options.flight;
+    this.#frameBuffers = new FrameBufferPool(options.flight.most);
     this.#pacer = options.pacer;
     this.#peerMaxData = options.peerMaxData;
     const { compression, clock, pacer, slot } = options;
@@ -264,7 +265,10 @@ export class SendQueue implements TableOutput {
   }
 
   #newBulk(): OutFrame | undefined {
-    if (this.#turn.waits) return undefined;
+    if (this.#turn.waits) {
+      this.#flight.held();
+      return undefined;
+    }
     const stream = this.#scheduler.next();
     if (!stream) return undefined;
     const length = stream.nextFrameLength;

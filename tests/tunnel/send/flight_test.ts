@@ -242,5 +242,59 @@ Deno.test("a burst at the start does not leave the cap too high for a flow that 
     [now, acked] = [now + 75, acked + 1_850_000];
     cap.acked(acked, acked + 1_850_000, 20, now);
   }
-  assert(cap.bytes < burst / 4, `${cap.bytes} bytes after ${burst}`);
+  assert(cap.bytes < burst / 3, `${cap.bytes} bytes after ${burst}`);
+});
+
+Deno.test("a delay that is not the sender's queue does not take the cap below its first value", () => {
+  const cap = new FlightCap(64 << 20);
+  for (let [i, now, acked] = [0, 0, 0]; i < 40; i++) {
+    cap.acked(acked, acked + 250_000, 0.2, now);
+    [now, acked] = [now + 30, acked + 250_000];
+  }
+  assertEquals([cap.bytes, cap.isQueued], [limits.FIRST_IN_FLIGHT, true]);
+});
+
+Deno.test("time without anything to send is not the connection's, however the last bytes went", () => {
+  // Everything is acknowledged within less than the shortest round.
+  const quick = new FlightCap(64 << 20);
+  quick.acked(0, 200_000, 0.2, 0);
+  quick.acked(200_000, 400_000, 0.2, 4);
+  quick.acked(400_000, 400_000, 0.2, 5);
+  quick.acked(600_000, 800_000, 0.2, 505);
+  assertEquals(quick.rate, undefined);
+  assertEquals(quick.isHeld, false);
+  // The next burst is larger than the cap.
+  const large = new FlightCap(64 << 20);
+  large.acked(0, 200_000, 0.2, 0);
+  large.acked(200_000, 200_000, 0.2, 4);
+  large.limited();
+  large.acked(400_000, 2_200_000, 0.2, 504);
+  assertEquals(large.rate, undefined);
+});
+
+Deno.test("a pause of the process is forgotten within a fifth of a second", () => {
+  const cap = new FlightCap(64 << 20);
+  let [now, acked] = [0, 0];
+  const rounds = (count: number, ms: number) => {
+    for (let i = 0; i < count; i++) {
+      cap.acked(acked, acked + 400_000, 0.2, now);
+      [now, acked] = [now + ms, acked + 400_000];
+    }
+  };
+  rounds(100, 4);
+  rounds(1, 3000);
+  rounds(1, 4);
+  assertEquals(cap.isQueued, false, "one long round says nothing");
+  rounds(50, 4);
+  assert(cap.rate! > 50_000, `${cap.rate} bytes a ms`);
+});
+
+Deno.test("a new connection has no queue and no rate", () => {
+  const cap = new FlightCap(64 << 20);
+  unlimitedRounds(cap, 60);
+  assertEquals([cap.isQueued, cap.isHeld, cap.rate !== undefined], [true, true, true]);
+  cap.restart();
+  assertEquals([cap.isQueued, cap.rate], [false, undefined]);
+  unlimitedRounds(cap, 40);
+  assertEquals(cap.isHeld, false);
 });
