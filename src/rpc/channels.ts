@@ -42,7 +42,7 @@ export async function openChannel(
 ): Promise<TunnelStream> {
   if (where === "any" && session.mostLanes > 1) await lanesReady(session, signal);
   const stream = session.open(where);
-  // An older end does not know `lane`, and never has a second one.
+  // An older peer does not send `lane`, and has one lane only.
   const on = stream.lane === 0 ? {} : { lane: stream.lane };
   const params = { stream: stream.id, channel, ...on } as Params<"openTunnel">;
   try {

@@ -52,7 +52,7 @@ export class Lane implements Resumable {
     return this.#parts.connection.state;
   }
 
-  /** How many connections it took so far; 1 when none was lost. */
+  /** Connections so far, one after the other; 1 when none was lost. */
   get connections(): number {
     return this.#parts.connection.count;
   }
@@ -285,7 +285,7 @@ export class Lane implements Resumable {
     this.#parts.ending.faultedBeside(cause);
   }
 
-  /** Ends it now; the other end gets the reason if it reads within a second. */
+  /** Ends the lane now; the peer gets the reason if it reads within a second. */
   abort(reason: string, code: GoawayCode): void {
     this.#parts.ending.abort(reason, code);
   }

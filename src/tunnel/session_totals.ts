@@ -35,7 +35,7 @@ export abstract class SessionTotals {
     return this.first.rpc;
   }
 
-  /** How many connections it took so far. */
+  /** Connections so far, one after the other. */
   get connections(): number {
     return this.#sum((lane) => lane.connections);
   }

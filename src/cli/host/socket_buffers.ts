@@ -13,7 +13,7 @@ const FILE = `/proc/sys/${SETTING.replaceAll(".", "/")}`;
 const ENOUGH = 2 << 20;
 const READ_MS = 10_000;
 
-/** A note for `check` where the buffers are small; none where this host does not tell. */
+/** The note of `check` about small buffers; none where the buffers are large or /proc is missing. */
 export async function socketBufferNotes(run: RunProgram): Promise<string[]> {
   const has = await sizeOf(run);
   if (has === undefined || has >= ENOUGH) return [];

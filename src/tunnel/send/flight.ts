@@ -23,12 +23,14 @@ export class FlightCap {
   /** Bytes per ms of the last rounds. */
   #rates: number[] = [];
   #startedAt: number | undefined;
-  /** Nothing was in flight when the round began, nor waited. */
+  /** When the round began, nothing was in flight and no frame waited. */
   #startedEmpty = false;
   #ackedAtStart = 0;
   /** The round is over when this many bytes are acknowledged. */
   #roundEnd = 0;
+  /** The cap delayed a frame in this round. */
   #limited = false;
+  /** Bytes waited in this round, for whatever reason. */
   #held = false;
   /** Rounds in a row, up to the last one, whose bytes waited in queues. */
   #queuedRounds = 0;
@@ -92,7 +94,7 @@ export class FlightCap {
     this.#limited = this.#held = true;
   }
 
-  /** Bytes wait for the connection, or for the limit of its bandwidth. */
+  /** A frame waits for the connection or for the bandwidth limit. */
   held(): void {
     this.#held = true;
   }
@@ -101,11 +103,9 @@ export class FlightCap {
   restart(): void {
     this.#startedAt = undefined;
     this.#rates = [];
-    this.#bulkBytes =
-      this.#bulkMs =
-      this.#heldMs =
-      this.#queuedRounds =
-        0;
+    this.#limited = this.#held = false;
+    this.#bulkBytes = this.#bulkMs = this.#heldMs = 0;
+    this.#queuedRounds = 0;
     this.#cap = Math.min(this.#most, Math.max(this.#cap, limits.FIRST_IN_FLIGHT));
   }
 

@@ -45,7 +45,7 @@ export class PacedTurn {
         return false;
       }
     }
-    // The stream may have got more bytes meanwhile.
+    // The frame may be longer by now: the stream has got more bytes.
     pacer.spend(bytes - this.#counted);
     this.#counted = undefined;
     return true;

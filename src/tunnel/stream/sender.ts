@@ -32,8 +32,8 @@ export class StreamSender {
   /** The last frame was compressed. */
   #packs = false;
   #reserved: FrameBuffer | undefined;
-  /** Payload to reserve next: of the smallest buffer for a stream that sends little, else of the largest. */
-  #reserves = SMALLEST_ROOM;
+  /** Room of the next buffer: the smallest while the stream sends little, the largest for bulk. */
+  #nextRoom = SMALLEST_ROOM;
   #finSent = false;
   #failure: Error | undefined;
   #wake: (() => void) | undefined;
@@ -93,7 +93,7 @@ export class StreamSender {
     const credit = this.#limit - this.#offset;
     const most = this.#packs ? limits.COMPRESSED_FRAMES_AHEAD : limits.FRAMES_AHEAD;
     if (credit <= 0 || this.#queue.length >= most) return undefined;
-    this.#reserved ??= this.#host.takeFrameBuffer(this.#reserves);
+    this.#reserved ??= this.#host.takeFrameBuffer(this.#nextRoom);
     return this.#reserved.payload(Math.min(credit, this.#host.maxData));
   }
 
@@ -116,7 +116,7 @@ export class StreamSender {
       bytes = bytes.slice();
     }
     if (room === SMALLEST_ROOM ? length === room : length < SMALLEST_ROOM) {
-      this.#reserves = room === SMALLEST_ROOM ? LARGEST_ROOM : SMALLEST_ROOM;
+      this.#nextRoom = room === SMALLEST_ROOM ? LARGEST_ROOM : SMALLEST_ROOM;
       this.#dropReserved();
     }
     putHeader(bytes, length, DATA, 0, this.#id);

@@ -17,10 +17,8 @@ const FRAME = 250_000;
 /** The sending half of a session whose one stream always has a frame, on a connection of 20 ms. */
 class Sending {
   readonly #clock = new ManualClock();
-  /** How long the write that is under way has taken, ms. */
-  writingForMs = 0;
-  readonly flight = new FlightCap(limits.IN_FLIGHT);
-  readonly pacer = new Pacer();
+  /** What a queue asks of its connection; `writingForMs` is that of the write that is under way. */
+  readonly connection = { rttMs: 20, writingForMs: 0, delaysSmallWrites: false, wake() {} };
   readonly queue: SendQueue;
   readonly #outbound: Outbound;
   #received = 0;
@@ -30,28 +28,18 @@ class Sending {
     const slot = new ConnectionSlot();
     const rpc = { takeFrame: () => undefined } as unknown as TunnelStream;
     const replay = new ReplayBuffer();
+    const flight = new FlightCap(limits.IN_FLIGHT);
     this.queue = new SendQueue({
       host: { rpc, openStreams: 1, mayEnd: () => false },
-      ...{ clock, slot, replay, flight: this.flight, pacer: this.pacer },
+      ...{ clock, slot, replay, flight, pacer: new Pacer() },
       peerMaxData: limits.MAX_DATA,
     });
     const acks = new Acknowledger(clock, slot);
     const queue = this.queue;
     this.#outbound = new Outbound({
-      ...{ queue, acks, slot, clock, replay, flight: this.flight, onProgress: () => {} },
+      ...{ queue, acks, slot, clock, replay, flight, onProgress: () => {} },
     });
-    // deno-lint-ignore no-this-alias
-    const sending = this;
-    slot.put(
-      {
-        rttMs: 20,
-        wake() {},
-        delaysSmallWrites: false,
-        get writingForMs() {
-          return sending.writingForMs;
-        },
-      } as unknown as Connection,
-    );
+    slot.put(this.connection as unknown as Connection);
     queue.readyToSend(
       {
         id: 1,
@@ -90,7 +78,7 @@ Deno.test("bytes wait for a connection that delivers far later than its round tr
 
 Deno.test("bytes wait for a connection whose writes are slow", async () => {
   const sending = new Sending();
-  sending.writingForMs = limits.BLOCKED_MS;
+  sending.connection.writingForMs = limits.BLOCKED_MS;
   await sending.rounds(40, 2, 20);
   assertEquals(Math.round(sending.queue.waitingRate!), 2 * FRAME / 20);
   assertEquals(sending.queue.alwaysWaits, true);
