@@ -31,10 +31,15 @@ const FLAG = "--lock-dir";
  */
 export class LockDirectory {
   readonly path: string;
+  readonly #now: () => number;
 
-  /** @param path absolute. */
-  constructor(path: string) {
+  /**
+   * @param path absolute.
+   * @param now ms since 1970.
+   */
+  constructor(path: string, now: () => number = Date.now) {
     this.path = path;
+    this.#now = now;
   }
 
   /**
@@ -49,7 +54,8 @@ export class LockDirectory {
         await Deno.mkdir(this.path, { mode: 0o700 }).catch((error) => {
           if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
         });
-        return await Membership.make(this, facts, { state, id: newId(Date.now()) });
+        const id = newId(this.#now(), (await this.names()).at(-1)?.id);
+        return await Membership.make(this, facts, { state, id });
       } catch (error) {
         // Its last member has removed it in between.
         if (error instanceof Deno.errors.NotFound && tries < TRIES) continue;
@@ -114,7 +120,7 @@ export class LockDirectory {
   async #removeUnborn(name: string): Promise<void> {
     const path = `${this.path}/${name}`;
     const info = await Deno.lstat(path).catch(() => undefined);
-    if (!info?.mtime || Date.now() - info.mtime.getTime() < UNBORN_MS) return;
+    if (!info?.mtime || this.#now() - info.mtime.getTime() < UNBORN_MS) return;
     await Deno.remove(path).catch(() => {});
   }
 }

@@ -35,9 +35,19 @@ const LONGEST = 200;
 /** Longest file of a member, bytes. */
 export const MAX_FACTS = 4096;
 
-/** A new id, ordered by `now`, ms since 1970. */
-export function newId(now: number): string {
-  return `${String(Math.floor(now)).padStart(15, "0")}-${crypto.randomUUID().slice(0, 8)}`;
+/** Digits of the time in an id. */
+const TIME_DIGITS = 15;
+
+/**
+ * A new id, ordered by `now`, ms since 1970.
+ *
+ * @param last the last id there is: the new one is later than it, also within the same millisecond or after the
+ *   clock was set back.
+ */
+export function newId(now: number, last?: string): string {
+  const next = last === undefined ? 0 : Number(last.slice(0, TIME_DIGITS)) + 1;
+  const time = String(Math.max(Math.floor(now), next)).padStart(TIME_DIGITS, "0");
+  return `${time}-${crypto.randomUUID().slice(0, 8)}`;
 }
 
 /** The name of a member's file. */

@@ -18,6 +18,16 @@ Deno.test("a member's name has its state, and ids are ordered by time", () => {
   }
 });
 
+Deno.test("an id is later than the last one, whatever the clock says", () => {
+  for (const now of [1000, 999, 5]) {
+    const last = newId(1000);
+    const next = newId(now, last);
+    assertEquals(next > last, true, `${next} at ${now}`);
+    assertEquals(parseName(`waiting-${next}`), { state: "waiting", id: next });
+  }
+  assertEquals(newId(2000, newId(1000)).slice(0, 15), "000000000002000");
+});
+
 Deno.test("a member's facts are read as they were written, in a text of one length", () => {
   const facts = { pid: 7, what: 'guest "vm1"', maxParallel: 2, hostBandwidth: 9, wants: null };
   assertEquals(parseFacts(formatFacts(facts)), facts);

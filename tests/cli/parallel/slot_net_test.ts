@@ -90,6 +90,19 @@ Deno.test("of two that may begin, the first that came does, unless its process i
   });
 });
 
+Deno.test("the one that came first is the first also within a millisecond, and after the clock was set back", async () => {
+  await inDirectory(async (dir) => {
+    const times = [2000, 2000, 2000, 1000, 1000];
+    const directory = new LockDirectory(`${dir}/parallel`, () => times.shift()!);
+    const facts = { pid: 1, what: "x", maxParallel: 1, hostBandwidth: null, wants: null };
+    const members: Membership[] = [];
+    for (const _ of [...times]) members.push(await directory.join(facts, "waiting"));
+    const ids = members.map(({ id }) => id);
+    assertEquals(ids, ids.toSorted());
+    for (const member of members) await member[Symbol.asyncDispose]();
+  });
+});
+
 Deno.test("a wait ends when it is cancelled or takes too long, and leaves nothing", async () => {
   await inDirectory(async (dir) => {
     const directory = new LockDirectory(`${dir}/parallel`);
