@@ -26,7 +26,7 @@ export class MetricsFile implements Told, AsyncDisposable {
   readonly #metrics = new Metrics(() => Date.now() / 1000);
   #writing: Promise<void> = Promise.resolve();
   #isQueued = false;
-  #writtenAt = 0;
+  #writtenAt = -Infinity;
   #failed: string | undefined;
   #isWarned = false;
 
@@ -49,7 +49,8 @@ export class MetricsFile implements Told, AsyncDisposable {
     this.report = path === undefined ? report : (event) => {
       this.#metrics.note(event);
       report(event);
-      const isDue = event.event !== "progress" || Date.now() - this.#writtenAt >= PROGRESS_MS;
+      const isDue = event.event !== "progress" ||
+        performance.now() - this.#writtenAt >= PROGRESS_MS;
       if (isDue) this.#queue().then(() => this.#warn(report));
     };
   }
@@ -83,7 +84,7 @@ export class MetricsFile implements Told, AsyncDisposable {
 
   async #write(): Promise<void> {
     if (this.#path === undefined) return;
-    this.#writtenAt = Date.now();
+    this.#writtenAt = performance.now();
     // node_exporter reads no file with another ending than .prom.
     const partial = `${this.#path}.${Deno.pid}.tmp`;
     try {

@@ -19,7 +19,7 @@ export class ReportFile implements AsyncDisposable {
   #writing: Promise<void> = Promise.resolve();
   #isQueued = false;
   #hasEvents = false;
-  #writtenAt = 0;
+  #writtenAt = -Infinity;
   #failed: string | undefined;
   #isWarned = false;
 
@@ -74,7 +74,7 @@ export class ReportFile implements AsyncDisposable {
     const isOver = event.event === "result" || event.event === "copy";
     // While the guest is paused nothing may take the processor that can wait.
     const mayWait = event.event === "progress" || event.event === "traffic";
-    const isDue = mayWait && Date.now() - this.#writtenAt >= EVERY_MS;
+    const isDue = mayWait && performance.now() - this.#writtenAt >= EVERY_MS;
     if (isOver || isDue) this.#queue().then(() => this.#tellFailure());
   }
 
@@ -100,7 +100,7 @@ export class ReportFile implements AsyncDisposable {
   }
 
   async #write(): Promise<void> {
-    this.#writtenAt = Date.now();
+    this.#writtenAt = performance.now();
     try {
       const text = await page(this.#history.data());
       await Deno.writeTextFile(this.#partial, text, { mode: 0o600 });
