@@ -1,6 +1,6 @@
 import { messageOf, withDeadline } from "../../io/mod.ts";
 import { MigrationSettings, type QmpClient } from "../../qmp/mod.ts";
-import type { ChannelListener, OpenStream, Where } from "../../rpc/mod.ts";
+import type { ChannelListener, Where } from "../../rpc/mod.ts";
 import type { TunnelStream } from "../../tunnel/mod.ts";
 import { MigrationError } from "../errors.ts";
 import type { SourceRecord } from "../journal.ts";
@@ -13,6 +13,7 @@ import { ramStreams } from "../multifd.ts";
 import { BACK_SOCKET, takeBack, untilBegun } from "../postcopy/mod.ts";
 import type { LadderSteps } from "../progress/ladder_steps.ts";
 import type { PostcopyChoice } from "../ram_choices.ts";
+import { RamGate } from "../ram/gate.ts";
 import { Ram, type RamConnection } from "../ram/ram.ts";
 import { ramSettings } from "../ram/ram_settings.ts";
 import { inTurn, RamSocket } from "./ram_connection.ts";
@@ -61,6 +62,7 @@ export class SourceQemu {
   #streamAsked = false;
   readonly #outage: OutageTimer;
   #ramListener: ChannelListener | undefined;
+  readonly #gate = new RamGate();
   readonly #freeze: FreezeWatch;
 
   constructor(context: QemuContext) {
@@ -133,11 +135,12 @@ export class SourceQemu {
   }
 
   /**
-   * The connection is down, or up again. A guest whose writes wait for the destination must not wait for the
-   * connection: its kernel gives a disk 30 s, some of which have passed before a silent peer is found dead.
+   * A connection is down, or all are up again. A guest's blocking writes must not wait for it: a kernel gives
+   * a disk 30 s, some of which have passed before a silent peer is found dead.
    */
   connectionChanged(state: "up" | "down"): void {
     this.#outage.changed(state);
+    this.#gate.connectionChanged(state);
   }
 
   #freeWrites(): void {
@@ -150,6 +153,7 @@ export class SourceQemu {
   /** The guest is paused for the switchover: from now on every wait has a deadline of its own. */
   guestPaused(): void {
     this.#freeze.stop();
+    this.#gate.guestPaused();
   }
 
   /**
@@ -223,7 +227,7 @@ export class SourceQemu {
     signal: AbortSignal,
   ): Promise<Ram> {
     const { limits, runDir } = this.#context.options;
-    const socket = await this.#listen("ram", inTurn(streams));
+    const socket = await this.#listen("ram", inTurn(streams), this.#gate.join);
     this.#undoSettings(settings);
     await settings.set();
     await limits.holdRam(settings);
@@ -286,12 +290,9 @@ export class SourceQemu {
   }
 
   /** Listens in the run directory, and joins each connection to a stream that `open` makes. */
-  async #listen(
-    channel: "nbd" | "ram",
-    open: OpenStream,
-    join?: DeltaFilter["join"],
-  ): Promise<ChannelListener> {
-    const listener = await this.#listeners.serve(channel, open, join);
+  async #listen(...args: Parameters<Listeners["serve"]>): Promise<ChannelListener> {
+    const listener = await this.#listeners.serve(...args);
+    const [channel] = args;
     if (channel === "ram") this.#ramListener = listener;
     this.#context.undo.add(`the ${channel} socket`, () => listener.close());
     return listener;

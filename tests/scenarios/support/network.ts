@@ -150,6 +150,34 @@ export class Network implements AsyncDisposable {
     );
   }
 
+  /** The source's port of the connection by which most bytes have come to the destination. */
+  async busiestPort(): Promise<number> {
+    const filter = ["state", "established", "dst", this.source.address];
+    const text = await run(
+      ...["ip", "netns", "exec", this.destination.name] as const,
+      ...["ss", "-HtniO", ...filter],
+    );
+    const found = text.split("\n").flatMap((line) => {
+      const port = /:(\d+)\s/.exec(line.slice(line.indexOf(this.source.address)))?.[1];
+      return port ? [{ port: Number(port), bytes: bytesIn(line) }] : [];
+    });
+    if (found.length === 0) throw new Error("There is no connection between the two");
+    return found.toSorted((a, b) => b.bytes - a.bytes)[0]!.port;
+  }
+
+  /** Connections that are made from now on get no answer; those that there are go on. Needs `nft`. */
+  async refuseNew(): Promise<void> {
+    const rules =
+      "add table ip fresh; add chain ip fresh in { type filter hook input priority 0; }; " +
+      "add rule ip fresh in tcp flags & (syn | ack) == syn drop";
+    await run("ip", "netns", "exec", this.destination.name, "nft", rules);
+  }
+
+  /** New connections are answered again. */
+  async acceptNew(): Promise<void> {
+    await run("ip", "netns", "exec", this.destination.name, "nft", "delete table ip fresh");
+  }
+
   /** Resets the connection from this port of the source. */
   async resetOne(port: number): Promise<void> {
     const { name } = this.destination;
@@ -170,6 +198,10 @@ export class Network implements AsyncDisposable {
       await ip("netns", "del", name).catch(() => {});
     }
   }
+}
+
+function bytesIn(line: string): number {
+  return Number(/ bytes_received:(\d+)/.exec(line)?.[1] ?? 0);
 }
 
 async function ip(...args: string[]): Promise<void> {

@@ -17,6 +17,7 @@ const GROUPS = [
   "disks",
   "guests",
   "connections",
+  "lanes",
   "report",
   "endings",
   "busy",
