@@ -6,11 +6,16 @@
 import { run } from "../run.ts";
 import { vmferryPath } from "./relays/relays.ts";
 
+/** tcp(7). */
+const CONGESTION_CONTROL = "/proc/sys/net/ipv4/tcp_congestion_control";
+
 export interface Machine {
   readonly cpu: string;
   readonly cores: number;
   readonly memoryGiB: number;
   readonly kernel: string;
+  /** What new TCP connections use, such as `cubic`. */
+  readonly congestionControl: string;
   readonly versions: Readonly<Record<string, string>>;
 }
 
@@ -21,6 +26,7 @@ export async function machine(): Promise<Machine> {
     cores: navigator.hardwareConcurrency,
     memoryGiB: Math.round(Deno.systemMemoryInfo().total / 2 ** 30),
     kernel: Deno.osRelease(),
+    congestionControl: (await Deno.readTextFile(CONGESTION_CONTROL)).trim(),
     versions: {
       vmferry: (await run(vmferryPath(), ["--version"])).trim(),
       deno: Deno.version.deno,
@@ -32,11 +38,15 @@ export async function machine(): Promise<Machine> {
 }
 
 /** One line for the head of a report. */
-export function describe({ cpu, cores, memoryGiB, kernel, versions }: Machine): string {
+export function describe(
+  { cpu, cores, memoryGiB, kernel, congestionControl, versions }: Machine,
+): string {
   const programs = Object.entries(versions).map(([name, text]) =>
     text.startsWith(name) ? text : `${name} ${text}`
   );
-  return `${cores} x ${cpu}, ${memoryGiB} GiB, Linux ${kernel}; ${programs.join(", ")}`;
+  return `${cores} x ${cpu}, ${memoryGiB} GiB, Linux ${kernel}, ${congestionControl}; ${
+    programs.join(", ")
+  }`;
 }
 
 async function version(program: string, args: readonly string[], find: RegExp): Promise<string> {

@@ -5,13 +5,13 @@
  */
 import { median, quantile } from "./ground.ts";
 
-export const COLUMNS = ["1 mirrors", "4 mirrors", "16 mirrors", "raw"] as const;
+export const COLUMNS = ["1 mirrors", "4 mirrors", "16 mirrors", "raw", "raw again"] as const;
 export type Column = (typeof COLUMNS)[number];
 
 type PerColumn = Record<Column, number[]>;
 
 function perColumn(): PerColumn {
-  return { "1 mirrors": [], "4 mirrors": [], "16 mirrors": [], "raw": [] };
+  return { "1 mirrors": [], "4 mirrors": [], "16 mirrors": [], "raw": [], "raw again": [] };
 }
 
 /** What was measured of one row, a value a round. */
@@ -41,8 +41,15 @@ export interface RowSummary {
   readonly roundTrips:
     | { readonly count: number; readonly p50: number; readonly p99: number }
     | null;
-  /** Median over the rounds of its rate with 4 mirrors, and raw, over that of another row. */
-  readonly ratios: Readonly<Record<string, { readonly mirrors: number; readonly raw: number }>>;
+  /** Median over the rounds of its rate over that of another row. */
+  readonly ratios: Readonly<Record<string, Ratios>>;
+}
+
+interface Ratios {
+  /** With 4 mirrors. */
+  readonly mirrors: number;
+  readonly raw: number;
+  readonly rawAgain: number;
 }
 
 export function summary(figures: ReadonlyMap<string, Figures>): RowSummary[] {
@@ -70,6 +77,7 @@ export function summary(figures: ReadonlyMap<string, Figures>): RowSummary[] {
         [...figures].filter(([other]) => other !== row).map(([other, theirs]) => [other, {
           mirrors: medianRatio(own.rates["4 mirrors"], theirs.rates["4 mirrors"]),
           raw: medianRatio(own.rates.raw, theirs.rates.raw),
+          rawAgain: medianRatio(own.rates["raw again"], theirs.rates["raw again"]),
         }]),
       ),
     };
@@ -91,7 +99,7 @@ export function printTable(rows: readonly RowSummary[]): void {
       "mirrors, ms\n",
   );
   const head = [
-    ...["row", "1 mirror", "4 mirrors", "16 mirrors", "raw stream"],
+    ...["row", "1 mirror", "4 mirrors", "16 mirrors", "raw stream", "second one"],
     ...["CPU", "peak", "RPC p50", "p99"],
   ];
   const rate = ({ median, least, most }: Spread) =>
@@ -109,9 +117,11 @@ export function printTable(rows: readonly RowSummary[]): void {
   ]);
   const own = rows.filter(({ row }) => row.startsWith("vmferry"));
   if (own.length === 0) return;
-  console.log("\nRatio to other rows, median over the rounds: 4 mirrors / raw stream\n");
-  const ratio = ({ mirrors, raw }: { mirrors: number; raw: number }) =>
-    `${mirrors.toFixed(2)} / ${raw.toFixed(2)}`;
+  console.log(
+    "\nRatio to other rows, median over the rounds: 4 mirrors / raw stream / second one\n",
+  );
+  const ratio = ({ mirrors, raw, rawAgain }: Ratios) =>
+    [mirrors, raw, rawAgain].map((n) => n.toFixed(2)).join(" / ");
   const others = rows.map(({ row }) => row).filter((row) => !row.startsWith("vmferry"));
   table([
     ["row", ...others.map((row) => `to ${row}`)],

@@ -40,6 +40,7 @@ export const relays: Readonly<Record<string, StartRelay>> = {
   "plain TLS relay": async (dir, target) =>
     denoRelay("relay.ts", dir, target, [(await certificates(dir)).server]),
   "framed relay": (dir, target) => denoRelay("framed_relay.ts", dir, target),
+  "stream relay": (dir, target) => denoRelay("stream_relay.ts", dir, target),
   "framed relay + 10 us": (dir, target) => denoRelay("framed_relay.ts", dir, target, ["10"]),
 
   "socat": (dir, target) => socat(dir, target, []),
