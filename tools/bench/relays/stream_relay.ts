@@ -139,10 +139,13 @@ class Stream {
   }
 }
 
+/** Makes the socket of a stream that the other end has opened. */
+type OpenStream = (tunnel: Tunnel, id: number) => Promise<Stream>;
+
 /** The connection and its streams. */
 class Tunnel {
   readonly #conn: Deno.Conn;
-  readonly #open: (id: number) => Promise<Stream>;
+  readonly #open: OpenStream;
   readonly #streams = new Map<number, Stream>();
   readonly free: Uint8Array[] = [];
   readonly #ready: Stream[] = [];
@@ -155,7 +158,7 @@ class Tunnel {
   #wake = () => {};
   readonly #buffers: ReadBuffer[] = [];
 
-  constructor(conn: Deno.Conn, open: (id: number) => Promise<Stream>) {
+  constructor(conn: Deno.Conn, open: OpenStream) {
     [this.#conn, this.#open] = [conn, open];
     this.#write();
     this.#read();
@@ -247,7 +250,7 @@ class Tunnel {
         got = 0;
         const value = view.getFloat64(HEADER);
         if (type === ACK) this.#ackedUpTo(value);
-        else if (type === OPEN) this.add(await this.#open(id));
+        else if (type === OPEN) this.add(await this.#open(this, id));
         else this.#streams.get(id)!.credited(value);
       }
     }
@@ -288,7 +291,7 @@ if (mode === "connect") {
 } else {
   for await (const conn of Deno.listen({ hostname, port: Number(a) })) {
     conn.setNoDelay(true);
-    const tunnel: Tunnel = new Tunnel(conn, async (id) => {
+    new Tunnel(conn, async (tunnel, id) => {
       return new Stream(tunnel, await Deno.connect({ transport: "unix", path: b }), id);
     });
   }
