@@ -34,6 +34,14 @@ export type LadderStep = "auto-converge" | "postcopy";
 /** Which of the two ends. */
 export type Side = "source" | "destination";
 
+/** How many of a session's connections are lost (`--connections`). */
+export interface Connections {
+  /** So many are lost. */
+  readonly down: number;
+  /** So many there are. */
+  readonly of: number;
+}
+
 /** How far one disk's mirror is. */
 export interface DiskProgress {
   /** Name of the disk: qdev id, device name or node name. */
@@ -186,6 +194,8 @@ export type MigrationEvent =
     readonly attempt: number;
     /** Seconds until the session is given up; `null` while the connection is up. */
     readonly graceLeft: number | null;
+    /** Of the connections `of` that there are, so many are `down`; absent where there is one. */
+    readonly connections?: Connections;
   }
   /** The program is sent to the host of the destination; only while that takes longer than a second. */
   | {

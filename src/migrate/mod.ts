@@ -25,6 +25,7 @@ export { type WarningCode, WARNINGS } from "./warning_table.ts";
 export { introduce, type OwnIntroduction, reportPeer } from "./session/introduce.ts";
 export { compressionOf, sourceLeft, TOO_LATE } from "./events.ts";
 export type {
+  Connections,
   DiskProgress,
   LadderStep,
   MigrationEvent,

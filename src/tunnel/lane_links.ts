@@ -19,6 +19,11 @@ export class LaneLinks {
     return this.#down.size > 0;
   }
 
+  /** How many lanes have lost theirs. */
+  get down(): number {
+    return this.#down.size;
+  }
+
   /** Watches a lane that has joined, in place of one that it replaces. */
   add(lane: Lane, replaced: Lane | undefined): void {
     if (replaced) this.remove(replaced);

@@ -105,6 +105,11 @@ export class Session extends SessionTotals implements Joinable {
     return state === "up" && this.#links.isDown ? "down" : state;
   }
 
+  /** How many lanes have no connection. */
+  get lanesDown(): number {
+    return this.#links.down;
+  }
+
   /**
    * Calls `listener` when a connection is lost, and when every lane has one again.
    *

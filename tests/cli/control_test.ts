@@ -118,6 +118,19 @@ Deno.test("a status is what the events told last, and its end is known", async (
   assertEquals([board.over, await board.ended], [true, result]);
 });
 
+Deno.test("a status says how many of several connections are lost", () => {
+  const connections = { down: 2, of: 4 };
+  const board = boardWith({ event: "link", state: "down", attempt: 0, graceLeft: 9, connections });
+  const identity = {
+    ...{ role: "source" as const, pid: 7, runDir: "/run/x", qmp: "/q" },
+    guest: { name: "vm1", uuid: null },
+  };
+  const status = board.status(identity, { ...LIMITS, ending: null });
+  assertEquals(status.link, { state: "down", graceLeft: 9, connections });
+  const lines = lineOf(status, false)!.split("\n");
+  assertEquals(lines.includes("  2 of 4 connections lost, reconnecting, 9 s left"), true);
+});
+
 Deno.test("limits are read as they are typed", () => {
   assertEquals(parseLimitChange(["bandwidth=2M", "max-downtime=1.5s"]), {
     ...{ bandwidth: 2 << 20, maxDowntimeMs: 1500 },

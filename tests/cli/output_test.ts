@@ -198,6 +198,15 @@ Deno.test("a lost connection is reported with the time that remains, also with -
       ],
       ["vmferry: connection lost, reconnecting, 42 s left", "vmferry: connection is back"],
     );
+    const lost = { state: "down" as const, graceLeft: 42, connections: { down: 1, of: 4 } };
+    const back = { state: "up" as const, graceLeft: null, connections: { down: 0, of: 4 } };
+    assertEquals(
+      [lineOf({ ...link, ...lost }, quiet), lineOf({ ...link, ...back }, quiet)],
+      [
+        "vmferry: 1 of 4 connections lost, reconnecting, 42 s left",
+        "vmferry: all 4 connections are back",
+      ],
+    );
   }
 });
 

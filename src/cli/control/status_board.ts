@@ -144,7 +144,11 @@ export class StatusBoard {
       rate: progress?.rate ?? 0,
       eta: progress?.eta ?? null,
       ...(progress?.compression === undefined ? {} : { compression: progress.compression }),
-      link: { state: this.#link?.state ?? "up", graceLeft: this.#link?.graceLeft ?? null },
+      link: {
+        state: this.#link?.state ?? "up",
+        graceLeft: this.#link?.graceLeft ?? null,
+        ...(this.#link?.connections ? { connections: this.#link.connections } : {}),
+      },
       ...limits,
       startedAt: this.#startedAt,
       elapsedMs: Math.round(performance.now() - this.#start),

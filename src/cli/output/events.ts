@@ -1,5 +1,6 @@
 import type { Logger } from "../../io/mod.ts";
 import type {
+  Connections,
   DiskProgress,
   MigrationEvent,
   Phase,
@@ -8,6 +9,16 @@ import type {
   Side,
   Verdict,
 } from "../../migrate/mod.ts";
+
+/** How the connection of a session is, or the connections. */
+export interface LinkState {
+  /** `down`: some connection is lost. */
+  readonly state: "up" | "down";
+  /** Seconds until the session is given up; `null` while all are up. */
+  readonly graceLeft: number | null;
+  /** Absent where there is one. */
+  readonly connections?: Connections;
+}
 
 /** What `recover` finds: a verdict, no migration at all, or one whose QEMU has ended. */
 export type RecoverVerdict = Verdict | "nothing" | "gone";
@@ -172,7 +183,7 @@ export interface StatusEvent {
   /** Bytes that crossed so far, as a share of those without compression; missing if there was none. */
   readonly compression?: number;
   readonly eta: number | null;
-  readonly link: { readonly state: "up" | "down"; readonly graceLeft: number | null };
+  readonly link: LinkState;
   /** Bytes per second; `null`: no limit, or not this end's to set. */
   readonly bandwidth: number | null;
   /** Of `--host-bandwidth`, bytes per second; absent where there is none. */

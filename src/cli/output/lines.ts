@@ -4,6 +4,7 @@ import type { Outcome, Side, VerifiedDisk } from "../../migrate/mod.ts";
 import { copyLines } from "./copy_event.ts";
 import type { CliEvent, RecoverVerdict } from "./events.ts";
 import { formatSeconds, formatSize } from "../args/size.ts";
+import { linkWords } from "./link_words.ts";
 import { statusLines } from "./status_lines.ts";
 import { compressed, percent, PHASES, throttled } from "./words.ts";
 
@@ -89,8 +90,7 @@ function textOf(event: CliEvent, quiet: boolean): string | undefined {
     case "recover":
       return recoverLines(event);
     case "link":
-      if (event.state === "up") return "vmferry: connection is back";
-      return `vmferry: connection lost, reconnecting, ${formatSeconds(event.graceLeft ?? 0)} left`;
+      return `vmferry: ${linkWords(event)}`;
     case "carry":
       return quiet
         ? undefined

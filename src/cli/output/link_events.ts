@@ -1,5 +1,5 @@
 import type { Clock } from "../../io/mod.ts";
-import type { Report } from "../../migrate/mod.ts";
+import type { Connections, Report } from "../../migrate/mod.ts";
 import type { Session } from "../../tunnel/mod.ts";
 
 /** Interval of the events while the connection is down, ms. */
@@ -9,8 +9,8 @@ const EVERY_MS = 1000;
 const TRAFFIC_MS = 500;
 
 /**
- * Reports the version of the peer, how much crosses, when the connection under a session is lost and when it is back; in between, each second,
- * the time until the session is given up.
+ * Reports the version of the peer, how much crosses, when a connection of the session is lost and when it is
+ * back; in between, each second, the time until the session is given up.
  */
 export class LinkEvents {
   readonly #report: Report;
@@ -35,7 +35,8 @@ export class LinkEvents {
     let isHinted = false;
     const tell = () => {
       const graceLeft = Math.ceil(session.graceLeftMs / 1000);
-      this.#report({ event: "link", state: "down", attempt: this.#attempt, graceLeft });
+      const attempt = this.#attempt;
+      this.#report({ event: "link", state: "down", attempt, graceLeft, ...connections(session) });
       stop = this.#clock.after(EVERY_MS, tell);
     };
     session.onLink(({ state, hint }) => {
@@ -49,7 +50,11 @@ export class LinkEvents {
         isHinted = true;
         this.#report({ event: "warning", code: "small-packets-only", message: hint });
       } else {
-        this.#report({ event: "link", state: "up", attempt: this.#attempt, graceLeft: null });
+        const attempt = this.#attempt;
+        this.#report({
+          ...{ event: "link", state: "up", attempt, graceLeft: null } as const,
+          ...connections(session),
+        });
       }
     });
     session.ended.then(() => {
@@ -69,4 +74,8 @@ export class LinkEvents {
     let stop = this.#clock.after(TRAFFIC_MS, tell);
     return () => stop();
   }
+}
+
+function connections({ lanes, lanesDown }: Session): { readonly connections?: Connections } {
+  return lanes.length === 1 ? {} : { connections: { down: lanesDown, of: lanes.length } };
 }

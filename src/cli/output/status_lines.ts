@@ -2,6 +2,7 @@ import { introduce } from "../control/choice.ts";
 import type { StatusEvent } from "./events.ts";
 import { compressed, details, percent, PHASES, throttled } from "./words.ts";
 import { formatSeconds, formatSize } from "../args/size.ts";
+import { linkWords } from "./link_words.ts";
 
 /** How a running migration is, for people. Pure. */
 export function statusLines(status: StatusEvent): string {
@@ -35,7 +36,7 @@ export function statusLines(status: StatusEvent): string {
     );
   }
   if (link.state === "down") {
-    lines.push(`connection lost, reconnecting, ${formatSeconds(link.graceLeft ?? 0)} left`);
+    lines.push(linkWords(link));
   }
   if (ending !== null) lines.push(`being undone: ${ending}`);
   lines.push(...(status.steps ?? []));
