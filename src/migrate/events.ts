@@ -205,6 +205,22 @@ export type MigrationEvent =
     readonly sent: number;
     readonly total: number;
   }
+  /** The limits that hold from now on: `vmferry set` has changed them. */
+  | {
+    readonly event: "limits";
+    /** Bytes per second; `null`: no limit. */
+    readonly bandwidth: number | null;
+    readonly maxDowntimeMs: number | null;
+    /** The guest is, or will be, paused for the rest of the copy. */
+    readonly pause?: "when-copied" | null;
+    /** What is left until `timeoutAction`, ms; `null`: as long as it takes. */
+    readonly timeoutMs?: number | null;
+    readonly timeoutAction?: "abort" | "pause" | "postcopy";
+    /** Whether the guest may be throttled; absent where nothing was said about it. */
+    readonly autoConverge?: boolean;
+    /** `now`: it has begun; `never`: the ladder does not begin it. */
+    readonly postcopy?: "now" | "never";
+  }
   /** A step for a guest that changes its RAM faster than RAM crosses; each is reported once. */
   | {
     readonly event: "ladder";

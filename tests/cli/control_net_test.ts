@@ -3,12 +3,19 @@ import { ask, findMigrations } from "../../src/cli/control/client.ts";
 import { controlDestination, controlSource } from "../../src/cli/control/controlled.ts";
 import { ControlError, MAX_REQUEST } from "../../src/cli/control/protocol.ts";
 import { ControlServer } from "../../src/cli/control/server.ts";
+import { SourceControl } from "../../src/cli/control/source_control.ts";
 import { StatusBoard } from "../../src/cli/control/status_board.ts";
 import { MigrationTimeout } from "../../src/cli/args/timeout.ts";
 import { DeadlineError, silentLogger, systemClock, writeAll } from "../../src/io/mod.ts";
-import { LadderError, Limits, type MigrationError } from "../../src/migrate/mod.ts";
+import {
+  LadderError,
+  Limits,
+  type MigrationError,
+  type MigrationEvent,
+} from "../../src/migrate/mod.ts";
 import { connectUnix, listenUnix } from "../../src/transport/mod.ts";
 import { readAll } from "../support/bytes.ts";
+import { inDirectory } from "../support/in_directory.ts";
 import { ManualClock } from "../support/manual_clock.ts";
 
 const RESULT = {
@@ -65,6 +72,27 @@ Deno.test("status and set are carried out over the socket, until it is too late"
     board.note({ event: "phase", phase: "handover" });
     await assertRejects(() => set({ bandwidth: 1 }), ControlError, "being handed over");
     assertEquals([limits.bandwidth, limits.maxDowntimeMs], [null, 300]);
+  });
+});
+
+Deno.test("a migration whose limits were changed reports those that hold from then on", async () => {
+  await inDirectory(async (dir) => {
+    const events: MigrationEvent[] = [];
+    const report = (event: MigrationEvent) => void events.push(event);
+    await using control = new SourceControl(
+      { bandwidth: 1000, maxDowntimeMs: 300, timeoutMs: 0, timeoutAction: "abort" },
+      { report, log: silentLogger },
+    );
+    control.begin();
+    const guest = { name: "vm1", uuid: null };
+    const socket = `${dir}/control.sock`;
+    await control.serve(socket, { role: "source", pid: 1, runDir: dir, qmp: "/q", guest });
+    const set = (change: object) => ask(socket, { command: "set", ...change }, 5000);
+    const answer = await set({ bandwidth: 5 });
+    assertEquals(events, [{ event: "limits", ...answer as object } as MigrationEvent]);
+    await assertRejects(() => set({ autoConverge: true }), ControlError, "not begun yet");
+    assertEquals(events.length, 1);
+    control.report(RESULT);
   });
 });
 

@@ -12,6 +12,7 @@ import { listenUnix } from "../../transport/mod.ts";
 import { MigrationTimeout, type TimeoutAction } from "../args/timeout.ts";
 import { onSignals } from "../signals.ts";
 import { controlSource } from "./controlled.ts";
+import type { SetChange } from "./protocol.ts";
 import { ControlServer } from "./server.ts";
 import { type ControlOutput, type Identity, StatusBoard } from "./status_board.ts";
 
@@ -99,9 +100,16 @@ export class SourceControl implements AsyncDisposable {
       pause: (why: string) => this.#pause(why),
       steps: (change: LadderChange) => this.#steps(change),
     };
+    const controlled = controlSource(this.#board, identity, this.limits, this.#stop, end);
+    const set = async (change: SetChange) => {
+      const limits = await controlled.set(change);
+      // Who reads the log of the migration was not the one who asked.
+      this.report({ event: "limits", ...limits });
+      return limits;
+    };
     const server = new ControlServer(
       await listenUnix(path),
-      controlSource(this.#board, identity, this.limits, this.#stop, end),
+      { ...controlled, set },
       systemClock,
       this.#log,
     );

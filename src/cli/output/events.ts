@@ -96,21 +96,6 @@ export type CliEvent =
     /** The process is gone. */
     readonly stale: boolean;
     readonly reason: string;
-  }
-  /** set: the limits that hold from now on. */
-  | {
-    readonly event: "limits";
-    readonly bandwidth: number | null;
-    readonly maxDowntimeMs: number | null;
-    /** The guest is, or will be, paused for the rest of the copy. */
-    readonly pause?: "when-copied" | null;
-    /** What is left until `timeoutAction`, ms; `null`: as long as it takes. */
-    readonly timeoutMs?: number | null;
-    readonly timeoutAction?: "abort" | "pause" | "postcopy";
-    /** Whether the guest may be throttled; absent where nothing was said about it. */
-    readonly autoConverge?: boolean;
-    /** `now`: it has begun; `never`: the ladder does not begin it. */
-    readonly postcopy?: "now" | "never";
   };
 
 /** An image of a copy. Sizes in bytes. */

@@ -4,6 +4,7 @@ import type { Outcome, Side, VerifiedDisk } from "../../migrate/mod.ts";
 import { copyLines } from "./copy_event.ts";
 import type { CliEvent, RecoverVerdict } from "./events.ts";
 import { formatSeconds, formatSize } from "../args/size.ts";
+import { limitsWords } from "./limits_words.ts";
 import { linkWords } from "./link_words.ts";
 import { statusLines } from "./status_lines.ts";
 import { compressed, percent, PHASES, throttled } from "./words.ts";
@@ -13,18 +14,6 @@ const WHERE: Readonly<Record<Exclude<Outcome, "migrated">, string>> = {
   cancelled: "cancelled, the guest was not moved",
   unknown: "OUTCOME UNKNOWN: do not start the guest anywhere before you know where it runs",
 };
-
-const TIMEOUTS = {
-  abort: "undo everything",
-  pause: "pause the guest for the rest",
-  postcopy: "run the guest at the destination before all of its RAM is there",
-} as const;
-
-const AUTO_CONVERGE = {
-  true: "the guest is throttled if its RAM does not converge",
-  false: "the guest is not throttled",
-} as const;
-const POSTCOPY = { now: "post-copy has begun", never: "no post-copy" } as const;
 
 /** Where a guest is that has arrived, by QEMU's run state there. */
 function arrived(guest: string | null): string {
@@ -73,20 +62,8 @@ function textOf(event: CliEvent, quiet: boolean): string | undefined {
       return statusLines(event);
     case "silent":
       return `vmferry: ${event.runDir}: ${event.reason}`;
-    case "limits": {
-      const { bandwidth, maxDowntimeMs, pause, timeoutMs = null, timeoutAction } = event;
-      const { autoConverge, postcopy } = event;
-      const rate = bandwidth === null ? "no limit" : `at most ${formatSize(bandwidth)}/s`;
-      return [
-        `vmferry: bandwidth: ${rate}; downtime: at most ${maxDowntimeMs} ms`,
-        ...(pause ? ["the guest is paused as soon as its disks have been copied once"] : []),
-        ...(autoConverge === undefined ? [] : [AUTO_CONVERGE[`${autoConverge}`]]),
-        ...(postcopy === undefined ? [] : [POSTCOPY[postcopy]]),
-        ...(timeoutMs === null
-          ? []
-          : [`in ${formatSeconds(timeoutMs / 1000)}: ${TIMEOUTS[timeoutAction ?? "abort"]}`]),
-      ].join("; ");
-    }
+    case "limits":
+      return `vmferry: ${limitsWords(event)}`;
     case "recover":
       return recoverLines(event);
     case "link":

@@ -2,6 +2,7 @@ import type { MigrationEvent, Side } from "../../migrate/mod.ts";
 import type { Phase } from "../../migrate/mod.ts";
 import { withoutTicket } from "../endpoint/address.ts";
 import type { CopyEvent, Result } from "../output/events.ts";
+import { limitsWords } from "../output/limits_words.ts";
 import { VERSION } from "../version.ts";
 import { Bounded } from "./bounded.ts";
 import type { Identified, Noted, ReportData, ReportedEnd, RunAbout, Span } from "./data.ts";
@@ -144,6 +145,9 @@ export class RunHistory {
       case "carry":
         if (event.sent < event.total) break;
         this.#events.add({ atMs, kind: "note", message: `vmferry was copied to ${event.host}` });
+        break;
+      case "limits":
+        this.#events.add({ atMs, kind: "note", message: `vmferry set: ${limitsWords(event)}` });
         break;
       case "ladder":
         this.#events.add({ atMs, kind: "step", message: event.message });

@@ -132,6 +132,15 @@ Deno.test("no ticket of an address is kept", () => {
   assertEquals(JSON.stringify(history.data()).includes("AAAA"), false);
 });
 
+Deno.test("limits that were changed meanwhile are among the events", () => {
+  const { history, note } = clocked();
+  note(7000, { event: "limits", bandwidth: 5 << 20, maxDowntimeMs: 300 });
+  assertEquals(history.data().events, [{
+    ...{ atMs: 7000, kind: "note" },
+    message: "vmferry set: bandwidth: at most 5.00 MiB/s; downtime: at most 300 ms",
+  }]);
+});
+
 Deno.test("a day of events does not grow the report without limit", () => {
   const { history, note } = clocked();
   for (let i = 0; i < 100_000; i++) {
