@@ -8,7 +8,7 @@ export const PHASES: Readonly<Record<Phase, string>> = {
   prepare: "preparing both sides",
   copy: "copying images",
   mirror: "copying disks",
-  verify: "disks are ready, comparing both ends",
+  verify: "all is copied, comparing both ends",
   ram: "disks are ready, copying RAM",
   switchover: "guest paused, finishing disks and RAM",
   handover: "handing the guest over",
