@@ -46,7 +46,9 @@ const TIME_DIGITS = 15;
  */
 export function newId(now: number, last?: string): string {
   const next = last === undefined ? 0 : Number(last.slice(0, TIME_DIGITS)) + 1;
-  const time = String(Math.max(Math.floor(now), next)).padStart(TIME_DIGITS, "0");
+  const latest = 10 ** TIME_DIGITS - 1;
+  const time = String(Math.min(Math.max(Math.floor(now), next), latest))
+    .padStart(TIME_DIGITS, "0");
   return `${time}-${crypto.randomUUID().slice(0, 8)}`;
 }
 

@@ -14,6 +14,8 @@ export interface Pass {
 
 /** Part of a pass that must have been sent before another one counts. */
 const SENT = 0.75;
+/** If no RAM crosses for so long, a connection is down, ms. */
+const STOOD_MS = 2000;
 /** Largest share of the shortest pass before it that a pass may have to send while they get shorter. */
 const SHORTER = 0.9;
 
@@ -30,6 +32,7 @@ export class Passes {
   #rate: number | undefined;
   #first: { readonly now: number; readonly ram: RamProgress } | undefined;
   #now = 0;
+  #standsSince: number | undefined;
 
   /** How many passes in a row have had as much to send as the shortest one before them. */
   get withoutGain(): number {
@@ -57,6 +60,7 @@ export class Passes {
    * @returns whether a pass has begun.
    */
   look(now: number, ram: RamProgress): boolean {
+    this.#watchStanding(now, ram);
     const before = this.#before;
     this.#before = ram;
     this.#first ??= { now, ram };
@@ -80,6 +84,20 @@ export class Passes {
   restart(): void {
     this.#without = 0;
     this.#shortest = Infinity;
+  }
+
+  /** A pass in which RAM stood still has more to send after it and was slower, whatever the guest does. */
+  #watchStanding(now: number, ram: RamProgress): void {
+    if (ram.transferred === this.#before?.transferred) {
+      this.#standsSince ??= now;
+      return;
+    }
+    const stood = now - (this.#standsSince ?? now);
+    this.#standsSince = undefined;
+    if (stood < STOOD_MS) return;
+    this.restart();
+    this.#pass = this.#first = undefined;
+    this.#sent = 0;
   }
 
   #begin(now: number, { iteration, transferred }: RamProgress, left: number): void {

@@ -7,7 +7,8 @@ import { splice } from "../../tunnel/mod.ts";
  * connection is down. While nothing takes RAM, QEMU waits for its socket, and the guest runs.
  */
 export class RamGate {
-  #isOpen = true;
+  #isDown = false;
+  #isStopped = false;
   #isDone = false;
   readonly #waiting = new Set<() => void>();
 
@@ -17,14 +18,24 @@ export class RamGate {
 
   /** `down`: some connection of the session is. */
   connectionChanged(state: "up" | "down"): void {
-    this.#isOpen = this.#isDone || state === "up";
-    if (this.#isOpen) this.#wake();
+    this.#isDown = state === "down";
+    this.#wake();
   }
 
-  /** The guest is paused: what is left of it must cross as soon as it can. */
+  /** A guest that does not run gains nothing by the wait. */
+  guestStopped(isStopped: boolean): void {
+    this.#isStopped = isStopped;
+    this.#wake();
+  }
+
+  /** The guest is paused for the switchover: what is left of it must cross as soon as it can. */
   guestPaused(): void {
     this.#isDone = true;
-    this.connectionChanged("up");
+    this.#wake();
+  }
+
+  get #isOpen(): boolean {
+    return !this.#isDown || this.#isStopped || this.#isDone;
   }
 
   #behind(pipe: BytePipe): BytePipe {
@@ -34,7 +45,8 @@ export class RamGate {
         while (!this.#isOpen && !isClosed) {
           await new Promise<void>((resolve) => this.#waiting.add(resolve));
         }
-        return await pipe.read(into);
+        // Who has closed it may read the rest by itself.
+        return isClosed ? null : await pipe.read(into);
       },
       write: (from) => pipe.write(from),
       closeWrite: () => pipe.closeWrite(),
@@ -46,6 +58,7 @@ export class RamGate {
     };
   }
 
+  /** Each looks for itself whether it may go on. */
   #wake(): void {
     for (const wake of this.#waiting) wake();
     this.#waiting.clear();

@@ -14,6 +14,8 @@ import { type Carrier, patience } from "../timeouts.ts";
 
 /** How long RAM may take without progress, ms, in addition to the time that the connection is down. */
 const STALL_MS = 120_000;
+/** How long QEMU may take to cancel by itself, ms. */
+const CANCEL_MS = 1000;
 /** How long a cancelled migration may take to end, without progress, ms. */
 const UNDO_MS = 120_000;
 
@@ -169,11 +171,13 @@ export class Ram {
         this.#log.log("debug", `migrate_cancel: ${messageOf(error)}`);
       });
     }
+    // QEMU 7.2 to 11.1 waits for channels of multifd that nobody reads, as while a connection is down.
+    const stop = this.#clock.after(CANCEL_MS, () => void this.#connection?.close());
     const end = await waitMigration(
       this.#qmp,
       (status) => MIGRATION_OVER.includes(status) || status === POSTCOPY_PAUSED,
       { stallMs: UNDO_MS, clock: this.#clock },
-    );
+    ).finally(stop);
     if (end.status === POSTCOPY_PAUSED && mayTakeBack) await this.#takeBack();
   }
 

@@ -219,6 +219,7 @@ export class SourceContext implements Disposable {
     // QEMU drains all disks when its migration has failed, before it answers any command.
     if (event === "MIGRATION" && data.status === "failed") this.qemu.cutTargets();
     if (event === "STOP") this.#pausedAt ??= this.clock.now();
+    if (event === "STOP" || event === "RESUME") this.qemu.gate.guestStopped(event === "STOP");
     if (event !== "RESUME") return;
     if (this.isHandedOver) return pauseAgain(this);
     // Somebody may have resumed the guest: the pause before that is not ours.

@@ -62,7 +62,7 @@ export class SourceQemu {
   #streamAsked = false;
   readonly #outage: OutageTimer;
   #ramListener: ChannelListener | undefined;
-  readonly #gate = new RamGate();
+  readonly gate = new RamGate();
   readonly #freeze: FreezeWatch;
 
   constructor(context: QemuContext) {
@@ -140,7 +140,7 @@ export class SourceQemu {
    */
   connectionChanged(state: "up" | "down"): void {
     this.#outage.changed(state);
-    this.#gate.connectionChanged(state);
+    if (this.#disks.length > 0) this.gate.connectionChanged(state);
   }
 
   #freeWrites(): void {
@@ -153,7 +153,7 @@ export class SourceQemu {
   /** The guest is paused for the switchover: from now on every wait has a deadline of its own. */
   guestPaused(): void {
     this.#freeze.stop();
-    this.#gate.guestPaused();
+    this.gate.guestPaused();
   }
 
   /**
@@ -227,7 +227,7 @@ export class SourceQemu {
     signal: AbortSignal,
   ): Promise<Ram> {
     const { limits, runDir } = this.#context.options;
-    const socket = await this.#listen("ram", inTurn(streams), this.#gate.join);
+    const socket = await this.#listen("ram", inTurn(streams), this.gate.join);
     this.#undoSettings(settings);
     await settings.set();
     await limits.holdRam(settings);

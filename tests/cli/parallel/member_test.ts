@@ -25,6 +25,9 @@ Deno.test("an id is later than the last one, whatever the clock says", () => {
     assertEquals(next > last, true, `${next} at ${now}`);
     assertEquals(parseName(`waiting-${next}`), { state: "waiting", id: next });
   }
+  const state = "waiting" as const;
+  const most = newId(999, "999999999999999-00000000");
+  assertEquals(parseName(fileName({ state, id: most })), { state, id: most });
   assertEquals(newId(2000, newId(1000)).slice(0, 15), "000000000002000");
 });
 

@@ -42,6 +42,12 @@ class Crossing {
     return this;
   }
 
+  /** Nothing crosses for so long, ms: a connection is down. */
+  stand(left: number, ms: number): this {
+    for (const end = this.#now + ms; this.#now < end; this.#now += 500) this.#sample(left);
+    return this;
+  }
+
   /** QEMU collects the changed pages in the middle of a pass. */
   sync(left: number): this {
     this.#iteration++;
@@ -60,6 +66,17 @@ class Crossing {
     this.moves.push(`${this.#iteration}: ${move.step} ${passes} ${had / MiB} ${rate / MiB}`);
   }
 }
+
+Deno.test("a pass in which nothing crossed for a while does not count", () => {
+  // The guest changes more during a long pass: the next one is larger.
+  const stood = new Crossing().pass(512, 100).stand(50, 20_000).pass(50, 200, 40, 5);
+  assertEquals(stood.moves, []);
+  const brief = new Crossing().pass(512, 100).stand(50, 1000).pass(50, 200);
+  assertEquals(brief.moves.length, 1);
+  // A guest that does not converge after it either is throttled all the same.
+  const never = new Crossing().pass(512, 100).stand(50, 20_000).pass(50, 200, 200);
+  assertEquals(never.moves.length, 1);
+});
 
 Deno.test("a throttle is considered once a pass over RAM has as much to send as the shortest one before", () => {
   const crossing = new Crossing().pass(512, 384);

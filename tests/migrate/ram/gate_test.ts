@@ -17,7 +17,7 @@ async function lab() {
     await readFull(there, bytes);
     return [...bytes];
   };
-  return { gate, qemu, stream, there, joined, got, connecting, listening };
+  return { gate, qemu, local, stream, there, joined, got, connecting, listening };
 }
 
 /** All that can happen without more input has happened. */
@@ -75,5 +75,42 @@ Deno.test("a stream that fails ends the wait", async () => {
   stream.reset("cancelled", "It was cut here");
   assertEquals((await joined).error?.message.includes("It was cut here"), true);
   await assertRejects(() => writeAll(qemu, new Uint8Array(9)));
+  await Promise.all([connecting.close(), listening.close()]);
+});
+
+Deno.test("RAM does not wait while the guest is paused", async () => {
+  const { gate, qemu, there, joined, got, connecting, listening } = await lab();
+  gate.connectionChanged("down");
+  await writeAll(qemu, Uint8Array.of(1));
+  assertEquals(await got(1), [1]);
+  await writeAll(qemu, Uint8Array.of(2));
+  gate.guestStopped(true);
+  assertEquals(await got(1), [2]);
+  gate.guestStopped(false);
+  await writeAll(qemu, Uint8Array.of(3));
+  assertEquals(await got(1), [3]);
+  await writeAll(qemu, Uint8Array.of(4));
+  gate.connectionChanged("up");
+  assertEquals(await got(1), [4]);
+  await qemu.closeWrite();
+  await there.closeWrite();
+  assertEquals((await joined).error, undefined);
+  await Promise.all([connecting.close(), listening.close()]);
+});
+
+Deno.test("a connection that was held is not read after it was closed", async () => {
+  const { gate, stream, joined, local, qemu, connecting, listening } = await lab();
+  gate.connectionChanged("down");
+  await writeAll(qemu, Uint8Array.of(1));
+  await settled();
+  let reads = 0;
+  const read = local.read.bind(local);
+  local.read = (into) => {
+    reads++;
+    return read(into);
+  };
+  stream.reset("cancelled", "It was cut here");
+  await joined;
+  assertEquals(reads, 0);
   await Promise.all([connecting.close(), listening.close()]);
 });

@@ -3,11 +3,15 @@ import { silentLogger } from "../../../src/io/mod.ts";
 import { Ram } from "../../../src/migrate/ram/ram.ts";
 import { QmpClient } from "../../../src/qmp/mod.ts";
 import { FakeQemu } from "../../support/fake_qemu.ts";
-import { ManualClock } from "../../support/manual_clock.ts";
+import { ManualClock, settle } from "../../support/manual_clock.ts";
 import { memoryPipe } from "../../support/memory_pipe.ts";
 
-/** A migration that stands in `status` until it is cancelled, or its connection is closed. */
-async function standing(status: string) {
+/**
+ * A migration that stands in `status` until it is cancelled, or its connection is closed.
+ *
+ * @param cancelled its status after `migrate_cancel`.
+ */
+async function standing(status: string, cancelled = "cancelled") {
   const [ours, theirs] = memoryPipe();
   const order: string[] = [];
   let now = status;
@@ -19,14 +23,15 @@ async function standing(status: string) {
     },
     "migrate_cancel": () => {
       order.push("migrate_cancel");
-      now = "cancelled";
+      now = cancelled;
       return { return: {} };
     },
   });
   const qmp = await QmpClient.open(ours);
+  const clock = new ManualClock();
   const ram = new Ram({
     qmp,
-    clock: new ManualClock(),
+    clock,
     log: silentLogger,
     takeBack: () => Promise.resolve(),
   }, {
@@ -38,7 +43,7 @@ async function standing(status: string) {
       return Promise.resolve();
     },
   });
-  return { ram, order, end: () => qemu.close(), fail: () => now = "failed", qemu };
+  return { ram, order, end: () => qemu.close(), fail: () => now = "failed", qemu, clock };
 }
 
 Deno.test("a migration can be cancelled until migrate-continue was given", async () => {
@@ -48,6 +53,22 @@ Deno.test("a migration can be cancelled until migrate-continue was given", async
     assertEquals(order, ["migrate_cancel"]);
     end();
   }
+});
+
+Deno.test("a cancel that QEMU does not carry out closes the connection", async () => {
+  const { ram, order, end, clock } = await standing("active", "cancelling");
+  const undone = ram.undo(true);
+  // As with channels of multifd that nobody reads.
+  while (order.length < 1) await settle();
+  assertEquals(order, ["migrate_cancel"]);
+  let isOver = false;
+  undone.then(() => isOver = true);
+  for (let ms = 0; !isOver && ms < 5000; ms += 100) {
+    await clock.advance(100);
+    await settle();
+  }
+  assertEquals([order, isOver], [["migrate_cancel", "disconnect"], true]);
+  end();
 });
 
 Deno.test("from migrate-continue on its connection is closed, and nothing is ever cancelled", async () => {
