@@ -6,10 +6,12 @@ import { labHost, LaunchLab, QEMU } from "./launch_lab.ts";
 /** A host whose user's commands start a QEMU with a disk, and note in `calls` that they ran. */
 function withSite(host: LaunchHost, dir: string, qemu = "-incoming defer"): LaunchHost {
   const argv = `${QEMU} -machine q35,accel=tcg -m 64M -display none -nodefaults ${qemu} ` +
-    `-qmp unix:${dir}/run/qmp.sock,server=on,wait=off -pidfile ${dir}/run/qemu.pid`;
+    `-qmp unix:${dir}/run/qmp.sock,server=on,wait=off`;
   const site = {
-    start: `echo start >>${dir}.calls; setsid ${argv} </dev/null >/dev/null 2>&1 &`,
-    stop: `echo stop >>${dir}.calls; kill $(cat ${dir}/run/qemu.pid)`,
+    // QEMU accepts QMP before it handles SIGTERM, and would leave a file of -pidfile when it ends by that.
+    start: `echo start >>${dir}.calls; setsid ${argv} </dev/null >/dev/null 2>&1 & ` +
+      `echo $! >${dir}.pid`,
+    stop: `echo stop >>${dir}.calls; kill $(cat ${dir}.pid)`,
     timeoutMs: 10_000,
   };
   return { ...host, site };
@@ -33,7 +35,7 @@ function params(lab: LaunchLab) {
 }
 
 async function cleanUp({ dir }: LaunchLab): Promise<void> {
-  await Deno.remove(`${dir}.calls`).catch(() => {});
+  for (const file of [`${dir}.calls`, `${dir}.pid`]) await Deno.remove(file).catch(() => {});
 }
 
 Deno.test("the undo stops a QEMU of the user's command and removes what was created", async () => {
