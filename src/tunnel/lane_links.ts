@@ -16,7 +16,7 @@ export class LaneLinks {
 
   /** Some lane has lost its connection. */
   get isDown(): boolean {
-    return this.#down.size > 0;
+    return this.down > 0;
   }
 
   /** How many lanes have lost theirs. */

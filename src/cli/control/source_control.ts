@@ -103,7 +103,7 @@ export class SourceControl implements AsyncDisposable {
     const controlled = controlSource(this.#board, identity, this.limits, this.#stop, end);
     const set = async (change: SetChange) => {
       const limits = await controlled.set(change);
-      // Who reads the log of the migration was not the one who asked.
+      // Another person may read the migration's log than the one who has run `vmferry set`.
       this.report({ event: "limits", ...limits });
       return limits;
     };

@@ -86,7 +86,7 @@ export class Passes {
     this.#shortest = Infinity;
   }
 
-  /** A pass in which RAM stood still has more to send after it and was slower, whatever the guest does. */
+  /** Forgets the passes after a time without RAM: one took longer for it, and the next has more to send. */
   #watchStanding(now: number, ram: RamProgress): void {
     if (ram.transferred === this.#before?.transferred) {
       this.#standsSince ??= now;

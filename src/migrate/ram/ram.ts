@@ -172,7 +172,11 @@ export class Ram {
       });
     }
     // QEMU 7.2 to 11.1 waits for channels of multifd that nobody reads, as while a connection is down.
-    const stop = this.#clock.after(CANCEL_MS, () => void this.#connection?.close());
+    const stop = this.#clock.after(CANCEL_MS, () => {
+      this.#connection?.close().catch((error) => {
+        this.#log.log("debug", `RAM's connection: ${messageOf(error)}`);
+      });
+    });
     const end = await waitMigration(
       this.#qmp,
       (status) => MIGRATION_OVER.includes(status) || status === POSTCOPY_PAUSED,

@@ -17,7 +17,13 @@ async function lab() {
     await readFull(there, bytes);
     return [...bytes];
   };
-  return { gate, qemu, local, stream, there, joined, got, connecting, listening };
+  const ended = async () => {
+    await qemu.closeWrite();
+    await there.closeWrite();
+    assertEquals((await joined).error, undefined);
+    await Promise.all([connecting.close(), listening.close()]);
+  };
+  return { gate, qemu, local, stream, joined, got, ended, connecting, listening };
 }
 
 /** All that can happen without more input has happened. */
@@ -26,7 +32,7 @@ async function settled(): Promise<void> {
 }
 
 Deno.test("RAM crosses while all connections are up, and waits at the source while one is down", async () => {
-  const { gate, qemu, there, joined, got, connecting, listening } = await lab();
+  const { gate, qemu, got, ended } = await lab();
   await writeAll(qemu, Uint8Array.of(1, 2));
   assertEquals(await got(2), [1, 2]);
   gate.connectionChanged("down");
@@ -43,14 +49,11 @@ Deno.test("RAM crosses while all connections are up, and waits at the source whi
   assertEquals(came, false);
   gate.connectionChanged("up");
   assertEquals(await next, [4, 5]);
-  await qemu.closeWrite();
-  await there.closeWrite();
-  assertEquals((await joined).error, undefined);
-  await Promise.all([connecting.close(), listening.close()]);
+  await ended();
 });
 
 Deno.test("what is left crosses once the guest is paused, whatever the connections do", async () => {
-  const { gate, qemu, there, joined, got, connecting, listening } = await lab();
+  const { gate, qemu, got, ended } = await lab();
   gate.connectionChanged("down");
   await writeAll(qemu, Uint8Array.of(1));
   assertEquals(await got(1), [1]);
@@ -60,10 +63,7 @@ Deno.test("what is left crosses once the guest is paused, whatever the connectio
   gate.connectionChanged("down");
   await writeAll(qemu, Uint8Array.of(3, 4));
   assertEquals(await got(2), [3, 4]);
-  await qemu.closeWrite();
-  await there.closeWrite();
-  assertEquals((await joined).error, undefined);
-  await Promise.all([connecting.close(), listening.close()]);
+  await ended();
 });
 
 Deno.test("a stream that fails ends the wait", async () => {
@@ -79,7 +79,7 @@ Deno.test("a stream that fails ends the wait", async () => {
 });
 
 Deno.test("RAM does not wait while the guest is paused", async () => {
-  const { gate, qemu, there, joined, got, connecting, listening } = await lab();
+  const { gate, qemu, got, ended } = await lab();
   gate.connectionChanged("down");
   await writeAll(qemu, Uint8Array.of(1));
   assertEquals(await got(1), [1]);
@@ -92,10 +92,7 @@ Deno.test("RAM does not wait while the guest is paused", async () => {
   await writeAll(qemu, Uint8Array.of(4));
   gate.connectionChanged("up");
   assertEquals(await got(1), [4]);
-  await qemu.closeWrite();
-  await there.closeWrite();
-  assertEquals((await joined).error, undefined);
-  await Promise.all([connecting.close(), listening.close()]);
+  await ended();
 });
 
 Deno.test("a connection that was held is not read after it was closed", async () => {

@@ -165,7 +165,7 @@ export class Network implements AsyncDisposable {
     return found.toSorted((a, b) => b.bytes - a.bytes)[0]!.port;
   }
 
-  /** Connections that are made from now on get no answer; those that there are go on. Needs `nft`. */
+  /** New connections get no answer from now on; those that exist go on. Needs `nft`. */
   async refuseNew(): Promise<void> {
     const rules =
       "add table ip fresh; add chain ip fresh in { type filter hook input priority 0; }; " +

@@ -1,5 +1,5 @@
 /**
- * The least that a tunnel of several streams has to do which outlives its connection: the framed relay, with
+ * Little more than what a tunnel of several streams needs to outlive its connection: the framed relay, with
  * one connection for all streams, a stream's number in each header, a window for each stream (credit after
  * every half of it), and a reader that waits for no stream. No RPC, no limits, no compression, no checks, and
  * nothing is ever sent again.
