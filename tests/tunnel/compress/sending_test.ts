@@ -3,7 +3,7 @@ import { writeAll } from "../../../src/io/mod.ts";
 import { StreamResetError } from "../../../src/tunnel/errors.ts";
 import { limits } from "../../../src/tunnel/mod.ts";
 import { concat, pattern, readAll } from "../../support/bytes.ts";
-import { settle } from "../../support/manual_clock.ts";
+import { ManualClock, settle } from "../../support/manual_clock.ts";
 import { type PairOptions, sessionPair } from "../session_pair.ts";
 import { decompressor, TestCompressor } from "./compressed.ts";
 
@@ -119,8 +119,10 @@ Deno.test("a compressor that has failed holds nothing back", async () => {
 
 Deno.test("auto compresses nothing while the connection takes everything at once", async () => {
   const compressor = new TestCompressor();
-  const { connecting, a, b } = await pair(compressor, "auto");
+  const clock = new ManualClock();
+  const { connecting, a, b } = await pair(compressor, "auto", { clock });
   for (let i = 0; i < 20; i++) {
+    await clock.advance(1);
     await a.write(TEXT.subarray(0, 8192));
     assertEquals(await b.read(new Uint8Array(8192)), 8192);
   }
@@ -130,12 +132,20 @@ Deno.test("auto compresses nothing while the connection takes everything at once
 
 Deno.test("auto compresses what has to wait for a limit of the bandwidth", async () => {
   const compressor = new TestCompressor();
-  const { connecting, a, b } = await pair(compressor, "auto");
+  // On a busy machine this program would be what bytes wait for.
+  const clock = new ManualClock();
+  const { connecting, a, b } = await pair(compressor, "auto", { clock });
   connecting.setBandwidth(2_000_000);
+  let isOver = false;
   const sending = writeAll(a, concat(Array(10).fill(TEXT))).then(() => a.closeWrite());
-  assertEquals((await readAll(b)).length, 10 * TEXT.length);
-  await Promise.all([sending, b.closeWrite()]);
-  await connecting.close();
+  const reading = readAll(b).finally(() => isOver = true);
+  while (!isOver) {
+    await clock.advance(1);
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+  assertEquals((await reading).length, 10 * TEXT.length);
   assert(compressor.count > 0);
   assert(connecting.data.wire < connecting.data.raw / 2);
+  await Promise.all([sending, b.closeWrite()]);
+  await connecting.close();
 });
