@@ -21,7 +21,7 @@ import {
   takeInventory,
   worded,
 } from "./machine/mod.ts";
-import { destinationProblems, inspectGuest, sourceProblems } from "./guest/inspect.ts";
+import { destinationProblems, inspectGuest, isMigrating, sourceProblems } from "./guest/inspect.ts";
 import {
   type DiskChoice,
   divideShared,
@@ -42,6 +42,7 @@ import type { RamChoices } from "./ram_choices.ts";
 import type { HostAccess } from "./storage/access.ts";
 import { compareBases } from "./storage/compare_bases.ts";
 import { compareStorage } from "./storage/compare.ts";
+import { ExportsInUseError, readersOf } from "./storage/left_exports.ts";
 
 /** Something that prevents the migration. */
 export interface Problem {
@@ -68,6 +69,8 @@ export interface CheckResult {
   /** How the two machines differ; each is among the problems, warnings or notes too. */
   readonly differences: readonly (Difference & { readonly severity: Severity })[];
 }
+
+const BEGUN = "A migration of this guest has begun while vmferry checked it ('vmferry status')";
 
 /** The parts and settings of a check. */
 export interface CheckOptions {
@@ -113,6 +116,24 @@ export interface CheckOptions {
  * @throws {QmpError | QmpCommandError} when QEMU does not answer.
  */
 export async function checkMigration(options: CheckOptions): Promise<CheckResult> {
+  const begun = new AbortController();
+  // Mirrors that begin meanwhile soon need QEMU's only NBD server.
+  const stopEvents = options.qmp.onEvent(({ event, data }) => {
+    if (event !== "JOB_STATUS_CHANGE" || data.status !== "created") return;
+    if (!String(data.id).startsWith("vmferry-")) return;
+    begun.abort(new MigrationError("refused", "qemu-in-use", "source", BEGUN));
+  });
+  try {
+    return await look({ ...options, signal: AbortSignal.any([options.signal, begun.signal]) });
+  } catch (error) {
+    begun.signal.throwIfAborted();
+    throw error;
+  } finally {
+    stopEvents();
+  }
+}
+
+async function look(options: CheckOptions): Promise<CheckResult> {
   const { qmp, connect } = options;
   const guest = await inspectGuest(qmp);
   const role: Side = guest.status === "inmigrate" && !connect ? "destination" : "source";
@@ -122,11 +143,16 @@ export async function checkMigration(options: CheckOptions): Promise<CheckResult
     : [selectLocals(all, options.disks), await destinationProblems(qmp, guest)];
   const isSource = role === "source";
   const { copied, shared, problems: unknown } = divideShared(all, selection.disks, options);
+  const readers = await readersOf(qmp, options.host.processes);
+  // What a check makes in QEMU would be in the way of those who use it.
+  const mayRead = isSource && guest.status !== "inmigrate" && readers.length === 0 &&
+    !await isMigrating(qmp);
   const multifd = options.ram?.multifd ?? null;
   const more = [
     ...isSource ? [...unknown, ...unmovable(copied)] : [],
     ...await ramProblems(qmp, role, options.ram),
-    ...isSource && options.verify ? await verifyProblems({ ...options.host, ...options }) : [],
+    ...readers.length > 0 ? [new ExportsInUseError(readers).message] : [],
+    ...mayRead && options.verify ? await verifyProblems({ ...options.host, ...options }) : [],
   ];
   const problems: Problem[] = [...found, ...selection.problems, ...more]
     .map((message) => ({ side: role, message }));
@@ -167,16 +193,18 @@ export async function checkMigration(options: CheckOptions): Promise<CheckResult
     else warnings.push(NOT_COMPARED);
     const disks = copied.map(described);
     const staying = shared.map(described);
-    const storage = await compareStorage({
-      access: { ...options.host, ...options },
-      ...{ peer, disks: all, copied: disks, shared: staying, reuse: options.reuse },
-      signal: options.signal,
-    });
-    warnings.push(...storage.warnings);
-    problems.push(
-      ...storage.problems.map((message) => ({ side: "destination" as const, message })),
-    );
-    problems.push(...await baseProblems(options, peer, { disks: all, copied: disks }));
+    if (mayRead) {
+      const storage = await compareStorage({
+        access: { ...options.host, ...options },
+        ...{ peer, disks: all, copied: disks, shared: staying, reuse: options.reuse },
+        signal: options.signal,
+      });
+      warnings.push(...storage.warnings);
+      problems.push(
+        ...storage.problems.map((message) => ({ side: "destination" as const, message })),
+      );
+      problems.push(...await baseProblems(options, peer, { disks: all, copied: disks }));
+    }
     const answer = await peer.prepare({
       ...{ migration: crypto.randomUUID(), guest: guest.description, disks, checkOnly: true },
       shared: staying.length > 0 ? staying : null,

@@ -103,6 +103,13 @@ export const ERRORS = {
     next: "retry",
     meaning: "QEMU's QMP socket cannot be used: nobody listens, or another client has it.",
   },
+  "qemu-in-use": {
+    kinds: CAN.refused,
+    side: "either",
+    next: "retry",
+    meaning: "Another running vmferry uses this QEMU by another QMP socket; the message names it.",
+    advice: "wait for its end",
+  },
   "cut-off": {
     kinds: CAN.both,
     side: "either",

@@ -58,14 +58,14 @@ export {
   recover,
   type RecoverOptions,
   recoverVerdict,
-  removeComparison,
   undoPreparing,
 } from "./handover/recover.ts";
 export { CHANNELS, COMPRESSIONS } from "./multifd.ts";
 export { SourceMigration } from "./source/migration.ts";
 export type { Arrange, Migrated, SourceOptions } from "./source/options.ts";
 export type { BlockFacts, DescribeHost, FileFacts, HostFacts } from "./storage/host_facts.ts";
-export type { HostAccess, RunDir } from "./storage/access.ts";
+export type { HostAccess, Processes, RunDir } from "./storage/access.ts";
+export { removeComparison } from "./storage/left_exports.ts";
 export type { Verdict } from "./handover/verdict.ts";
 export { fileKeys, type StorageKey, type StorageKeys } from "./storage/file_keys.ts";
 export { isSame } from "./storage/same.ts";

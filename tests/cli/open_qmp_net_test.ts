@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { openQmp } from "../../src/cli/host/open_qmp.ts";
 import { silentLogger } from "../../src/io/mod.ts";
 import { MigrationError } from "../../src/migrate/mod.ts";
@@ -29,6 +29,32 @@ Deno.test("a QMP socket with a full backlog is reported as in use by another cli
         "another client (libvirt?) seems to use it. Close that client, or start QEMU with a second " +
         "QMP socket",
     );
+  });
+});
+
+Deno.test("the vmferry that has a QMP socket is named", async () => {
+  await inDirectory(async (dir) => {
+    const path = `${dir}/qmp`;
+    using _listener = Deno.listen({ transport: "unix", path });
+    const script = "console.log(1); setTimeout(() => {}, 60_000)";
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["eval", script, "--", "migrate", "--qmp", path, "tcp://host:1"],
+      stdout: "piped",
+    }).spawn();
+    const waiting: Deno.Conn[] = [];
+    try {
+      await child.stdout.getReader().read();
+      const connect = () => Deno.connect({ transport: "unix", path }).catch(() => undefined);
+      for (let conn; (conn = await connect());) waiting.push(conn);
+      assertStringIncludes(
+        await saidOf(path),
+        `. It is vmferry migrate (process ${child.pid}): 'vmferry status' reports on it`,
+      );
+    } finally {
+      for (const conn of waiting) conn.close();
+      child.kill("SIGKILL");
+      await child.status;
+    }
   });
 });
 

@@ -7,7 +7,7 @@ import {
   MigrationError,
 } from "../../src/migrate/mod.ts";
 import { QmpClient } from "../../src/qmp/mod.ts";
-import { fakeDestination, NO_HOST, WaitingQemu } from "../support/fake_destination.ts";
+import { ALONE, fakeDestination, NO_HOST, WaitingQemu } from "../support/fake_destination.ts";
 import { memoryPipe } from "../support/memory_pipe.ts";
 
 /** A QEMU in this run state, with a disk vd0. */
@@ -30,7 +30,7 @@ async function qemuThat(
       ...{ qmp, disks, connect, allow: [], clock: systemClock, log: silentLogger },
       ...{ shared: [], reuse: [], socketPath: "/nowhere" },
       host: {
-        describeHost: NO_HOST,
+        ...{ describeHost: NO_HOST, processes: ALONE },
         connectTcp: () => Promise.reject(new Error("not served")),
         connectUnix: () => Promise.reject(new Error("not served")),
         removeFile: () => Promise.resolve(),

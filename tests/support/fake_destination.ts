@@ -3,6 +3,7 @@ import {
   type DescribeHost,
   DestinationMigration,
   type DestinationRecord,
+  type Processes,
   type Report,
 } from "../../src/migrate/mod.ts";
 import { DestinationPeer } from "../../src/migrate/source/destination_peer.ts";
@@ -103,6 +104,12 @@ const BLOCK = {
   },
 };
 
+/** No other vmferry runs. */
+export const ALONE: Processes = {
+  own: () => Promise.resolve("0badcafe"),
+  running: () => Promise.resolve(new Map()),
+};
+
 /** A host that tells nothing of itself. */
 export const NO_HOST: DescribeHost = (paths) =>
   Promise.resolve({
@@ -154,7 +161,7 @@ export async function fakeDestination(
       },
     },
     host: {
-      describeHost: NO_HOST,
+      ...{ describeHost: NO_HOST, processes: ALONE },
       connectTcp: () => Promise.reject(new Error("not served")),
       connectUnix: () => Promise.reject(new Error("not served")),
       removeFile: () => Promise.resolve(),

@@ -7,7 +7,7 @@ import { ChannelServer, type Handlers, RpcPeer } from "../../src/rpc/mod.ts";
 import type { Session } from "../../src/tunnel/mod.ts";
 import { serverSaying, WHOLE } from "../nbd/dialogue.ts";
 import { sessionPair } from "../tunnel/session_pair.ts";
-import { NO_HOST } from "./fake_destination.ts";
+import { ALONE, NO_HOST } from "./fake_destination.ts";
 import type { Commands } from "./fake_qemu.ts";
 import { ManualClock } from "./manual_clock.ts";
 import { memoryPipe } from "./memory_pipe.ts";
@@ -121,7 +121,10 @@ export async function fakeSource(
         written.push(record);
       },
     },
-    host: { describeHost: NO_HOST, connectTcp: notServed, connectUnix: notServed, removeFile },
+    host: {
+      ...{ describeHost: NO_HOST, processes: ALONE, removeFile },
+      ...{ connectTcp: notServed, connectUnix: notServed },
+    },
     limits: new Limits(null, 300),
     report: (event) => void events.push(event),
     ...options,

@@ -19,6 +19,7 @@ import { EXIT, type ExitCode } from "../output/exit_code.ts";
 import { DirectoryLock } from "../run/dir_lock.ts";
 import { type CutOff, findJournals } from "../run/journal_file.ts";
 import { identify } from "../control/controlled.ts";
+import { vmferryProcesses } from "../host/processes.ts";
 import { findProcess } from "../host/qemu_process.ts";
 import { runProgram } from "../host/run_program.ts";
 import { endCommand, holdUnit } from "../host/source_unit.ts";
@@ -126,8 +127,7 @@ async function recoverOne(
   output: Output,
 ): Promise<ExitCode> {
   const runDir = PrivateRunDir.adopt(dir);
-  const { side, migration, state } = record;
-  const facts = await factsOf(qmp, record);
+  const [{ side, migration, state }, facts] = [record, await factsOf(qmp, record)];
   if (!qmp || !facts) {
     // This may be the only record of a guest that the other side runs, although its QEMU here has ended.
     const done = isOpen(record) ? options.force : options.yes || options.force;
@@ -152,6 +152,7 @@ async function recoverOne(
     removeFile: (path) => Deno.remove(path).catch(() => {}),
     listen: async (path) => await listenFor(path, await ownerOfQemu(record.qmp)),
     path: (name) => runDir.path(name),
+    processes: vmferryProcesses,
     forget: () => runDir[Symbol.asyncDispose](),
     clock: systemClock,
     log: output.log,

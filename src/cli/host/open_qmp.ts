@@ -10,6 +10,7 @@ import {
 import { MigrationError, type Side } from "../../migrate/mod.ts";
 import { ONE_CLIENT, QmpClient } from "../../qmp/mod.ts";
 import { connectUnix } from "../../transport/mod.ts";
+import { vmferryProcesses } from "./processes.ts";
 
 /** How long a QMP socket may take to be connected, ms; more means that its backlog is full. */
 const CONNECT_MS = 5000;
@@ -24,7 +25,10 @@ export async function openQmp(path: string, side: Side | null, log: Logger): Pro
   try {
     return await QmpClient.open(await connect(path), { log });
   } catch (error) {
-    const message = `QMP: ${messageOf(error)}${isSilent(error) ? EXPECTED : ""}`;
+    const words = messageOf(error);
+    const user = words.includes(ONE_CLIENT) ? await vmferryProcesses.userOf(path) : undefined;
+    const who = user === undefined ? "" : `. It is ${user}: 'vmferry status' reports on it`;
+    const message = `QMP: ${words}${who}${isSilent(error) ? EXPECTED : ""}`;
     throw new MigrationError("refused", "qmp-unreachable", side, message, { cause: error });
   }
 }

@@ -20,6 +20,7 @@ import {
   undoPreparing,
 } from "../../migrate/mod.ts";
 import type { QmpClient } from "../../qmp/mod.ts";
+import { vmferryProcesses } from "../host/processes.ts";
 import { ownCommand } from "../own_command.ts";
 import { removeAbandoned } from "./abandoned.ts";
 import { type NextMigration, startsAnew } from "./cut_off.ts";
@@ -62,7 +63,8 @@ export class RunState<R extends JournalRecord> implements AsyncDisposable {
    */
   static async open<R extends JournalRecord>(options: RunStateOptions): Promise<RunState<R>> {
     // A killed run's socket has QEMU behind it until then, and its directory is not known for abandoned.
-    await removeComparison(options.qmp, options.log);
+    const { qmp, side, log } = options;
+    await removeComparison(qmp, side, { clock: systemClock, log, processes: vmferryProcesses });
     const left = await findLeft(options);
     await removeAbandoned(runBase(options.base), options.log);
     if (options.resume) {
@@ -115,7 +117,7 @@ async function findLeft(options: RunStateOptions): Promise<CutOff | undefined> {
       log.log("warning", `${found.dir} stays: its guest was handed over, see where it runs`);
       continue;
     }
-    await undoPreparing(qmp, found.record, log);
+    await undoPreparing(qmp, found.record, { log, processes: vmferryProcesses });
     log.log("info", `${found.dir} is about a QEMU that has ended: removed`);
     await PrivateRunDir.adopt(found.dir)[Symbol.asyncDispose]();
   }
@@ -134,6 +136,7 @@ async function finishLeft(options: RunStateOptions, { dir, record }: CutOff): Pr
   if (facts) {
     const work: RecoverOptions = {
       ...{ qmp, record, facts, destination: undefined, force: false, clock: systemClock, log },
+      processes: vmferryProcesses,
       removeFile: (path) => Deno.remove(path).catch(() => {}),
       listen: async (path) => await listenFor(path, await ownerOfQemu(record.qmp)),
       path: (name) => runDir.path(name),

@@ -5,7 +5,7 @@ import { MigrationError } from "../errors.ts";
 import type { DestinationRecord } from "../journal.ts";
 import { addExports, type NbdExport, removeExports, startNbdServer } from "../disks/nbd_exports.ts";
 import type { HostAccess, RunDir } from "../storage/access.ts";
-import { removeLeft } from "../storage/temporary_exports.ts";
+import { removeComparison } from "../storage/left_exports.ts";
 import { type AgreedRam, multifdSettings, ramStreams } from "../multifd.ts";
 import { ONE_STREAM, PLAIN } from "../settings.ts";
 import { postcopyCapabilities } from "../postcopy/mod.ts";
@@ -17,7 +17,7 @@ import type { UndoList } from "../undo.ts";
 export interface IncomingEndOptions {
   readonly qmp: QmpClient;
   readonly runDir: RunDir;
-  readonly host: Pick<HostAccess, "connectUnix" | "removeFile">;
+  readonly host: Pick<HostAccess, "connectUnix" | "removeFile" | "processes">;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -67,7 +67,7 @@ export class IncomingEnd {
     await settings.set();
     const { qmp } = this.#options;
     this.#undoExports(exports);
-    await removeLeft(qmp, this.#options);
+    await removeComparison(qmp, "destination", { ...this.#options, ...this.#options.host });
     await startNbdServer(qmp, this.#nbdPath).catch((error) => {
       // Refused: the server belongs to somebody else, so never stop it. No answer: it may be ours.
       if (error instanceof MigrationError) this.#hasServer = false;

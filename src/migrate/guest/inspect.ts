@@ -15,6 +15,7 @@ import type { GuestDescription, Params } from "../../rpc/mod.ts";
 import { migrationBlockers } from "./blockers.ts";
 import { type AgreedMultifd, multifdProblems } from "../multifd.ts";
 import { postcopyProblemsThere } from "../postcopy/mod.ts";
+import { PREFIX } from "../storage/left_exports.ts";
 import { ASLEEP } from "./watch.ts";
 import { carriesAsleep, runs, versionOf } from "./run_states.ts";
 import { compareGuests, type DiskChoice, type DiskPair, matchDisks } from "../disks/plan.ts";
@@ -53,6 +54,10 @@ const MOVABLE = ["paused", "prelaunch"];
 export const STUCK = "Run the guest once ('cont', then 'stop' in QEMU's monitor) and migrate again";
 /** Why the guest of a migration that has completed is in `postmigrate`. */
 const LEFT = "An earlier migration has moved this guest to another host: do not resume it here";
+/** What vmferry's block jobs and NBD exports have names with. */
+const OUR_PREFIX = "vmferry-";
+/** States of QEMU's migration in which it is under way. */
+const UNDER_WAY = ["setup", "active", "pre-switchover", "device", "cancelling"];
 /** Advice for a block job of vmferry's. */
 const OURS =
   "It belongs to a migration that runs ('vmferry status') or was interrupted ('vmferry recover')";
@@ -82,17 +87,28 @@ export async function sourceProblems(qmp: QmpClient, guest: Guest): Promise<stri
         "Give the drive to the nvme device itself, or attach it by virtio-blk or virtio-scsi",
     );
   }
-  if (["setup", "active", "pre-switchover", "device", "cancelling"].includes(migration.status)) {
+  if (UNDER_WAY.includes(migration.status)) {
     problems.push(
       `a migration of this QEMU is already under way (status "${migration.status}"). ` +
         "Wait for its end or cancel it",
     );
   }
   for (const job of await queryBlockJobs(qmp)) {
-    const advice = job.device.startsWith("vmferry-") ? OURS : "Wait for its end or cancel it";
+    const advice = job.device.startsWith(OUR_PREFIX) ? OURS : "Wait for its end or cancel it";
     problems.push(`the block job "${job.device}" (${job.type}) is running. ${advice}`);
   }
   return problems;
+}
+
+/**
+ * Whether a migration from this QEMU is under way: vmferry mirrors its disks, or its RAM crosses. A check must
+ * make nothing in it then.
+ *
+ * @throws {QmpError | QmpCommandError} when QEMU does not answer.
+ */
+export async function isMigrating(qmp: QmpClient): Promise<boolean> {
+  if (UNDER_WAY.includes((await queryMigrate(qmp)).status)) return true;
+  return (await queryBlockJobs(qmp)).some(({ device }) => device.startsWith(OUR_PREFIX));
 }
 
 const NVME = "Emulated NVMe crosses only from QEMU 11.1 to QEMU 11.1 or later; " +
@@ -120,6 +136,16 @@ export async function destinationProblems(qmp: QmpClient, guest: Guest): Promise
       `QEMU is in state "${guest.status}", expected "inmigrate". Start it with -incoming defer`,
     );
     return problems;
+  }
+  const exports = await qmp.execute("query-block-exports", {});
+  const ours = exports.filter(({ id }) => id.startsWith(OUR_PREFIX) && !id.startsWith(PREFIX));
+  if (ours.length > 0) {
+    problems.push(
+      `QEMU exports its disks to another migration (${
+        ours.map(({ id }) => id).join(", ")
+      }). It runs ` +
+        "('vmferry status') or was interrupted ('vmferry recover')",
+    );
   }
   const { status, listens, blockedReasons } = await queryMigrate(qmp);
   // A QEMU version that cannot save a device cannot load it either.

@@ -15,7 +15,8 @@ import { BACK_SOCKET, inPostcopy, takeBack } from "../postcopy/mod.ts";
 import { Ram } from "../ram/ram.ts";
 import { runAgain } from "../guest/run_again.ts";
 import { isToRun, runs } from "../guest/run_states.ts";
-import { removeLeft } from "../storage/temporary_exports.ts";
+import type { Processes } from "../storage/access.ts";
+import { removeComparison } from "../storage/left_exports.ts";
 import { stopIdleServer } from "../verify/mod.ts";
 import { UndoList } from "../undo.ts";
 import {
@@ -84,18 +85,13 @@ async function oursIn(qmp: QmpClient, record: JournalRecord): Promise<number> {
 export async function undoPreparing(
   qmp: QmpClient,
   record: JournalRecord,
-  log: Logger,
+  { log, processes }: Pick<RecoverOptions, "log" | "processes">,
 ): Promise<void> {
-  await removeComparison(qmp, log);
+  await removeComparison(qmp, record.side, { clock: systemClock, log, processes });
   if (record.side === "source" && record.verifies) await stopIdleServer(qmp, log);
   if (record.side !== "destination" || record.state !== "waiting") return;
   if ((await qmp.execute("query-block-exports", {})).length === 0) await stopNbdServer(qmp, log);
   await new MigrationSettings(qmp, record.settings).restore();
-}
-
-/** Removes what a process that was killed while it compared storage has left in QEMU. */
-export async function removeComparison(qmp: QmpClient, log: Logger): Promise<void> {
-  await removeLeft(qmp, { clock: systemClock, log });
 }
 
 /** A killed migration, and the means to recover it. */
@@ -116,6 +112,8 @@ export interface RecoverOptions {
   readonly path: (name: string) => string;
   /** Listens on a UNIX socket at the path, which QEMU connects to. */
   readonly listen: (path: string) => Promise<Acceptor>;
+  /** Tells what a killed process has left from what a running one uses. */
+  readonly processes: Processes;
   /** Removes the record, once nothing is left to be done. */
   readonly forget: () => Promise<void>;
   /** Time, injected. */
@@ -184,7 +182,7 @@ function sourceEffects(
       });
       for (const name of ["nbd.sock", "ram.sock"]) undo.add(name, () => removeFile(path(name)));
       undo.add("the exports of the comparison", async () => {
-        await removeComparison(qmp, log);
+        await removeComparison(qmp, "source", options);
         if (record.verifies) await stopIdleServer(qmp, log);
       });
       undo.add("the mirror jobs", () => mirrors.undo());

@@ -2,8 +2,25 @@ import type { BytePipe, Clock, Logger } from "../../io/mod.ts";
 import type { QmpClient } from "../../qmp/mod.ts";
 import type { DescribeHost } from "./host_facts.ts";
 
+/**
+ * The processes of vmferry, by the marks in the names of their exports. A QEMU may have several QMP sockets, so
+ * that several processes may use it at a time.
+ */
+export interface Processes {
+  /** The mark of this process: eight characters, the same as long as it runs. */
+  own(): Promise<string>;
+  /**
+   * Finds which of these processes still run on this host.
+   *
+   * @returns by their marks, words for the user such as `vmferry migrate (process 4711)`.
+   */
+  running(marks: ReadonlySet<string>): Promise<ReadonlyMap<string, string>>;
+}
+
 /** What a look at a QEMU's storage needs from the host. */
 export interface HostAccess {
+  /** Tells what a killed process has left in QEMU from what a running one uses. */
+  readonly processes: Processes;
   /** Reports what the host knows of paths. */
   readonly describeHost: DescribeHost;
   /** Connects to a UNIX socket. */

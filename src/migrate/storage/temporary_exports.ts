@@ -1,18 +1,19 @@
-import { type BytePipe, delay, type Logger, messageOf, withDeadline } from "../../io/mod.ts";
+import { type BytePipe, delay, messageOf, withDeadline } from "../../io/mod.ts";
 import { type ExtentKind, NbdReader } from "../../nbd/mod.ts";
 import { type QmpClient, QmpCommandError } from "../../qmp/mod.ts";
 import { type NbdExport, removeExports } from "../disks/nbd_exports.ts";
 import type { StorageAccess } from "./access.ts";
 import type { NbdServer } from "./address.ts";
-
-/** Prefix of all names of a comparison: by it the next run finds what a killed one left in QEMU. */
-export const PREFIX = "vmferry-compare-";
+import { ExportsInUseError, PREFIX, removeLeft, removeNode } from "./left_exports.ts";
 
 /** How long an export may take to open, ms. */
 const OPEN_MS = 5_000;
-/** Tries to remove a node that its export still uses, and the time between them, ms. */
-const GO_TRIES = 50;
-const GO_MS = 20;
+/** How long another process, such as a check, may read the disks before this one gives up, ms. */
+const OTHERS_MS = 20_000;
+/** How long a server without exports may be that of a process that begins or ends, ms. */
+const IDLE_MS = 2_000;
+/** Time between two looks whether QEMU has no NBD server any more, ms. */
+const LOOK_MS = 100;
 
 /** A node to read: a node of QEMU's, or nodes to open beside it, or an NBD server to connect to instead. */
 export interface NodeToRead {
@@ -32,27 +33,46 @@ export class TemporaryExports implements AsyncDisposable {
   readonly #nodes: string[] = [];
   readonly #exports: NbdExport[] = [];
   readonly #pipes: BytePipe[] = [];
-  readonly #nonce = crypto.randomUUID().slice(0, 8);
+  /** Number of names that this process has given: none may be that of a node that QEMU has kept. */
+  static #named = 0;
+  readonly #mark: string;
   #stopped = false;
 
   /**
-   * Starts QEMU's NBD server, after removing what a killed run left.
+   * Starts QEMU's NBD server, after removing what a killed run left. Waits for a running process that has it for
+   * the same purpose, 20 s at most.
    *
    * @throws {QmpCommandError} when it does not start: it runs already, or QEMU may not create the socket.
+   * @throws {ExportsInUseError} when another process still has it.
    */
   static async start(access: StorageAccess): Promise<TemporaryExports> {
-    const { qmp, log, socketPath } = access;
-    await removeLeft(qmp, access);
-    await qmp.execute("nbd-server-start", {
-      addr: { type: "unix", data: { path: socketPath } },
-      "max-connections": 0,
-    });
+    const { qmp, clock, log, socketPath, processes } = access;
+    const until = clock.now() + OTHERS_MS;
+    let idleUntil = clock.now() + IDLE_MS;
+    while (true) {
+      try {
+        await removeLeft(qmp, access);
+        await qmp.execute("nbd-server-start", {
+          addr: { type: "unix", data: { path: socketPath } },
+          "max-connections": 0,
+        });
+        break;
+      } catch (error) {
+        const now = clock.now();
+        // Its exports go first, and then its server.
+        if (error instanceof ExportsInUseError) idleUntil = now + IDLE_MS;
+        else if (now >= idleUntil || !await isIdle(qmp, error)) throw error;
+        if (now >= until) throw error;
+      }
+      await delay(clock, LOOK_MS);
+    }
     log.log("debug", `comparing storage over ${socketPath}`);
-    return new TemporaryExports(access);
+    return new TemporaryExports(access, await processes.own());
   }
 
-  private constructor(access: StorageAccess) {
+  private constructor(access: StorageAccess, mark: string) {
     this.#access = access;
+    this.#mark = mark;
   }
 
   /**
@@ -66,13 +86,18 @@ export class TemporaryExports implements AsyncDisposable {
     const { qmp, connectUnix, socketPath } = this.#access;
     if (what.server) return await this.#ask(what.server);
     const node = what.node ?? await this.#openNodes(what.open ?? []);
-    const id = `${PREFIX}${this.#nonce}-${this.#exports.length}`;
+    const id = this.#newName();
     this.#exports.push({ disk: "", exportName: id, id });
     await qmp.execute("block-export-add", {
       ...{ type: "nbd", id, "node-name": node, name: id, writable: false },
       ...(kind === "allocated" ? { "allocation-depth": true } : {}),
     });
     return await this.#read(await connectUnix(socketPath), id, kind);
+  }
+
+  /** At most 31 characters, which is the longest name of a node. */
+  #newName(): string {
+    return `${PREFIX}${this.#mark}-${(TemporaryExports.#named++).toString(36)}`;
   }
 
   async #ask({ at, exportName }: NbdServer): Promise<NbdReader> {
@@ -102,7 +127,7 @@ export class TemporaryExports implements AsyncDisposable {
       const names: string[] = [];
       try {
         for (const options of nodes) {
-          const name = `${PREFIX}${this.#nonce}-n${this.#nodes.length}`;
+          const name = this.#newName();
           await this.#access.qmp.execute("blockdev-add", {
             ...withNames(options, names),
             "node-name": name,
@@ -158,46 +183,11 @@ export async function canExportOwn(qmp: QmpClient): Promise<boolean> {
   return qmp.atLeast(10, 0) || (await qmp.execute("query-iothreads", {})).length === 0;
 }
 
-/**
- * Removes exports and nodes that a killed process left in QEMU.
- *
- * @throws {Error} when QEMU keeps an export.
- */
-export async function removeLeft(
-  qmp: QmpClient,
-  options: Pick<StorageAccess, "clock"> & { readonly log: Logger },
-): Promise<void> {
-  const [exports, nodes] = await Promise.all([
-    qmp.execute("query-block-exports", {}),
-    qmp.execute("query-named-block-nodes", { flat: true }),
-  ]);
-  const left = exports.filter(({ id }) => id.startsWith(PREFIX))
-    .map(({ id }) => ({ disk: "", exportName: id, id }));
-  if (left.length > 0) {
-    await removeExports(qmp, left, { ...options, cut: () => Promise.resolve() });
-  }
-  const names = nodes.map((node) => node["node-name"]).filter((name) => name.startsWith(PREFIX));
-  // QEMU lists the newest node first, so each node comes before the nodes below it.
-  for (const name of names) await removeNode({ qmp, ...options }, name);
-}
-
-async function removeNode(
-  { qmp, clock, log }: Pick<StorageAccess, "qmp" | "clock" | "log">,
-  name: string,
-): Promise<void> {
-  for (let tries = 1;; tries++) {
-    try {
-      await qmp.execute("blockdev-del", { "node-name": name });
-      return;
-    } catch (error) {
-      if (error instanceof QmpCommandError && tries < GO_TRIES) {
-        await delay(clock, GO_MS);
-        continue;
-      }
-      log.log("warning", `QEMU keeps node ${name}: ${messageOf(error)}`);
-      return;
-    }
-  }
+/** Whether the NBD server that was in the way of `nbd-server-start` serves nothing, or a comparison by now. */
+async function isIdle(qmp: QmpClient, error: unknown): Promise<boolean> {
+  if (!(error instanceof QmpCommandError) || !/already/i.test(error.message)) return false;
+  const exports = await qmp.execute("query-block-exports", {});
+  return exports.every(({ id }) => id.startsWith(PREFIX));
 }
 
 /** A pipe that its reader cannot close. */

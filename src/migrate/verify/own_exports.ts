@@ -3,7 +3,9 @@ import type { BlockHashes } from "../../delta/mod.ts";
 import type { NbdReader } from "../../nbd/mod.ts";
 import { type QmpClient, QmpCommandError } from "../../qmp/mod.ts";
 import { stopNbdServer } from "../disks/nbd_exports.ts";
+import { isMigrating } from "../guest/inspect.ts";
 import type { StorageAccess } from "../storage/access.ts";
+import { ExportsInUseError } from "../storage/left_exports.ts";
 import { canExportOwn, TemporaryExports } from "../storage/temporary_exports.ts";
 
 /** The reason for a refusal of a QEMU that could not stand the end of a killed vmferry. */
@@ -19,11 +21,13 @@ export const NO_OWN_EXPORT =
  */
 export async function verifyProblems(access: StorageAccess): Promise<string[]> {
   if (!await canExportOwn(access.qmp)) return [NO_OWN_EXPORT];
-  if (access.socketPath === "") return [];
+  // The server is that of the migration that runs, which is a problem of its own.
+  if (access.socketPath === "" || await isMigrating(access.qmp)) return [];
   try {
     await using _ = await TemporaryExports.start(access);
     return [];
   } catch (error) {
+    if (error instanceof ExportsInUseError) return [error.message];
     if (!(error instanceof QmpCommandError)) throw error;
     return [serverInUse(error)];
   }

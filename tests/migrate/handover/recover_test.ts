@@ -8,6 +8,7 @@ import {
   type JournalRecord,
 } from "../../../src/migrate/journal.ts";
 import { QmpClient } from "../../../src/qmp/mod.ts";
+import { ALONE } from "../../support/fake_destination.ts";
 import { type Commands, FakeQemu } from "../../support/fake_qemu.ts";
 import { ManualClock } from "../../support/manual_clock.ts";
 import { memoryPipe } from "../../support/memory_pipe.ts";
@@ -64,6 +65,7 @@ async function recovered(record: JournalRecord, verdict: Verdict, options: {
     ...{ qmp, record, facts, destination: undefined, force: false, clock, log: silentLogger },
     path: (name: string) => `/run/${name}`,
     listen: () => Promise.reject(new Error("Nothing is to be served")),
+    processes: ALONE,
     removeFile: (path: string) => Promise.resolve(void order.push(`removes ${path}`)),
     forget: () => Promise.resolve(void order.push("forget")),
   };

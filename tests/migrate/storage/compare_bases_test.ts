@@ -5,6 +5,7 @@ import type { DestinationPeer } from "../../../src/migrate/source/destination_pe
 import { chooseTopOnly, type TopOnlyOptions } from "../../../src/migrate/storage/top_only.ts";
 import { type Disk, QmpClient } from "../../../src/qmp/mod.ts";
 import { RpcError } from "../../../src/rpc/mod.ts";
+import { ALONE } from "../../support/fake_destination.ts";
 import { FakeQemu } from "../../support/fake_qemu.ts";
 import { ManualClock } from "../../support/manual_clock.ts";
 import { memoryPipe } from "../../support/memory_pipe.ts";
@@ -33,7 +34,13 @@ async function choose(describeBases: () => Promise<unknown>, more: Partial<TopOn
   const warnings: unknown[] = [];
   const clock = new ManualClock();
   const host = {
-    ...{ describeHost: never, connectUnix: never, connectTcp: never, removeFile: never },
+    ...{
+      processes: ALONE,
+      describeHost: never,
+      connectUnix: never,
+      connectTcp: never,
+      removeFile: never,
+    },
   };
   const chosen = await chooseTopOnly({
     sync: "top",

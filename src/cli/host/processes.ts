@@ -1,0 +1,107 @@
+/**
+ * The running vmferrys of this host, by their marks.
+ *
+ * @module
+ */
+import { ProgramError, type RunProgram } from "../../host/mod.ts";
+import type { Processes } from "../../migrate/mod.ts";
+import { COMMANDS } from "../help/flag.ts";
+import { runProgram } from "./run_program.ts";
+
+/** How long a look at all processes may take, ms. */
+const LOOK_MS = 10_000;
+
+/**
+ * A script for sh: a line for each process `$@`, of all processes without arguments. Members are separated by tabs:
+ * its number here, its number in its own PID namespace, /proc/PID/stat, and its command line with spaces for NULs.
+ */
+const LOOK = String.raw`
+[ $# -gt 0 ] || set -- /proc/[0-9]*
+for dir; do
+  { read -r stat <"$dir/stat"; } 2>/dev/null || continue
+  own=
+  while read -r key value; do
+    if [ "$key" = NSpid: ]; then own=$value; break; fi
+  done 2>/dev/null <"$dir/status"
+  case $stat in *vmferry* | *deno*) args=$(tr '\0\n\t' '   ' <"$dir/cmdline") ;; *) args= ;; esac
+  printf '%s\t%s\t%s\t%s\n' "${"$"}{dir#/proc/}" "${"$"}{own##*[!0-9]}" "$stat" "$args"
+done 2>/dev/null
+`;
+
+/** A process of this host. */
+interface Process {
+  readonly pid: string;
+  readonly mark: string;
+  /** Its arguments, separated by spaces. */
+  readonly args: string;
+}
+
+/** The marks of processes, from their numbers and the times at which they started. */
+export class ProcessMarks implements Processes {
+  readonly #run: RunProgram;
+  #own: Promise<string> | undefined;
+
+  /** @param run runs programs of this host. */
+  constructor(run: RunProgram) {
+    this.#run = run;
+  }
+
+  /** {@inheritDoc Processes.own} */
+  own(): Promise<string> {
+    return this.#own ??= this.#look([`/proc/${Deno.pid}`]).then(([process]) => {
+      // Without /proc no process can find this one: the others take its exports for those of a killed one.
+      return process?.mark ?? crypto.randomUUID().slice(0, 8);
+    });
+  }
+
+  /** {@inheritDoc Processes.running} */
+  async running(marks: ReadonlySet<string>): Promise<ReadonlyMap<string, string>> {
+    const found = new Map<string, string>();
+    for (const { mark, pid, args } of await this.#look([])) {
+      if (marks.has(mark)) found.set(mark, wordsOf(pid, args));
+    }
+    return found;
+  }
+
+  /** Another running vmferry that was given this QMP socket, as text for the user. */
+  async userOf(qmpPath: string): Promise<string | undefined> {
+    const isUser = ({ pid, args }: Process) =>
+      pid !== String(Deno.pid) &&
+      [`--qmp ${qmpPath} `, `--qmp=${qmpPath} `].some((words) => `${args} `.includes(words));
+    const user = (await this.#look([])).find(isUser);
+    return user && wordsOf(user.pid, user.args);
+  }
+
+  async #look(dirs: readonly string[]): Promise<Process[]> {
+    try {
+      const { stdout } = await this.#run(["sh", "-c", LOOK, "sh", ...dirs], { timeoutMs: LOOK_MS });
+      return await parseProcesses(stdout);
+    } catch (error) {
+      if (error instanceof ProgramError) return [];
+      throw error;
+    }
+  }
+}
+
+/** Those of this host. */
+export const vmferryProcesses: ProcessMarks = new ProcessMarks(runProgram);
+
+/** The processes in what {@link LOOK} has printed. Lines that are cut short are left out. */
+export async function parseProcesses(text: string): Promise<Process[]> {
+  const found: Process[] = [];
+  for (const line of text.split("\n")) {
+    const [pid = "", own = "", stat = "", args = ""] = line.split("\t");
+    // The second member is the name in brackets, which may hold spaces and brackets; the 22nd is the start.
+    const started = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+    if (pid === "" || started === undefined) continue;
+    const bytes = new TextEncoder().encode(`${own || pid} ${started}`);
+    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+    found.push({ pid, mark: digest.toHex().slice(0, 8), args });
+  }
+  return found;
+}
+
+function wordsOf(pid: string, args: string): string {
+  const command = args.split(" ").find((word) => COMMANDS.some((each) => each === word));
+  return `vmferry ${command === undefined ? "" : `${command} `}(process ${pid})`;
+}
