@@ -128,8 +128,9 @@ function waitingLine({ running, maxParallel }: CliEvent & { event: "waiting" }):
 function progressLine(event: CliEvent & { event: "progress" }): string {
   const parts = event.disks.map((d) => `${d.name} ${percent(d.transferred, d.total)}`);
   if (event.ram) parts.push(`RAM ${formatSize(event.ram.remaining)} left${throttled(event.ram)}`);
-  const eta = event.eta === null ? "" : `, ${formatSeconds(event.eta)} left`;
-  return `vmferry: ${parts.join(", ")}, ${formatSize(event.rate)}/s${compressed(event)}${eta}`;
+  parts.push(`${formatSize(event.rate)}/s${compressed(event)}`);
+  if (event.eta !== null) parts.push(`${formatSeconds(event.eta)} left`);
+  return `vmferry: ${parts.join(", ")}`;
 }
 
 function resultLine(event: CliEvent & { event: "result" }): string {

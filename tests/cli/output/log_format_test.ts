@@ -81,7 +81,7 @@ Deno.test("as a log, events and diagnostics are lines of JSON without bars, and 
     [
       ["debug", "early", undefined, undefined],
       ["info", "copying disks", "m1", "phase"],
-      ["info", ", 1 B/s", "m1", "progress"],
+      ["info", "1 B/s", "m1", "progress"],
       ["info", "plain", "m1", undefined],
     ],
   );
