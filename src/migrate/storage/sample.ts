@@ -100,16 +100,16 @@ export async function equalBlocks(source: BlockSource, sample: Sample): Promise<
 /** Number of blocks after which a disk that has none of them counts as another disk. */
 const FIRST = 8;
 
-/** Extents with data, found by a bounded number of requests. */
+/** Extents with data, found by a bounded number of requests: whole blocks, as an NBD server may demand. */
 async function dataExtents(source: BlockSource, random: Random): Promise<Extent[]> {
-  const { sizeBytes } = source;
-  const stride = Math.max(Math.ceil(sizeBytes / WINDOWS), BLOCK_BYTES);
+  const sizeBytes = wholeBlocks(source.sizeBytes);
+  const stride = wholeBlocks(Math.ceil(sizeBytes / WINDOWS) + BLOCK_BYTES - 1);
   const windows: [number, number][] = [];
   for (let at = 0; at < sizeBytes; at += stride) {
     const whole = Math.min(stride, sizeBytes - at);
     const length = Math.min(whole, WINDOW_BYTES);
     // The first blocks of a disk are the most likely to be in use.
-    const shift = at === 0 ? 0 : Math.floor(random() * (whole - length));
+    const shift = at === 0 ? 0 : wholeBlocks(random() * (whole - length));
     windows.push([at + shift, length]);
   }
   const found = await dataIn(source, windows);
@@ -119,6 +119,11 @@ async function dataExtents(source: BlockSource, random: Random): Promise<Extent[
     all.push([at, Math.min(WINDOW_BYTES, sizeBytes - at)]);
   }
   return await dataIn(source, all);
+}
+
+/** `bytes`, rounded down to a multiple of {@link BLOCK_BYTES}. */
+function wholeBlocks(bytes: number): number {
+  return Math.floor(bytes / BLOCK_BYTES) * BLOCK_BYTES;
 }
 
 async function dataIn(
