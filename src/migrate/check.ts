@@ -22,15 +22,8 @@ import {
   worded,
 } from "./machine/mod.ts";
 import { destinationProblems, inspectGuest, isMigrating, sourceProblems } from "./guest/inspect.ts";
-import {
-  type DiskChoice,
-  divideShared,
-  notCopied,
-  selectLocals,
-  selectOwn,
-  staysBehind,
-  unmovable,
-} from "./disks/plan.ts";
+import { type DiskChoice, divideShared, selectLocals, selectOwn } from "./disks/plan.ts";
+import { copiedThoughShared, notCopied, staysBehind, unmovable } from "./disks/stays.ts";
 import { runs, versionOf } from "./guest/run_states.ts";
 import { needsSinglePass, singlePassWarning } from "./guest/single_pass.ts";
 import { NO_DELTA_THERE } from "./delta/mod.ts";
@@ -137,12 +130,14 @@ async function look(options: CheckOptions): Promise<CheckResult> {
   const { qmp, connect } = options;
   const guest = await inspectGuest(qmp);
   const role: Side = guest.status === "inmigrate" && !connect ? "destination" : "source";
+  const isSource = role === "source";
   const all = await listDisks(qmp);
-  const [selection, found] = role === "source"
+  const [selection, found] = isSource
     ? [selectOwn(all, options.disks), await sourceProblems(qmp, guest)]
     : [selectLocals(all, options.disks), await destinationProblems(qmp, guest)];
-  const isSource = role === "source";
-  const { copied, shared, problems: unknown } = divideShared(all, selection.disks, options);
+  const isNamed = !isSource || options.disks.length > 0;
+  const division = divideShared(all, selection.disks, options, isNamed);
+  const { copied, shared, implied, problems: unknown } = division;
   const readers = await readersOf(qmp, options.host.processes);
   // What a check makes in QEMU would be in the way of those who use it.
   const mayRead = isSource && guest.status !== "inmigrate" && readers.length === 0 &&
@@ -156,8 +151,10 @@ async function look(options: CheckOptions): Promise<CheckResult> {
   ];
   const problems: Problem[] = [...found, ...selection.problems, ...more]
     .map((message) => ({ side: role, message }));
-  const { shared: warnings, media } = notCopied(all.filter((disk) => !shared.includes(disk)));
-  if (isSource) warnings.push(...staysBehind(copied));
+  const { shared: warnings, media } = notCopied(
+    all.filter((disk) => !copied.includes(disk) && !options.shared.includes(disk.name)),
+  );
+  if (isSource) warnings.push(...staysBehind(copied), ...copiedThoughShared(copied));
   if (isSource && runs(guest.status) && await needsSinglePass(qmp)) {
     warnings.push(singlePassWarning(qmp));
   }
@@ -196,7 +193,7 @@ async function look(options: CheckOptions): Promise<CheckResult> {
     if (mayRead) {
       const storage = await compareStorage({
         access: { ...options.host, ...options },
-        ...{ peer, disks: all, copied: disks, shared: staying, reuse: options.reuse },
+        ...{ peer, disks: all, copied: disks, shared: staying, implied, reuse: options.reuse },
         signal: options.signal,
       });
       warnings.push(...storage.warnings);

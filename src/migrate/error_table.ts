@@ -300,7 +300,9 @@ export const ERRORS = {
     kinds: CAN.refused,
     side: "destination",
     next: "retry",
-    meaning: "A disk of the destination is the source's own, or may be: a copy would destroy it.",
+    meaning:
+      "A disk of the destination is the source's own or another disk's, or may be: a copy would " +
+      "destroy it. Or it is not the source's where it must be.",
   },
   "base-differs": {
     kinds: CAN.refused,

@@ -7,16 +7,21 @@
 import type { Disk } from "../../qmp/mod.ts";
 import type { DiskDescription, GuestDescription } from "../../rpc/mod.ts";
 
-/** Whether a disk can be mirrored: writable, with a medium, and not shared with other guests. */
+/** Whether a disk is copied unless --disk decides: writable, with a medium, not shared with other guests. */
 export function isMirrored(disk: Disk): boolean {
-  return !disk.empty && !disk.readOnly && !disk.shared;
+  return isWritable(disk) && !disk.shared;
+}
+
+/** Whether a disk can be copied if --disk names it. */
+function isWritable(disk: Disk): boolean {
+  return !disk.empty && !disk.readOnly;
 }
 
 /** Why a disk is not mirrored. */
 function whyNot(disk: Disk): string {
   if (disk.empty) return "it has no medium";
   if (disk.readOnly) return "it is read-only";
-  return "it is shared with other guests (share-rw=on)";
+  return "it is shared with other guests (share-rw=on). If no other guest uses it, name it there with --disk";
 }
 
 /** The disks that were selected; with problems it is not to be used. */
@@ -26,7 +31,7 @@ export interface Selection {
 }
 
 /**
- * Selects the disks named in `wanted`; without names, every disk that can be mirrored.
+ * Selects the disks named in `wanted`; without names, every disk that {@link isMirrored}.
  *
  * @example
  * ```ts
@@ -46,7 +51,7 @@ export function selectDisks(disks: readonly Disk[], wanted: readonly string[]): 
     const disk = disks.find((d) => d.name === name);
     if (!disk) {
       problems.push(`--disk ${name}: there is no such disk. Disks: ${listOf(disks)}`);
-    } else if (!isMirrored(disk)) {
+    } else if (!isWritable(disk)) {
       problems.push(`--disk ${name}: the disk cannot be mirrored, because ${whyNot(disk)}`);
     } else {
       chosen.push(disk);
@@ -63,19 +68,33 @@ export interface Held {
   readonly reuse: readonly string[];
 }
 
+/** The selected disks, by what the migration does with them. */
+export interface Division {
+  readonly copied: Disk[];
+  /** On storage that both hosts share. */
+  readonly shared: Disk[];
+  /** Names of those among `shared` that the user has not named: they are shared with other guests. */
+  readonly implied: readonly string[];
+  readonly problems: readonly string[];
+}
+
 /**
  * Divides the selected disks into disks that are copied and disks on shared storage.
  *
  * @param disks all disks of the guest.
  * @param picked the disks that {@link selectDisks} selected.
+ * @param isNamed `--disk` has named them: the user has left out the others.
  */
 export function divideShared(
   disks: readonly Disk[],
   picked: readonly Disk[],
   { shared, reuse }: Held,
-): { readonly copied: Disk[]; readonly shared: Disk[]; readonly problems: string[] } {
+  isNamed: boolean,
+): Division {
   const problems: string[] = [];
-  const stay = disks.filter((disk) => shared.includes(disk.name));
+  const implied = disks.filter((disk) => !isNamed && isWritable(disk) && disk.shared)
+    .map(({ name }) => name).filter((name) => !shared.includes(name));
+  const stay = disks.filter(({ name }) => [...shared, ...implied].includes(name));
   const copied = picked.filter((disk) => !stay.includes(disk));
   for (const name of shared) {
     const disk = stay.find((d) => d.name === name);
@@ -86,43 +105,7 @@ export function divideShared(
     if (copied.some((disk) => disk.name === name)) continue;
     problems.push(`--reuse ${name}: no such disk is copied. Copied disks: ${listOf(copied)}`);
   }
-  return { copied, shared: stay, problems };
-}
-
-/** A problem for each disk whose writes bypass QEMU's block layer: a mirror would miss them. */
-export function unmovable(disks: readonly Disk[]): string[] {
-  return disks.filter((d) => d.passedThrough).map(({ name }) =>
-    `disk ${name} is a SCSI device of the host (scsi-block, scsi-generic). The guest's writes bypass ` +
-    "QEMU's block layer and would not be copied. Select the other disks with --disk"
-  );
-}
-
-/**
- * A message for each disk that is not copied: `shared` disks must be on storage that both hosts reach,
- * `media` are read-only. Firmware code is left out.
- */
-export function notCopied(disks: readonly Disk[]): { shared: string[]; media: string[] } {
-  const stays = disks.filter((disk) => !isMirrored(disk) && !disk.empty && !disk.firmware);
-  return {
-    shared: stays.filter((disk) => !disk.readOnly).map(({ name }) =>
-      `disk ${name} is not copied: it is shared with other guests (share-rw=on). ` +
-      "Give the destination's QEMU the same storage"
-    ),
-    media: stays.filter((disk) => disk.readOnly).map(({ name }) =>
-      `disk ${name} is not copied: it is read-only. Give the destination's QEMU the same medium`
-    ),
-  };
-}
-
-/** A warning for each disk with snapshots or bitmaps: a mirror copies only the disk's present content. */
-export function staysBehind(disks: readonly Disk[]): string[] {
-  const warn = (what: string, of: (disk: Disk) => readonly string[] | undefined) =>
-    disks.filter((disk) => (of(disk) ?? []).length > 0)
-      .map((disk) => `disk ${disk.name}: ${what} ${of(disk)!.join(", ")} stay behind`);
-  return [
-    ...warn("internal snapshots", (disk) => disk.snapshots),
-    ...warn("persistent dirty bitmaps", (disk) => disk.bitmaps),
-  ];
+  return { copied, shared: stay, implied, problems };
 }
 
 /** A disk of the source and the destination's disk that it is copied to. */
@@ -151,7 +134,7 @@ export function selectLocals(locals: readonly Disk[], choices: readonly DiskChoi
     const taken = disk && chosen.get(disk);
     const problem = !disk
       ? `there is no disk ${local}. Disks: ${listOf(locals)}`
-      : !isMirrored(disk)
+      : !isWritable(disk)
       ? `disk ${local} cannot be mirrored, because ${whyNot(disk)}`
       : taken
       ? `disk ${local} is already the copy of the source's disk ${taken.name}`
@@ -215,7 +198,7 @@ export function matchDisks(
         `disk ${disk.name} of the source has no counterpart: the destination has no disk ` +
           `${localName}. Its disks: ${listOf(locals)}`,
       );
-    } else if (!isMirrored(local)) {
+    } else if (!isMirrored(local) && !(choice && isWritable(local))) {
       problems.push(
         `disk ${disk.name} of the source cannot be copied to ${localName}: ${whyNot(local)}`,
       );

@@ -7,7 +7,8 @@ import type { SourceOptions } from "./options.ts";
 import type { StorageAccess } from "../storage/access.ts";
 import { compareStorage } from "../storage/compare.ts";
 import type { TargetImage } from "../disks/target_images.ts";
-import { divideShared, type Held, selectDisks, staysBehind, unmovable } from "../disks/plan.ts";
+import { divideShared, type Held, selectDisks } from "../disks/plan.ts";
+import { copiedThoughShared, notCopied, staysBehind, unmovable } from "../disks/stays.ts";
 
 /** A disk of the migration, as the source announces it to the destination. */
 export interface ChosenDisk {
@@ -23,6 +24,8 @@ export interface Chosen {
   readonly disks: ChosenDisk[];
   /** On storage that both hosts share: not copied. */
   readonly shared: ChosenDisk[];
+  /** Names of those among `shared` that only their devices' `share-rw` makes so. */
+  readonly implied: readonly string[];
   /** Every disk of the guest. */
   readonly all: readonly Disk[];
   readonly warnings: string[];
@@ -45,14 +48,20 @@ export async function chooseDisks(
   const problems = [...await sourceProblems(qmp, guest), ...more];
   const all = await listDisks(qmp);
   const selection = selectDisks(all, names);
-  const { copied, shared, problems: unknown } = divideShared(all, selection.disks, held);
+  const division = divideShared(all, selection.disks, held, names.length > 0);
+  const { copied, shared, implied, problems: unknown } = division;
   problems.push(...selection.problems, ...unknown, ...unmovable(copied));
   if (problems.length > 0) throw refusal("source-not-fit", "source", problems);
   return {
     disks: copied.map(described),
     shared: shared.map(described),
+    implied,
     all,
-    warnings: staysBehind(copied),
+    warnings: [
+      ...notCopied(shared.filter(({ name }) => implied.includes(name))).shared,
+      ...staysBehind(copied),
+      ...copiedThoughShared(copied),
+    ],
   };
 }
 
@@ -114,12 +123,12 @@ export async function compareOrRefuse(options: CompareOrRefuseOptions): Promise<
   const { qmp, host, compareSocket: socketPath, clock, log, peer, chosen, reuse, report, signal } =
     options;
   const access: StorageAccess = { ...host, qmp, clock, log, socketPath };
-  const { disks: copied, shared, all: disks } = chosen;
+  const { disks: copied, shared, implied, all: disks } = chosen;
   // What this migration has just created, or the user gave for reuse, is no storage of the source. Its data
   // can be alike all the same: empty images of one format, or the same image below.
   const alike = options.arrange ? copied.map(({ name }) => name) : [];
   const { problems, warnings } = await compareStorage({
-    ...{ access, peer, disks, copied, shared, reuse: [...reuse, ...alike], signal },
+    ...{ access, peer, disks, copied, shared, implied, reuse: [...reuse, ...alike], signal },
   });
   for (const message of warnings) report({ event: "warning", code: "storage", message });
   if (problems.length > 0) throw refusal("same-storage", "destination", problems);

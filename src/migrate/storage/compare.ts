@@ -25,8 +25,10 @@ export interface CompareOptions {
   readonly disks: readonly Disk[];
   /** The disks that are to be copied. */
   readonly copied: readonly DiskDescription[];
-  /** The disks of --shared. */
+  /** The disks of --shared, and those of `implied`. */
   readonly shared: readonly DiskDescription[];
+  /** Names of disks that stay although the user has not said that both ends have their storage. */
+  readonly implied: readonly string[];
   /** Names of the disks of --reuse. */
   readonly reuse: readonly string[];
   /** Picks the blocks of a sample; `Math.random` by default. */
@@ -72,13 +74,17 @@ export async function compareStorage(options: CompareOptions): Promise<Compared>
   const roots = own.map((disk) => disk.nodeName);
   const { disks: here } = await identifyDisks(access.qmp, roots, access.describeHost);
   const isShared = (name: string) => shared.some((disk) => disk.name === name);
-  const same = findSame(
-    here.map(({ nodes }, i) => ({ name: own[i]!.name, nodes })),
-    there.filter(({ disk }) => !isShared(disk)).map(({ disk, nodes }) => ({ name: disk, nodes })),
-  );
+  const targets = there.filter(({ disk }) => !isShared(disk))
+    .map(({ disk, nodes }) => ({ name: disk, nodes }));
+  const sources = here.map(({ nodes }, i) => ({ name: own[i]!.name, nodes }));
+  const same = findSame(sources, targets);
   if (same.length > 0) return { problems: same.map(wordsOf), warnings: [] };
   const overwritten = there.filter((disk) => disk.overwritten).map(({ disk }) => disk);
-  return await compareContent(options, own, overwritten);
+  const staying = there.map(({ disk, nodes }) => ({ name: disk, nodes }));
+  const certain = findSame(sources, staying).filter(({ source: s, destination: d }) => s === d)
+    .map(({ source }) => source);
+  const implied = options.implied.filter((name) => !certain.includes(name));
+  return await compareContent({ ...options, implied }, own, overwritten);
 }
 
 async function compareContent(
@@ -86,7 +92,7 @@ async function compareContent(
   own: readonly Disk[],
   overwritten: readonly string[],
 ): Promise<Compared> {
-  const { shared, reuse, signal } = options;
+  const { shared, implied, reuse, signal } = options;
   const warnings: string[] = [];
   let matches: Match[];
   try {
@@ -95,9 +101,11 @@ async function compareContent(
     signal.throwIfAborted();
     if (error instanceof RpcError && error.code === "refused") throw error;
     options.access.log.log("debug", `comparing storage: ${messageOf(error)}`);
-    return { problems: [], warnings: [notCompared(messageOf(error))] };
+    const side = error instanceof RpcError ? "destination" : "source";
+    return { problems: [], warnings: [notCompared(`${side}: ${messageOf(error)}`)] };
   }
-  const verdict = judge(matches, { reuse, shared: shared.map((d) => d.name), overwritten });
+  const known = { reuse, shared: shared.map((d) => d.name), implied, overwritten };
+  const verdict = judge(matches, known);
   return { problems: verdict.problems, warnings: [...warnings, ...verdict.warnings] };
 }
 
@@ -124,6 +132,8 @@ async function findMatches(
     for (const { disk } of disks.map(({ name }) => ({ disk: name }))) {
       for (const [i, { sample, reader }] of part.entries()) {
         const found = answer.matches.find((m) => m.sample === i && m.disk === disk);
+        // Nothing is known of a disk that could not be read.
+        if (!found && answer.notRead.some((each) => each.disk === disk)) continue;
         const total = sample.offsets.length;
         let equal = found?.equal.length ?? 0;
         let differing = sample.offsets.filter((_, j) => !found?.equal.includes(j));

@@ -56,8 +56,10 @@ export function isWorthAnotherLook({ equal, total }: Pick<Match, "equal" | "tota
 export interface Known {
   /** Disks of --reuse. */
   readonly reuse: readonly string[];
-  /** Disks of --shared. */
+  /** Disks of --shared, and those of `implied`. */
   readonly shared: readonly string[];
+  /** Disks that stay on their storage only because other guests may use it. */
+  readonly implied: readonly string[];
   /** Disks that were overwritten since their QEMU started: their earlier data is gone already. */
   readonly overwritten: readonly string[];
 }
@@ -65,21 +67,29 @@ export interface Known {
 /** Problems that must prevent the migration, and warnings; a message each. */
 export function judge(
   matches: readonly Match[],
-  { reuse, shared, overwritten }: Known,
+  { reuse, shared, implied, overwritten }: Known,
 ): { readonly problems: string[]; readonly warnings: string[] } {
   const problems = matches.filter(holds)
     .filter(({ destination: d }) => ![...reuse, ...shared, ...overwritten].includes(d))
     .map(sentence);
-  const warnings = shared.flatMap((disk) => {
+  const differing = shared.flatMap((disk) => {
     const own = matches.filter((m) => m.source === disk && m.destination === disk);
     const best = own.toSorted((a, b) => b.equal / b.total - a.equal / a.total)[0];
-    if (!best || best.total < FEWEST || holds(best)) return [];
-    return [
-      `shared disk ${disk} differs: the destination's has only ${best.equal} of ` +
-      `${best.total} blocks of the source's. Make sure that both hosts use the same storage: it is not copied`,
-    ];
+    return !best || best.total < FEWEST || holds(best) ? [] : [best];
   });
+  problems.push(...differing.filter(({ source }) => implied.includes(source)).map(otherStorage));
+  const warnings = differing.filter(({ source }) => !implied.includes(source)).map((best) =>
+    `shared disk ${best.source} differs: the destination's has only ${best.equal} of ` +
+    `${best.total} blocks of the source's. Make sure that both hosts use the same storage: it is not copied`
+  );
   return { problems: [...new Set(problems)], warnings };
+}
+
+function otherStorage({ source, equal, total }: Match): string {
+  return `disk ${source} is not copied, because it is shared with other guests (share-rw=on), and the ` +
+    `destination's disk is other storage: it has only ${equal} of ${total} blocks of the source's. ` +
+    "Give the destination's QEMU the same storage. If no other guest uses the disk, name all disks to " +
+    `copy with --disk at both ends, ${source} among them`;
 }
 
 function sentence({ source, destination, equal, total }: Match): string {

@@ -1,14 +1,18 @@
 import { assertEquals } from "@std/assert";
 import {
   compareGuests,
+  divideShared,
   matchDisks,
-  notCopied,
   selectDisks,
   selectLocals,
   selectOwn,
+} from "../../../src/migrate/disks/plan.ts";
+import {
+  copiedThoughShared,
+  notCopied,
   staysBehind,
   unmovable,
-} from "../../../src/migrate/disks/plan.ts";
+} from "../../../src/migrate/disks/stays.ts";
 import type { Disk } from "../../../src/qmp/mod.ts";
 
 const disk = (name: string, more: Partial<Disk> = {}): Disk => ({
@@ -37,6 +41,34 @@ Deno.test("a named disk that cannot be mirrored is refused with the reason", () 
     "--disk cd: the disk cannot be mirrored, because it has no medium",
     "--disk iso: the disk cannot be mirrored, because it is read-only",
   ]);
+});
+
+Deno.test("a disk that other guests may use stays, and is copied only if --disk names it", () => {
+  const all = [disk("vda"), disk("lun", { shared: true })];
+  const divide = (shared: string[], ...wanted: string[]) => {
+    const { disks, problems } = selectDisks(all, wanted);
+    assertEquals(problems, []);
+    const held = { shared, reuse: [] };
+    const { copied, shared: stay, implied } = divideShared(all, disks, held, wanted.length > 0);
+    return [copied.map(({ name }) => name), stay.map(({ name }) => name), implied];
+  };
+  assertEquals(divide([]), [["vda"], ["lun"], ["lun"]]);
+  assertEquals(divide(["lun"]), [["vda"], ["lun"], []]);
+  assertEquals(divide([], "vda"), [["vda"], [], []]);
+  assertEquals(divide([], "vda", "lun"), [["vda", "lun"], [], []]);
+  assertEquals(copiedThoughShared(all).map((m) => m.split(" ")[1]), ["lun"]);
+});
+
+Deno.test("a disk of the destination that other guests may use is overwritten only if --disk names it", () => {
+  const locals = [disk("lun", { shared: true })];
+  const { problems } = matchDisks([coming("lun")], locals, []);
+  assertEquals(problems, [
+    "disk lun of the source cannot be copied to lun: it is shared with other guests (share-rw=on). " +
+    "If no other guest uses it, name it there with --disk",
+  ]);
+  const named = choices("lun");
+  assertEquals(selectLocals(locals, named).problems, []);
+  assertEquals(matchDisks([coming("lun")], locals, named).pairs.length, 1);
 });
 
 const choices = (...flags: string[]) =>

@@ -68,6 +68,27 @@ Deno.test("a disk without data or shorter than a block has an empty sample", asy
   assertEquals((await takeSample(new FakeDisk(0, []), seeded())).offsets, []);
 });
 
+Deno.test("only whole blocks are asked for on a disk of any size, as a server may demand", async () => {
+  for (const bytes of [5_000_192, 540_672, 8_390_144, (3 << 30) + 512, 5 * 2 ** 40 + 1024, 512]) {
+    const asked: number[] = [];
+    const disk: BlockSource = {
+      sizeBytes: bytes,
+      read: (offset, length) => {
+        asked.push(offset, length);
+        return Promise.resolve(new Uint8Array(length).fill(7));
+      },
+      extents: (offset, length) => {
+        asked.push(offset, length);
+        assert(offset + length <= bytes);
+        return Promise.resolve([{ offset, length, isData: true }]);
+      },
+    };
+    const { offsets } = await takeSample(disk, seeded());
+    assertEquals(asked.filter((value) => value % BLOCK !== 0), [], `${bytes} bytes`);
+    assertEquals(offsets.length, bytes < BLOCK ? 0 : 1);
+  }
+});
+
 Deno.test("a copy has all blocks of a sample, and another disk is read no further than the first few", async () => {
   const blocks = data(0, 500);
   const sample = await takeSample(new FakeDisk(1000, blocks), seeded());
@@ -93,7 +114,7 @@ Deno.test("the same storage is found although the guest has written a few blocks
 const copy = (source: string, destination: string, equal = 64) => ({
   ...{ source, destination, equal, total: 64 },
 });
-const known = { reuse: [], shared: [], overwritten: [] };
+const known = { reuse: [], shared: [], implied: [], overwritten: [] };
 
 Deno.test("a disk with the source's data is refused without --shared or --reuse", () => {
   const { problems } = judge([copy("vd0", "vd0"), copy("vd1", "vd1", 3)], known);
@@ -116,4 +137,12 @@ Deno.test("a disk of --shared with other data causes a warning", () => {
   const shared = { ...known, shared: ["vd0"] };
   assertEquals(judge([copy("vd0", "vd0", 10)], shared).warnings.length, 1);
   assertEquals(judge([copy("vd0", "vd0")], shared).warnings, []);
+});
+
+Deno.test("a disk that stays because other guests may use it is refused with other data", () => {
+  const implied = { ...known, shared: ["vd0"], implied: ["vd0"] };
+  const { problems, warnings } = judge([copy("vd0", "vd0", 10)], implied);
+  assertEquals([problems.length, warnings], [1, []]);
+  assert(/share-rw=on.* only 10 of 64 blocks.* --disk at both ends, vd0/.test(problems[0]!));
+  assertEquals(judge([copy("vd0", "vd0")], implied), { problems: [], warnings: [] });
 });

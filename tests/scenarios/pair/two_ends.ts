@@ -7,6 +7,8 @@ import type { Vmferry } from "../support/vmferry.ts";
 export interface EndDisk {
   readonly id: string;
   readonly node: Readonly<Record<string, unknown>>;
+  /** Further options of the device, such as `share-rw=on`. */
+  readonly device?: string;
 }
 
 /** Two QEMUs with disks that the scenario chooses node by node, and the vmferrys between them. */
@@ -113,8 +115,11 @@ export class TwoEnds {
 }
 
 function nodes(disks: readonly EndDisk[]): string[] {
-  return disks.flatMap(({ id, node }, index) => [
-    ...["-blockdev", JSON.stringify({ "node-name": `n-${id}`, ...node })],
-    ...["-device", `virtio-blk-pci,id=${id},drive=n-${id},bootindex=${index}`],
-  ]);
+  return disks.flatMap(({ id, node, device }, index) => {
+    const more = device === undefined ? "" : `,${device}`;
+    return [
+      ...["-blockdev", JSON.stringify({ "node-name": `n-${id}`, ...node })],
+      ...["-device", `virtio-blk-pci,id=${id},drive=n-${id},bootindex=${index}${more}`],
+    ];
+  });
 }
