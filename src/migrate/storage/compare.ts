@@ -6,7 +6,7 @@ import type { DestinationPeer } from "../source/destination_peer.ts";
 import type { StorageAccess } from "./access.ts";
 import { identifyDisks } from "./identify.ts";
 import { nodesOfSource } from "./readable.ts";
-import { findSame, wordsOf } from "./same.ts";
+import { doubleWords, findDoubles, findSame, wordsOf } from "./same.ts";
 import { BLOCK_BYTES, hashBlocks, type Random, takeSample } from "./sample.ts";
 import { canExportOwn, TemporaryExports } from "./temporary_exports.ts";
 import { FEWEST, isWorthAnotherLook, judge, type Match } from "./verdict.ts";
@@ -78,7 +78,8 @@ export async function compareStorage(options: CompareOptions): Promise<Compared>
     .map(({ disk, nodes }) => ({ name: disk, nodes }));
   const sources = here.map(({ nodes }, i) => ({ name: own[i]!.name, nodes }));
   const same = findSame(sources, targets);
-  if (same.length > 0) return { problems: same.map(wordsOf), warnings: [] };
+  const named = [...same.map(wordsOf), ...findDoubles(targets).map(doubleWords)];
+  if (named.length > 0) return { problems: named, warnings: [] };
   const overwritten = there.filter((disk) => disk.overwritten).map(({ disk }) => disk);
   const staying = there.map(({ disk, nodes }) => ({ name: disk, nodes }));
   const certain = findSame(sources, staying).filter(({ source: s, destination: d }) => s === d)

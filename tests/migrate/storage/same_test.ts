@@ -2,7 +2,13 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { addressOf } from "../../../src/migrate/storage/address.ts";
 import type { BlockFacts, FileFacts, HostFacts } from "../../../src/migrate/storage/host_facts.ts";
 import { keysOf } from "../../../src/migrate/storage/identify.ts";
-import { findSame, isSame, wordsOf } from "../../../src/migrate/storage/same.ts";
+import {
+  doubleWords,
+  findDoubles,
+  findSame,
+  isSame,
+  wordsOf,
+} from "../../../src/migrate/storage/same.ts";
 import type { StorageNode } from "../../../src/rpc/mod.ts";
 
 const HOST: HostFacts = { bootId: "one", network: "net1", addresses: ["10.0.0.1"], files: [] };
@@ -123,4 +129,26 @@ Deno.test("every node of the source is compared, of the destination only nodes t
   assertMatch(wordsOf(same!), /disk vd1 .*\/vm\/base.*source's disk vd0/);
   const own = node("file", "/vm/own", HOST, plain("7"));
   assertEquals(onto([own, { ...base, written: false }]), []);
+});
+
+Deno.test("two disks of the destination on one storage are found, also by a backing file", () => {
+  const at = (name: string, inode: string) => ({
+    ...node("file", `/vm/${name}`, HOST, plain(inode)),
+    node: name,
+  });
+  const disk = (name: string, ...nodes: StorageNode[]) => ({ name, nodes });
+  const [double, ...more] = findDoubles([
+    disk("vd0", at("a", "5")),
+    disk("vd1", at("b", "6")),
+    disk("vd2", at("c", "5")),
+  ]);
+  assertEquals([double?.disks, more], [["vd0", "vd2"], []]);
+  assertMatch(doubleWords(double!), /disks vd0 \(node a, \/vm\/a\) and vd2 \(node c, \/vm\/c\)/);
+  const base = { ...at("base", "5"), written: false };
+  const over = disk("vd1", at("over", "6"), base);
+  assertEquals(findDoubles([disk("vd0", at("a", "5")), over]).length, 1);
+  // Nothing writes to a backing file that two disks share.
+  assertEquals(findDoubles([over, disk("vd2", at("d", "7"), { ...base, node: "e" })]), []);
+  // One node below two parts of a raw image.
+  assertEquals(findDoubles([disk("vd0", at("a", "5")), disk("vd1", at("a", "5"))]), []);
 });
