@@ -36,6 +36,9 @@ export class GuestPauses {
   readonly #context: PauseContext;
   /** Why {@link due} must pause the guest for the rest of the copy. */
   #why: string | undefined;
+  /** Why it has paused the guest, so that it can do so again after {@link interrupt}. */
+  #reason = "The guest was paused for the rest of the copy when vmferry was killed";
+  #stopping: Promise<unknown> = Promise.resolve();
   /** False once the guest is paused for the rest of the copy, or its RAM crosses. */
   #mayHold = true;
   #held: Promise<unknown> = Promise.resolve();
@@ -62,11 +65,27 @@ export class GuestPauses {
     if (why === undefined || this.#context.signal.aborted || !guest?.shouldRun) return;
     // Only once: a user who resumes the guest afterwards has a reason.
     this.#why = undefined;
+    this.#reason = why;
     this.#mayHold = false;
     const message = `${why}: vmferry pauses the guest until the rest is copied. ` +
       "It runs again at the destination";
     this.#context.report({ event: "warning", code: "guest-suspended", message });
-    this.#stop(guest).catch((error) => this.#context.fault(error));
+    this.#stopping = this.#stop(guest).catch((error) => this.#context.fault(error));
+  }
+
+  /**
+   * Ends the pause for the rest of the copy until {@link due} is called again. A guest that its owner has paused or
+   * resumed meanwhile is left alone.
+   *
+   * @throws {QmpError | QmpCommandError} when QEMU does not resume the guest.
+   */
+  async interrupt(): Promise<void> {
+    await this.#stopping;
+    const { guest, signal } = this.#context;
+    if (!guest?.suspended || !guest.shouldRun || signal.aborted) return;
+    await guest.letRun();
+    await this.#context.writePause("no");
+    this.#why ??= this.#reason;
   }
 
   async #stop(guest: GuestWatch): Promise<void> {

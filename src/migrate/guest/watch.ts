@@ -100,6 +100,13 @@ export class GuestWatch implements Disposable {
     await this.#context.qmp.execute("stop", {});
   }
 
+  /** Takes the pause of a guest that must run for that of an earlier process, as if {@link suspend} had made it. */
+  async adoptPause(): Promise<void> {
+    const before = this.#changes;
+    const { status } = await this.#context.qmp.execute("query-status", {});
+    if (this.#changes === before) this.#suspended = status === "paused" && !this.#paused;
+  }
+
   /** Resumes the guest (QMP `cont`) after {@link suspend}, unless its owner already has. */
   async letRun(): Promise<void> {
     // A guest that has stopped by itself meanwhile is not vmferry's to resume.

@@ -23,6 +23,9 @@ export async function copy(context: SourceContext, { mirrors }: Prepared): Promi
   await pauses.holdNoMore();
   if (context.verification) {
     context.phase("verify");
+    // To read all disks may take hours. A guest that was paused for the rest of the copy is paused again once RAM
+    // crosses.
+    await pauses.interrupt();
     await context.verification.compare(signal);
   }
   return { mirrors, discards };

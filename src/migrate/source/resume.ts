@@ -59,6 +59,7 @@ async function resumeMirrors(context: SourceContext, record: SourceRecord): Prom
   // Before anything that can block on the connection, and after the undo steps are registered: if the guest
   // can't run, they are carried out.
   if (record.stopped === "held") await resumeGuest(context);
+  if (record.stopped === "suspended") await context.guest?.adoptPause();
   await context.qemu.serveMirrors(false);
   await context.guardMachine();
   await abortable(destination.ready(), context.signal);

@@ -125,6 +125,62 @@ Deno.test("a guest that is paused for another reason is neither paused nor resum
   await suspended.end();
 });
 
+Deno.test("a pause for the rest of the copy is interrupted, and due again", async () => {
+  const { all, done, guest, end } = await stops();
+  all.suspend("the time is up");
+  all.due();
+  await all.interrupt();
+  const first = ["guest-suspended", "stopped: suspended", "stop"];
+  assertEquals(done, [...first, "cont", "stopped: no"]);
+  assertEquals(guest.suspended, false);
+  all.due();
+  await later();
+  assertEquals(done, [...first, "cont", "stopped: no", ...first]);
+  await end();
+});
+
+Deno.test("without a pause of vmferry's there is none to interrupt, and none is due", async () => {
+  const running = await stops();
+  await running.all.interrupt();
+  running.all.due();
+  assertEquals(running.done, []);
+  await running.end();
+
+  const paused = await stops({ running: false });
+  paused.all.suspend("the time is up");
+  await paused.all.interrupt();
+  assertEquals(paused.done, []);
+  await paused.end();
+
+  const resumed = await stops();
+  resumed.all.suspend("the time is up");
+  resumed.all.due();
+  await later();
+  await resumed.happens("RESUME");
+  await resumed.all.interrupt();
+  resumed.all.due();
+  await later();
+  assertEquals(resumed.done, ["guest-suspended", "stopped: suspended", "stop"]);
+  await resumed.end();
+});
+
+Deno.test("the pause of a killed process is interrupted, and due again", async () => {
+  const { all, done, guest, end } = await stops();
+  await guest.adoptPause();
+  await all.interrupt();
+  assertEquals(done, ["cont", "stopped: no"]);
+  all.due();
+  await later();
+  assertEquals(done.slice(2), ["guest-suspended", "stopped: suspended", "stop"]);
+  await end();
+
+  const owners = await stops({ running: false });
+  await owners.guest.adoptPause();
+  await owners.all.interrupt();
+  assertEquals([owners.guest.suspended, owners.done], [false, []]);
+  await owners.end();
+});
+
 Deno.test("a guest whose owner resumes it during a brief pause is not resumed again", async () => {
   const { all, clock, done, guest, happens, end } = await stops();
   const holding = all.hold(never);
