@@ -106,7 +106,11 @@ export interface Commands {
   /** Since QEMU 0.14; `query-nodes` since 2.3. */
   "query-blockstats": { args: { "query-nodes"?: true }; answer: readonly RawBlockStats[] };
   /** Since QEMU 5.2. */
-  "query-block-exports": { args: Empty; answer: readonly { readonly id: string }[] };
+  "query-block-exports": {
+    args: Empty;
+    /** `type`: `nbd`, `fuse`, `vhost-user-blk`, `vduse-blk`. */
+    answer: readonly { readonly id: string; readonly type?: string }[];
+  };
   /** Since QEMU 3.0. */
   "query-jobs": { args: Empty; answer: readonly RawJob[] };
   /** Since QEMU 1.1. */

@@ -90,6 +90,15 @@ export async function exportsInQemu(
   return exports.filter(({ id }) => now.some((e) => e.id === id));
 }
 
+/**
+ * Ids of all exports of QEMU's NBD server, whoever made them (`query-block-exports`, QEMU 5.2). Exports of
+ * other types, such as FUSE, do not use it.
+ */
+export async function idsOfNbdExports(qmp: QmpClient): Promise<string[]> {
+  const exports = await qmp.execute("query-block-exports", {});
+  return exports.filter(({ type = "nbd" }) => type === "nbd").map(({ id }) => id);
+}
+
 /** Least number of looks at QEMU's exports once their connections are closed. */
 const LEAST_LOOKS = 3;
 /** Time between two looks, ms: for the first QUICK_LOOKS, and after that. */
@@ -129,7 +138,7 @@ export async function removeExports(
   await removeAll(qmp, exports, 1, options);
   await options.cut();
   await removeAll(qmp, exports, LEAST_LOOKS, options);
-  if ((await qmp.execute("query-block-exports", {})).length > 0) return;
+  if ((await idsOfNbdExports(qmp)).length > 0) return;
   await stopNbdServer(qmp, options.log);
 }
 

@@ -18,6 +18,7 @@ import { postcopyProblemsThere } from "../postcopy/mod.ts";
 import { PREFIX } from "../storage/left_exports.ts";
 import { ASLEEP } from "./watch.ts";
 import { carriesAsleep, runs, versionOf } from "./run_states.ts";
+import { idsOfNbdExports } from "../disks/nbd_exports.ts";
 import { compareGuests, type DiskChoice, type DiskPair, matchDisks } from "../disks/plan.ts";
 
 /** A guest and its QEMU's run state, such as `running`, `paused` or `inmigrate`. */
@@ -137,14 +138,17 @@ export async function destinationProblems(qmp: QmpClient, guest: Guest): Promise
     );
     return problems;
   }
-  const exports = await qmp.execute("query-block-exports", {});
-  const ours = exports.filter(({ id }) => id.startsWith(OUR_PREFIX) && !id.startsWith(PREFIX));
+  const exports = (await idsOfNbdExports(qmp)).filter((id) => !id.startsWith(PREFIX));
+  const ours = exports.filter((id) => id.startsWith(OUR_PREFIX));
   if (ours.length > 0) {
     problems.push(
-      `QEMU exports its disks to another migration (${
-        ours.map(({ id }) => id).join(", ")
-      }). It runs ` +
+      `QEMU exports its disks to another migration (${ours.join(", ")}). It runs ` +
         "('vmferry status') or was interrupted ('vmferry recover')",
+    );
+  } else if (exports.length > 0) {
+    problems.push(
+      `QEMU's only NBD server serves other exports (${exports.join(", ")}). ` +
+        "End it with the QMP command nbd-server-stop and try again",
     );
   }
   const { status, listens, blockedReasons } = await queryMigrate(qmp);

@@ -9,7 +9,12 @@ import { MigrationSettings, type QmpClient, queryJobs, queryMigrate } from "../.
 import type { DestinationState } from "./states.ts";
 import type { DestinationRecord, JournalRecord, SourceRecord } from "../journal.ts";
 import { MirrorSet } from "../disks/mirror_set.ts";
-import { exportsInQemu, removeExports, stopNbdServer } from "../disks/nbd_exports.ts";
+import {
+  exportsInQemu,
+  idsOfNbdExports,
+  removeExports,
+  stopNbdServer,
+} from "../disks/nbd_exports.ts";
 import { qemuProcess } from "../qemu_process.ts";
 import { BACK_SOCKET, inPostcopy, takeBack } from "../postcopy/mod.ts";
 import { Ram } from "../ram/ram.ts";
@@ -90,7 +95,7 @@ export async function undoPreparing(
   await removeComparison(qmp, record.side, { clock: systemClock, log, processes });
   if (record.side === "source" && record.verifies) await stopIdleServer(qmp, log);
   if (record.side !== "destination" || record.state !== "waiting") return;
-  if ((await qmp.execute("query-block-exports", {})).length === 0) await stopNbdServer(qmp, log);
+  if ((await idsOfNbdExports(qmp)).length === 0) await stopNbdServer(qmp, log);
   await new MigrationSettings(qmp, record.settings).restore();
 }
 

@@ -1,7 +1,7 @@
 import { type BytePipe, delay, messageOf, withDeadline } from "../../io/mod.ts";
 import { type ExtentKind, NbdReader } from "../../nbd/mod.ts";
 import { type QmpClient, QmpCommandError } from "../../qmp/mod.ts";
-import { type NbdExport, removeExports } from "../disks/nbd_exports.ts";
+import { idsOfNbdExports, type NbdExport, removeExports } from "../disks/nbd_exports.ts";
 import type { StorageAccess } from "./access.ts";
 import type { NbdServer } from "./address.ts";
 import { ExportsInUseError, PREFIX, removeLeft, removeNode } from "./left_exports.ts";
@@ -186,8 +186,7 @@ export async function canExportOwn(qmp: QmpClient): Promise<boolean> {
 /** Whether the NBD server that was in the way of `nbd-server-start` serves nothing, or a comparison by now. */
 async function isIdle(qmp: QmpClient, error: unknown): Promise<boolean> {
   if (!(error instanceof QmpCommandError) || !/already/i.test(error.message)) return false;
-  const exports = await qmp.execute("query-block-exports", {});
-  return exports.every(({ id }) => id.startsWith(PREFIX));
+  return (await idsOfNbdExports(qmp)).every((id) => id.startsWith(PREFIX));
 }
 
 /** A pipe that its reader cannot close. */

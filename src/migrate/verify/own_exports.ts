@@ -2,7 +2,7 @@ import { hashBlocks, type Range } from "../../delta/mod.ts";
 import type { BlockHashes } from "../../delta/mod.ts";
 import type { NbdReader } from "../../nbd/mod.ts";
 import { type QmpClient, QmpCommandError } from "../../qmp/mod.ts";
-import { stopNbdServer } from "../disks/nbd_exports.ts";
+import { idsOfNbdExports, stopNbdServer } from "../disks/nbd_exports.ts";
 import { isMigrating } from "../guest/inspect.ts";
 import type { StorageAccess } from "../storage/access.ts";
 import { ExportsInUseError } from "../storage/left_exports.ts";
@@ -116,6 +116,6 @@ export async function stopIdleServer(
   qmp: QmpClient,
   log: StorageAccess["log"],
 ): Promise<void> {
-  if ((await qmp.execute("query-block-exports", {})).length > 0) return;
+  if ((await idsOfNbdExports(qmp)).length > 0) return;
   await stopNbdServer(qmp, log);
 }

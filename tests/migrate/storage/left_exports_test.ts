@@ -183,3 +183,28 @@ Deno.test("a check ends when a migration of its guest begins", async () => {
   assertEquals([error.kind, error.code], ["refused", "qemu-in-use"]);
   end();
 });
+
+Deno.test("the NBD server is stopped although QEMU has an export of another type", async () => {
+  const fuse = { id: "somebody", type: "fuse" };
+  const { qemu, clock, access, end } = await qemuWith([], {
+    "query-block-exports": () => ({ return: [fuse] }),
+  });
+  const exports = await TemporaryExports.start(access);
+  assertEquals(qemu.nbdServer, true);
+  await settled(clock, exports[Symbol.asyncDispose]());
+  assertEquals(qemu.nbdServer, false);
+  end();
+});
+
+Deno.test("a destination whose NBD server serves somebody is refused before the source copies", async () => {
+  const others = [{ id: "backup", type: "nbd" }, { id: "mounted", type: "fuse" }];
+  const { qemu, qmp, end } = await qemuWith([], {
+    "query-block-exports": () => ({ return: others }),
+  });
+  qemu.status = "inmigrate";
+  assertEquals(await destinationProblems(qmp, await inspectGuest(qmp)), [
+    "QEMU's only NBD server serves other exports (backup). " +
+    "End it with the QMP command nbd-server-stop and try again",
+  ]);
+  end();
+});
