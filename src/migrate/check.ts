@@ -22,7 +22,13 @@ import {
   worded,
 } from "./machine/mod.ts";
 import { destinationProblems, inspectGuest, isMigrating, sourceProblems } from "./guest/inspect.ts";
-import { type DiskChoice, divideShared, selectLocals, selectOwn } from "./disks/plan.ts";
+import {
+  type DiskChoice,
+  divideShared,
+  encryptedOf,
+  selectLocals,
+  selectOwn,
+} from "./disks/plan.ts";
 import { copiedThoughShared, notCopied, staysBehind, unmovable } from "./disks/stays.ts";
 import { runs, versionOf } from "./guest/run_states.ts";
 import { needsSinglePass, singlePassWarning } from "./guest/single_pass.ts";
@@ -205,6 +211,7 @@ async function look(options: CheckOptions): Promise<CheckResult> {
     const answer = await peer.prepare({
       ...{ migration: crypto.randomUUID(), guest: guest.description, disks, checkOnly: true },
       shared: staying.length > 0 ? staying : null,
+      encrypted: encryptedOf(all, disks),
       multifd,
       postcopy: options.ram?.postcopy ? { preempt: false } : null,
     }, options.signal);

@@ -30,6 +30,10 @@ export interface Disk {
   readonly bitmaps?: readonly string[];
   /** An I/O error of it has paused the guest, which was not resumed yet. */
   readonly failed?: boolean;
+  /** QEMU encrypts what it writes to the image, such as with LUKS. */
+  readonly encrypted?: boolean;
+  /** QEMU drops the image when it ends (`-snapshot`). */
+  readonly temporary?: boolean;
 }
 
 /**
@@ -58,6 +62,8 @@ export async function listDisks(client: QmpClient): Promise<Disk[]> {
       bitmaps: (inserted?.["dirty-bitmaps"] ?? []).filter((b) => b.persistent)
         .map((b) => b.name ?? ""),
       ...((block["io-status"] ?? "ok") === "ok" ? {} : { failed: true }),
+      ...(inserted?.encrypted ? { encrypted: true } : {}),
+      ...(isTemporary(inserted?.file ?? "") ? { temporary: true } : {}),
       ...(inserted?.ro && (isPflash(block) || FLASH.test(block.qdev ?? ""))
         ? { firmware: true }
         : {}),
@@ -123,6 +129,20 @@ function diskName(block: Pick<RawBlock, "qdev" | "device" | "inserted">): string
   const peripheral = /^\/machine\/peripheral\/([^/]+)/.exec(qdev);
   if (peripheral) return peripheral[1]!;
   return block.device || block.inserted?.["node-name"] || "";
+}
+
+/**
+ * Whether a node's file name is that of the image that `-snapshot` puts above a drive's own: QEMU makes it by
+ * the template `vl.XXXXXX` and removes its name at once.
+ */
+function isTemporary(file: string): boolean {
+  if (!file.startsWith("json:")) return false;
+  try {
+    const { driver, file: below } = JSON.parse(file.slice("json:".length));
+    return driver === "qcow2" && /\/vl\.[A-Za-z0-9]{6}$/.test(below?.filename ?? "");
+  } catch {
+    return false;
+  }
 }
 
 /** QOM paths of the flash devices of x86 and aarch64 machines. */

@@ -95,6 +95,8 @@ export const procedures = {
       checkOnly: flag,
       /** Disks that both ends share: they are not copied, and both ends have them. */
       shared: nullable(list(disk, 1024)),
+      /** Names of the disks that the source's QEMU encrypts; `null` from an older source. Since vmferry 1.1. */
+      encrypted: nullable(list(name, 1024)),
       /** `null`: RAM crosses in one stream, as always with an older source. */
       multifd: nullable(object(multifd)),
       /** RAM may cross by post-copy, for which both QEMUs are set up. Since vmferry 1.1. */

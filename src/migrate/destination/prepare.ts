@@ -24,6 +24,7 @@ export class Preparation {
   readonly #givingUp: GivingUp;
   readonly #loading: Loading;
   #images: TargetImage[] | null = null;
+  #warnings: readonly string[] = [];
 
   constructor(context: DestinationContext, givingUp: GivingUp, loading: Loading) {
     this.#context = context;
@@ -54,9 +55,12 @@ export class Preparation {
     const context = this.#context;
     this.#assertIdle();
     if (params.checkOnly) {
-      const { problems, multifd } = await lookAt(context.qmp, params, context.options.disks);
+      const { problems, warnings, multifd } = await lookAt(
+        ...[context.qmp, params, context.options.disks] as const,
+      );
       if (problems.length > 0) throw new RpcError("refused", problems.join("; "), problems);
-      return { ...this.#answer([], null), multifd, postcopy: this.#postcopy(params) };
+      const answer = this.#answer([], null);
+      return { ...answer, warnings: [...warnings], multifd, postcopy: this.#postcopy(params) };
     }
     // Before the first wait: of two sources that come at once, the second is refused.
     context.claim(session, params.migration);
@@ -102,7 +106,7 @@ export class Preparation {
     return {
       qemuVersion: versionOf(qmp),
       exports,
-      warnings: [],
+      warnings: [...this.#warnings],
       images,
       recover,
       multifd,
@@ -125,8 +129,11 @@ export class Preparation {
       await options.claimed?.(session);
       // A comparison uses QEMU's only NBD server.
       await storage.idle;
-      const { guest, pairs, problems, multifd } = await lookAt(qmp, params, options.disks);
+      const { guest, pairs, problems, warnings, multifd } = await lookAt(
+        ...[qmp, params, options.disks] as const,
+      );
       if (problems.length > 0) throw refusal("refused", "destination", problems);
+      this.#warnings = warnings;
       report({ event: "host", side: "destination", qemuVersion: versionOf(qmp) });
       report({ event: "phase", phase: "prepare" });
       const exports = await this.#export(guest, pairs, {

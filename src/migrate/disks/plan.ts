@@ -60,6 +60,15 @@ export function selectDisks(disks: readonly Disk[], wanted: readonly string[]): 
   return { disks: chosen, problems };
 }
 
+/** Names of those among `copied` that QEMU encrypts. */
+export function encryptedOf(
+  disks: readonly Disk[],
+  copied: readonly { readonly name: string }[],
+): string[] {
+  return disks.filter((disk) => disk.encrypted).map(({ name }) => name)
+    .filter((name) => copied.some((disk) => disk.name === name));
+}
+
 /** The options --shared and --reuse of the source: disks whose data the destination already has. */
 export interface Held {
   /** Names of disks on storage that both hosts share. */
@@ -201,6 +210,11 @@ export function matchDisks(
     } else if (!isMirrored(local) && !(choice && isWritable(local))) {
       problems.push(
         `disk ${disk.name} of the source cannot be copied to ${localName}: ${whyNot(local)}`,
+      );
+    } else if (local.temporary) {
+      problems.push(
+        `disk ${disk.name} of the source cannot be copied to ${localName}: it is a temporary image, ` +
+          "which QEMU drops when it ends. Start the destination's QEMU without -snapshot",
       );
     } else if (used.has(local)) {
       problems.push(`disk ${localName} of the destination is the copy of two disks of the source`);

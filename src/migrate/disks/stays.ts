@@ -4,7 +4,7 @@
  * @module
  */
 import type { Disk } from "../../qmp/mod.ts";
-import { isMirrored } from "./plan.ts";
+import { type DiskPair, isMirrored } from "./plan.ts";
 
 /** A problem for each disk whose writes bypass QEMU's block layer: a mirror would miss them. */
 export function unmovable(disks: readonly Disk[]): string[] {
@@ -40,6 +40,22 @@ export function staysBehind(disks: readonly Disk[]): string[] {
     ...warn("internal snapshots", (disk) => disk.snapshots),
     ...warn("persistent dirty bitmaps", (disk) => disk.bitmaps),
   ];
+}
+
+/**
+ * A warning for each disk that the source's QEMU encrypts and the destination's does not.
+ *
+ * @param encrypted the source's names of the disks that its QEMU encrypts.
+ */
+export function losesEncryption(
+  pairs: readonly DiskPair[],
+  encrypted: readonly string[],
+): string[] {
+  return pairs.filter(({ name, local }) => encrypted.includes(name) && !local.encrypted)
+    .map(({ name }) =>
+      `disk ${name} is encrypted at the source, and the destination's QEMU does not encrypt it: its data is ` +
+      "stored there as the guest sees it. To keep it encrypted, give the destination an encrypted image"
+    );
 }
 
 /** A warning for each disk that is copied although other guests may write to it. */

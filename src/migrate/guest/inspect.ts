@@ -18,6 +18,7 @@ import { postcopyProblemsThere } from "../postcopy/mod.ts";
 import { PREFIX } from "../storage/left_exports.ts";
 import { ASLEEP } from "./watch.ts";
 import { carriesAsleep, runs, versionOf } from "./run_states.ts";
+import { losesEncryption } from "../disks/stays.ts";
 import { idsOfNbdExports } from "../disks/nbd_exports.ts";
 import { compareGuests, type DiskChoice, type DiskPair, matchDisks } from "../disks/plan.ts";
 
@@ -175,6 +176,8 @@ export interface Look {
   readonly pairs: readonly DiskPair[];
   /** What prevents the migration, a message each. */
   readonly problems: readonly string[];
+  /** What the user may not expect, a message each. */
+  readonly warnings: readonly string[];
   /** What QEMU would be set to; `null` where the source did not ask for it. */
   readonly multifd: AgreedMultifd | null;
 }
@@ -197,6 +200,7 @@ export async function lookAt(
   return {
     guest: name ?? uuid ?? "",
     pairs,
+    warnings: losesEncryption(pairs, announced.encrypted ?? []),
     multifd: multifd && features && { ...multifd, zeroPages: features.zeroPages },
     problems: [
       ...await destinationProblems(qmp, guest),

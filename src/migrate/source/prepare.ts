@@ -4,6 +4,7 @@ import { activateArrived } from "../guest/activate.ts";
 import { type Guest, inspectGuest } from "../guest/inspect.ts";
 import { carriesAsleep, runs, versionOf } from "../guest/run_states.ts";
 import type { MirrorSet } from "../disks/mirror_set.ts";
+import { encryptedOf } from "../disks/plan.ts";
 import { probeExports } from "../disks/probe_exports.ts";
 import { filledByZeroes, fillsWarning } from "../disks/target_images.ts";
 import { hasPreempt } from "../postcopy/mod.ts";
@@ -117,10 +118,11 @@ function filteredDisks(
 
 type Announced = Omit<Params<"prepare">, "checkOnly">;
 
-function announce(context: SourceContext, guest: Guest, { disks, shared }: Chosen): Announced {
+function announce(context: SourceContext, guest: Guest, { all, disks, shared }: Chosen): Announced {
   return {
     ...{ migration: context.migration, guest: guest.description, disks },
     shared: shared.length > 0 ? shared : null,
+    encrypted: encryptedOf(all, disks),
     multifd: context.options.ram?.multifd ?? null,
     postcopy: context.options.ram?.postcopy ? { preempt: hasPreempt(context.qmp) } : null,
   };

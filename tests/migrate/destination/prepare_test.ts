@@ -144,6 +144,20 @@ Deno.test("a source that compares nothing, as before 1.1, is warned", async () =
   await destination.end();
 });
 
+Deno.test("a source whose disks are encrypted is warned of those that are not at the destination", async () => {
+  const destination = await fakeDestination(systemClock);
+  const source = await destination.source();
+  await source.describeDisks({ disks: [DISK] }, never);
+  const asking = { ...announced("one"), encrypted: [DISK.name] };
+  for (const checkOnly of [true, false]) {
+    const { warnings } = await source.prepare({ ...asking, checkOnly }, never);
+    assertEquals(warnings.length, 1);
+    assertMatch(warnings[0]!, /^disk vd0 is encrypted at the source/);
+  }
+  await source.close();
+  await destination.end();
+});
+
 Deno.test("the journal says that RAM comes before QEMU gets migrate-incoming", async () => {
   const order: string[] = [];
   const destination = await fakeDestination(systemClock, {

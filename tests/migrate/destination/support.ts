@@ -22,6 +22,7 @@ export const announced = (migration: string) => ({
     guest: GUEST,
     disks: [DISK],
     shared: null,
+    encrypted: null,
     multifd: null,
     postcopy: null,
     checkOnly: false,

@@ -1,7 +1,8 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import {
   compareGuests,
   divideShared,
+  encryptedOf,
   matchDisks,
   selectDisks,
   selectLocals,
@@ -9,6 +10,7 @@ import {
 } from "../../../src/migrate/disks/plan.ts";
 import {
   copiedThoughShared,
+  losesEncryption,
   notCopied,
   staysBehind,
   unmovable,
@@ -69,6 +71,24 @@ Deno.test("a disk of the destination that other guests may use is overwritten on
   const named = choices("lun");
   assertEquals(selectLocals(locals, named).problems, []);
   assertEquals(matchDisks([coming("lun")], locals, named).pairs.length, 1);
+});
+
+Deno.test("a copy to an image that QEMU drops when it ends is refused", () => {
+  const { pairs, problems } = matchDisks([coming("vd0")], [disk("vd0", { temporary: true })], []);
+  assertEquals([pairs.length, problems.length], [0, 1]);
+  assertMatch(problems[0]!, /disk vd0 .* temporary image.* without -snapshot/);
+});
+
+Deno.test("a disk that is no longer encrypted at the destination is a warning", () => {
+  const lost = (here: boolean, there: boolean) => {
+    const sources = [disk("vd0", here ? { encrypted: true } : {}), disk("vd1")];
+    const locals = [disk("sda", there ? { encrypted: true } : {}), disk("sdb")];
+    const named = choices("vd0=sda", "vd1=sdb");
+    const { pairs } = matchDisks([coming("vd0"), coming("vd1")], locals, named);
+    return losesEncryption(pairs, encryptedOf(sources, [coming("vd0"), coming("vd1")]));
+  };
+  assertEquals([lost(false, false), lost(false, true), lost(true, true)], [[], [], []]);
+  assertEquals(lost(true, false).map((m) => m.split(" ")[1]), ["vd0"]);
 });
 
 const choices = (...flags: string[]) =>

@@ -1,0 +1,33 @@
+import { assertEquals } from "@std/assert";
+import { listDisks, QmpClient } from "../../src/qmp/mod.ts";
+import { WaitingQemu } from "../support/fake_destination.ts";
+import { memoryPipe } from "../support/memory_pipe.ts";
+
+const image = { "virtual-size": 1024 };
+const block = (id: string, inserted: Record<string, unknown>) => ({
+  ...{ device: "", qdev: `/machine/peripheral/${id}/virtio-backend` },
+  inserted: { "node-name": `n-${id}`, ro: false, image, ...inserted },
+});
+/** As QEMU 7.2, 10.0 and 11.1 report the image that -snapshot puts above `below`. */
+const overlay = (filename: string) =>
+  "json:" + JSON.stringify({
+    backing: { driver: "raw", file: { driver: "file", filename: "/vm/a.raw" } },
+    ...{ driver: "qcow2", file: { driver: "file", filename } },
+  });
+
+Deno.test("disks that QEMU encrypts, or drops when it ends, are known as such", async () => {
+  const [ours, theirs] = memoryPipe();
+  const blocks = [
+    block("plain", { drv: "raw", file: "/vm/vl.0N2IZ3", encrypted: false }),
+    block("own", { drv: "qcow2", file: overlay("/vm/overlay.qcow2") }),
+    block("odd", { drv: "qcow2", file: "json:{" }),
+    block("luks", { drv: "qcow2", file: "/vm/luks.qcow2", encrypted: true }),
+    block("snapshot", { drv: "qcow2", file: overlay("/var/tmp/vl.0N2IZ3") }),
+  ];
+  const qemu = new WaitingQemu(theirs, { "query-block": () => ({ return: blocks }) });
+  const disks = await listDisks(await QmpClient.open(ours));
+  const names = (of: "encrypted" | "temporary") =>
+    disks.filter((disk) => disk[of]).map(({ name }) => name);
+  assertEquals([names("encrypted"), names("temporary")], [["luks"], ["snapshot"]]);
+  qemu.fake.close();
+});
