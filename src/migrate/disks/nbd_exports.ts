@@ -91,7 +91,7 @@ export async function exportsInQemu(
 }
 
 /**
- * Ids of all exports of QEMU's NBD server, whoever made them (`query-block-exports`, QEMU 5.2). Exports of
+ * Ids of all exports of QEMU's NBD server, also those of other programs (`query-block-exports`, QEMU 5.2). Exports of
  * other types, such as FUSE, do not use it.
  */
 export async function idsOfNbdExports(qmp: QmpClient): Promise<string[]> {
