@@ -94,7 +94,7 @@ export interface RawBlock {
     /** File name or URL. */
     readonly file: string;
     readonly image: RawImage;
-    readonly "dirty-bitmaps"?: readonly { readonly name?: string; readonly persistent?: boolean }[];
+    readonly "dirty-bitmaps"?: readonly { readonly name?: string }[];
     /** `writeback` is the device's write cache; the other two are the node's. */
     readonly cache?: {
       readonly writeback: boolean;

@@ -26,7 +26,7 @@ export interface Disk {
   readonly namespace?: boolean;
   /** Names of its internal snapshots. */
   readonly snapshots?: readonly string[];
-  /** Names of its persistent dirty bitmaps. */
+  /** Names of its dirty bitmaps, persistent or not. Those of block jobs have none. */
   readonly bitmaps?: readonly string[];
   /** An I/O error of it has paused the guest, which was not resumed yet. */
   readonly failed?: boolean;
@@ -59,8 +59,9 @@ export async function listDisks(client: QmpClient): Promise<Disk[]> {
       empty: inserted === undefined,
       ...(inserted ? await describeDevice(client, block.qdev) : { shared: false }),
       snapshots: (inserted?.image.snapshots ?? []).map((s) => s.name),
-      bitmaps: (inserted?.["dirty-bitmaps"] ?? []).filter((b) => b.persistent)
-        .map((b) => b.name ?? ""),
+      bitmaps: (inserted?.["dirty-bitmaps"] ?? []).flatMap(({ name = "" }) =>
+        name === "" ? [] : [name]
+      ),
       ...((block["io-status"] ?? "ok") === "ok" ? {} : { failed: true }),
       ...(inserted?.encrypted ? { encrypted: true } : {}),
       ...(isTemporary(inserted?.file ?? "") ? { temporary: true } : {}),

@@ -38,7 +38,7 @@ export function staysBehind(disks: readonly Disk[]): string[] {
       .map((disk) => `disk ${disk.name}: ${what} ${of(disk)!.join(", ")} stay behind`);
   return [
     ...warn("internal snapshots", (disk) => disk.snapshots),
-    ...warn("persistent dirty bitmaps", (disk) => disk.bitmaps),
+    ...warn("dirty bitmaps", (disk) => disk.bitmaps),
   ];
 }
 

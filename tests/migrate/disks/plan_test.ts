@@ -179,7 +179,7 @@ Deno.test("a warning names the snapshots and bitmaps of each disk that a mirror 
   const all = [disk("vda", { snapshots: ["a", "b"] }), disk("vdb", { bitmaps: ["backup"] })];
   assertEquals(staysBehind([...all, disk("vdc", { snapshots: [], bitmaps: [] })]), [
     "disk vda: internal snapshots a, b stay behind",
-    "disk vdb: persistent dirty bitmaps backup stay behind",
+    "disk vdb: dirty bitmaps backup stay behind",
   ]);
 });
 
