@@ -8,7 +8,7 @@ export * from "./host_state.ts";
 export * from "./installed_units.ts";
 export { DESTINATION, LaunchLab } from "./lab.ts";
 export * from "./run.ts";
-export { frontQemu, restoreQemu } from "./slow_qemu.ts";
+export { frontQemu, restoreQemu, serveInstead } from "./slow_qemu.ts";
 export * from "./steps.ts";
 export { SystemdHost } from "./systemd_host.ts";
 export { addUser, allowUser, HOME, removeUser, USER } from "./user.ts";

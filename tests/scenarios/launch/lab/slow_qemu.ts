@@ -45,6 +45,16 @@ export async function slowImages(lab: LaunchLab): Promise<void> {
   await front(lab, "qemu-img", `[[ "$1" != create ]] || ${wait}\nexec "$REAL" "$@"`);
 }
 
+/**
+ * The destination's qemu-nbd serves what an NBD server has, and not the image that it is given.
+ *
+ * @param socket UNIX socket of the server.
+ */
+export async function serveInstead(lab: LaunchLab, socket: string): Promise<void> {
+  const uri = `nbd+unix:///?socket=${socket}`;
+  await front(lab, "qemu-nbd", `exec "$REAL" "\${@:1:$#-1}" '${uri}'`);
+}
+
 /** A command that waits, without a child process. */
 async function waiting({ destination, shared }: LaunchLab, seconds: number): Promise<string> {
   const never = `${shared}/never`;
