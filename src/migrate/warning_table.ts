@@ -17,6 +17,9 @@ export const WARNINGS = {
     "The destination warns of something as it prepares, such as a disk with no counterpart.",
   "destination-quit": "The destination's QEMU had loaded the whole guest and was ended, so that " +
     "nobody runs the guest twice. Start it again with -incoming defer.",
+  "destination-silent":
+    "The destination's QEMU answers no QMP command after a migration with `--multifd` that failed. " +
+    "Kill its process and start it again with -incoming defer.",
   "domain": "The check of a domain found something that does not prevent its migration.",
   "guest-held": "The guest was paused for a moment, so that a disk's mirror could get ready.",
   "guest-io-error": "A disk of the guest had an I/O error; the guest knows it and keeps running.",

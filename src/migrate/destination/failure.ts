@@ -14,6 +14,7 @@ import { quoteOf } from "../last_words.ts";
 import { leftHere } from "../undo.ts";
 import type { DestinationState } from "../handover/states.ts";
 import type { DestinationContext } from "./context.ts";
+import { isSilent, SILENT, silentMessage } from "./silence.ts";
 
 export const CUT_OFF =
   "vmferry was killed while RAM was crossing. Such a migration cannot be resumed";
@@ -65,6 +66,7 @@ export function unknown(cause: MigrationError): MigrationError {
 export class GivingUp {
   readonly #context: DestinationContext;
   #left: readonly string[] = [];
+  #silent = false;
 
   constructor(context: DestinationContext) {
     this.#context = context;
@@ -73,6 +75,11 @@ export class GivingUp {
   /** Descriptions of what could not be undone. */
   get left(): readonly string[] {
     return this.#left;
+  }
+
+  /** The journal must stay: something is left in QEMU. */
+  get leftBehind(): boolean {
+    return this.#silent || this.#left.length > 0;
   }
 
   /**
@@ -102,6 +109,7 @@ export class GivingUp {
         await context.storage.idle;
         // From "loaded" the source may have sent `finish`, and does not know that it never came here.
         if (before !== "loaded") context.told.resolve();
+        await this.#giveUpSilent();
         await this.undoAll();
       },
       "qemu discard": () => this.discardGuest(),
@@ -143,6 +151,24 @@ export class GivingUp {
     await this.#context.writeEnd({ left: [...this.#left] });
     const [message] = leftHere("destination", here);
     report({ event: "warning", code: "not-undone", message: message! });
+  }
+
+  /**
+   * Closes QMP where QEMU answers nothing, so that no step waits for it until its own deadline. The record stays:
+   * it says what is in this QEMU, should it answer again.
+   */
+  async #giveUpSilent(): Promise<void> {
+    const { record, qmp, clock, owner, options, report } = this.#context;
+    if (!record?.incomingStarted || record.multifd === null) return;
+    if (!await isSilent(qmp, clock, () => owner?.progress ?? 0)) return;
+    // The owner of a launched QEMU kills it.
+    if (!options.afterUndo) {
+      this.#silent = true;
+      const message = silentMessage(options.qmpPath);
+      report({ event: "warning", code: "destination-silent", message });
+      await this.#context.writeEnd({ left: [SILENT] });
+    }
+    qmp.close();
   }
 
   /** Discards a guest that QEMU has loaded or is loading; reports when that ends QEMU. */

@@ -95,7 +95,7 @@ export class DestinationMigration {
 
   /** Something could not be undone: the journal must stay. */
   get leftBehind(): boolean {
-    return this.#givingUp.left.length > 0;
+    return this.#givingUp.leftBehind;
   }
 
   /** Bytes that crossed the tunnel, both directions. */

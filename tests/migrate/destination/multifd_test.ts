@@ -1,8 +1,10 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { systemClock } from "../../../src/io/mod.ts";
+import { systemClock, withDeadline } from "../../../src/io/mod.ts";
 import { RpcError } from "../../../src/rpc/mod.ts";
+import { MigrationError } from "../../../src/migrate/mod.ts";
 import { fakeDestination } from "../../support/fake_destination.ts";
-import { announced, cancelled, never } from "./support.ts";
+import { ManualClock } from "../../support/manual_clock.ts";
+import { announced, cancelled, never, pass, turns } from "./support.ts";
 
 const ASKED = { channels: 4, compression: "zstd" };
 
@@ -73,5 +75,44 @@ Deno.test("the destination's QEMU gets what was agreed on, and its old settings 
     ...{ "multifd-channels": 2, "multifd-compression": "none", "zero-page-detection": "none" },
   });
   await one.close();
+  await destination.end();
+});
+
+Deno.test("a QEMU that answers nothing once its streams have ended is given up within seconds", async () => {
+  const clock = new ManualClock();
+  const reported: { code: string; message: string }[] = [];
+  let isDeaf = false;
+  const deaf = (answer: object) => () => isDeaf ? undefined : { return: answer };
+  const destination = await fakeDestination(clock, {
+    ...withMultifd(["none", "zstd"]),
+    "migrate-incoming": () => ({ return: {} }),
+    "query-status": deaf({ status: "inmigrate", running: false }),
+    "query-block-exports": deaf([]),
+    "query-migrate": deaf({ status: "none" }),
+  }, {
+    report: (event) => event.event === "warning" && reported.push(event),
+  });
+  const { qemu, migration } = destination;
+  const one = await destination.source();
+  await one.prepare(asking("one"), never);
+  await one.openChannel("ram");
+  isDeaf = true;
+  const asked = qemu.count("query-block-exports");
+  let left: readonly string[] | undefined;
+  const aborting = one.abort(cancelled("Ctrl-C")).then((answer) => left = answer);
+  await turns();
+  await pass(clock, 10);
+  await withDeadline(systemClock, 5_000, "an answer to the abort", aborting);
+  await assertRejects(() => migration.outcome(), MigrationError, "Ctrl-C");
+  assertEquals(reported.map(({ code }) => code), ["destination-silent"]);
+  assertMatch(reported[0]!.message, /^The destination's QEMU \(.*Kill its process with SIGKILL/);
+  // The next run with this QEMU finds out by the record; the source's user gets no second advice.
+  assertEquals([left, migration.leftBehind, destination.written.at(-1)?.left], [
+    [],
+    true,
+    ["QEMU answers no QMP command"],
+  ]);
+  assertEquals(qemu.count("query-block-exports"), asked);
+  await one.close(100);
   await destination.end();
 });
