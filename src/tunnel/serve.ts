@@ -14,6 +14,7 @@ import {
   withDeadline,
 } from "../io/mod.ts";
 import type { Compression } from "./compress/compressor.ts";
+import { EndedLanes } from "./ended_lanes.ts";
 import { SessionError } from "./errors.ts";
 import { answerHandshake, type Local } from "./connection/handshake.ts";
 import * as limits from "./limits.ts";
@@ -52,6 +53,7 @@ export class SessionServer {
   readonly #sessions = new Map<string, Session>();
   /** All lanes of the sessions, by their own ids. */
   readonly #lanes = new Map<string, Lane>();
+  readonly #ended = new EndedLanes();
   readonly #handshakes = new Set<BytePipe>();
   readonly #tasks = new TaskGroup();
 
@@ -93,6 +95,7 @@ export class SessionServer {
     const handshakeMs = this.#options.handshakeMs ?? limits.HANDSHAKE_MS;
     const known = {
       find: (id: Uint8Array) => this.#lanes.get(key(id)),
+      ended: (id: Uint8Array) => this.#ended.get(key(id)),
       joinable: (id: Uint8Array) => this.#sessions.get(key(id)),
       full: () => this.#sessions.size >= limits.MAX_SESSIONS,
     };
@@ -146,7 +149,10 @@ export class SessionServer {
   #keep(lane: Lane): void {
     const id = key(lane.identity.id);
     this.#lanes.set(id, lane);
-    lane.ended.then(() => this.#lanes.delete(id));
+    lane.ended.then((cause) => {
+      this.#lanes.delete(id);
+      this.#ended.add(id, lane.identity, cause);
+    });
   }
 
   /** Lets the reason arrive: a socket closed with bytes unread discards its last write (RST). */

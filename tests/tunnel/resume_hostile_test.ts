@@ -55,6 +55,20 @@ Deno.test("a resume of an unknown session, or with another session's key, is ref
   await end();
 });
 
+Deno.test("only an end with the key of a session learns why that has ended", async () => {
+  const { session, identity, refused, intruder, server } = await resumable();
+  const other = await intruder();
+  session.abort("the disk is full", "stopped");
+  await session.close();
+  await refused(1, 0, "The session has ended: the disk is full");
+  const error = await assertRejects(
+    () => refused(1, 0, "full", { id: identity.id, key: other.identity.key }),
+  );
+  assert(/does not know the session/.test(String(error)), String(error));
+  other.session.abort("test over", "stopped");
+  await server.close();
+});
+
 /** A pipe that records its writes. */
 function recording(pipe: BytePipe): { readonly pipe: BytePipe; readonly written: Uint8Array[] } {
   const written: Uint8Array[] = [];

@@ -34,7 +34,7 @@ export function localOf(options: PairOptions): Local {
 
 /** What a listening end knows that has one session or none, and room for more. */
 export function sessions(only?: Resumable): KnownSessions {
-  return { find: () => only, joinable: () => undefined, full: () => false };
+  return { find: () => only, joinable: () => undefined, ended: () => undefined, full: () => false };
 }
 
 /** Two sessions, joined in memory, with the real handshake. */

@@ -193,7 +193,7 @@ export class DestinationLink {
             "not-taken-up",
             "destination",
             `The destination cannot resume the migration, it is in state "${state}"${
-              lostPart(cause)
+              endedBefore(cause)
             }`,
           );
         }
@@ -214,7 +214,7 @@ export class DestinationLink {
       "failed",
       "not-taken-up",
       "destination",
-      `The destination did not resume the migration: ${messageOf(last)}${lostPart(cause)}`,
+      `The destination did not resume the migration: ${messageOf(last)}${endedBefore(cause)}`,
       { cause: last },
     );
   }
@@ -225,7 +225,7 @@ function isForgotten(error: SessionError): boolean {
   return error.cause instanceof SessionError && error.cause.refusal === "unknown-session";
 }
 
-/** Why the session ended, where that was one of several connections. */
-function lostPart(cause: SessionError | undefined): string {
-  return cause?.isPartial ? `. Before: ${cause.message}` : "";
+/** Why the session ended: where the destination gave up with it, that is the reason. */
+function endedBefore(cause: SessionError | undefined): string {
+  return cause ? `. Before: ${cause.message}` : "";
 }

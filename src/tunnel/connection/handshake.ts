@@ -25,7 +25,7 @@ import {
   readFrame,
   refuse,
 } from "./exchange.ts";
-import { answerJoin, type Joinable, type Joined } from "./join.ts";
+import { answerJoin, type Joinable, type Joined, UNKNOWN_SESSION } from "./join.ts";
 
 export type { SessionIdentity } from "./authenticate.ts";
 export type { Local } from "./exchange.ts";
@@ -66,8 +66,18 @@ export interface Resumable {
   fence(epoch: number, peerReceived: number): Promise<number>;
 }
 
+/** A lane that has ended. */
+export interface EndedLane {
+  /** What the other end's credential is checked with. */
+  readonly identity: SessionIdentity;
+  /** Why, for people. */
+  readonly reason: string;
+}
+
 /** The sessions of a listening end. */
 export interface KnownSessions {
+  /** How the lane with this id ended, where that is remembered. */
+  ended(sessionId: Uint8Array): EndedLane | undefined;
   /** The lane with this id; that of a session is its first lane's. */
   find(sessionId: Uint8Array): Resumable | undefined;
   /** The session that lanes may join. */
@@ -149,7 +159,12 @@ export async function answerHandshake(
   if (frame.header.type === wire.RESUME) {
     const session = sessions.find(exchange.peer.sessionId);
     if (!session) {
-      return await refuse(pipe, "unknown-session", "This end does not know the session (any more)");
+      const ended = sessions.ended(exchange.peer.sessionId);
+      return await refuse(
+        pipe,
+        "unknown-session",
+        await whyUnknown(exchange.hash, frame.payload, ended),
+      );
     }
     return await answerResume(pipe, exchange.hash, frame.payload, session);
   }
@@ -176,18 +191,38 @@ export async function answerHandshake(
   return { kind: "opened", identity, peer: exchange.peer, lanes: agreedLanes(exchange) };
 }
 
+/** Why a session cannot be resumed: only an end that has its key learns how it ended. */
+async function whyUnknown(
+  hash: Uint8Array,
+  request: Uint8Array,
+  ended: EndedLane | undefined,
+): Promise<string> {
+  if (!ended || !await hasKey(hash, request, ended)) return UNKNOWN_SESSION;
+  return `The session has ended: ${ended.reason}`;
+}
+
+/** The RESUME shows that its sender has the session's key. */
+async function hasKey(
+  hash: Uint8Array,
+  request: Uint8Array,
+  { identity }: Pick<Resumable, "identity">,
+): Promise<boolean> {
+  const numbers = request.slice(0, 16);
+  const credential = await resumeCredential(identity.key, "connecting", hash, numbers);
+  return sameCredential(request.subarray(16), credential);
+}
+
 async function answerResume(
   pipe: BytePipe,
   hash: Uint8Array,
   request: Uint8Array,
   session: Resumable,
 ): Promise<Resumed & { readonly session: Resumable }> {
-  const numbers = request.slice(0, 16);
-  const { key } = session.identity;
-  const credential = await resumeCredential(key, "connecting", hash, numbers);
-  if (!sameCredential(request.subarray(16), credential)) {
+  if (!await hasKey(hash, request, session)) {
     return await refuse(pipe, "wrong-secret", "The key is not this session's key");
   }
+  const numbers = request.slice(0, 16);
+  const { key } = session.identity;
   const epoch = getU64(numbers, 0);
   const peerReceived = getU64(numbers, 8);
   if (epoch <= session.epoch) {

@@ -10,6 +10,9 @@ import { answerAuth, authenticate, type SessionIdentity } from "./authenticate.t
 import { authCredential, laneKey, sameCredential } from "./credential.ts";
 import { checkSecrets, type Exchange, exchangeHellos, type Local, refuse } from "./exchange.ts";
 
+/** The reason of REFUSE `unknown-session` where no more is known. */
+export const UNKNOWN_SESSION = "This end does not know the session (any more)";
+
 /** A further lane of a known session was agreed on. */
 export interface Joined {
   readonly kind: "joined";
@@ -68,7 +71,7 @@ export async function answerJoin(
   const { peer, hash } = exchange;
   const lane = peer.lanes;
   if (!session) {
-    return await refuse(pipe, "unknown-session", "This end does not know the session (any more)");
+    return await refuse(pipe, "unknown-session", UNKNOWN_SESSION);
   }
   const key = await laneKey(session.identity, lane);
   if (!sameCredential(credential, await authCredential(key, "connecting", hash))) {
