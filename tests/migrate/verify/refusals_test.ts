@@ -14,7 +14,8 @@ async function refusal(commands: FakeSourceOptions["commands"]) {
     commands: { "query-iothreads": () => ({ return: [] }), ...NONE, ...commands },
   });
   const preparing = assertRejects(() => prepare(source.context), MigrationError);
-  for (let i = 0; i < 40; i++) {
+  // A server without exports may be one that is about to end: it is waited for, 2 s.
+  for (let i = 0; i < 150; i++) {
     await settle();
     await source.clock.advance(20);
   }
