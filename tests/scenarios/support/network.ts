@@ -150,19 +150,26 @@ export class Network implements AsyncDisposable {
     );
   }
 
-  /** The source's port of the connection by which most bytes have come to the destination. */
-  async busiestPort(): Promise<number> {
+  /** The bytes that have come to the destination so far, by the source's port of each connection. */
+  async received(): Promise<Map<number, number>> {
     const filter = ["state", "established", "dst", this.source.address];
     const text = await run(
       ...["ip", "netns", "exec", this.destination.name] as const,
       ...["ss", "-HtniO", ...filter],
     );
-    const found = text.split("\n").flatMap((line) => {
-      const port = /:(\d+)\s/.exec(line.slice(line.indexOf(this.source.address)))?.[1];
-      return port ? [{ port: Number(port), bytes: bytesIn(line) }] : [];
-    });
+    return new Map(
+      text.split("\n").flatMap((line) => {
+        const port = /:(\d+)\s/.exec(line.slice(line.indexOf(this.source.address)))?.[1];
+        return port ? [[Number(port), bytesIn(line)] as const] : [];
+      }),
+    );
+  }
+
+  /** The source's port of the connection by which most bytes have come to the destination. */
+  async busiestPort(): Promise<number> {
+    const found = [...await this.received()];
     if (found.length === 0) throw new Error("There is no connection between the two");
-    return found.toSorted((a, b) => b.bytes - a.bytes)[0]!.port;
+    return found.toSorted(([, a], [, b]) => b - a)[0]![0];
   }
 
   /** New connections get no answer from now on; those that exist go on. Needs `nft`. */
