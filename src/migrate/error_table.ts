@@ -541,6 +541,15 @@ export const ERRORS = {
   },
 
   // RAM and the switchover.
+  "disk-not-inactivated": {
+    kinds: CAN.failed,
+    side: "source",
+    next: "retry",
+    meaning: "The source's QEMU could not inactivate its disks, after RAM and disks had crossed.",
+    advice:
+      "the log of the source's QEMU has more. A qcow2 image above a preallocate filter is known for " +
+      "it from QEMU 10.0 on: start the guest without the filter",
+  },
   "ram-failed": {
     kinds: CAN.failed,
     side: "source",

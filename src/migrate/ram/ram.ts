@@ -11,6 +11,7 @@ import { inPostcopy, POSTCOPY_PAUSED, PostcopyStart } from "../postcopy/mod.ts";
 import type { PostcopyChoice } from "../ram_choices.ts";
 import type { RamProgress } from "../events.ts";
 import { type Carrier, patience } from "../timeouts.ts";
+import { notInactivated } from "./not_inactivated.ts";
 
 /** How long RAM may take without progress, ms, in addition to the time that the connection is down. */
 const STALL_MS = 120_000;
@@ -203,6 +204,7 @@ export class Ram {
     );
     if (isWanted(info.status)) return info.status;
     const reason = info.errorDesc ?? `QEMU's migration ended with status "${info.status}"`;
-    throw new MigrationError("failed", "ram-failed", "source", `Memory: ${reason}`);
+    throw notInactivated(reason) ??
+      new MigrationError("failed", "ram-failed", "source", `Memory: ${reason}`);
   }
 }

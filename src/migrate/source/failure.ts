@@ -2,6 +2,7 @@ import { asMigrationError, MigrationError, qemuGone as qemuGoneAt } from "../err
 import { STUCK } from "../guest/inspect.ts";
 import { ASLEEP_STUCK, runAgain } from "../guest/run_again.ts";
 import { guestStatus } from "../guest/run_states.ts";
+import { askNotInactivated } from "../ram/not_inactivated.ts";
 import { MAY_HAVE_PAUSED, type SourceState } from "../handover/states.ts";
 import { leftHere } from "../undo.ts";
 import type { SourceContext } from "./context.ts";
@@ -93,10 +94,13 @@ export class Failure {
 
   /** The error that counts. */
   async #causeOf(thrown: unknown, from: SourceState): Promise<MigrationError> {
-    const { cause, destination, log } = this.#context;
+    const { cause, destination, log, qmp } = this.#context;
     // In the handover the last error is the destination's answer; before, the first cause counts.
     const reason = from === "handover" || from === "postcopy" ? thrown : await cause.settle(thrown);
-    const error = withLink(destination?.peer?.session, asMigrationError(reason, "source"));
+    const settled = withLink(destination?.peer?.session, asMigrationError(reason, "source"));
+    // The end of the stream is all that the destination knows of it.
+    const own = settled.code === "not-loaded" ? await askNotInactivated(qmp, log) : undefined;
+    const error = own ?? settled;
     cause.take(error);
     log.log("debug", `source: failed: ${error.message}`);
     return error;

@@ -1,5 +1,6 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { silentLogger } from "../../../src/io/mod.ts";
+import { MigrationError } from "../../../src/migrate/mod.ts";
 import { Ram } from "../../../src/migrate/ram/ram.ts";
 import { QmpClient } from "../../../src/qmp/mod.ts";
 import { FakeQemu } from "../../support/fake_qemu.ts";
@@ -90,4 +91,34 @@ Deno.test("a switchover that a killed tool has left is waited for, not cancelled
   await undone;
   assertEquals(order, []);
   end();
+});
+
+Deno.test("a source that cannot inactivate its disks is the cause, not RAM", async () => {
+  const reasons = [
+    ["Block inactivate failed during switchover", "disk-not-inactivated"],
+    ["Error in migration completion: Bad address", "disk-not-inactivated"],
+    ["Unable to write to socket: Broken pipe", "ram-failed"],
+  ];
+  for (const [reason, code] of reasons) {
+    const [ours, theirs] = memoryPipe();
+    let status = "pre-switchover";
+    const qemu = new FakeQemu(theirs, {
+      "query-migrate": () => ({ return: { status, "error-desc": reason } }),
+      "migrate-continue": () => {
+        status = "failed";
+        return { return: {} };
+      },
+    });
+    const qmp = await QmpClient.open(ours);
+    const clock = new ManualClock();
+    const takeBack = () => Promise.resolve();
+    const ram = new Ram({ qmp, clock, log: silentLogger, takeBack });
+    const completing = ram.complete(new AbortController().signal);
+    let isOver = false;
+    completing.catch(() => isOver = true);
+    for (let ms = 0; !isOver && ms < 60_000; ms += 100) await clock.advance(100);
+    const error = await assertRejects(() => completing, MigrationError, reason!);
+    assertEquals([error.code, error.side], [code, "source"]);
+    qemu.close();
+  }
 });

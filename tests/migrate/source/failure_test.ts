@@ -234,3 +234,24 @@ Deno.test("a wait that got stuck while the connection was down is the connection
   ]);
   await source.end();
 });
+
+Deno.test("a guest that did not load because the source kept its disks is the source's failure", async () => {
+  const reasons = [
+    ["Block inactivate failed during switchover", "disk-not-inactivated", "source"],
+    ["Unable to write to socket: Broken pipe", "not-loaded", "destination"],
+  ];
+  for (const [reason, ...expected] of reasons) {
+    const { source } = await paused();
+    source.qemu.migration = "failed";
+    source.qemu.migrationError = reason;
+    const broken = new MigrationError(
+      "failed",
+      "not-loaded",
+      "destination",
+      "The stream has ended",
+    );
+    const [error] = await failed(source, broken);
+    assertEquals<unknown[]>([error.code, error.side], expected);
+    await source.end();
+  }
+});
