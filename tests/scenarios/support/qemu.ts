@@ -182,43 +182,24 @@ export class Qemu implements AsyncDisposable {
     return await this.peek(GUEST_STATE.counter);
   }
 
-  /** Waits until the guest has counted to `least`; returns the counter then. */
-  async waitCounter(least: number, timeoutMs = 40_000): Promise<number> {
+  /**
+   * Waits until the guest has counted to `least`; returns the counter then.
+   *
+   * @throws {Error} when it has not counted for `stallMs`, ms.
+   */
+  async waitCounter(least: number, stallMs = 40_000): Promise<number> {
     const from = await this.counter();
-    try {
-      return await poll(`${this.name}: the guest to count to ${least}`, async () => {
-        const counter = await this.counter();
-        return counter >= least ? counter : undefined;
-      }, timeoutMs);
-    } catch (error) {
-      const out: string[] = [`from ${from} to ${await this.counter()}`];
-      for (
-        const line of [
-          "info status",
-          "info registers",
-          "info blockstats",
-          "info block-jobs",
-          "info block",
-          "info pic",
-          "info qtree",
-        ]
-      ) {
-        out.push(
-          line,
-          String(await this.execute("human-monitor-command", { "command-line": line })).slice(
-            0,
-            6000,
-          ),
-        );
-      }
-      out.push(`pid ${this.pid}`);
-      await Deno.writeTextFile("/tmp/hang.txt", out.join("\n"));
-      const bt = await new Deno.Command("gdb", {
-        args: ["-p", String(this.pid), "-batch", "-ex", "thread apply all bt 12"],
-      }).output();
-      await Deno.writeTextFile("/tmp/hang.bt", new TextDecoder().decode(bt.stdout));
-      throw error;
-    }
+    let [last, since] = [from, performance.now()];
+    return await poll(`${this.name}: the guest to count to ${least}`, async () => {
+      const counter = await this.counter();
+      if (counter >= least) return counter;
+      if (counter !== last) [last, since] = [counter, performance.now()];
+      if (performance.now() - since < stallMs) return undefined;
+      const status = await this.status();
+      throw new Error(
+        `${this.name}: the guest (${status}) stands at ${counter}, began at ${from}, expected ${least}`,
+      );
+    }, Infinity);
   }
 
   /** Ends QEMU by `quit`, so that its images are complete. */
