@@ -1,5 +1,6 @@
 import { type Logger, messageOf } from "../../io/mod.ts";
-import type { QmpClient, RawNode } from "../../qmp/mod.ts";
+import { type QmpClient, queryBlockGraph, type RawNode } from "../../qmp/mod.ts";
+import { formatNode } from "../storage/chain.ts";
 import type { DiskPair } from "./plan.ts";
 
 /** How zeroes affect the image file that a disk is copied into. */
@@ -50,22 +51,30 @@ async function look(
   pairs: readonly DiskPair[],
   images: TargetImage[],
 ): Promise<void> {
-  const nodes = await nodesOf(qmp);
+  const [nodes, graph] = await Promise.all([nodesOf(qmp), queryBlockGraph(qmp)]);
   for (const { name: disk, local } of pairs) {
-    const bytes = allocatedBytes(nodes, local.nodeName);
+    const { sizeBytes } = local;
+    // Filters above it, such as a throttle, pass the zeroes on.
+    const nodeName = formatNode(graph, local.nodeName)?.name ?? local.nodeName;
+    const bytes = allocatedBytes(nodes, nodeName);
     if (bytes === undefined) continue;
-    const { sizeBytes, nodeName } = local;
     const allocated = bytes >= sizeBytes;
     const isNew = bytes <= NEW_BYTES && sizeBytes >= LEAST_BYTES;
-    const fills = isNew && await zeroesFill(qmp, nodeName, sizeBytes);
+    const fills = isNew && await zeroesFill(qmp, local.nodeName, nodeName, sizeBytes);
     if (allocated || fills) images.push({ disk, sizeBytes, allocated, fills });
   }
 }
 
-async function zeroesFill(qmp: QmpClient, node: string, sizeBytes: number): Promise<boolean> {
+/** @param top the node that the guest uses, and `node` the format's below it. */
+async function zeroesFill(
+  qmp: QmpClient,
+  top: string,
+  node: string,
+  sizeBytes: number,
+): Promise<boolean> {
   const middle = Math.floor(sizeBytes / 2 / TRIED_BYTES) * TRIED_BYTES;
   const before = allocatedBytes(await nodesOf(qmp), node);
-  const write = { "command-line": `qemu-io ${node} "write -z -u ${middle} ${TRIED_BYTES}"` };
+  const write = { "command-line": `qemu-io ${top} "write -z -u ${middle} ${TRIED_BYTES}"` };
   await qmp.execute("human-monitor-command", write);
   const after = allocatedBytes(await nodesOf(qmp), node);
   return before !== undefined && after !== undefined && after - before >= TRIED_BYTES;

@@ -24,6 +24,12 @@ Deno.test("a thin raw file that zeroes fill is found by zeroes in its hole", asy
   assertEquals(commands, [`qemu-io n0 "write -z -u ${SIZE / 2} 65536"`]);
 });
 
+Deno.test("a thin raw file below a filter is found, too", async () => {
+  const { images, commands } = await look({ bytes: 0, fills: true, filter: "throttle" });
+  assertEquals(images.map(({ fills }) => fills), [true]);
+  assertEquals(commands, [`qemu-io t0 "write -z -u ${SIZE / 2} 65536"`]);
+});
+
 Deno.test("a thin raw file that keeps zeroes as holes needs no special target", async () => {
   const { images, commands } = await look({ bytes: 0, fills: false });
   assertEquals([images, commands.length], [[], 1]);
@@ -97,8 +103,9 @@ async function look(image: {
   fills: boolean;
   protocol?: string;
   format?: string | undefined;
+  filter?: string;
 }) {
-  const { fills, protocol = "file" } = image;
+  const { fills, protocol = "file", filter } = image;
   const format = "format" in image ? image.format : "raw";
   let { bytes } = image;
   const commands: string[] = [];
@@ -109,15 +116,25 @@ async function look(image: {
         return: [
           { "node-name": "n0", drv: format, file: "/a", image: { "actual-size": bytes } },
           { "node-name": "#1", drv: protocol, file: "/a", image: { "actual-size": bytes } },
+          ...(filter ? [{ "node-name": "t0", drv: filter, file: "json:{}" }] : []),
         ],
       },
+    "x-debug-query-block-graph": () => ({
+      return: {
+        nodes: ["n0", "t0"].map((name, id) => ({ id, type: "block-driver", name })),
+        edges: [{ parent: 1, child: 0, name: "file" }],
+      },
+    }),
     "human-monitor-command": (args) => {
       commands.push(String(args["command-line"]));
       if (fills) bytes += 65536;
       return { return: "" };
     },
   });
-  const images = await lookAtImages(await QmpClient.open(ours), PAIRS, silentLogger);
+  const pairs = PAIRS.map((pair) =>
+    filter ? { ...pair, local: { ...pair.local, nodeName: "t0" } } : pair
+  );
+  const images = await lookAtImages(await QmpClient.open(ours), pairs, silentLogger);
   qemu.close();
   return { images, commands };
 }
