@@ -16,8 +16,8 @@ export function silentMessage(qmpPath: string): string {
 
 /**
  * Whether QEMU answers nothing any more. With multifd the main loop of QEMU 7.2 to 11.1 waits until each stream
- * has brought its share; where a stream ends before that, it waits forever
- * (findings/multifd_stream_ends_early.sh). As long as RAM arrives, QEMU may answer later.
+ * has brought its share; where a stream ends before that, it waits forever. As long as RAM arrives, QEMU may
+ * answer later.
  *
  * @param progress a number that changes with every byte that arrives.
  */

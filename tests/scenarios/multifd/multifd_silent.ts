@@ -14,7 +14,7 @@ const TRIES = 20;
 /** The connection's loss and the grace take 7 s, vmferry's look at QEMU 5 s; the rest is for a busy machine. */
 const ENDS_MS = 40_000;
 
-/** A destination's QEMU that waits forever for a stream that has ended: findings/multifd_stream_ends_early.sh. */
+/** A destination's QEMU that waits forever for a stream that has ended. */
 export const scenario: Scenario = {
   name: "multifd_silent",
   about:
