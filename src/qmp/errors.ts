@@ -1,6 +1,6 @@
 /** What is wrong with a QMP connection or a command. */
 export type QmpErrorCode =
-  /** QEMU sent no greeting: another client uses the socket. */
+  /** QEMU sent no greeting, or took no connection: another client uses the socket. */
   | "no-greeting"
   /** The peer does not speak QMP. */
   | "not-qmp"

@@ -8,7 +8,7 @@ import {
   withDeadline,
 } from "../../io/mod.ts";
 import { MigrationError, type Side } from "../../migrate/mod.ts";
-import { ONE_CLIENT, QmpClient } from "../../qmp/mod.ts";
+import { ONE_CLIENT, QmpClient, QmpError } from "../../qmp/mod.ts";
 import { connectUnix } from "../../transport/mod.ts";
 import { vmferryProcesses } from "./processes.ts";
 
@@ -25,10 +25,10 @@ export async function openQmp(path: string, side: Side | null, log: Logger): Pro
   try {
     return await QmpClient.open(await connect(path), { log });
   } catch (error) {
-    const words = messageOf(error);
-    const user = words.includes(ONE_CLIENT) ? await vmferryProcesses.userOf(path) : undefined;
+    const isInUse = error instanceof QmpError && error.code === "no-greeting";
+    const user = isInUse ? await vmferryProcesses.userOf(path) : undefined;
     const who = user === undefined ? "" : `. It is ${user}: 'vmferry status' reports on it`;
-    const message = `QMP: ${words}${who}${isSilent(error) ? EXPECTED : ""}`;
+    const message = `QMP: ${messageOf(error)}${who}${isSilent(error) ? EXPECTED : ""}`;
     throw new MigrationError("refused", "qmp-unreachable", side, message, { cause: error });
   }
 }
@@ -52,7 +52,8 @@ async function connect(path: string): Promise<BytePipe> {
     const isFull = error instanceof DeadlineError ||
       rootOf(error) instanceof Deno.errors.WouldBlock;
     if (!isFull) throw error;
-    throw new Error(`QEMU takes no connection on ${path}: ${ONE_CLIENT}`, { cause: error });
+    const message = `QEMU takes no connection on ${path}: ${ONE_CLIENT}`;
+    throw new QmpError("no-greeting", message, { cause: error });
   }
 }
 
