@@ -85,7 +85,9 @@ export async function compareStorage(options: CompareOptions): Promise<Compared>
   const certain = findSame(sources, staying).filter(({ source: s, destination: d }) => s === d)
     .map(({ source }) => source);
   const implied = options.implied.filter((name) => !certain.includes(name));
-  return await compareContent({ ...options, implied }, own, overwritten);
+  // Of a disk that the destination does not have nothing is known: `prepare` names it.
+  const known = shared.filter(({ name }) => there.some(({ disk }) => disk === name));
+  return await compareContent({ ...options, shared: known, implied }, own, overwritten);
 }
 
 async function compareContent(

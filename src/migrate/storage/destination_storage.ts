@@ -2,7 +2,7 @@ import { messageOf, withDeadline } from "../../io/mod.ts";
 import type { NbdReader } from "../../nbd/mod.ts";
 import { type Disk, listDisks, queryBlockGraph, queryWrittenNodes } from "../../qmp/mod.ts";
 import { type DiskDescription, type Params, type Result, RpcError } from "../../rpc/mod.ts";
-import { type DiskChoice, matchDisks } from "../disks/plan.ts";
+import { type DiskChoice, localOf } from "../disks/plan.ts";
 import type { StorageAccess } from "./access.ts";
 import { describeBases, hashBase } from "./destination_bases.ts";
 import { identifyDisks } from "./identify.ts";
@@ -122,10 +122,15 @@ export class DestinationStorage {
     return { matches, notRead };
   }
 
-  /** The destination's disks of these disks of the source; disks without a counterpart are left out. */
+  /**
+   * The destination's disks of these disks of the source; disks without a counterpart are left out. Those that
+   * cannot be copied to are among them, such as disks with share-rw=on: both ends may share their storage.
+   */
   async #localsOf(disks: readonly DiskDescription[]): Promise<{ disk: string; local: Disk }[]> {
     const all = await listDisks(this.#access.qmp);
-    const { pairs } = matchDisks(disks, all, this.#choices);
-    return pairs.map(({ name, local }) => ({ disk: name, local }));
+    return disks.flatMap((disk) => {
+      const local = localOf(disk, all, this.#choices);
+      return local && !local.empty ? [{ disk: disk.name, local }] : [];
+    });
   }
 }

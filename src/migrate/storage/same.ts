@@ -86,7 +86,8 @@ export interface Double {
 /**
  * Finds each pair of the destination's disks of which one copy would overwrite the other, or a backing file
  * of it. QEMU refuses that by its locks, but not before the guest runs: disks that wait for a migration are
- * inactive and have none. Two disks on one node are left out, which QEMU allows for parts of a raw image.
+ * inactive and have none. Two disks on one node are left out: QEMU runs them only with share-rw=on, such as
+ * two parts of a raw image.
  *
  * @returns at most one finding for each pair.
  */

@@ -88,8 +88,9 @@ export function judge(
 function otherStorage({ source, equal, total }: Match): string {
   return `disk ${source} is not copied, because it is shared with other guests (share-rw=on), and the ` +
     `destination's disk is other storage: it has only ${equal} of ${total} blocks of the source's. ` +
-    "Give the destination's QEMU the same storage. If no other guest uses the disk, name all disks to " +
-    `copy with --disk at both ends, ${source} among them`;
+    "Give the destination's QEMU the same storage; if it has that and other guests write much to it, add " +
+    `--shared ${source}. If no other guest uses the disk, name all disks to copy with --disk at both ends, ` +
+    `${source} among them`;
 }
 
 function sentence({ source, destination, equal, total }: Match): string {

@@ -158,6 +158,19 @@ Deno.test("a source whose disks are encrypted is warned of those that are not at
   await destination.end();
 });
 
+Deno.test("a disk with share-rw=on is described, though nothing is copied to it", async () => {
+  const destination = await fakeDestination(systemClock, {
+    "qom-get": ({ property }) => ({ return: property === "share-rw" }),
+  });
+  const source = await destination.source();
+  const { disks } = await source.describeDisks({ disks: [DISK] }, never);
+  assertEquals(disks.map(({ disk, local }) => [disk, local]), [["vd0", "vd0"]]);
+  const error = await assertRejects(() => source.prepare(announced("one"), never), RpcError);
+  assertMatch(error.message, /it is shared with other guests/);
+  await source.close();
+  await destination.end();
+});
+
 Deno.test("the journal says that RAM comes before QEMU gets migrate-incoming", async () => {
   const order: string[] = [];
   const destination = await fakeDestination(systemClock, {

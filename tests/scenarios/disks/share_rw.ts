@@ -11,7 +11,7 @@ export const scenario: Scenario = {
   name: "share_rw",
   about:
     "a disk with share-rw=on is refused where the destination's is other storage, and --disk copies it",
-  timeoutMs: 90_000,
+  timeoutMs: 120_000,
   async run(context) {
     const { dir } = context;
     const image = (name: string): Image => ({ path: `${dir}/${name}.raw`, format: "raw" });
@@ -25,6 +25,19 @@ export const scenario: Scenario = {
     });
     await makeImage(image("lun"), { bytes: BYTES, seed: 2 });
     for (const name of ["boot-copy", "lun-copy"]) await makeEmptyImage(image(name), BYTES);
+    context.note("the same storage at both ends");
+    const same = await TwoEnds.start(context, `${dir}/same`, {
+      source: [disk("vd0", "boot"), disk("vd1", "lun")],
+      destination: [disk("vd0", "boot-copy"), disk("vd1", "lun")],
+    });
+    const waiting = same.receive();
+    await waiting.address();
+    await assertExit(same.check(), 0);
+    waiting.signal("SIGINT");
+    await assertExit(waiting, 5);
+    await same.quit();
+
+    context.note("other storage");
     const ends = await TwoEnds.start(context, dir, {
       source: [disk("vd0", "boot"), disk("vd1", "lun")],
       destination: [disk("vd0", "boot-copy"), disk("vd1", "lun-copy")],
