@@ -109,7 +109,8 @@ export class GivingUp {
         await context.storage.idle;
         // From "loaded" the source may have sent `finish`, and does not know that it never came here.
         if (before !== "loaded") context.told.resolve();
-        await this.#giveUpSilent();
+        // A QEMU that may run the guest must not be given up, nor killed by its owner.
+        if (!isLost) await this.#giveUpSilent();
         await this.undoAll();
       },
       "qemu discard": () => this.discardGuest(),

@@ -33,6 +33,28 @@ Deno.test("the outcome is unknown, and QEMU is not ended, if QEMU is silent for 
   qemu.fake.close();
 });
 
+Deno.test("a silent QEMU that may run the guest is not to be killed, also with multifd", async () => {
+  const clock = new ManualClock();
+  const warned: string[] = [];
+  const destination = await fakeDestination(clock, {
+    "cont": () => ({ return: {} }),
+    "query-status": () => undefined,
+  }, {
+    resume: { ...STARTING, multifd: { channels: 2, compression: "none", zeroPages: false } },
+    report: (event) => event.event === "warning" && warned.push(event.message),
+  });
+  const { migration, qemu } = destination;
+  qemu.migration = "completed";
+  const taken = migration.resume();
+  const outcome = assertRejects(() => migration.outcome(), MigrationError);
+  await pass(clock, 220);
+  assertEquals((await outcome).code, "not-seen-running");
+  assertEquals(warned, []);
+  await taken;
+  await settle();
+  qemu.fake.close();
+});
+
 for (
   const [status, warns] of [["paused", true], ["io-error", true], ["suspended", false]] as const
 ) {
