@@ -28,6 +28,9 @@ for dir; do
 done 2>/dev/null
 `;
 
+/** States of processes that have ended. */
+const ENDED = ["Z", "X"];
+
 /** A process of this host. */
 interface Process {
   readonly pid: string;
@@ -86,14 +89,19 @@ export class ProcessMarks implements Processes {
 /** Those of this host. */
 export const vmferryProcesses: ProcessMarks = new ProcessMarks(runProgram);
 
-/** The processes in what {@link LOOK} has printed. Lines that are cut short are left out. */
+/**
+ * The processes in what {@link LOOK} has printed. Lines that are cut short are left out, and processes that have
+ * ended: nobody may ever ask for their exit codes, as in a container without an init.
+ */
 export async function parseProcesses(text: string): Promise<Process[]> {
   const found: Process[] = [];
   for (const line of text.split("\n")) {
     const [pid = "", own = "", stat = "", args = ""] = line.split("\t");
-    // The second member is the name in brackets, which may hold spaces and brackets; the 22nd is the start.
-    const started = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
-    if (pid === "" || started === undefined) continue;
+    // The second member is the name in brackets, which may hold spaces and brackets; the third is the state, the
+    // 22nd the start.
+    const members = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    const [state, started] = [members[0]!, members[19]];
+    if (pid === "" || started === undefined || ENDED.includes(state)) continue;
     const bytes = new TextEncoder().encode(`${own || pid} ${started}`);
     const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
     found.push({ pid, mark: digest.toHex().slice(0, 8), args });

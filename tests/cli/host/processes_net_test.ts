@@ -26,3 +26,9 @@ Deno.test("a mark is made of a process's own number and its start, whatever its 
   assertEquals(later!.mark === named!.mark, false);
   assertEquals(named!.args, "vmferry check --qmp /q");
 });
+
+Deno.test("a process that has ended counts as none while nobody asks for its exit code", async () => {
+  const ended = (state: string) => `17\t17\t17 (vmferry) ${STAT.replace("S", state)}\t`;
+  assertEquals((await parseProcesses(ended("T"))).length, 1);
+  assertEquals(await parseProcesses([ended("Z"), ended("X")].join("\n")), []);
+});
