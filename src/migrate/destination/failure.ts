@@ -24,6 +24,11 @@ export const NOT_SEEN =
 
 /** States in which the source's guest waits for this side. */
 const GUEST_PAUSED: readonly DestinationState[] = ["loading", "loaded", "starting"];
+/**
+ * States in which QEMU may wait for a stream. Later it has all of RAM: a guest that it has loaded must be ended, and
+ * one that it may run must not be killed by its owner.
+ */
+const RAM_CROSSES: readonly DestinationState[] = ["prepared", "loading"];
 /** Longest time for QEMU to notice that the stream has ended, without progress, ms. */
 const DISCARD_MS = 2_000;
 /** Longest time for QEMU to end once it has begun to, ms. */
@@ -109,8 +114,7 @@ export class GivingUp {
         await context.storage.idle;
         // From "loaded" the source may have sent `finish`, and does not know that it never came here.
         if (before !== "loaded") context.told.resolve();
-        // A QEMU that may run the guest must not be given up, nor killed by its owner.
-        if (!isLost) await this.#giveUpSilent();
+        if (RAM_CROSSES.includes(before)) await this.#giveUpSilent();
         await this.undoAll();
       },
       "qemu discard": () => this.discardGuest(),

@@ -16,6 +16,8 @@ import {
   until,
 } from "./support.ts";
 
+const MULTIFD = { channels: 2, compression: "none", zeroPages: false };
+
 Deno.test("the outcome is unknown, and QEMU is not ended, if QEMU is silent for three minutes after a resume", async () => {
   const clock = new ManualClock();
   const silent = { "cont": () => ({ return: {} }), "query-status": () => undefined };
@@ -40,7 +42,7 @@ Deno.test("a silent QEMU that may run the guest is not to be killed, also with m
     "cont": () => ({ return: {} }),
     "query-status": () => undefined,
   }, {
-    resume: { ...STARTING, multifd: { channels: 2, compression: "none", zeroPages: false } },
+    resume: { ...STARTING, multifd: MULTIFD },
     report: (event) => event.event === "warning" && warned.push(event.message),
   });
   const { migration, qemu } = destination;
@@ -51,6 +53,26 @@ Deno.test("a silent QEMU that may run the guest is not to be killed, also with m
   assertEquals((await outcome).code, "not-seen-running");
   assertEquals(warned, []);
   await taken;
+  await settle();
+  qemu.fake.close();
+});
+
+Deno.test("a QEMU that has loaded the guest is ended, however slow it is, also with multifd", async () => {
+  const clock = new ManualClock();
+  const warned: string[] = [];
+  const destination = await fakeDestination(clock, { "query-status": () => undefined }, {
+    resume: { ...STARTING, state: "loaded", run: null, multifd: MULTIFD },
+    report: (event) => event.event === "warning" && warned.push(event.code),
+  });
+  const { migration, qemu } = destination;
+  qemu.migration = "completed";
+  const resumed = migration.resume();
+  await turns();
+  const outcome = assertRejects(() => migration.outcome(), MigrationError);
+  const over = migration.cancel(new MigrationError("cancelled", "cancelled", "destination", "^C"));
+  await pass(clock, 30);
+  await Promise.all([over, outcome, resumed]);
+  assertEquals([qemu.count("quit"), warned], [1, ["destination-quit"]]);
   await settle();
   qemu.fake.close();
 });
