@@ -301,8 +301,9 @@ export const ERRORS = {
     side: "destination",
     next: "retry",
     meaning:
-      "A disk of the destination is the source's own or another disk's, or may be: a copy would " +
-      "destroy it. Or it is not the source's where it must be.",
+      "A disk of the destination is on storage of the source, or may be, or on that of another disk " +
+      "of the destination: a copy would destroy it. Or a disk with share-rw=on is on other storage " +
+      "than the source's.",
   },
   "base-differs": {
     kinds: CAN.refused,

@@ -214,7 +214,8 @@ export function matchDisks(
     } else if (local.temporary) {
       problems.push(
         `disk ${disk.name} of the source cannot be copied to ${localName}: it is a temporary image, ` +
-          "which QEMU drops when it ends. Start the destination's QEMU without -snapshot",
+          "which QEMU drops when it ends. Start the destination's QEMU without -snapshot, and its drives " +
+          "without snapshot=on",
       );
     } else if (used.has(local)) {
       problems.push(`disk ${localName} of the destination is the copy of two disks of the source`);

@@ -11,7 +11,8 @@ import { authCredential, laneKey, sameCredential } from "./credential.ts";
 import { checkSecrets, type Exchange, exchangeHellos, type Local, refuse } from "./exchange.ts";
 
 /** The reason of REFUSE `unknown-session` where no more is known. */
-export const UNKNOWN_SESSION = "This end does not know the session (any more)";
+export const UNKNOWN_SESSION =
+  "The listening end does not know the session: it was started again, or has forgotten it";
 
 /** A further lane of a known session was agreed on. */
 export interface Joined {
