@@ -12,20 +12,20 @@ import { runProgram } from "./run_program.ts";
 const LOOK_MS = 10_000;
 
 /**
- * A script for sh: a line for each process `$@`, of all processes without arguments. Members are separated by tabs:
- * its number here, its number in its own PID namespace, /proc/PID/stat, and its command line with spaces for NULs.
+ * A script for sh: the files `stat`, `status` and `cmdline` of process `$1`, of all processes without an argument, as
+ * lines `PID/FILE:TEXT`. Of `status` only NSpid, which ends with its number in its own PID namespace; `cmdline` only
+ * of processes that may be vmferry. A host may have thousands of processes: the shell itself reads byte by byte.
  */
 const LOOK = String.raw`
-[ $# -gt 0 ] || set -- /proc/[0-9]*
-for dir; do
-  { read -r stat <"$dir/stat"; } 2>/dev/null || continue
-  own=
-  while read -r key value; do
-    if [ "$key" = NSpid: ]; then own=$value; break; fi
-  done 2>/dev/null <"$dir/status"
-  case $stat in *vmferry* | *deno*) args=$(tr '\0\n\t' '   ' <"$dir/cmdline") ;; *) args= ;; esac
-  printf '%s\t%s\t%s\t%s\n' "${"$"}{dir#/proc/}" "${"$"}{own##*[!0-9]}" "$stat" "$args"
+export LC_ALL=C
+cd /proc || exit
+all=${"$"}{1-[0-9]*}
+grep -sH '' $all/stat
+grep -sH '^NSpid:' $all/status
+for stat in $(grep -slE 'vmferry|deno' $all/stat); do
+  printf '%s:%s\n' "${"$"}{stat%/*}/cmdline" "$(tr '\0\n' '  ' <"${"$"}{stat%/*}/cmdline")"
 done 2>/dev/null
+exit 0
 `;
 
 /** States of processes that have ended. */
@@ -51,7 +51,7 @@ export class ProcessMarks implements Processes {
 
   /** {@inheritDoc Processes.own} */
   own(): Promise<string> {
-    return this.#own ??= this.#look([`/proc/${Deno.pid}`]).then(([process]) => {
+    return this.#own ??= this.#look([String(Deno.pid)]).then(([process]) => {
       // Without /proc no process can find this one: the others take its exports for those of a killed one.
       return process?.mark ?? crypto.randomUUID().slice(0, 8);
     });
@@ -75,9 +75,9 @@ export class ProcessMarks implements Processes {
     return user && wordsOf(user.pid, user.args);
   }
 
-  async #look(dirs: readonly string[]): Promise<Process[]> {
+  async #look(pids: readonly string[]): Promise<Process[]> {
     try {
-      const { stdout } = await this.#run(["sh", "-c", LOOK, "sh", ...dirs], { timeoutMs: LOOK_MS });
+      const { stdout } = await this.#run(["sh", "-c", LOOK, "sh", ...pids], { timeoutMs: LOOK_MS });
       return await parseProcesses(stdout);
     } catch (error) {
       if (error instanceof ProgramError) return [];
@@ -95,16 +95,25 @@ export const vmferryProcesses: ProcessMarks = new ProcessMarks(runProgram);
  */
 export async function parseProcesses(text: string): Promise<Process[]> {
   const found: Process[] = [];
+  const files = {
+    stat: new Map<string, string>(),
+    status: new Map<string, string>(),
+    cmdline: new Map<string, string>(),
+  };
   for (const line of text.split("\n")) {
-    const [pid = "", own = "", stat = "", args = ""] = line.split("\t");
+    const [, pid, file, content] = /^(\d+)\/(stat|status|cmdline):(.*)$/.exec(line) ?? [];
+    if (pid) files[file as keyof typeof files].set(pid, content!);
+  }
+  for (const [pid, stat] of files.stat) {
     // The second member is the name in brackets, which may hold spaces and brackets; the third is the state, the
     // 22nd the start.
     const members = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     const [state, started] = [members[0]!, members[19]];
-    if (pid === "" || started === undefined || ENDED.includes(state)) continue;
-    const bytes = new TextEncoder().encode(`${own || pid} ${started}`);
+    if (started === undefined || ENDED.includes(state)) continue;
+    const own = /\d+$/.exec(files.status.get(pid) ?? "")?.[0] ?? pid;
+    const bytes = new TextEncoder().encode(`${own} ${started}`);
     const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-    found.push({ pid, mark: digest.toHex().slice(0, 8), args });
+    found.push({ pid, mark: digest.toHex().slice(0, 8), args: files.cmdline.get(pid) ?? "" });
   }
   return found;
 }

@@ -14,21 +14,35 @@ Deno.test("a process has a mark while it runs, and none after its end", async ()
   assertMatch(found.get(own)!, new RegExp(`^vmferry (\\w+ )?\\(process ${Deno.pid}\\)$`));
 });
 
+/** The files of a process in /proc, as the script prints them. */
+const files = (pid: number, own: number, stat: string, args?: string) =>
+  [
+    `${pid}/stat:${pid} ${stat}`,
+    `${pid}/status:NSpid:\t${pid}\t${own}`,
+    ...(args === undefined ? [] : [`${pid}/cmdline:${args}`]),
+  ].join("\n");
+
 Deno.test("a mark is made of a process's own number and its start, whatever its name is", async () => {
   const [named, odd, elsewhere, later] = await parseProcesses([
-    `17\t17\t17 (vmferry) ${STAT}\tvmferry check --qmp /q`,
-    `17\t17\t17 (a) (b c) ${STAT}\t`,
-    `900\t17\t900 (vmferry) ${STAT}\t`,
-    `17\t17\t17 (vmferry) ${STAT.replace("4711", "4712")}\t`,
-    "18\t18\t18 (cut",
+    files(17, 17, `(vmferry) ${STAT}`, "vmferry check --qmp /q"),
+    files(18, 17, `(a) (b c) ${STAT}`),
+    files(900, 17, `(two\n900/stat:lines) ${STAT}`),
+    files(19, 17, `(vmferry) ${STAT.replace("4711", "4712")}`),
+    "20/stat:20 (cut",
   ].join("\n"));
   assertEquals([odd!.mark, elsewhere!.mark], [named!.mark, named!.mark]);
   assertEquals(later!.mark === named!.mark, false);
   assertEquals(named!.args, "vmferry check --qmp /q");
 });
 
+Deno.test("a process of a kernel without PID namespaces has the number of its directory", async () => {
+  const [bare] = await parseProcesses(`17/stat:17 (vmferry) ${STAT}`);
+  const [same] = await parseProcesses(files(17, 17, `(vmferry) ${STAT}`));
+  assertEquals(bare!.mark, same!.mark);
+});
+
 Deno.test("a process that has ended counts as none while nobody asks for its exit code", async () => {
-  const ended = (state: string) => `17\t17\t17 (vmferry) ${STAT.replace("S", state)}\t`;
+  const ended = (state: string) => files(17, 17, `(vmferry) ${STAT.replace("S", state)}`);
   assertEquals((await parseProcesses(ended("T"))).length, 1);
-  assertEquals(await parseProcesses([ended("Z"), ended("X")].join("\n")), []);
+  for (const state of ["Z", "X"]) assertEquals(await parseProcesses(ended(state)), []);
 });
