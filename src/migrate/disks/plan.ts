@@ -214,8 +214,7 @@ export function matchDisks(
     } else if (local.temporary) {
       problems.push(
         `disk ${disk.name} of the source cannot be copied to ${localName}: it is a temporary image, ` +
-          "which QEMU drops when it ends. Start the destination's QEMU without -snapshot, and its drives " +
-          "without snapshot=on",
+          "which QEMU drops when it ends. Start that QEMU without -snapshot and snapshot=on",
       );
     } else if (used.has(local)) {
       problems.push(`disk ${localName} of the destination is the copy of two disks of the source`);
@@ -229,7 +228,7 @@ export function matchDisks(
   for (const disk of shared) {
     const local = localOf(disk, locals, choices);
     if (local) used.add(local);
-    problems.push(...sharedProblems(disk, local));
+    problems.push(...sharedProblems(disk, local, locals));
   }
   for (const choice of choices) {
     if (![...source, ...shared].some((d) => d.name === choice.name)) {
@@ -256,9 +255,14 @@ export function localOf(
   return locals.find((local) => local.name === name);
 }
 
-function sharedProblems(disk: DiskDescription, local: Disk | undefined): string[] {
+function sharedProblems(disk: DiskDescription, local: Disk | undefined, locals: readonly Disk[]) {
   const { name } = disk;
-  if (!local) return [`shared disk ${name} is missing at the destination`];
+  if (!local) {
+    return [
+      `shared disk ${name} is missing at the destination. Its disks: ${listOf(locals)}. ` +
+      `To map it, name all disks with --disk there, this one with --disk ${name}=LOCAL`,
+    ];
+  }
   if (local.empty || local.readOnly) {
     return [`shared disk ${name} is ${local.empty ? "empty" : "read-only"} at the destination`];
   }

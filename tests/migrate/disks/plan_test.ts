@@ -73,6 +73,17 @@ Deno.test("a disk of the destination that other guests may use is overwritten on
   assertEquals(matchDisks([coming("lun")], locals, named).pairs.length, 1);
 });
 
+Deno.test("a shared disk that has another name at the destination is found by --disk NAME=LOCAL", () => {
+  const locals = [disk("vd0"), disk("sdb")];
+  const match = (...flags: string[]) =>
+    matchDisks([coming("vd0")], locals, choices(...flags), [coming("lun")]).problems;
+  assertEquals(match("vd0"), [
+    "shared disk lun is missing at the destination. Its disks: vd0, sdb. " +
+    "To map it, name all disks with --disk there, this one with --disk lun=LOCAL",
+  ]);
+  assertEquals(match("vd0", "lun=sdb"), []);
+});
+
 Deno.test("a copy to an image that QEMU drops when it ends is refused", () => {
   const { pairs, problems } = matchDisks([coming("vd0")], [disk("vd0", { temporary: true })], []);
   assertEquals([pairs.length, problems.length], [0, 1]);
