@@ -101,8 +101,6 @@ export interface RawBlock {
       readonly direct: boolean;
       readonly "no-flush": boolean;
     };
-    /** With a secret of QEMU's, such as LUKS. */
-    readonly encrypted?: boolean;
     /** `off`, `on`, `unmap`. */
     readonly detect_zeroes?: string;
     /** The guest's requests are limited: operations and bytes a second; 0 without a limit. */

@@ -1,5 +1,5 @@
 import type { QmpClient } from "./client.ts";
-import type { RawBlock, RawBlockStats } from "./answers.ts";
+import type { RawBlock, RawBlockStats, RawImage } from "./answers.ts";
 import { QmpCommandError } from "./errors.ts";
 
 /** A disk of the guest, from `query-block`. */
@@ -63,7 +63,7 @@ export async function listDisks(client: QmpClient): Promise<Disk[]> {
         name === "" ? [] : [name]
       ),
       ...((block["io-status"] ?? "ok") === "ok" ? {} : { failed: true }),
-      ...(inserted?.encrypted ? { encrypted: true } : {}),
+      ...(inserted && isEncrypted(inserted.image) ? { encrypted: true } : {}),
       ...(isTemporary(inserted?.file ?? "") ? { temporary: true } : {}),
       ...(inserted?.ro && (isPflash(block) || FLASH.test(block.qdev ?? ""))
         ? { firmware: true }
@@ -130,6 +130,15 @@ function diskName(block: Pick<RawBlock, "qdev" | "device" | "inserted">): string
   const peripheral = /^\/machine\/peripheral\/([^/]+)/.exec(qdev);
   if (peripheral) return peripheral[1]!;
   return block.device || block.inserted?.["node-name"] || "";
+}
+
+/** Drivers of nodes that pass all requests to the node below. */
+export const FILTERS = ["throttle", "copy-on-read", "compress", "preallocate", "blkdebug"];
+
+/** Whether QEMU encrypts an image, or the one below its filters, which `query-block` has as their backing images. */
+function isEncrypted(image: RawImage): boolean {
+  const below = FILTERS.includes(image.format ?? "") ? image["backing-image"] : undefined;
+  return below ? isEncrypted(below) : image.encrypted ?? false;
 }
 
 /**

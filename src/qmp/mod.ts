@@ -9,6 +9,7 @@ export {
   discardCounts,
   type Disk,
   type DiskLook,
+  FILTERS,
   listDisks,
   lookAtDisks,
   type WriteTime,

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { BlockGraph, BlockNode } from "../../qmp/mod.ts";
+import { type BlockGraph, type BlockNode, FILTERS } from "../../qmp/mod.ts";
 
 /** A node of a disk's chain. */
 export interface ChainNode extends BlockNode {
@@ -12,9 +12,6 @@ export interface ChainNode extends BlockNode {
   /** It has no node below it: it is storage. */
   readonly isStorage: boolean;
 }
-
-/** Drivers that pass all requests to the node below. */
-const FILTERS = ["throttle", "copy-on-read", "compress", "preallocate", "blkdebug"];
 
 /** Whether a node passes all requests to the node below. */
 export function isFilter({ driver }: BlockNode): boolean {
