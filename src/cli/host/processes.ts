@@ -51,7 +51,7 @@ export class ProcessMarks implements Processes {
 
   /** {@inheritDoc Processes.own} */
   own(): Promise<string> {
-    return this.#own ??= this.#look([String(Deno.pid)]).then(([process]) => {
+    return this.#own ??= this.#lookIfPossible([String(Deno.pid)]).then(([process]) => {
       // Without /proc no process can find this one: the others take its exports for those of a killed one.
       return process?.mark ?? crypto.randomUUID().slice(0, 8);
     });
@@ -71,14 +71,18 @@ export class ProcessMarks implements Processes {
     const isUser = ({ pid, args }: Process) =>
       pid !== String(Deno.pid) &&
       [`--qmp ${qmpPath} `, `--qmp=${qmpPath} `].some((words) => `${args} `.includes(words));
-    const user = (await this.#look([])).find(isUser);
+    const user = (await this.#lookIfPossible([])).find(isUser);
     return user && wordsOf(user.pid, user.args);
   }
 
   async #look(pids: readonly string[]): Promise<Process[]> {
+    const { stdout } = await this.#run(["sh", "-c", LOOK, "sh", ...pids], { timeoutMs: LOOK_MS });
+    return await parseProcesses(stdout);
+  }
+
+  async #lookIfPossible(pids: readonly string[]): Promise<Process[]> {
     try {
-      const { stdout } = await this.#run(["sh", "-c", LOOK, "sh", ...pids], { timeoutMs: LOOK_MS });
-      return await parseProcesses(stdout);
+      return await this.#look(pids);
     } catch (error) {
       if (error instanceof ProgramError) return [];
       throw error;

@@ -13,6 +13,7 @@ export interface Processes {
    * Finds which of these processes still run on this host.
    *
    * @returns by their marks, words for the user such as `vmferry migrate (process 4711)`.
+   * @throws {ProgramError} when the processes cannot be listed: what they have made must stay.
    */
   running(marks: ReadonlySet<string>): Promise<ReadonlyMap<string, string>>;
 }
