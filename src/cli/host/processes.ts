@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ProgramError, type RunProgram } from "../../host/mod.ts";
+import type { RunProgram } from "../../host/mod.ts";
 import type { Processes } from "../../migrate/mod.ts";
 import { COMMANDS } from "../help/flag.ts";
 import { runProgram } from "./run_program.ts";
@@ -83,9 +83,8 @@ export class ProcessMarks implements Processes {
   async #lookIfPossible(pids: readonly string[]): Promise<Process[]> {
     try {
       return await this.#look(pids);
-    } catch (error) {
-      if (error instanceof ProgramError) return [];
-      throw error;
+    } catch {
+      return [];
     }
   }
 }

@@ -7,13 +7,13 @@ import type { DescribeHost } from "./host_facts.ts";
  * that several processes may use it at a time.
  */
 export interface Processes {
-  /** The mark of this process: eight characters, the same as long as it runs. */
+  /** The mark of this process: eight characters, the same as long as it runs. Never rejects. */
   own(): Promise<string>;
   /**
    * Finds which of these processes still run on this host.
    *
    * @returns by their marks, words for the user such as `vmferry migrate (process 4711)`.
-   * @throws {ProgramError} when the processes cannot be listed: what they have made must stay.
+   * @throws {Error} when the processes cannot be listed: what they have made must stay.
    */
   running(marks: ReadonlySet<string>): Promise<ReadonlyMap<string, string>>;
 }

@@ -47,6 +47,8 @@ export class TemporaryExports implements AsyncDisposable {
    */
   static async start(access: StorageAccess): Promise<TemporaryExports> {
     const { qmp, clock, log, socketPath, processes } = access;
+    // Nothing may fail between the start of the server and its owner.
+    const mark = await processes.own();
     const until = clock.now() + OTHERS_MS;
     let idleUntil = clock.now() + IDLE_MS;
     while (true) {
@@ -67,7 +69,7 @@ export class TemporaryExports implements AsyncDisposable {
       await delay(clock, LOOK_MS);
     }
     log.log("debug", `comparing storage over ${socketPath}`);
-    return new TemporaryExports(access, await processes.own());
+    return new TemporaryExports(access, mark);
   }
 
   private constructor(access: StorageAccess, mark: string) {

@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { parseProcesses, ProcessMarks } from "../../../src/cli/host/processes.ts";
-import { ProgramError } from "../../../src/host/mod.ts";
+import { DeadlineError } from "../../../src/io/mod.ts";
 import { runProgram } from "../../../src/cli/host/run_program.ts";
 
 const STAT = "S 1 1 1 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4711 9 9";
@@ -16,10 +16,8 @@ Deno.test("a process has a mark while it runs, and none after its end", async ()
 });
 
 Deno.test("where processes cannot be listed, none counts as ended", async () => {
-  const marks = new ProcessMarks(() =>
-    Promise.reject(new ProgramError("failed", "sh took too long"))
-  );
-  await assertRejects(() => marks.running(new Set(["00000000"])), ProgramError, "took too long");
+  const marks = new ProcessMarks(() => Promise.reject(new DeadlineError("Waited 10 s for sh")));
+  await assertRejects(() => marks.running(new Set(["00000000"])), DeadlineError, "Waited 10 s");
   assertMatch(await marks.own(), /^[0-9a-f]{8}$/);
   assertEquals(await marks.userOf("/q"), undefined);
 });

@@ -91,6 +91,16 @@ Deno.test("a node of a running process is left alone", async () => {
   end();
 });
 
+Deno.test("a comparison that cannot begin leaves no NBD server in QEMU", async () => {
+  const { qemu, clock, access, host, end } = await qemuWith([]);
+  const own = () => Promise.reject(new Error("no sh"));
+  const processes = { ...host.processes, own };
+  const started = TemporaryExports.start({ ...access, processes });
+  await assertRejects(() => settled(clock, started), Error, "no sh");
+  assertEquals([qemu.nbdServer, qemu.count("nbd-server-start")], [false, 0]);
+  end();
+});
+
 Deno.test("a comparison waits for another process to stop its NBD server, then starts its own", async () => {
   const { qemu, clock, access, end } = await qemuWith(["vmferry-compare-0000beef-0"]);
   const starting = TemporaryExports.start(access);
