@@ -7,8 +7,8 @@ import type { SessionError } from "./errors.ts";
 const MAX_ENDED = MAX_SESSIONS;
 
 /**
- * How the last lanes of a listening end ended. The connecting end of a lane that ended here first, such as with
- * another lane of its session, comes back and is to learn why.
+ * Why the last lanes of a listening end ended. When one lane is lost for good, the other lanes of its session end
+ * here, too. The connecting end comes back for them, and gets the reason.
  */
 export class EndedLanes {
   readonly #ended = new Map<string, EndedLane>();

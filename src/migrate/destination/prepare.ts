@@ -56,7 +56,9 @@ export class Preparation {
     this.#assertIdle();
     if (params.checkOnly) {
       const { problems, warnings, multifd } = await lookAt(
-        ...[context.qmp, params, context.options.disks] as const,
+        context.qmp,
+        params,
+        context.options.disks,
       );
       if (problems.length > 0) throw new RpcError("refused", problems.join("; "), problems);
       const answer = this.#answer([], null);
@@ -130,7 +132,9 @@ export class Preparation {
       // A comparison uses QEMU's only NBD server.
       await storage.idle;
       const { guest, pairs, problems, warnings, multifd } = await lookAt(
-        ...[qmp, params, options.disks] as const,
+        qmp,
+        params,
+        options.disks,
       );
       if (problems.length > 0) throw refusal("refused", "destination", problems);
       this.#warnings = warnings;

@@ -24,8 +24,9 @@ export class ExportsInUseError extends Error {
   /** @param who the processes, as {@link Processes.running} names them. */
   constructor(who: Iterable<string>) {
     super(
-      `${[...who].join(" and ")} reads the disks of this QEMU by another QMP socket. ` +
-        "Wait for its end and try again",
+      `The disks of this QEMU are being read through another QMP socket by ${
+        [...who].join(" and ")
+      }. Wait for the end of that and try again`,
     );
   }
 }

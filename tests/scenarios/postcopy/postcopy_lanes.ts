@@ -59,7 +59,7 @@ async function secondLost(context: ScenarioContext): Promise<void> {
   await pair.assertArrived();
 }
 
-/** RAM's is lost for longer than the grace: both ends give up, and --resume goes on. */
+/** RAM's connection is lost for longer than the grace: both ends give up, and --resume goes on. */
 async function ramLost(context: ScenarioContext): Promise<void> {
   const following = await begin(context, "ram");
   const { network, pair, receive, migrate } = following;
