@@ -36,3 +36,13 @@ Deno.test("disks that QEMU encrypts, or drops when it ends, are known as such", 
   assertEquals([names("encrypted"), names("temporary")], [["luks", "filtered"], ["snapshot"]]);
   qemu.fake.close();
 });
+
+Deno.test("a disk's dirty bitmaps are known, persistent or not, without those of block jobs", async () => {
+  const [ours, theirs] = memoryPipe();
+  const bitmaps = [{ name: "monday", persistent: true }, { name: "tuesday" }, { busy: true }];
+  const blocks = [block("vd0", { drv: "qcow2", file: "/vm/a.qcow2", "dirty-bitmaps": bitmaps })];
+  const qemu = new WaitingQemu(theirs, { "query-block": () => ({ return: blocks }) });
+  const [disk] = await listDisks(await QmpClient.open(ours));
+  assertEquals(disk?.bitmaps, ["monday", "tuesday"]);
+  qemu.fake.close();
+});
